@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/cli.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "experiments/cli_commands.h"
+#include "experiments/console.h"
+#include "experiments/process_setup.h"
+#include "precision/check.h"
+#include "train/provenance.h"
+
+namespace precipice {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  precipice train run.toml optimizer.lr=3e-3 precision.recipe=fp8 --out runs/first\n"
+    "  precipice sweep experiments/fp8_vs_bf16.toml --out runs/fp8_vs_bf16 --jobs 2\n"
+    "  precipice status runs/fp8_vs_bf16\n"
+    "Keys are listed in docs/CONFIG.md and by `precipice config`. Exit codes: 0 done or diverged, 2 usage or config,\n"
+    "3 some runs failed, 4 bad data, 5 output not written, 130/143 interrupted after a checkpoint.";
+
+// One line whatever the message holds.
+int report_error(int exit_code, std::string message) {
+  for (char& c : message)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  while (!message.empty() && message.back() == ' ') message.pop_back();
+  const std::string line = "precipice: " + message + "\n";
+  // Nobody is left to be told when this fails.
+  if (write(STDERR_FILENO, line.data(), line.size()) < 0) return exit_code;
+  return exit_code;
+}
+
+std::string unknown_command(const std::vector<Command>& commands, const std::string& word) {
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.parser->get_name());
+  const std::string near = nearest_word(word, names);
+  return fmt::format("unknown command {}{}; see precipice --help", word,
+                     near.empty() ? "" : fmt::format(", did you mean {}?", near));
+}
+
+int run_commands(int argc, char** argv) {
+  CLI::App app("precipice trains small transformers in any number format and shows where training falls off the cliff.",
+               "precipice");
+  app.footer(kExamples);
+  app.set_version_flag("--version", fmt::format("precipice {} ({})", program_version(), program_commit()));
+  app.require_subcommand(1);
+  const std::string invocation = shell_line(argc, argv);
+  const std::vector<Command> commands = {add_train(app, invocation),
+                                         add_sweep(app, invocation),
+                                         add_status(app),
+                                         add_verify(app),
+                                         add_export(app),
+                                         add_batches(app),
+                                         add_config(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success)) {
+      const bool no_command = app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
+      return report_error(kUsageError,
+                          "error: " + (no_command ? unknown_command(commands, argv[1]) : std::string(error.what())));
+    }
+    return app.exit(error);  // --help and --version
+  }
+  for (const Command& command : commands)
+    if (command.parser->parsed()) return command.action();
+  return kUsageError;
+}
+
+}  // namespace
+
+void refuse_existing(const std::string& path, bool force) {
+  if (!force && std::filesystem::exists(std::filesystem::symlink_status(path)))
+    throw ConfigError({"command line", 0, "--out", path}, "the file exists; --force replaces it");
+}
+
+int run_cli(int argc, char** argv) {
+  set_up_process();
+  try {
+    return run_commands(argc, argv);
+  } catch (const ConfigError& error) {
+    return report_error(kUsageError, std::string("error: ") + error.what());
+  } catch (const DataError& error) {
+    return report_error(kBadData, std::string("error: ") + error.what());
+  } catch (const OutputError& error) {
+    return report_error(kOutputFailed, std::string("error: ") + error.what());
+  } catch (const std::filesystem::filesystem_error& error) {  // no permission to look
+    return report_error(kOutputFailed, fmt::format("error: {}: {}", error.path1().string(), error.code().message()));
+  } catch (const std::exception& error) {
+    return report_error(kInternalError, std::string("internal error: ") + error.what());
+  } catch (...) {
+    return report_error(kInternalError, "internal error: unknown exception");
+  }
+}
+
+}  // namespace precipice

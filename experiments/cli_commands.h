@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the command line share: a subcommand is its parser and the action that runs after parsing.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace precipice {
+
+// Exit codes; 130 and 143 stand for SIGINT and SIGTERM after a checkpoint.
+enum ExitCode {
+  kSuccess = 0,
+  kInternalError = 1,
+  kUsageError = 2,
+  kSomeRunsFailed = 3,
+  kBadData = 4,
+  kOutputFailed = 5
+};
+
+struct Command {
+  CLI::App* parser = nullptr;
+  std::function<int()> action;  // returns the exit code; throws what cli.cpp maps to one
+};
+
+// `invocation` is the command line as typed, for the records of runs and sweeps.
+Command add_train(CLI::App& app, const std::string& invocation);
+Command add_sweep(CLI::App& app, const std::string& invocation);
+Command add_status(CLI::App& app);
+Command add_verify(CLI::App& app);
+Command add_export(CLI::App& app);
+Command add_batches(CLI::App& app);
+Command add_config(CLI::App& app);
+
+// A file that a command makes for the user is never replaced unless asked to.
+void refuse_existing(const std::string& path, bool force);
+
+}  // namespace precipice

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice export, batches and config: files and text for other programs and for people.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "experiments/cli_commands.h"
+#include "experiments/console.h"
+#include "experiments/run_directory.h"
+#include "experiments/sweep.h"
+#include "train/batches_file.h"
+#include "train/checkpoint.h"
+#include "train/model_weights.h"
+#include "train/tokens.h"
+#include "train/weights_file.h"
+
+namespace precipice {
+namespace {
+
+constexpr const char* kParameterPrefix = "p.";
+constexpr std::int64_t kNewest = -1;
+
+struct ExportOptions {
+  std::string run, out;
+  std::int64_t step = kNewest;
+  bool force = false;
+};
+
+struct BatchesOptions {
+  std::string config, out;
+  std::vector<std::string> assignments;
+  std::int64_t steps = 0;
+  bool force = false;
+};
+
+// A checkpoint's parameters, through the model, which knows what belongs to nanoGPT's state_dict.
+std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::filesystem::path& path) {
+  std::vector<NamedArray> weights;
+  for (NamedArray& array : read_checkpoint(path, run_id(config)).arrays) {
+    if (!array.name.starts_with(kParameterPrefix)) continue;
+    array.name.erase(0, std::string(kParameterPrefix).size());
+    weights.push_back(std::move(array));
+  }
+  Gpt model = make_model(config, open_tokens(config)->vocabulary());
+  model.load(weights);
+  return model.weights();
+}
+
+int export_weights(const ExportOptions& options) {
+  refuse_existing(options.out, options.force);
+  const std::filesystem::path directory = options.run, folder = directory / kCheckpointFolder;
+  const RunConfig config = resolve_config(read_settings(directory / kConfigFileName));
+  std::vector<std::int64_t> steps = checkpoint_steps(folder);
+  const std::int64_t step = options.step == kNewest ? (steps.empty() ? 0 : steps.back()) : options.step;
+  if (step != 0 && std::find(steps.begin(), steps.end(), step) == steps.end())
+    throw ConfigError(
+        {"command line", 0, "--step", std::to_string(step)},
+        fmt::format("{} has checkpoints at: 0{}{}", options.run, steps.empty() ? "" : ", ", fmt::join(steps, ", ")));
+  const auto weights = step == 0 ? initial_weights(config) : checkpoint_weights(config, checkpoint_path(folder, step));
+  write_weights(options.out, weights);
+  print_result(fmt::format("{}: {} arrays, step {} of run {}\n", options.out, weights.size(), step, run_id(config)));
+  return kSuccess;
+}
+
+int write_batch_file(const BatchesOptions& options) {
+  refuse_existing(options.out, options.force);
+  const RunConfig config = single_run_config(read_settings(options.config), read_assignments(options.assignments));
+  write_batches(options.out, *open_tokens(config), config, options.steps);
+  print_result(fmt::format("{}: {} batches of {} x {} tokens\n", options.out, options.steps, config.train.batch,
+                           config.model.context));
+  return kSuccess;
+}
+
+}  // namespace
+
+Command add_export(CLI::App& app) {
+  auto options = std::make_shared<ExportOptions>();
+  CLI::App* parser = app.add_subcommand("export", "Write a run's weights under nanoGPT's names (HDF5)");
+  parser->add_option("RUN", options->run, "Run directory")->required();
+  parser->add_option("--out", options->out, "File to write")->required();
+  parser->add_option("--step", options->step, "0: initial weights; default: the newest checkpoint")
+      ->check(CLI::NonNegativeNumber);
+  parser->add_flag("--force", options->force, "Replace the file if there is one");
+  parser->footer(
+      "A later run starts from it with init.from=weights.h5.\n"
+      "Example:\n  precipice export runs/first --step 0 --out weights.h5");
+  return {parser, [options] { return export_weights(*options); }};
+}
+
+Command add_batches(CLI::App& app) {
+  auto options = std::make_shared<BatchesOptions>();
+  CLI::App* parser = app.add_subcommand("batches", "Write the exact training batches of a config (HDF5)");
+  parser->add_option("CONFIG", options->config, "TOML file of settings")->required();
+  parser->add_option("SETTING", options->assignments, "key=value, over the file's");
+  parser->add_option("--steps", options->steps, "Batches to write")->required()->check(CLI::PositiveNumber);
+  parser->add_option("--out", options->out, "File to write")->required();
+  parser->add_flag("--force", options->force, "Replace the file if there is one");
+  parser->footer(
+      "A run trains on them with data.source=batches data.path=batches.h5.\n"
+      "Example:\n  precipice batches run.toml --steps 100 --out batches.h5");
+  return {parser, [options] { return write_batch_file(*options); }};
+}
+
+Command add_config(CLI::App& app) {
+  CLI::App* parser = app.add_subcommand("config", "Print every config key with default, limits and meaning");
+  parser->footer("Example:\n  precipice config > docs/CONFIG.md");
+  return {parser, [] {
+            print_result(config_reference());
+            return static_cast<int>(kSuccess);
+          }};
+}
+
+}  // namespace precipice

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice train: one run, or its resumption.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "experiments/cli_commands.h"
+#include "experiments/console.h"
+#include "experiments/estimate.h"
+#include "experiments/process_setup.h"
+#include "experiments/run_directory.h"
+#include "experiments/sweep.h"
+#include "experiments/sweep_record.h"
+#include "train/run.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kPipeInterval = 5;  // seconds
+
+struct Options {
+  std::string config, out, invocation;
+  std::vector<std::string> assignments;
+  bool dry_run = false, quiet = false;
+};
+
+int print_plan(const RunConfig& config, const std::filesystem::path& directory) {
+  const RunEstimate estimate = estimate_run(config);
+  const double seconds = estimate.step_seconds * static_cast<double>(config.train.steps);
+  print_result(
+      fmt::format("# run {} in {}: {}\n", run_id(config), directory.string(), to_string(observe_run(directory).state)));
+  print_result(fmt::format("# {} parameters, {} steps, about {} ({:.1f} ms a step, measured)\n", estimate.parameters,
+                           config.train.steps, format_duration(seconds), 1e3 * estimate.step_seconds));
+  print_result(fmt::format("# memory about {}, disk up to {} ({} free)\n\n", format_bytes(estimate.memory_bytes),
+                           format_bytes(estimate.disk_bytes), format_bytes(free_bytes(directory))));
+  print_result(to_toml(config));
+  return kSuccess;
+}
+
+std::string progress_text(const RunProgress& progress) {
+  std::string text = fmt::format("step {}/{}  loss {:.4f}", progress.step, progress.steps, progress.train_loss);
+  if (progress.steps_per_second > 0) {
+    const double left = static_cast<double>(progress.steps - progress.step) / progress.steps_per_second;
+    text += fmt::format("  {} step/s  ETA {}", format_rate(progress.steps_per_second), format_duration(left));
+  }
+  return text;
+}
+
+int train(const Options& options) {
+  const RunConfig config = single_run_config(read_settings(options.config), read_assignments(options.assignments));
+  const std::filesystem::path directory =
+      options.out.empty() ? std::filesystem::path("runs") / run_id(config) : std::filesystem::path(options.out);
+  if (std::filesystem::exists(directory / kSweepFileName))
+    throw ConfigError({"command line", 0, "--out", options.out}, "this is a sweep directory; choose another one");
+  if (options.dry_run) return print_plan(config, directory);
+
+  install_stop_signals();
+  ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  RunRequest request{config, directory, options.invocation, &stop_requested(), {}};
+  request.progress = [&](const RunProgress& progress) {
+    const double now = monotonic_seconds();
+    if (printer.due(now)) printer.show(progress_text(progress), now);
+  };
+  const RunStatus status = execute_run(request);
+  printer.close();
+  print_result(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
+  return status.state == RunState::Interrupted ? stop_exit_code() : kSuccess;
+}
+
+}  // namespace
+
+Command add_train(CLI::App& app, const std::string& invocation) {
+  auto options = std::make_shared<Options>();
+  options->invocation = invocation;
+  CLI::App* parser = app.add_subcommand("train", "Train one run, or resume it");
+  parser->add_option("CONFIG", options->config, "TOML file of settings (docs/CONFIG.md)")->required();
+  parser->add_option("SETTING", options->assignments, "key=value, over the file's");
+  parser->add_option("--out", options->out, "Run directory [runs/<id of the config>]");
+  parser->add_flag("--dry-run", options->dry_run, "Print the resolved config, time, memory and disk; write nothing");
+  parser->add_flag("--quiet", options->quiet, "No progress, only the result");
+  parser->footer(
+      "The same command resumes an interrupted run with the same bits, and leaves a finished one alone.\n"
+      "Example:\n  precipice train run.toml optimizer.lr=3e-3 precision.recipe=fp8 --out runs/first");
+  return {parser, [options] { return train(*options); }};
+}
+
+}  // namespace precipice

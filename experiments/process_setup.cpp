@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/process_setup.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace precipice {
+namespace {
+
+std::atomic<bool> stop{false};
+std::atomic<int> stop_signal{0};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+int exit_code_of(int signal) {
+  return signal == SIGINT ? 130 : 143;
+}
+
+void on_stop_signal(int signal) {
+  if (stop.exchange(true)) {
+    if (signal == SIGINT) _exit(exit_code_of(signal));
+    return;
+  }
+  stop_signal = signal;
+}
+
+void install_handler(int signal, void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+void set_up_process() {
+  // A closed descriptor would be handed to the next file that is opened, and error messages would land in it.
+  int descriptor = open("/dev/null", O_RDWR);
+  while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = open("/dev/null", O_RDWR);
+  if (descriptor > STDERR_FILENO) close(descriptor);
+  install_handler(SIGPIPE, SIG_IGN);
+  install_handler(SIGXFSZ, SIG_IGN);
+}
+
+void install_stop_signals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) install_handler(signal, on_stop_signal);
+}
+
+const std::atomic<bool>& stop_requested() {
+  return stop;
+}
+
+int stop_exit_code() {
+  return exit_code_of(stop_signal);
+}
+
+}  // namespace precipice

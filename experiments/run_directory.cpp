@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/run_directory.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "metrics/files.h"
+#include "precision/check.h"
+
+namespace precipice {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
+constexpr std::streamoff kLogTail = 4096;
+
+}  // namespace
+
+RunStatus observe_run(const fs::path& directory) {
+  RunStatus status;
+  try {
+    if (const auto read = read_status(directory / kStatusFileName)) status = *read;
+  } catch (const DataError& error) {
+    // One damaged file must not hide the other runs of a sweep.
+    status.state = RunState::Failed;
+    status.reason = error.what();
+    return status;
+  }
+  status.state = observed_state(status);
+  return status;
+}
+
+void prepare_run(const fs::path& directory, const RunConfig& config) {
+  const fs::path path = directory / kConfigFileName;
+  const std::string text = to_toml(config);
+  if (!fs::exists(path)) {
+    make_directories(directory);
+    write_file_atomic(path, text);
+  } else if (read_file(path, kMaxConfigBytes) != text) {
+    throw ConfigError({path.string(), 0, "", ""}, "holds another config than that of run " + run_id(config));
+  }
+}
+
+void record_failure(const fs::path& directory, const WorkerEnd& end) {
+  RunStatus status = read_status(directory / kStatusFileName).value_or(RunStatus{});
+  const RunState state = observed_state(status);
+  if (is_finished(state) || state == RunState::Running) return;
+  const std::string line = last_log_line(directory);
+  status.state = RunState::Failed;
+  status.reason = describe(end) + (line.empty() ? "" : ": " + line);
+  status.exit_code = end.killed ? 128 + end.code : end.code;
+  write_status(directory / kStatusFileName, status);
+}
+
+std::string last_log_line(const fs::path& directory) {
+  std::ifstream file(directory / "log.txt", std::ios::binary);
+  file.seekg(0, std::ios::end);
+  const std::streamoff size = file.tellg();
+  if (size <= 0) return "";
+  const std::streamoff start = std::max<std::streamoff>(0, size - kLogTail);
+  std::string tail(static_cast<std::size_t>(size - start), '\0');
+  file.seekg(start);
+  file.read(tail.data(), static_cast<std::streamsize>(tail.size()));
+  tail.erase(tail.find_last_not_of("\r\n") + 1);
+  const std::size_t line = tail.find_last_of("\r\n");
+  return line == std::string::npos ? tail : tail.substr(line + 1);
+}
+
+std::string describe(const RunStatus& status) {
+  std::string text = to_string(status.state);
+  if (status.divergence_step >= 0) text += fmt::format(" at step {}", status.divergence_step);
+  if (!status.reason.empty()) text += fmt::format(" ({})", status.reason);
+  return text + fmt::format("  step {}/{}  loss {:.4f}", status.step, status.steps, status.final_loss);
+}
+
+}  // namespace precipice

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run's directory as the launcher and `status` see it from outside the process that trains.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "experiments/scheduler.h"
+#include "metrics/status_file.h"
+#include "train/run_config.h"
+
+namespace precipice {
+
+inline constexpr const char* kConfigFileName = "config.toml";
+inline constexpr const char* kCheckpointFolder = "ckpt";
+
+// The status with its state as observed now; pending where there is none, failed with the reason where it is damaged.
+RunStatus observe_run(const std::filesystem::path& directory);
+
+inline bool is_finished(RunState state) {
+  return state == RunState::Done || state == RunState::Diverged;
+}
+
+// Makes the directory with its config.toml. Throws ConfigError when it holds another config, OutputError.
+void prepare_run(const std::filesystem::path& directory, const RunConfig& config);
+
+// Writes into status.json that the worker failed, with the last line of its log; not over the result of a finished run,
+// nor over the status of a process that is running it.
+void record_failure(const std::filesystem::path& directory, const WorkerEnd& end);
+
+// The last line of log.txt, "" when there is none.
+std::string last_log_line(const std::filesystem::path& directory);
+
+// "done  step 400/400  loss 2.3412", "diverged at step 17 (non-finite loss)  step 18/400  loss nan"
+std::string describe(const RunStatus& status);
+
+}  // namespace precipice

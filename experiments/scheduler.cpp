@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/scheduler.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <thread>
+
+#include "metrics/files.h"
+#include "precision/check.h"
+
+namespace precipice {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int open_or_throw(const std::filesystem::path& path, int flags) {
+  const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw OutputError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
+  return descriptor;
+}
+
+// Between fork and exec only async-signal-safe calls are allowed.
+[[noreturn]] void become_worker(char* const* argv, int input, int log, pid_t launcher) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != launcher) _exit(143);  // it died before the line above took effect
+  dup2(input, STDIN_FILENO);
+  dup2(log, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  execv(argv[0], argv);
+  constexpr char kMessage[] = "precipice: error: cannot execute the worker\n";
+  if (write(STDERR_FILENO, kMessage, sizeof kMessage - 1) < 0) _exit(126);
+  _exit(127);
+}
+
+pid_t start_worker(const Job& job, std::vector<std::string> command) {
+  make_directories(job.directory);
+  std::vector<char*> argv;
+  for (std::string& word : command) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const int input = open_or_throw("/dev/null", O_RDONLY);
+  const int log = open_or_throw(job.directory / "log.txt", O_WRONLY | O_CREAT | O_APPEND);
+  const pid_t launcher = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) become_worker(argv.data(), input, log, launcher);
+  const int error = errno;
+  close(input);
+  close(log);
+  if (pid < 0) throw OutputError(fmt::format("cannot start a process: {}", std::strerror(error)));
+  return pid;
+}
+
+std::optional<WorkerEnd> poll_worker(pid_t pid) {
+  int status = 0;
+  pid_t result = 0;
+  do result = waitpid(pid, &status, WNOHANG);
+  while (result < 0 && errno == EINTR);
+  PRECIPICE_CHECK(result >= 0, "waitpid: ", std::strerror(errno));
+  if (result == 0) return std::nullopt;
+  if (WIFSIGNALED(status)) return WorkerEnd{true, WTERMSIG(status), pid, false};
+  return WorkerEnd{false, WEXITSTATUS(status), pid, false};
+}
+
+class Scheduler {
+ public:
+  Scheduler(const std::vector<Job>& jobs, const SchedulerOptions& options) : options_(options) {
+    for (const Job& job : jobs) waiting_.push_back({job});
+  }
+
+  void run() {
+    for (;;) {
+      if (options_.stop && *options_.stop) begin_stop();
+      while (!stopping_ && !waiting_.empty() && running_.size() < options_.workers) start_next();
+      if (running_.empty()) return;
+      if (options_.tick) options_.tick(running_jobs());
+      std::this_thread::sleep_for(options_.poll);
+      collect_ended();
+      if (stopping_ && Clock::now() > *stopping_ + options_.grace) signal_all(SIGKILL);
+    }
+  }
+
+ private:
+  struct Worker {
+    Job job;
+    pid_t pid = 0;
+    int restarts = 0;
+  };
+
+  void start_next() {
+    Worker worker = waiting_.front();
+    waiting_.pop_front();
+    worker.pid = start_worker(worker.job, options_.command(worker.job));
+    running_.push_back(worker);
+  }
+
+  void collect_ended() {
+    for (std::size_t i = 0; i < running_.size();) {
+      std::optional<WorkerEnd> end = poll_worker(running_[i].pid);
+      if (!end) {
+        ++i;
+        continue;
+      }
+      end->stopped = stopping_ || (options_.stop && *options_.stop);
+      Worker worker = running_[i];
+      running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
+      handle_end(std::move(worker), *end);
+    }
+  }
+
+  void handle_end(Worker worker, const WorkerEnd& end) {
+    if (end.killed && worker.restarts == 0 && !end.stopped) {
+      ++worker.restarts;
+      if (options_.restarted) options_.restarted(worker.job, end);
+      waiting_.push_front(std::move(worker));
+      return;
+    }
+    if (options_.finished) options_.finished(worker.job, end);
+    if (options_.fail_fast && end.failed()) begin_stop();
+  }
+
+  void begin_stop() {
+    if (stopping_) return;
+    stopping_ = Clock::now();
+    signal_all(SIGTERM);
+  }
+
+  void signal_all(int signal) {
+    for (const Worker& worker : running_) kill(worker.pid, signal);
+  }
+
+  std::vector<Job> running_jobs() const {
+    std::vector<Job> jobs;
+    for (const Worker& worker : running_) jobs.push_back(worker.job);
+    return jobs;
+  }
+
+  const SchedulerOptions& options_;
+  std::deque<Worker> waiting_;
+  std::vector<Worker> running_;
+  std::optional<Clock::time_point> stopping_;
+};
+
+}  // namespace
+
+std::string describe(const WorkerEnd& end) {
+  return end.killed ? fmt::format("killed by signal {} ({})", end.code, strsignal(end.code))
+                    : fmt::format("exit code {}", end.code);
+}
+
+void run_jobs(const std::vector<Job>& jobs, const SchedulerOptions& options) {
+  Scheduler(jobs, options).run();
+}
+
+}  // namespace precipice

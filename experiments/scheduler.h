@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process per run (fork + exec), N at a time: a crash costs one run, never the others. A worker killed by a signal
+// is started once more, since it goes on from its checkpoint; one that exits with an error is not. When the launcher is
+// told to stop, workers get SIGTERM, so that they checkpoint, and SIGKILL after a grace period; when it dies, the
+// kernel sends them SIGTERM (PR_SET_PDEATHSIG).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace precipice {
+
+struct Job {
+  std::string id;
+  std::filesystem::path directory;  // made if missing; the worker's output is appended to its log.txt
+};
+
+struct WorkerEnd {
+  bool killed = false;  // by a signal
+  int code = 0;         // exit code, or the signal
+  pid_t pid = 0;
+  bool stopped = false;  // it had been told to stop
+  bool interrupted() const { return killed ? stopped : code == 130 || code == 143; }
+  bool failed() const { return (killed || code != 0) && !interrupted(); }
+};
+std::string describe(const WorkerEnd& end);  // "exit code 3", "killed by signal 11 (Segmentation fault)"
+
+struct SchedulerOptions {
+  std::function<std::vector<std::string>(const Job&)> command;  // argv of the worker; a path first
+  std::size_t workers = 1;
+  bool fail_fast = false;                   // after the first worker that failed: stop the others
+  const std::atomic<bool>* stop = nullptr;  // set by a signal
+  std::chrono::milliseconds poll{20};
+  std::chrono::milliseconds grace{30'000};                      // from SIGTERM to SIGKILL
+  std::function<void(const Job&, const WorkerEnd&)> finished;   // for good
+  std::function<void(const Job&, const WorkerEnd&)> restarted;  // killed once, tried again
+  std::function<void(const std::vector<Job>& running)> tick;    // at every poll; cheap
+};
+
+// Starts the jobs in order and returns when no worker is left. Throws OutputError when a directory, a log or a process
+// cannot be made.
+void run_jobs(const std::vector<Job>& jobs, const SchedulerOptions& options);
+
+}  // namespace precipice

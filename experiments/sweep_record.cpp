@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/sweep_record.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <set>
+
+#include "metrics/files.h"
+
+namespace precipice {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxRecordBytes = 64 << 20;
+constexpr std::size_t kIdLength = 10;
+
+[[noreturn]] void throw_damaged(const fs::path& path, const std::string& what) {
+  throw DataError(fmt::format("{}: damaged: {}", path.string(), what));
+}
+
+std::string quoted(const std::string& text) {
+  return to_toml(Scalar(text));
+}
+
+std::string string_array(const std::vector<std::string>& strings) {
+  std::string text = "[";
+  for (const std::string& s : strings) text += "\n  " + quoted(s) + ",";
+  return text + (strings.empty() ? "]" : "\n]");
+}
+
+std::string to_toml(const SweepRecord& record) {
+  std::string text = "# What this sweep directory holds. The same command resumes the sweep.\nschema_version = 1\n";
+  text += "command = " + quoted(record.command) + "\nbase = " + string_array(record.base) +
+          "\naxes = " + string_array(record.axes) + "\n";
+  for (const RecordedRun& run : record.runs) {
+    std::string values;
+    for (std::size_t i = 0; i < record.axes.size(); ++i)
+      values += fmt::format("{}\"{}\" = {}", i > 0 ? ", " : "", record.axes[i], to_toml(run.values[i]));
+    text += fmt::format("\n[[runs]]\nid = \"{}\"\nvalues = {{{}}}\n", run.id, values);
+  }
+  return text;
+}
+
+std::optional<Scalar> scalar_of(const toml::node& node) {
+  if (const auto* v = node.as_boolean()) return v->get();
+  if (const auto* v = node.as_integer()) return v->get();
+  if (const auto* v = node.as_floating_point()) return v->get();
+  if (const auto* v = node.as_string()) return v->get();
+  return std::nullopt;
+}
+
+std::optional<AxisValue> value_of(const toml::node& node) {
+  AxisValue value;
+  const auto* array = node.as_array();
+  value.is_array = array != nullptr;
+  if (!array) {
+    if (const auto scalar = scalar_of(node)) return AxisValue{{*scalar}, false};
+    return std::nullopt;
+  }
+  for (const toml::node& element : *array) {
+    const auto scalar = scalar_of(element);
+    if (!scalar) return std::nullopt;
+    value.values.push_back(*scalar);
+  }
+  return value;
+}
+
+std::vector<std::string> strings_of(const toml::table& table, const char* key, const fs::path& path) {
+  std::vector<std::string> strings;
+  const toml::array* array = table[key].as_array();
+  if (!array) throw_damaged(path, fmt::format("no array \"{}\"", key));
+  for (const toml::node& node : *array) {
+    if (!node.is_string()) throw_damaged(path, fmt::format("\"{}\" holds something that is no text", key));
+    strings.push_back(node.as_string()->get());
+  }
+  return strings;
+}
+
+// An id becomes a path: anything but ten hex digits could leave the sweep directory.
+bool is_run_id(const std::string& id) {
+  return id.size() == kIdLength && id.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+RecordedRun run_of(const toml::node& node, const std::vector<std::string>& axes, const fs::path& path) {
+  const toml::table* table = node.as_table();
+  if (!table) throw_damaged(path, "a run is no table");
+  RecordedRun run;
+  run.id = (*table)["id"].value_or(std::string());
+  if (!is_run_id(run.id)) throw_damaged(path, "a run's id is not ten hex digits");
+  const toml::table* values = (*table)["values"].as_table();
+  for (const std::string& axis : axes) {
+    const toml::node* value = values ? values->get(axis) : nullptr;
+    const auto read = value ? value_of(*value) : std::nullopt;
+    if (!read) throw_damaged(path, fmt::format("run {} has no value of {}", run.id, axis));
+    run.values.push_back(*read);
+  }
+  return run;
+}
+
+toml::table parse_record(const fs::path& path) {
+  const std::string text = read_file(path, kMaxRecordBytes);
+  try {
+    return toml::parse(text, path.string());
+  } catch (const toml::parse_error& error) {
+    throw_damaged(path, fmt::format("line {}: {}", error.source().begin.line, error.description()));
+  }
+}
+
+}  // namespace
+
+SweepRecord make_record(const Sweep& sweep, const std::vector<SweepRun>& runs, const std::string& command) {
+  SweepRecord record;
+  record.command = command;
+  for (const Setting& setting : sweep.base)
+    record.base.push_back(setting.key + " = " + to_toml(AxisValue{setting.values, setting.is_array}));
+  std::sort(record.base.begin(), record.base.end());
+  for (const Axis& axis : sweep.axes) record.axes.push_back(axis.key);
+  for (const SweepRun& run : runs) record.runs.push_back({run.id, run.values});
+  return record;
+}
+
+std::optional<SweepRecord> read_record(const fs::path& directory) {
+  const fs::path path = directory / kSweepFileName;
+  if (std::error_code error; !fs::exists(path, error) && !error) return std::nullopt;
+  const toml::table table = parse_record(path);
+  SweepRecord record;
+  record.command = table["command"].value_or(std::string());
+  record.base = strings_of(table, "base", path);
+  record.axes = strings_of(table, "axes", path);
+  if (const toml::array* runs = table["runs"].as_array()) {
+    for (const toml::node& node : *runs) record.runs.push_back(run_of(node, record.axes, path));
+  }
+  return record;
+}
+
+void write_record(const fs::path& directory, SweepRecord record) {
+  const std::optional<SweepRecord> earlier = read_record(directory);
+  if (earlier && earlier->base == record.base && earlier->axes == record.axes) {
+    std::set<std::string> listed;
+    for (const RecordedRun& run : record.runs) listed.insert(run.id);
+    for (const RecordedRun& run : earlier->runs)
+      if (!listed.contains(run.id) && fs::is_directory(directory / run.id)) record.runs.push_back(run);
+  }
+  make_directories(directory);
+  write_file_atomic(directory / kSweepFileName, to_toml(record));
+}
+
+}  // namespace precipice

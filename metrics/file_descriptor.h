@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owner of one POSIX file descriptor; private to metrics/*.cpp.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+
+namespace precipice {
+
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  // open(2) with O_CLOEXEC; valid() is false and errno is set when it fails.
+  FileDescriptor(const std::filesystem::path& path, int flags, mode_t mode = 0666)
+      : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~FileDescriptor() {
+    if (valid()) ::close(descriptor_);
+  }
+
+  bool valid() const { return descriptor_ >= 0; }
+  int get() const { return descriptor_; }
+  // close(2) now, to see its result: network file systems report a full disk only here.
+  int close() { return ::close(std::exchange(descriptor_, -1)); }
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace precipice

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that survive a kill: written to a temporary name, fsynced, renamed, directory fsynced. Checksums: CRC-32C
+// (Castagnoli, RFC 3720) for records, SHA-256 for whole files. The process must ignore SIGXFSZ, or a file size limit
+// kills it before these functions can report the error.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace precipice {
+
+// Whole file, refusing anything that is not a regular file (directory, device, FIFO) and anything over max_bytes.
+// Throws DataError naming the path.
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
+
+// Readers see the old file or the new one, never a part. Throws OutputError naming path and reason; the old file stays
+// and no temporary file is left behind. Only a kill leaves one, ".NAME.PID.COUNT.tmp" beside the target.
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
+
+// Removes what write_file_atomic calls of killed processes left in a directory: temporary files whose process is gone.
+// Never throws; for the one owner of a run directory, before it starts.
+void remove_stale_temporaries(const std::filesystem::path& directory);
+
+// Creates a directory and its parents. Throws OutputError.
+void make_directories(const std::filesystem::path& path);
+
+// The two pieces that an append-only file needs as well. write_all throws std::system_error, sync_directory
+// OutputError.
+void write_all(int descriptor, std::string_view bytes);
+void sync_directory(const std::filesystem::path& directory);
+
+std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0);  // Castagnoli; pass the last result to continue
+std::string sha256_hex(std::string_view bytes);                       // 64 lower-case hex digits
+
+}  // namespace precipice

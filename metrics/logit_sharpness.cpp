@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// The closed form of logit_sharpness.h; one exponential per logit for the token and one per epsilon.
+#include "metrics/logit_sharpness.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "precision/check.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+double softplus(double u) {
+  return std::max(u, 0.0) + std::log1p(std::exp(-std::abs(u)));
+}
+
+double sigmoid(double u) {
+  const double e = std::exp(-std::abs(u));
+  return (u >= 0 ? 1.0 : e) / (1.0 + e);
+}
+
+// max over i != target of f(z_i), and log of the sum of exp(f(z_i) - max): two numbers, so that large maxima can be
+// subtracted before the small logarithms are added.
+struct LogSum {
+  double max = -kInfinity;
+  double log_excess = 0;
+};
+
+template <class F>
+LogSum log_sum_of_others(std::span<const float> logits, std::size_t target, const F& f) {
+  LogSum result;
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    if (i != target) result.max = std::max(result.max, f(logits[i]));
+  double sum = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    if (i != target) sum += std::exp(f(logits[i]) - result.max);
+  result.log_excess = std::log(sum);
+  return result;
+}
+
+// What one token gives at every epsilon.
+class Token {
+ public:
+  Token(std::span<const float> logits, std::int64_t target)
+      : logits_(logits), target_(static_cast<std::size_t>(target)) {
+    PRECIPICE_CHECK(target >= 0 && target_ < logits.size(), "target ", target, " of ", logits.size());
+    const auto is_bad = [](float z) { return !(z < std::numeric_limits<float>::infinity()); };
+    bad_ = std::isinf(logits_[target_]) || std::any_of(logits_.begin(), logits_.end(), is_bad);
+    base_ = log_sum_of_others(logits_, target_, [](float z) { return static_cast<double>(z); });
+  }
+
+  LogitSharpness at(double epsilon) const {
+    if (bad_) return {kNaN, kNaN, kNaN};
+    if (base_.max == -kInfinity) return {};
+    const double target = logits_[target_];
+    const double u = (base_.max - target) + base_.log_excess;
+    // Masked logits stay where they are: 0 times infinity would make them NaN.
+    const LogSum corner = log_sum_of_others(logits_, target_, [epsilon](float z) {
+      return z == -std::numeric_limits<float>::infinity() ? -kInfinity : z + epsilon * (std::abs(double{z}) + 1);
+    });
+    const double d =
+        (corner.max - base_.max) + (corner.log_excess - base_.log_excess) + epsilon * (std::abs(target) + 1);
+    const double loss = softplus(u);
+    // Beyond D = 1 the plain difference cancels nothing, and expm1 would overflow.
+    const double rise = d < 1 ? std::log1p(sigmoid(u) * std::expm1(d)) : softplus(u + d) - loss;
+    return {loss, rise, 100 * rise / (1 + loss)};
+  }
+
+ private:
+  std::span<const float> logits_;
+  std::size_t target_;
+  bool bad_ = false;
+  LogSum base_;
+};
+
+struct Mean {
+  double loss = 0, rise = 0, sharpness = 0;
+  std::int64_t count = 0;
+  void add(const LogitSharpness& token) {
+    loss += token.loss, rise += token.rise, sharpness += token.sharpness;
+    ++count;
+  }
+  SharpnessSummary summary() const {
+    const auto n = static_cast<double>(count);
+    return {sharpness / n, 100 * (rise / n) / (1 + loss / n)};
+  }
+};
+
+// 0.001 as "1e-3": what stands in papers and is short.
+std::string epsilon_name(double epsilon) {
+  std::array<char, 32> buffer;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), epsilon, std::chars_format::scientific).ptr;
+  std::string text(buffer.data(), end);
+  const std::size_t digits = text.find('e') + 2;
+  while (text[digits] == '0' && digits + 1 < text.size()) text.erase(digits, 1);
+  return text;
+}
+
+}  // namespace
+
+LogitSharpness logit_sharpness(std::span<const float> logits, std::int64_t target, double epsilon) {
+  return Token(logits, target).at(epsilon);
+}
+
+std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::span<const std::int64_t> targets,
+                                            std::int64_t batch, std::int64_t context, std::int64_t vocabulary,
+                                            std::span<const double> epsilons) {
+  PRECIPICE_CHECK(batch > 0 && context > 0 && vocabulary > 0, batch, " x ", context, " x ", vocabulary);
+  const auto tokens = static_cast<std::size_t>(batch * context), width = static_cast<std::size_t>(vocabulary);
+  PRECIPICE_CHECK(targets.size() == tokens && logits.size() == tokens * width, logits.size(), " logits");
+  std::vector<Mean> last(epsilons.size()), all(epsilons.size());
+  for (std::size_t t = 0; t < tokens; ++t) {
+    const Token token(logits.subspan(t * width, width), targets[t]);
+    const bool is_last = (t + 1) % static_cast<std::size_t>(context) == 0;
+    for (std::size_t e = 0; e < epsilons.size(); ++e) {
+      const LogitSharpness sharpness = token.at(epsilons[e]);
+      all[e].add(sharpness);
+      if (is_last) last[e].add(sharpness);
+    }
+  }
+  std::vector<BatchSharpness> result;
+  for (std::size_t e = 0; e < epsilons.size(); ++e) result.push_back({last[e].summary(), all[e].summary()});
+  return result;
+}
+
+SeriesGroup sharpness_group(std::span<const double> epsilons) {
+  SeriesGroup group{"sharpness", {}, {}};
+  for (const double epsilon : epsilons) {
+    const std::string name = epsilon_name(epsilon);
+    for (const char* tokens : {"last_token", "all_tokens"}) {
+      const std::string where = tokens == std::string("last_token") ? "last tokens" : "all tokens";
+      group.series.push_back(
+          {join_parts(tokens, "_eps", name), "1", "logit sharpness at eps " + name + ", mean over " + where});
+      group.series.push_back({join_parts(tokens, "_mean_loss_eps", name), "1",
+                              "logit sharpness at eps " + name + " of the mean loss over " + where});
+    }
+  }
+  return group;
+}
+
+std::vector<double> sharpness_values(std::span<const BatchSharpness> sharpness) {
+  std::vector<double> values;
+  for (const BatchSharpness& s : sharpness)
+    for (const SharpnessSummary& summary : {s.last_token, s.all_tokens})
+      values.insert(values.end(), {summary.mean_of_metrics, summary.metric_of_mean});
+  return values;
+}
+
+}  // namespace precipice

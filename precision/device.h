@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam to accelerators. CUDA code and libtorch_cuda live in a library of their own, libprecipice_cuda.so beside the
+// program, which is opened only when a run asks for `device = "cuda"`: a CPU run never pays for it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace precipice {
+
+// Makes a device ready: nothing for "cpu"; for "cuda" opens the library. Throws ConfigError when it is not there or
+// does not open, saying what is needed.
+void open_device(const std::string& device);
+
+// A tensor of a device whose kernels are not loaded is a broken contract.
+void check_device(const at::Tensor& x);
+
+}  // namespace precipice

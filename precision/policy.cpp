@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/policy.h"
+
+#include <array>
+#include <iterator>
+
+#include "precision/check.h"
+
+namespace precipice {
+
+std::string to_string(SiteKind kind) {
+  static constexpr std::array kNames = {"attn.qkv", "attn.qk", "attn.pv", "attn.proj", "mlp.up", "mlp.down", "lm_head"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+SitePrecision SitePrecision::of_tensors(const QuantizerConfig& x, const QuantizerConfig& w, const QuantizerConfig& dy,
+                                        const QuantizerConfig& output) {
+  return {{x, w, output}, {dy, w, output}, {dy, x, output}};
+}
+
+PrecisionPolicy::PrecisionPolicy(std::int64_t layers)
+    : layers_(layers), sites_(static_cast<std::size_t>(layers) * std::size(kBlockSites) + 1) {}
+
+std::size_t PrecisionPolicy::site_index(SiteKind kind, std::int64_t layer) const {
+  if (kind == SiteKind::LmHead) return sites_.size() - 1;
+  PRECIPICE_CHECK(layer >= 0 && layer < layers_, "layer ", layer, " of ", layers_);
+  return static_cast<std::size_t>(layer) * std::size(kBlockSites) + static_cast<std::size_t>(kind);
+}
+
+std::vector<std::string> PrecisionPolicy::site_names() const {
+  std::vector<std::string> names;
+  for (std::int64_t layer = 0; layer < layers_; ++layer)
+    for (const SiteKind kind : kBlockSites) names.push_back("h." + std::to_string(layer) + "." + to_string(kind));
+  names.push_back(to_string(SiteKind::LmHead));
+  return names;
+}
+
+void PrecisionPolicy::set(SiteKind kind, const SitePrecision& precision) {
+  if (kind == SiteKind::LmHead) sites_.back() = precision;
+  else
+    for (std::int64_t layer = 0; layer < layers_; ++layer) sites_[site_index(kind, layer)] = precision;
+}
+
+void PrecisionPolicy::set(SiteKind kind, std::int64_t first_layer, std::int64_t last_layer, Pass pass,
+                          const GemmPrecision& precision) {
+  if (kind == SiteKind::LmHead) {
+    sites_.back().pass(pass) = precision;
+    return;
+  }
+  if (first_layer < 0) first_layer += layers_;
+  if (last_layer < 0) last_layer += layers_;
+  PRECIPICE_CHECK(0 <= first_layer && first_layer <= last_layer && last_layer < layers_, "layers ", first_layer, " to ",
+                  last_layer, " of ", layers_);
+  for (std::int64_t layer = first_layer; layer <= last_layer; ++layer) sites_[site_index(kind, layer)].pass(pass) = precision;
+}
+
+}  // namespace precipice

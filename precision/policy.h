@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// PrecisionPolicy: which quantizer at which site, layer, pass and operand. Every matmul has three passes with two
+// operands each; each of the six slots quantizes from the high-precision tensor, never from an already rounded one:
+//   fprop  y = x w^T      dgrad  dx = dy w      wgrad  dw = dy^T x
+// and the result of each pass has a format of its own. Attention products are matmuls like the others:
+// attn.qk: x = queries, w = keys; attn.pv: x = probabilities, w = values transposed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "precision/quantizer.h"
+
+namespace precipice {
+
+enum class SiteKind : std::uint8_t { AttnQkv, AttnQk, AttnPv, AttnProj, MlpUp, MlpDown, LmHead };
+inline constexpr SiteKind kBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk, SiteKind::AttnPv,
+                                           SiteKind::AttnProj, SiteKind::MlpUp,  SiteKind::MlpDown};
+std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.up mlp.down lm_head
+
+enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
+
+struct GemmPrecision {
+  QuantizerConfig first, second;  // operands in the order of the formulas above; accumulated in fp32
+  QuantizerConfig output;         // unscaled
+  bool operator==(const GemmPrecision&) const = default;
+};
+
+struct SitePrecision {
+  GemmPrecision fprop, dgrad, wgrad;
+  // One choice per tensor, used in both of its passes.
+  static SitePrecision of_tensors(const QuantizerConfig& x, const QuantizerConfig& w, const QuantizerConfig& dy,
+                                  const QuantizerConfig& output);
+  GemmPrecision& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
+  bool operator==(const SitePrecision&) const = default;
+};
+
+class PrecisionPolicy {
+ public:
+  explicit PrecisionPolicy(std::int64_t layers);  // fp32 everywhere
+  std::int64_t layers() const { return layers_; }
+  // Sites are numbered block by block in the order of kBlockSites, the LM head last.
+  std::size_t site_index(SiteKind kind, std::int64_t layer) const;  // layer is ignored for the LM head
+  std::size_t num_sites() const { return sites_.size(); }
+  std::vector<std::string> site_names() const;  // "h.0.attn.qkv", ..., "lm_head"
+  const SitePrecision& at(std::size_t site) const { return sites_.at(site); }
+  SitePrecision& at(std::size_t site) { return sites_.at(site); }
+  // Every layer of one kind.
+  void set(SiteKind kind, const SitePrecision& precision);
+  // One pass of one kind in layers [first, last]; negative counts from the end (-1: the last layer).
+  void set(SiteKind kind, std::int64_t first_layer, std::int64_t last_layer, Pass pass, const GemmPrecision& precision);
+
+ private:
+  std::int64_t layers_;
+  std::vector<SitePrecision> sites_;
+};
+
+}  // namespace precipice

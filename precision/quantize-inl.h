@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// The array loops around round_to_format, written once as plain loops that the compiler vectorises. Included by one
+// file per instruction set, inside that set's namespace; everything here has internal linkage and calls only
+// always_inline functions, so that no function compiled for AVX-512 can be what the linker keeps for all CPUs.
+// A tensor goes by in chunks that stay in the first-level cache with their random words and 32-bit event counts.
+// Expects precision/quantize_isa.h and <bit> to be included, and Lanes and LanesWideProduct (random_bits.h) to be
+// declared in the surrounding namespace.
+
+namespace {
+
+constexpr int kChunk = 2048;
+constexpr int kBlocks = kChunk / 4 + 8;  // one more than fit when the first starts inside, in whole vectors
+
+struct ChunkCounts {
+  std::int32_t nan_in = 0;
+  std::int32_t nonfinite_out = 0;
+  std::int32_t beyond = 0;
+  std::int32_t underflowed = 0;
+  std::int32_t subnormal = 0;
+  std::int32_t amax = 0;  // pattern
+};
+
+PRECIPICE_HD std::int32_t pattern_of(float x) {
+  return __builtin_bit_cast(std::int32_t, x) & 0x7FFFFFFF;
+}
+
+// Any NaN comes out as the one quiet NaN, so that amax does not depend on which of several NaNs was met.
+PRECIPICE_HD float amax_of_pattern(std::int32_t pattern) {
+  return __builtin_bit_cast(float, pattern > kInfinityPattern ? 0x7FC00000 : pattern);
+}
+
+// `in` may be `out`: iterations are independent either way, which the pragma promises the vectoriser.
+template <Rounding R>
+ChunkCounts round_chunk(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
+  const FormatConstants format = call.format;
+  const int random_bits = call.random_bits;
+  const float scale = call.scale;
+  const auto subnormals = static_cast<std::uint32_t>(format.min_normal - 1);
+  // Scalars, not a struct: g++ keeps these in vector registers.
+  std::int32_t nan_in = 0, nonfinite_out = 0, beyond = 0, underflowed = 0, subnormal = 0, largest = 0;
+#pragma GCC ivdep
+  for (int i = 0; i < size; ++i) {
+    const float x = in[i];
+    const Rounded rounded =
+        round_and_check<R>(x * scale, format, R == Rounding::Stochastic ? words[i] : 0, random_bits);
+    out[i] = rounded.value;
+    const std::int32_t before = pattern_of(x), after = pattern_of(rounded.value);
+    nan_in += before > kInfinityPattern;
+    nonfinite_out += after >= kInfinityPattern;
+    beyond += rounded.beyond;
+    underflowed += (after == 0) & (before != 0);
+    subnormal += static_cast<std::uint32_t>(after - 1) < subnormals;  // zero wraps around to the largest
+    largest = before > largest ? before : largest;
+  }
+  return {nan_in, nonfinite_out, beyond, underflowed, subnormal, largest};
+}
+
+void round_chunk_to_bf16(const float* in, float* out, int size, const FormatConstants& bf16) {
+  const FormatConstants format = bf16;
+#pragma GCC ivdep
+  for (int i = 0; i < size; ++i) out[i] = round_to_format<Rounding::NearestEven>(in[i], format);
+}
+
+// Words of elements first .. first + size - 1, at words + first % 4. Lanes are a vector of std::uint64_t; each lane
+// holds one block, and the last vector may run over into the slack of the buffers.
+void fill_words(std::uint32_t* words, const RandomKey& key, std::uint64_t first, int size) {
+  static_assert(std::endian::native == std::endian::little, "word pairs are read as words");
+  constexpr int kLanes = sizeof(Lanes) / sizeof(std::uint64_t);
+  alignas(64) std::uint64_t low_pairs[kBlocks], high_pairs[kBlocks];
+  const std::uint64_t first_block = first / 4;
+  const int blocks = static_cast<int>((first + static_cast<std::uint64_t>(size) + 3) / 4 - first_block);
+
+  const Philox4 counter = random_counter(key, first_block);
+  Lanes block;
+  for (int lane = 0; lane < kLanes; ++lane) block[lane] = first_block + static_cast<std::uint64_t>(lane);
+  for (int b = 0; b < blocks; b += kLanes, block += kLanes) {
+    // random_counter puts the block's high bits below the operand in word 1.
+    Lanes c[4] = {block, (block >> 32) | (counter.word[1] & 0xFFFF0000u), Lanes{} + counter.word[2],
+                  Lanes{} + counter.word[3]};
+    philox_rounds(c, static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32),
+                  LanesWideProduct{});
+    const Lanes low = (c[0] & 0xFFFFFFFFu) | (c[1] << 32), high = (c[2] & 0xFFFFFFFFu) | (c[3] << 32);
+    __builtin_memcpy(low_pairs + b, &low, sizeof(low));
+    __builtin_memcpy(high_pairs + b, &high, sizeof(high));
+  }
+  for (int b = 0; b < blocks; ++b) {
+    __builtin_memcpy(words + 4 * b, low_pairs + b, sizeof(std::uint64_t));
+    __builtin_memcpy(words + 4 * b + 2, high_pairs + b, sizeof(std::uint64_t));
+  }
+}
+
+void add(EventCounts& total, const ChunkCounts& chunk) {
+  // Every NaN at the input is a non-finite output, and every non-finite output was beyond the largest finite value.
+  total.nan_in += static_cast<std::uint64_t>(chunk.nan_in);
+  total.overflowed += static_cast<std::uint64_t>(chunk.nonfinite_out - chunk.nan_in);
+  total.saturated += static_cast<std::uint64_t>(chunk.beyond - chunk.nonfinite_out);
+  total.underflowed += static_cast<std::uint64_t>(chunk.underflowed);
+  total.subnormal += static_cast<std::uint64_t>(chunk.subnormal);
+}
+
+template <Rounding R>
+EventCounts quantize_as(const QuantizeCall& call) {
+  alignas(64) float staged[kChunk];
+  alignas(64) std::uint32_t words[4 * kBlocks];
+  EventCounts total;
+  std::int32_t amax_pattern = 0;
+  for (std::int64_t begin = 0; begin < call.size; begin += kChunk) {
+    const int size = static_cast<int>(call.size - begin < kChunk ? call.size - begin : kChunk);
+    const float* source = call.in + begin;
+    if (call.through_bf16) {
+      round_chunk_to_bf16(source, staged, size, call.bf16);
+      source = staged;
+    }
+    const std::uint64_t first = call.first_element + static_cast<std::uint64_t>(begin);
+    if constexpr (R == Rounding::Stochastic) fill_words(words, call.key, first, size);
+    const ChunkCounts chunk = round_chunk<R>(source, call.out + begin, size, call, words + first % 4);
+    add(total, chunk);
+    amax_pattern = chunk.amax > amax_pattern ? chunk.amax : amax_pattern;
+  }
+  total.total = static_cast<std::uint64_t>(call.size);
+  total.amax = amax_of_pattern(amax_pattern);
+  return total;
+}
+
+EventCounts quantize_by_rounding(const QuantizeCall& call) {
+  switch (call.rounding) {
+    case Rounding::NearestEven:
+      return quantize_as<Rounding::NearestEven>(call);
+    case Rounding::NearestAway:
+      return quantize_as<Rounding::NearestAway>(call);
+    case Rounding::TowardZero:
+      return quantize_as<Rounding::TowardZero>(call);
+    case Rounding::Up:
+      return quantize_as<Rounding::Up>(call);
+    case Rounding::Down:
+      return quantize_as<Rounding::Down>(call);
+    case Rounding::ToOdd:
+      return quantize_as<Rounding::ToOdd>(call);
+    case Rounding::Stochastic:
+      return quantize_as<Rounding::Stochastic>(call);
+  }
+  __builtin_unreachable();
+}
+
+float amax_of_array(const float* in, std::int64_t size) {
+  std::int32_t largest = 0;
+  for (std::int64_t i = 0; i < size; ++i) {
+    const std::int32_t pattern = pattern_of(in[i]);
+    largest = pattern > largest ? pattern : largest;
+  }
+  return amax_of_pattern(largest);
+}
+
+}  // namespace
+
+const QuantizeKernels kKernels = {quantize_by_rounding, amax_of_array};

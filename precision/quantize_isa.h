@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam between the run-time choice (quantize_dispatch.cpp) and the array loops compiled once per instruction set
+// (quantize_generic.cpp, quantize_avx2.cpp, quantize_avx512.cpp). Tests use it to compare them in one process.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "precision/quantize_kernels.h"
+#include "precision/round_to_format.h"
+
+namespace precipice {
+
+// A call of quantize() with everything that can fail already checked.
+struct QuantizeCall {
+  const float* in;
+  float* out;
+  std::int64_t size;
+  FormatConstants format;
+  FormatConstants bf16;  // used when through_bf16
+  Rounding rounding;
+  int random_bits;
+  bool through_bf16;
+  float scale;
+  RandomKey key;
+  std::uint64_t first_element;
+};
+
+QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+                          const RandomKey& key, std::uint64_t first_element);
+
+struct QuantizeKernels {
+  EventCounts (*quantize)(const QuantizeCall& call);
+  float (*amax)(const float* in, std::int64_t size);
+};
+
+namespace generic {
+extern const QuantizeKernels kKernels;
+}
+namespace avx2 {
+extern const QuantizeKernels kKernels;
+}
+namespace avx512 {
+extern const QuantizeKernels kKernels;
+}
+
+struct Isa {
+  std::string name;
+  const QuantizeKernels* kernels;
+};
+
+// The named instruction set, or the best one for "". Throws ConfigError for a name that is unknown or that this CPU
+// does not have.
+Isa choose_isa(const std::string& forced);
+
+}  // namespace precipice

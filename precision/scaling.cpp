@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/scaling.h"
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "precision/check.h"
+
+namespace precipice {
+
+Scaling::Kind parse_scaling_kind(std::string_view text) {
+  if (text == "none") return Scaling::Kind::None;
+  if (text == "fixed") return Scaling::Kind::Fixed;
+  if (text == "current") return Scaling::Kind::CurrentTensor;
+  throw ConfigError({"", 0, "scaling", std::string(text)}, "must be one of none, fixed, current");
+}
+
+float current_scale(float amax, float max_finite, bool power_of_two) {
+  if (!(amax > 0.0f) || std::isinf(amax)) return 1.0f;
+  float scale = max_finite / amax;
+  if (std::isinf(scale)) scale = std::numeric_limits<float>::max();
+  if (!power_of_two) return scale;
+  const float cut = std::bit_cast<float>(std::bit_cast<std::uint32_t>(scale) & 0xFF800000u);
+  // A subnormal scale (max_finite < amax 2^-126) has no exponent field to keep.
+  return cut > 0.0f ? cut : scale;
+}
+
+}  // namespace precipice

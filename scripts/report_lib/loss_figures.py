@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training loss over steps: one panel per learning rate, in each the formats with their bands over seeds."""
+
+import math
+from typing import Iterator, List, Sequence, Tuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from report_lib.grouping import Sweep
+from report_lib.run_files import Run
+from report_lib.statistics import Cell, decimate, median_or_nan, seed_band
+from report_lib.style import (
+    CROSS,
+    GREY,
+    Picture,
+    divergence_handle,
+    draw_floors,
+    floor_handles,
+    format_handles,
+    legend_above,
+    panels,
+    rate_text,
+)
+
+COLUMNS = 320  # steps of a panel are gathered into this many pixel columns
+MAX_PANELS = 12
+MAX_FORMATS = 6  # in one figure; more would hide each other
+HEADROOM = 1.12  # of the axis above the initial loss
+
+
+def loss_figures(sweep: Sweep) -> Iterator[Tuple[Figure, Picture]]:
+    if not any(len(run.metrics.steps) for run in sweep.runs):
+        return
+    rates = evenly_chosen(sweep.rates, MAX_PANELS)
+    for part in range(0, len(sweep.labels), MAX_FORMATS):
+        labels = sweep.labels[part : part + MAX_FORMATS]
+        name, title, left_out = "loss_curves", "Training loss", ""
+        if len(sweep.labels) > MAX_FORMATS:
+            name, title = f"{name}_{part // MAX_FORMATS + 1}", f"{title}: {', '.join(labels)}"
+        if len(rates) < len(sweep.rates):
+            left_out = f" {len(rates)} of {len(sweep.rates)} learning rates are shown."
+        yield draw(sweep, labels, rates), Picture(
+            name,
+            title,
+            (
+                "Line: median over seeds; band: lowest to highest seed, so that a spike of one seed shows. A diverged "
+                "run counts as worse than any other in the median, whose line ends where half of the seeds have "
+                "diverged. Crosses: where a run was found to diverge; triangles: where a seed leaves the axis "
+                "upwards." + left_out
+            ),
+        )
+
+
+def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
+    columns = len(rates) if len(rates) < 4 else 2 if len(rates) == 4 else 3
+    figure, axes = panels(len(rates), columns)
+    low, top = loss_limits(sweep)
+    for panel, rate in zip(axes, rates):
+        cells = [cell for cell in (sweep.cell(label, rate) for label in labels) if cell is not None]
+        panel.set_title(f"learning rate {rate_text(rate)}  ({seed_counts(cells)})")
+        draw_floors(panel, sweep.entropy_floors)
+        for cell in cells:
+            draw_cell(panel, sweep, cell, top)
+        panel.set_ylim(low, top)
+        panel.margins(x=0.02)
+    for position, panel in enumerate(axes):
+        if position % columns == 0:
+            panel.set_ylabel("loss (nats per token)")
+        if position >= len(axes) - columns:
+            panel.set_xlabel("step")
+    legend_above(figure, legend_handles(sweep, labels))
+    return figure
+
+
+def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, top: float) -> None:
+    colour, line = sweep.styles[cell.label]
+    curves = cell.curves("metrics", "train_loss")
+    band = decimate(seed_band(curves), COLUMNS)
+    if not len(band.steps):
+        return
+    panel.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.22, linewidth=0.4, zorder=2)
+    panel.plot(band.steps, band.middle, color=colour, linestyle=line, zorder=3)
+    beyond = band.high > top
+    leaving = beyond & ~np.append(False, beyond[:-1])
+    triangle = {"marker": "^", "markersize": 5.5, "linestyle": "none", "transform": panel.get_xaxis_transform()}
+    panel.plot(band.steps[leaving], np.full(leaving.sum(), 0.97), color=colour, zorder=4, **triangle)
+    for run in cell.runs:
+        if run.diverged:
+            step, loss = divergence_point(run)
+            panel.plot([step], [min(loss, top)], color=colour, clip_on=False, zorder=5, **CROSS)
+
+
+def divergence_point(run: Run) -> Tuple[float, float]:
+    """The step of divergence and the last finite loss up to it."""
+    steps, losses = run.metrics.steps, run.metrics.get("train_loss")
+    step = run.divergence_step if run.divergence_step >= 0 else run.steps_done - 1
+    known = losses[(steps <= step) & np.isfinite(losses)]
+    return step, float(known[-1]) if len(known) else math.inf
+
+
+def loss_limits(sweep: Sweep) -> Tuple[float, float]:
+    """From under everything to somewhat above the initial loss: a diverging run must not flatten the others."""
+    losses = np.concatenate([run.metrics.get("train_loss") for run in sweep.runs])
+    losses = losses[np.isfinite(losses)]
+    if not len(losses):
+        return 0.0, 1.0
+    initial = median_or_nan([run.initial_loss for run in sweep.runs])
+    low = min([float(losses.min())] + sweep.entropy_floors)
+    top = min(float(losses.max()), initial * HEADROOM if initial > 0 else math.inf)
+    margin = max(0.04 * (top - low), 1e-3)
+    return low - margin, top + margin
+
+
+def legend_handles(sweep: Sweep, labels: Sequence[str]) -> List[Artist]:
+    handles: List[Artist] = list(format_handles(sweep, labels))
+    handles.append(Patch(facecolor=GREY, alpha=0.3, label="lowest to highest seed"))
+    if any(run.diverged for run in sweep.runs):
+        handles.append(divergence_handle())
+    return handles + list(floor_handles(sweep.entropy_floors))
+
+
+def seed_counts(cells: Sequence[Cell]) -> str:
+    counts = [len(cell.runs) for cell in cells]
+    if len(set(counts)) == 1:
+        return f"n = {counts[0]} each" if len(counts) > 1 else f"n = {counts[0]}"
+    return "n = " + ", ".join(str(count) for count in counts)
+
+
+def evenly_chosen(values: Sequence[float], most: int) -> List[float]:
+    if len(values) <= most:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]

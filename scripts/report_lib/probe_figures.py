@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the probes saw: sharpness over steps, and what the quantizers saturated and flushed, site by site."""
+
+import math
+import re
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from report_lib.grouping import Sweep
+from report_lib.run_files import Run
+from report_lib.statistics import Curve, decimate, seed_band
+from report_lib.style import CROSS, Picture, divergence_handle, format_handles, legend_above, panels, rate_text
+
+SHARPNESS = re.compile(r"(last_token|all_tokens)_eps(.+)")
+VARIANTS = {"last_token": "last token of each sequence", "all_tokens": "all tokens"}
+COLUMNS = 320
+MAX_FORMATS = 3  # columns of the tensor figure
+OPERANDS = ("x", "w", "dy")
+EVENTS = {"saturated": "saturated", "underflowed": "flushed to zero"}
+LEAST_FRACTION = 1e-6
+MAX_PANEL_HEIGHT = 6.0  # inches
+MAX_ROW_LABELS = 40
+
+
+def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
+    rate = sweep.best_rate
+    cells = [cell for cell in sweep.ordered_cells() if cell.learning_rate == rate]
+    probed = [run for cell in cells for run in cell.runs if len(run.sharpness.steps)]
+    names = {name for run in probed for name in run.sharpness.series}
+    epsilons = {match.group(2) for match in map(SHARPNESS.fullmatch, names) if match}
+    if rate is None or not epsilons:
+        return None
+    epsilon = max(epsilons, key=float)
+    variants = [variant for variant in VARIANTS if f"{variant}_eps{epsilon}" in names]
+    figure, axes = panels(len(variants), len(variants), width=4.2, height=3.1)
+    values = [np.zeros(0)]
+    for panel, variant in zip(axes, variants):
+        for cell in cells:
+            curves = cell.curves("sharpness", f"{variant}_eps{epsilon}")
+            values += [curve.values[np.isfinite(curve.values)] for curve in curves]
+            draw_sharpness(panel, curves, *sweep.styles[cell.label])
+        panel.set_title(VARIANTS[variant])
+        panel.set_xlabel("step")
+    everything = np.concatenate(values)
+    if len(everything) and everything.min() > 0 and everything.max() > 30 * everything.min():
+        axes[0].set_yscale("log")
+    axes[0].set_ylabel(f"sharpness, ε = {epsilon}")
+    crosses = [divergence_handle()] if any(run.diverged for run in probed) else []
+    legend_above(figure, format_handles(sweep, [cell.label for cell in cells]) + crosses)
+    counts = ", ".join(f"{cell.label} {len(cell.runs)}" for cell in cells)
+    caption = (
+        "100 (max L − L) / (1 + L), where L is the loss and the maximum is over logits moved by at most ε (|z| + 1) "
+        f"(Keskar et al. 2017), in closed form. Shown at learning rate {rate_text(rate)}, at which {sweep.baseline} "
+        f"ends lowest; seeds: {counts}. Line: median, band: lowest to highest seed, crosses: last value of a diverged "
+        "run."
+    )
+    return figure, Picture("sharpness", f"Sharpness of the logits at learning rate {rate_text(rate)}", caption)
+
+
+def draw_sharpness(panel: Axes, curves: Sequence[Curve], colour: str, line: str) -> None:
+    band = decimate(seed_band(curves), COLUMNS)
+    panel.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.2, linewidth=0.4)
+    panel.plot(band.steps, band.middle, color=colour, linestyle=line, marker="." if len(band.steps) == 1 else "")
+    for curve in curves:
+        known = np.flatnonzero(np.isfinite(curve.values))
+        if curve.diverged and len(known):
+            panel.plot([curve.steps[known[-1]]], [curve.values[known[-1]]], color=colour, clip_on=False, **CROSS)
+
+
+def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
+    probed = [run for run in representative_runs(sweep) if any(event_rows(run, event) for event in EVENTS)]
+    if not probed:
+        return None
+    eventful = [
+        run for run in probed if any(anything(values) for event in EVENTS for _, values in event_rows(run, event))
+    ]
+    runs = (eventful or probed)[:MAX_FORMATS]
+    rows = {event: row_names(runs, event) for event in EVENTS}
+    heights = [min(0.15 * len(names), MAX_PANEL_HEIGHT) + 0.5 for names in rows.values()]
+    figure = Figure(figsize=(max(2.6 * len(runs) + 2.6, 6.4), sum(heights) + 0.5))
+    grid = figure.subplots(len(EVENTS), len(runs), squeeze=False, sharex="col", height_ratios=heights)
+    image = None
+    for line, (event, words) in enumerate(EVENTS.items()):
+        for column, run in enumerate(runs):
+            axes = grid[line][column]
+            image = draw_events(axes, run, event, rows[event])
+            axes.set_title(f"{sweep_label(sweep, run)}: {words}")
+            labelled = range(0, len(rows[event]), math.ceil(len(rows[event]) / MAX_ROW_LABELS))
+            axes.set_yticks(labelled, [rows[event][row] if column == 0 else "" for row in labelled], fontsize=8)
+            if line == len(EVENTS) - 1:
+                axes.set_xlabel("step")
+    bar = figure.colorbar(image, ax=grid, pad=0.01, shrink=0.5, aspect=25, extend="min")
+    bar.set_label("fraction of elements")
+    described = "; ".join(f"{sweep_label(sweep, run)}: run {run.id}, seed {run.seed}, {run.state}" for run in runs)
+    quiet = [sweep_label(sweep, run) for run in probed if run not in eventful]
+    without = f" Nothing was saturated or flushed in: {', '.join(quiet)}." if quiet else ""
+    return figure, Picture(
+        "tensors",
+        "Saturated and flushed elements by site",
+        (
+            "One run per format, at the learning rate of the sharpness figure. Rows: site of the matrix product and "
+            "operand (x: input, w: weight, dy: gradient of the output), where anything happened. White: fewer than "
+            f"one element in a million; grey: not measured. {described}.{without}"
+        ),
+    )
+
+
+def draw_events(axes: Axes, run: Run, event: str, names: Sequence[str]) -> AxesImage:
+    table = np.full((len(names), len(run.tensors.steps)), np.nan)
+    for name, values in event_rows(run, event):
+        if name not in names:
+            continue
+        table[names.index(name)] = np.maximum(values, LEAST_FRACTION / 10)  # 0 has no place on a log scale
+    # Equal weight to every recorded step: steps lie evenly, but for the last.
+    steps = run.tensors.steps.astype(float)
+    half = (steps[-1] - steps[0]) / max(len(steps) - 1, 1) / 2 or 0.5
+    axes.set_facecolor("#d9d9d9")
+    image = axes.imshow(
+        np.ma.masked_invalid(table),
+        aspect="auto",
+        interpolation="nearest",
+        cmap=fraction_colours(),
+        norm=LogNorm(LEAST_FRACTION, 1),
+        extent=(steps[0] - half, steps[-1] + half, len(names) - 0.5, -0.5),
+    )
+    axes.grid(False)
+    axes.tick_params(axis="y", length=0)
+    return image
+
+
+def fraction_colours() -> Colormap:
+    colours = colormaps["viridis_r"].copy()
+    colours.set_under("white")
+    return colours
+
+
+def event_rows(run: Run, event: str) -> List[Tuple[str, np.ndarray]]:
+    """(site operand, fraction at each step) for each site of each operand that was quantized at all."""
+    rows = []
+    for operand in OPERANDS:
+        table = run.tensors.series.get(f"{operand}_{event}")
+        for position, site in enumerate(run.tensors.sites):
+            if (
+                table is not None
+                and table.shape[1:] == (len(run.tensors.sites),)
+                and np.isfinite(table[:, position]).any()
+            ):
+                rows.append((f"{site} {operand}", table[:, position]))
+    return rows
+
+
+def anything(values: np.ndarray) -> bool:
+    return bool(np.nanmax(values) >= LEAST_FRACTION)
+
+
+def row_names(runs: Sequence[Run], event: str) -> List[str]:
+    """Rows of all runs, but those in which no run has anything: they would fill a page with white."""
+    names: Dict[str, bool] = {}
+    for run in runs:
+        for name, values in event_rows(run, event):
+            names[name] = names.get(name, False) or anything(values)
+    return [name for name, seen in names.items() if seen] or list(names)[:1]
+
+
+def representative_runs(sweep: Sweep) -> List[Run]:
+    """For each format the run of the lowest seed at the best learning rate of the baseline."""
+    chosen = []
+    for label in sweep.labels:
+        cell = sweep.cell(label, sweep.best_rate) if sweep.best_rate is not None else None
+        runs = [run for run in (cell.runs if cell else []) if len(run.tensors.steps)]
+        chosen += sorted(runs, key=lambda run: (str(type(run.seed)), run.seed))[:1]
+    return chosen
+
+
+def sweep_label(sweep: Sweep, run: Run) -> str:
+    return next((cell.label for cell in sweep.ordered_cells() if run in cell.runs), run.id)

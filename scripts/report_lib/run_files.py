@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads run directories: run.h5 by the names of our own schema only, status.json, config.toml. Never raises for one bad
+run: what is wrong is kept in Run.problem, so that the report can name it."""
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import h5py
+import numpy as np
+
+from report_lib.config_text import number, parse_config
+
+MAX_ELEMENTS = 1 << 27  # of one dataset; more is taken for a damaged file
+MAX_TEXT_BYTES = 1 << 22
+STALE_SECONDS = 60  # as metrics/status_file.h
+RUN_FILES = ("run.h5", "status.json", "config.toml", "metrics.jnl")
+
+
+class ReportError(Exception):
+    """One line for the user."""
+
+
+@dataclass
+class SeriesGroup:
+    """One group of run.h5: series on a common step axis; 2-D (step, site) where there are sites."""
+
+    steps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    series: Dict[str, np.ndarray] = field(default_factory=dict)
+    sites: List[str] = field(default_factory=list)
+
+    def get(self, name: str) -> np.ndarray:
+        return self.series.get(name, np.full(len(self.steps), np.nan))
+
+
+@dataclass(eq=False)
+class Run:
+    directory: Path
+    id: str = ""
+    state: str = "missing"  # no status; else as in metrics/status_file.h, or "unreadable"
+    problem: str = ""  # why there are no data, in one line
+    reason: str = ""  # of a divergence or a failure
+    config: Dict[str, Any] = field(default_factory=dict)
+    attributes: Dict[str, Any] = field(default_factory=dict)
+    status: Dict[str, Any] = field(default_factory=dict)
+    metrics: SeriesGroup = field(default_factory=SeriesGroup)
+    evals: SeriesGroup = field(default_factory=SeriesGroup)
+    sharpness: SeriesGroup = field(default_factory=SeriesGroup)
+    tensors: SeriesGroup = field(default_factory=SeriesGroup)
+    divergence_step: int = -1
+
+    @property
+    def diverged(self) -> bool:
+        return self.state == "diverged" or (self.state == "done" and self.divergence_step >= 0)
+
+    @property
+    def ended(self) -> bool:
+        """Has a result: only such runs count in n/N."""
+        return self.state in ("done", "diverged") and not self.problem
+
+    @property
+    def learning_rate(self) -> Optional[float]:
+        return number(self.config, "optimizer.lr")
+
+    @property
+    def seed(self) -> Any:
+        return self.config.get("seed", "")
+
+    @property
+    def entropy_floor(self) -> float:
+        return float(self.attributes.get("entropy_floor", math.nan))
+
+    @property
+    def steps_done(self) -> int:
+        if len(self.metrics.steps):
+            return int(self.metrics.steps[-1]) + 1
+        step = self.status.get("step")
+        return step if isinstance(step, int) else 0
+
+    @property
+    def initial_loss(self) -> float:
+        """The first finite loss: what a run that learnt nothing would have."""
+        losses = self.metrics.get("train_loss")
+        finite = losses[np.isfinite(losses)]
+        return float(finite[0]) if len(finite) else math.nan
+
+    @property
+    def final_loss(self) -> float:
+        """Validation loss at the end; NaN unless the run is done and did not diverge."""
+        losses = self.evals.get("validation_loss")
+        return float(losses[-1]) if self.state == "done" and not self.diverged and len(losses) else math.nan
+
+
+def read_run(directory: Path) -> Run:
+    run = Run(directory, id=directory.name)
+    run.status = read_status(directory / "status.json")
+    path = directory / "run.h5"
+    if path.exists():
+        try:
+            read_run_file(path, run)
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            run.state = "unreadable"
+            run.problem = f"run.h5: {one_line(error)}"
+    else:
+        run.problem = "no run.h5" if directory.is_dir() else "never started"
+    if not run.config:
+        try:
+            run.config = parse_config(read_text(directory / "config.toml"))
+        except (OSError, ValueError):
+            pass
+    take_state(run)
+    return run
+
+
+def take_state(run: Run) -> None:
+    """status.json is newer than run.h5 while a run is going on or has failed; a whole run.h5 says how it ended."""
+    if run.state == "unreadable":
+        return
+    run.state = str(run.status.get("state") or run.attributes.get("status") or "missing")
+    heartbeat = run.status.get("heartbeat")
+    if run.state == "running" and isinstance(heartbeat, int) and time.time() - heartbeat > STALE_SECONDS:
+        run.state = "stale"
+    run.divergence_step = int(run.attributes.get("divergence_step", -1))
+    run.reason = str(run.attributes.get("divergence_reason") or run.status.get("reason") or "")
+    if run.ended and not run.problem and not len(run.metrics.steps):
+        run.problem = "no steps in run.h5"
+
+
+def read_status(path: Path) -> Dict[str, Any]:
+    try:
+        status = json.loads(read_text(path))
+    except (OSError, ValueError):
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def read_text(path: Path) -> str:
+    with open(path, "rb") as file:
+        return file.read(MAX_TEXT_BYTES).decode("utf-8", errors="replace")
+
+
+def read_run_file(path: Path, run: Run) -> None:
+    with h5py.File(path, "r", locking=False) as file:
+        run.attributes = {name: as_plain(file.attrs[name]) for name in file.attrs}
+        config = checked(file, "config")
+        if config is not None:
+            run.config = parse_config(as_plain(config[()]))
+        for name, group in (
+            ("metrics", run.metrics),
+            ("eval", run.evals),
+            ("sharpness", run.sharpness),
+            ("tensors", run.tensors),
+        ):
+            read_group(file, name, group)
+
+
+def read_group(file: h5py.File, name: str, group: SeriesGroup) -> None:
+    if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        return
+    folder = file[name]
+    steps = checked(folder, "step")
+    if steps is None:
+        return
+    group.steps = np.asarray(steps[()], dtype=np.int64)
+    sites = checked(folder, "site")
+    if sites is not None:
+        group.sites = [as_plain(site) for site in sites[()]]
+    for key in folder:
+        dataset = checked(folder, key) if key not in ("step", "site") else None
+        if dataset is not None and dataset.ndim == (2 if group.sites else 1) and dataset.dtype.kind in "fiu":
+            group.series[key] = np.asarray(dataset[()], dtype=np.float64)
+    # A hand-made file may have columns of unequal length: keep the rows that all of them have.
+    rows = min([len(group.steps)] + [len(values) for values in group.series.values()])
+    group.steps = group.steps[:rows]
+    group.series = {key: values[:rows] for key, values in group.series.items()}
+
+
+def checked(folder: h5py.Group, name: str) -> Optional[h5py.Dataset]:
+    """A dataset stored in this file itself, of sane size; None if there is none."""
+    if name not in folder or not isinstance(folder.get(name, getlink=True), h5py.HardLink):
+        return None
+    dataset = folder[name]
+    if not isinstance(dataset, h5py.Dataset):
+        return None
+    if dataset.external or dataset.is_virtual or dataset.size is None or dataset.size > MAX_ELEMENTS:
+        raise ValueError(f"{dataset.name} is not a plain dataset of at most {MAX_ELEMENTS} elements")
+    return dataset
+
+
+def as_plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def one_line(error: BaseException) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]

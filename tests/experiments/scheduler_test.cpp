@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scheduler with shell scripts as workers: crashes, errors, hangs, restarts and stops.
+#include "experiments/scheduler.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+
+#include "precision/check.h"
+#include "tests/experiments/test_files.h"
+#include "tests/support/catch.h"
+
+using namespace precipice;
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+namespace {
+
+// Runs each script as one job; "$1" is the job's directory.
+struct Outcome {
+  std::map<std::string, WorkerEnd> ends;
+  int restarts = 0;
+  std::size_t most_running = 0;
+};
+
+Outcome run_scripts(const fs::path& root, const std::map<std::string, std::string>& scripts,
+                    SchedulerOptions options = {}) {
+  std::vector<Job> jobs;
+  for (const auto& [id, script] : scripts) jobs.push_back({id, root / id});
+  Outcome outcome;
+  options.poll = milliseconds(5);
+  options.command = [&](const Job& job) {
+    return std::vector<std::string>{"/bin/sh", "-c", scripts.at(job.id), "sh", job.directory.string()};
+  };
+  options.finished = [&](const Job& job, const WorkerEnd& end) { outcome.ends[job.id] = end; };
+  options.restarted = [&](const Job&, const WorkerEnd&) { ++outcome.restarts; };
+  const auto tick = options.tick;
+  options.tick = [&](const std::vector<Job>& running) {
+    outcome.most_running = std::max(outcome.most_running, running.size());
+    if (tick) tick(running);
+  };
+  run_jobs(jobs, options);
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("a failing worker costs its own job only and keeps its exit code", "[scheduler]") {
+  TemporaryDirectory dir;
+  const Outcome outcome =
+      run_scripts(dir.path, {{"a", "exit 0"}, {"b", "echo out; echo err >&2; exit 3"}, {"c", "exit 0"}});
+  CHECK_FALSE(outcome.ends.at("a").failed());
+  CHECK(outcome.ends.at("b").failed());
+  CHECK(describe(outcome.ends.at("b")) == "exit code 3");
+  CHECK_FALSE(outcome.ends.at("c").failed());
+  CHECK(outcome.restarts == 0);
+  CHECK(text_of(dir.path / "b" / "log.txt") == "out\nerr\n");
+}
+
+TEST_CASE("a worker killed by a signal is started once more, and its log goes on", "[scheduler]") {
+  TemporaryDirectory dir;
+  const Outcome outcome = run_scripts(
+      dir.path,
+      {{"once", "echo try; test -e $1/mark && exit 0; touch $1/mark; kill -SEGV $$"}, {"twice", "kill -9 $$"}});
+  CHECK(outcome.restarts == 2);
+  CHECK_FALSE(outcome.ends.at("once").failed());
+  CHECK(text_of(dir.path / "once" / "log.txt") == "try\ntry\n");
+  CHECK(outcome.ends.at("twice").failed());
+  CHECK(contains(describe(outcome.ends.at("twice")), "killed by signal 9"));
+}
+
+TEST_CASE("no more than the given number of workers run at once", "[scheduler]") {
+  TemporaryDirectory dir;
+  std::map<std::string, std::string> scripts;
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) scripts[id] = "sleep 0.05";
+  SchedulerOptions options;
+  options.workers = 2;
+  const Outcome outcome = run_scripts(dir.path, scripts, options);
+  CHECK(outcome.ends.size() == 6);
+  CHECK(outcome.most_running == 2);
+}
+
+TEST_CASE("fail-fast starts no further job and lets running ones stop cleanly", "[scheduler]") {
+  TemporaryDirectory dir;
+  SchedulerOptions options;
+  options.workers = 2;
+  options.fail_fast = true;
+  const Outcome outcome =
+      run_scripts(dir.path,
+                  {{"a", "trap 'echo checkpoint; exit 143' TERM; touch $1/ready; while :; do sleep 0.01; done"},
+                   {"b", "while ! test -e $1/../a/ready; do sleep 0.01; done; exit 2"},
+                   {"c", "exit 0"}},
+                  options);
+  CHECK(outcome.ends.size() == 2);
+  CHECK(outcome.ends.at("a").interrupted());
+  CHECK(outcome.ends.at("b").failed());
+  CHECK(text_of(dir.path / "a" / "log.txt") == "checkpoint\n");
+}
+
+TEST_CASE("stop terminates workers, and kills one that hangs after the grace period", "[scheduler]") {
+  TemporaryDirectory dir;
+  std::atomic<bool> stop{false};
+  SchedulerOptions options;
+  options.workers = 2;
+  options.stop = &stop;
+  options.grace = milliseconds(200);
+  options.tick = [&](const std::vector<Job>&) {
+    if (fs::exists(dir.path / "good" / "ready") && fs::exists(dir.path / "hangs" / "ready")) stop = true;
+  };
+  const Outcome outcome = run_scripts(dir.path,
+                                      {{"good", "trap 'exit 143' TERM; touch $1/ready; while :; do sleep 0.01; done"},
+                                       {"hangs", "trap '' TERM; touch $1/ready; while :; do sleep 0.01; done"},
+                                       {"later", "exit 0"}},
+                                      options);
+  CHECK(outcome.ends.size() == 2);
+  CHECK(outcome.ends.at("good").interrupted());
+  CHECK(outcome.ends.at("hangs").killed);
+  CHECK(outcome.ends.at("hangs").code == SIGKILL);
+  CHECK_FALSE(outcome.ends.at("hangs").failed());
+  CHECK(outcome.restarts == 0);
+}
+
+TEST_CASE("workers get SIGTERM when their launcher dies", "[scheduler]") {
+  TemporaryDirectory dir;
+  const fs::path job = dir.path / "a";
+  const pid_t launcher = fork();
+  if (launcher == 0) {
+    run_scripts(dir.path,
+                {{"a", "trap 'touch $1/stopped; exit 143' TERM; touch $1/ready; while :; do sleep 0.01; done"}});
+    _exit(0);
+  }
+  for (int i = 0; i < 1000 && !fs::exists(job / "ready"); ++i) usleep(5000);
+  REQUIRE(fs::exists(job / "ready"));
+  kill(launcher, SIGKILL);
+  for (int i = 0; i < 1000 && !fs::exists(job / "stopped"); ++i) usleep(5000);
+  CHECK(fs::exists(job / "stopped"));
+}
+
+TEST_CASE("a directory that cannot be made is an OutputError", "[scheduler]") {
+  TemporaryDirectory dir;
+  write_text(dir.path / "file", "x");
+  CHECK_THROWS_AS(run_scripts(dir.path / "file", {{"a", "exit 0"}}), OutputError);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// A sweep's session with shell scripts as workers: what is run, what is left alone, what is recorded about failures.
+#include "experiments/sweep_session.h"
+
+#include "tests/experiments/test_files.h"
+#include "tests/support/catch.h"
+
+using namespace precipice;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Session {
+  explicit Session(const std::string& seeds)
+      : runs(expand_sweep(make_sweep({}, read_assignments({"train.steps=20", "seed=" + seeds})))) {
+    for (const RunState state : {RunState::Done, RunState::Diverged, RunState::Failed, RunState::Interrupted}) {
+      RunStatus status;
+      status.state = state;
+      status.step = status.steps = 20;
+      write_status(dir.path / to_string(state), status);
+    }
+  }
+
+  fs::path run_dir(std::size_t i) const { return dir.path / "sweep" / runs[i].id; }
+  void put_state(std::size_t i, RunState state) const {
+    fs::create_directories(run_dir(i));
+    fs::copy_file(dir.path / to_string(state), run_dir(i) / kStatusFileName);
+  }
+  // In the script $2 is the config, $4 the run directory; `finish STATE` writes a status.
+  SweepSummary run(const std::string& script, RunSelection selection = RunSelection::Unfinished,
+                   bool fail_fast = false) {
+    const std::string finish = "finish() { cp " + dir.path.string() + "/$1 $dir/status.json; }; dir=$4; ";
+    ProgressPrinter printer([this](std::string_view text) { output += text; }, {});
+    return SweepSession(
+               runs, {dir.path / "sweep", {"/bin/sh", "-c", finish + script, "sh"}, 2, selection, fail_fast, nullptr},
+               printer)
+        .run();
+  }
+
+  TemporaryDirectory dir;
+  std::vector<SweepRun> runs;
+  std::string output;
+};
+
+using States = std::map<RunState, std::size_t>;
+
+}  // namespace
+
+TEST_CASE("every run gets its config and its own process, and the counts come from the status files",
+          "[sweep_session]") {
+  Session session("range(0,3)");
+  const SweepSummary summary = session.run("grep -q 'seed = 1' $2 && finish diverged || finish done");
+  CHECK(summary.states == States{{RunState::Done, 2}, {RunState::Diverged, 1}});
+  CHECK(summary.failed == 0);
+  for (std::size_t i = 0; i < 3; ++i)
+    CHECK(text_of(session.run_dir(i) / kConfigFileName) == to_toml(session.runs[i].config));
+  CHECK(contains(session.output, "diverged"));
+}
+
+TEST_CASE("done and diverged runs are left alone, the others go on", "[sweep_session]") {
+  Session session("range(0,5)");
+  session.put_state(0, RunState::Done);
+  session.put_state(1, RunState::Diverged);
+  session.put_state(2, RunState::Failed);
+  session.put_state(3, RunState::Interrupted);
+  const SweepSummary summary = session.run("touch $dir/ran; finish done");
+  for (std::size_t i = 0; i < 5; ++i) CHECK(fs::exists(session.run_dir(i) / "ran") == (i >= 2));
+  CHECK(summary.states == States{{RunState::Done, 4}, {RunState::Diverged, 1}});
+}
+
+TEST_CASE("--only selects failed runs, or those that are neither failed nor finished", "[sweep_session]") {
+  const auto [selection, first, second] = GENERATE(
+      table<RunSelection, bool, bool>({{RunSelection::Failed, true, false}, {RunSelection::Missing, false, true}}));
+  Session session("0,1");
+  session.put_state(0, RunState::Failed);
+  session.run("touch $dir/ran; finish done", selection);
+  CHECK(fs::exists(session.run_dir(0) / "ran") == first);
+  CHECK(fs::exists(session.run_dir(1) / "ran") == second);
+}
+
+TEST_CASE("a failure is recorded with its exit code and the last log line, and the others finish", "[sweep_session]") {
+  Session session("range(0,3)");
+  const SweepSummary summary =
+      session.run("grep -q 'seed = 1' $2 && { echo one; echo 'precipice: error: two' >&2; exit 4; }; finish done");
+  CHECK(summary.failed == 1);
+  CHECK(summary.states == States{{RunState::Done, 2}, {RunState::Failed, 1}});
+  const RunStatus status = observe_run(session.run_dir(1));
+  CHECK(status.reason == "exit code 4: precipice: error: two");
+  CHECK(status.exit_code == 4);
+}
+
+TEST_CASE("a crash is recorded with its signal after one more try", "[sweep_session]") {
+  Session session("7");
+  const SweepSummary summary = session.run("echo try; kill -SEGV $$");
+  CHECK(summary.failed == 1);
+  const RunStatus status = observe_run(session.run_dir(0));
+  CHECK(status.state == RunState::Failed);
+  CHECK(contains(status.reason, "killed by signal 11"));
+  CHECK(status.exit_code == 128 + 11);
+  CHECK(text_of(session.run_dir(0) / "log.txt") == "try\ntry\n");
+}
+
+TEST_CASE("a finished result is not overwritten by a failing worker", "[sweep_session]") {
+  Session session("7");
+  const SweepSummary summary = session.run("finish done; exit 5");
+  CHECK(summary.failed == 1);
+  CHECK(observe_run(session.run_dir(0)).state == RunState::Done);
+}
+
+TEST_CASE("fail-fast leaves the rest for later", "[sweep_session]") {
+  Session session("range(0,6)");
+  const SweepSummary summary = session.run("exit 2", RunSelection::Unfinished, true);
+  CHECK(summary.failed >= 1);
+  CHECK(summary.states.at(RunState::Pending) >= 4);
+}
+
+TEST_CASE("a changed config in a run's directory is refused before anything starts", "[sweep_session]") {
+  Session session("0,1");
+  fs::create_directories(session.run_dir(1));
+  write_text(session.run_dir(1) / kConfigFileName, "seed = 99\n");
+  CHECK_THROWS_AS(session.run("touch $dir/ran; finish done"), ConfigError);
+  CHECK_FALSE(fs::exists(session.run_dir(0) / "ran"));
+  CHECK(text_of(session.run_dir(1) / kConfigFileName) == "seed = 99\n");
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The support behind program.h, which every integration test uses, and the simplest test of it: version and help.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "tests/integration/program.h"
+#include "tests/support/catch.h"
+
+namespace precipice {
+namespace fs = std::filesystem;
+
+RunningProgram::RunningProgram(const fs::path& directory, const std::vector<std::string>& arguments)
+    : directory_(directory) {
+  std::vector<std::string> words{PRECIPICE_BINARY};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const std::string out = (directory / "stdout").string(), err = (directory / "stderr").string();
+  pid_ = fork();
+  if (pid_ != 0) return;
+  dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDOUT_FILENO);
+  dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDERR_FILENO);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
+RunningProgram::~RunningProgram() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+void RunningProgram::send(int signal) const {
+  kill(pid_, signal);
+}
+
+ProgramResult RunningProgram::wait() {
+  int status = 0;
+  waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), text_of(directory_ / "stdout"),
+          text_of(directory_ / "stderr")};
+}
+
+Workplace::Workplace() {
+  write_text(config(),
+             "[model]\nlayers = 1\nwidth = 16\nheads = 1\ncontext = 16\n"
+             "[train]\nbatch = 2\nsteps = 20\neval_every = 10\neval_batches = 1\ncheckpoint_every = 5\n"
+             "[data]\ntokens = 5000\n");
+}
+
+ProgramResult Workplace::run(const std::vector<std::string>& arguments) const {
+  return RunningProgram(dir.path, arguments).wait();
+}
+
+bool wait_for_size(const fs::path& file, std::uintmax_t bytes) {
+  for (int i = 0; i < 60'000; ++i) {
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(file, error);
+    if (!error && size >= bytes) return true;
+    usleep(1000);
+  }
+  return false;
+}
+
+std::map<std::string, std::string> snapshot(const fs::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory))
+    if (entry.is_regular_file()) files[entry.path().string()] = text_of(entry.path());
+  return files;
+}
+
+std::size_t count_lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+}  // namespace precipice
+
+using namespace precipice;
+
+TEST_CASE("version and help go to standard output with exit code 0", "[integration]") {
+  Workplace place;
+  const ProgramResult version = place.run({"--version"});
+  CHECK(version.exit_code == 0);
+  CHECK(version.out.starts_with("precipice "));
+  CHECK(count_lines(version.out) == 1);
+  for (const char* command : {"train", "sweep", "status", "verify", "export", "batches", "config"}) {
+    const ProgramResult help = place.run({command, "--help"});
+    CAPTURE(command);
+    CHECK(help.exit_code == 0);
+    CHECK(contains(help.out, std::string("Example:\n  precipice ") + command));
+    CHECK(help.err.empty());
+  }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice train end to end: files, repetition, divergence, interruption and resumption with equal bytes.
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "metrics/status_file.h"
+#include "tests/integration/program.h"
+#include "tests/support/catch.h"
+
+using namespace precipice;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Long enough to be hit in the middle.
+std::vector<std::string> long_run(const Workplace& place, const std::string& out) {
+  return {"train", place.config(), "train.steps=300", "train.checkpoint_every=40", "--out", place.path(out), "--quiet"};
+}
+
+RunStatus status_of(const Workplace& place, const std::string& run) {
+  return read_status(fs::path(place.path(run)) / kStatusFileName).value();
+}
+
+}  // namespace
+
+TEST_CASE("train leaves every file of a run, and repeating it changes none", "[integration]") {
+  Workplace place;
+  const std::string run = place.path("run");
+  const ProgramResult first = place.run({"train", place.config(), "seed=3", "--out", run});
+  CAPTURE(first.err);
+  REQUIRE(first.exit_code == 0);
+  CHECK(contains(first.out, "step 1/20  loss "));
+  CHECK(contains(first.out, "run: " + run + "  done  step 20/20  loss "));
+  for (const char* name : {"config.toml", "metrics.jnl", "run.h5", "status.json", "log.txt", "ckpt/step_00000020.ckpt"})
+    CHECK(fs::is_regular_file(fs::path(run) / name));
+  CHECK(contains(text_of(fs::path(run) / "config.toml"), "seed = 3\n"));
+  CHECK(status_of(place, "run").state == RunState::Done);
+
+  const auto before = snapshot(run);
+  const auto written = fs::last_write_time(fs::path(run) / "run.h5");
+  const ProgramResult again = place.run({"train", place.config(), "seed=3", "--out", run});
+  CHECK(again.exit_code == 0);
+  CHECK(snapshot(run) == before);
+  CHECK(fs::last_write_time(fs::path(run) / "run.h5") == written);
+}
+
+TEST_CASE("two runs of one config give equal bytes, also with standard output and error closed", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run({"train", place.config(), "--out", place.path("a")}).exit_code == 0);
+  const std::string command =
+      std::string(PRECIPICE_BINARY) + " train " + place.config() + " --out " + place.path("b") + " 0>&- 1>&- 2>&-";
+  REQUIRE(std::system(command.c_str()) == 0);
+  CHECK(text_of(place.path("a/run.h5")) == text_of(place.path("b/run.h5")));
+  CHECK(text_of(place.path("a/metrics.jnl")) == text_of(place.path("b/metrics.jnl")));
+}
+
+TEST_CASE("divergence is a result: exit code 0, state, step and reason", "[integration]") {
+  Workplace place;
+  const ProgramResult result = place.run({"train", place.config(), "optimizer.lr=1e30", "--out", place.path("run")});
+  CAPTURE(result.err);
+  CHECK(result.exit_code == 0);
+  CHECK(contains(result.out, "diverged at step "));
+  const RunStatus status = status_of(place, "run");
+  CHECK(status.state == RunState::Diverged);
+  CHECK(status.divergence_step >= 0);
+  CHECK(status.reason == "non-finite loss");
+  CHECK(place.run({"verify", place.path("run")}).exit_code == 0);
+}
+
+TEST_CASE("runs killed at random moments resume to the bytes of an undisturbed run", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run(long_run(place, "whole")).exit_code == 0);
+  const auto whole_journal = fs::file_size(place.path("whole/metrics.jnl"));
+  std::mt19937 random(5);
+  for (int kills = 0; kills < 3; ++kills) {
+    RunningProgram program(place.dir.path, long_run(place, "killed"));
+    REQUIRE(wait_for_size(place.path("killed/metrics.jnl"), whole_journal * (20 + random() % 60) / 100));
+    program.send(SIGKILL);
+    CHECK(program.wait().exit_code == 128 + SIGKILL);
+    const ProgramResult status = place.run({"status", place.path("killed"), "--json"});
+    CHECK(nlohmann::json::parse(status.out)["runs"][0]["state"] == "stale");
+    CHECK(place.run({"verify", place.path("killed")}).exit_code == 0);
+  }
+  REQUIRE(place.run(long_run(place, "killed")).exit_code == 0);
+  CHECK(text_of(place.path("killed/run.h5")) == text_of(place.path("whole/run.h5")));
+  CHECK(text_of(place.path("killed/metrics.jnl")) == text_of(place.path("whole/metrics.jnl")));
+  CHECK(contains(text_of(place.path("killed/log.txt")), "resumed at step "));
+}
+
+TEST_CASE("a stop signal leaves a checkpoint, and the resumed run ends with the same bytes", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run(long_run(place, "whole")).exit_code == 0);
+  for (const auto& [signal, code] : {std::pair{SIGTERM, 143}, {SIGINT, 130}, {SIGUSR2, 143}}) {
+    const std::string run = "stopped" + std::to_string(signal);
+    RunningProgram program(place.dir.path, long_run(place, run));
+    REQUIRE(wait_for_size(place.path(run + "/metrics.jnl"), fs::file_size(place.path("whole/metrics.jnl")) / 5));
+    program.send(signal);
+    const ProgramResult result = program.wait();
+    CHECK(result.exit_code == code);
+    CHECK(contains(result.out, "interrupted"));
+    CHECK(status_of(place, run).state == RunState::Interrupted);
+    REQUIRE(place.run(long_run(place, run)).exit_code == 0);
+    CHECK(text_of(place.path(run + "/run.h5")) == text_of(place.path("whole/run.h5")));
+  }
+}
+
+TEST_CASE("a dry run prints a config that reads back, with estimates, and writes nothing", "[integration]") {
+  Workplace place;
+  const ProgramResult plan = place.run({"train", place.config(), "seed=8", "--dry-run", "--out", place.path("run")});
+  REQUIRE(plan.exit_code == 0);
+  CHECK_FALSE(fs::exists(place.path("run")));
+  CHECK(contains(plan.out, "4400 parameters, 20 steps"));
+  write_text(place.path("printed.toml"), plan.out);
+  REQUIRE(place.run({"train", place.path("printed.toml"), "--out", place.path("a")}).exit_code == 0);
+  REQUIRE(place.run({"train", place.config(), "seed=8", "--out", place.path("b")}).exit_code == 0);
+  CHECK(text_of(place.path("a/run.h5")) == text_of(place.path("b/run.h5")));
+}
+
+TEST_CASE("weights and batches that leave the program come back as the same training", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run({"train", place.config(), "--out", place.path("run")}).exit_code == 0);
+  const auto exported = place.run({"export", place.path("run"), "--step", "0", "--out", place.path("initial.h5")});
+  CAPTURE(exported.err);
+  REQUIRE(exported.exit_code == 0);
+  CHECK(place.run({"export", place.path("run"), "--out", place.path("final.h5")}).exit_code == 0);
+  CHECK(text_of(place.path("initial.h5")) != text_of(place.path("final.h5")));
+  CHECK(place.run({"export", place.path("run"), "--out", place.path("final.h5")}).exit_code == 2);
+  CHECK(place.run({"export", place.path("run"), "--out", place.path("final.h5"), "--force"}).exit_code == 0);
+  CHECK(place.run({"export", place.path("run"), "--step", "7", "--out", place.path("x.h5")}).exit_code == 2);
+  REQUIRE(place.run({"batches", place.config(), "--steps", "20", "--out", place.path("batches.h5")}).exit_code == 0);
+
+  const ProgramResult result =
+      place.run({"train", place.config(), "init.from=" + place.path("initial.h5"), "data.source=batches",
+                 "data.path=" + place.path("batches.h5"), "train.eval_every=0", "--out", place.path("again")});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  CHECK(status_of(place, "again").final_loss == status_of(place, "run").final_loss);
+}

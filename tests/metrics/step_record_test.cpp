@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two groups whose columns are tables: "metrics" and "tensors".
+#include "metrics/step_record.h"
+
+#include <cmath>
+#include <set>
+
+#include "metrics/tensor_stats.h"
+#include "precision/check.h"
+#include "tests/support/catch.h"
+
+namespace precipice {
+
+TEST_CASE("every member of StepRecord has exactly one field, named and in its own column") {
+  const SeriesGroup group = step_record_group();
+  CHECK(group.name == "metrics");
+  CHECK(group.sites.empty());
+  // The struct holds doubles only, so a member without a field would show in its size.
+  REQUIRE(group.series.size() * sizeof(double) == sizeof(StepRecord));
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < group.series.size(); ++i) {
+    names.insert(group.series[i].name);
+    CHECK_FALSE(group.series[i].units.empty());
+    CHECK_FALSE(group.series[i].long_name.empty());
+    StepRecord record;
+    record.*step_record_fields()[i].member = 42.5;
+    const std::vector<double> values = to_values(record);
+    for (std::size_t k = 0; k < values.size(); ++k) CHECK((values[k] == 42.5) == (k == i));
+  }
+  CHECK(names.size() == group.series.size());
+  CHECK(group.series[0].name == "train_loss");
+}
+
+TEST_CASE("what was not measured is NaN, what was counted is zero") {
+  const StepRecord record;
+  CHECK(std::isnan(record.train_loss));
+  CHECK(std::isnan(record.log_z));
+  CHECK(record.skipped == 0);
+  CHECK(record.loss_spikes == 0);
+}
+
+TEST_CASE("tensor statistics are fractions per operand and site, NaN where nothing was quantized") {
+  TensorStats stats({"block0.mlp.up", "lm_head"});
+  const SeriesGroup& group = stats.group();
+  REQUIRE(group.series.size() == 15);
+  CHECK(group.series[0].name == "x_saturated");
+  CHECK(group.series[4].name == "x_amax");
+  CHECK(group.series[5].name == "w_saturated");
+  CHECK(group.series[13].name == "dy_nan");
+
+  EventCounts counts;
+  counts.total = 8;
+  counts.saturated = 1;
+  counts.overflowed = 2;
+  counts.underflowed = 4;
+  counts.nan_in = 8;
+  counts.amax = 3.5f;
+  stats.record(1, 0, counts);
+  counts.amax = 7.0f;
+  counts.saturated = 3;
+  stats.record(1, 0, counts);  // a second product of the same step
+
+  const std::vector<double> values = stats.values();
+  REQUIRE(values.size() == group.row_width());
+  const auto at = [&](std::size_t series, std::size_t site) { return values[2 * series + site]; };
+  CHECK(at(0, 1) == 4.0 / 16);
+  CHECK(at(1, 1) == 4.0 / 16);
+  CHECK(at(2, 1) == 8.0 / 16);
+  CHECK(at(3, 1) == 1.0);
+  CHECK(at(4, 1) == 7.0);
+  for (std::size_t series = 0; series < 15; ++series) {
+    CHECK(std::isnan(at(series, 0)));
+    if (series >= 5) CHECK(std::isnan(at(series, 1)));
+  }
+
+  stats.clear();
+  for (const double value : stats.values()) CHECK(std::isnan(value));
+}
+
+TEST_CASE("a site or operand that does not exist is a broken contract") {
+  CHECK_THROWS_AS(TensorStats({}), ContractError);
+  TensorStats stats({"a"});
+  CHECK_THROWS_AS(stats.record(1, 0, {}), ContractError);
+  CHECK_THROWS_AS(stats.record(0, 3, {}), ContractError);
+}
+
+}  // namespace precipice

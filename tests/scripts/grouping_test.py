@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which runs belong together, their labels, order and colours; and reading the config they are told apart by."""
+
+import unittest
+
+import fake_sweep
+import support
+
+from report_lib.config_text import parse_config, parse_plain
+from report_lib.grouping import Sweep, varying_keys
+
+
+def sweep_of(*changes, **common) -> Sweep:
+    runs = []
+    for change in changes:
+        config = {"seed": 0, "optimizer.lr": 1e-3, "precision.recipe": "bf16", **common, **change}
+        runs.append(support.run("done", 2.0, **config))
+    return Sweep(runs)
+
+
+class Grouping(unittest.TestCase):
+    def test_seeds_and_learning_rates_make_no_format(self) -> None:
+        sweep = sweep_of(
+            {"seed": 0, "data.seed": 0}, {"seed": 1, "data.seed": 1}, {"optimizer.lr": 1e-2, "init.seed": 7}
+        )
+        self.assertEqual(sweep.varying, [])
+        self.assertEqual(sweep.labels, ["bf16"])
+        self.assertEqual(sweep.rates, [1e-3, 1e-2])
+        self.assertEqual(len(sweep.cell("bf16", 1e-3).runs), 2)
+
+    def test_the_recipe_names_the_format_from_fine_to_coarse(self) -> None:
+        recipes = ["e8m3", "fp8", "odd", "bf16", "e8m5", "fp32"]
+        sweep = sweep_of(*[{"precision.recipe": recipe} for recipe in recipes])
+        self.assertEqual(sweep.labels, ["fp32", "bf16", "fp8", "e8m5", "e8m3", "odd"])
+
+    def test_other_keys_that_vary_are_named(self) -> None:
+        sweep = sweep_of(
+            {"precision.recipe": "fp8"},
+            {"precision.recipe": "fp8", "precision.x": "e3m4"},
+            {"precision.recipe": "bf16"},
+            **{"precision.x": ""},
+        )
+        self.assertEqual(sweep.labels, ["bf16", "fp8", "fp8, x=e3m4"])
+        sweep = sweep_of({"model.width": 64}, {"model.width": 128})
+        self.assertEqual(sweep.labels, ["width=128", "width=64"])
+        sweep = sweep_of({"a.n": 1, "b.n": 1}, {"a.n": 2, "b.n": 2})
+        self.assertEqual(sweep.labels, ["a.n=1, b.n=1", "a.n=2, b.n=2"])
+
+    def test_usual_recipes_keep_their_colours_whatever_else_is_there(self) -> None:
+        alone = sweep_of({"precision.recipe": "fp8"}).styles["fp8"]
+        many = sweep_of(*[{"precision.recipe": name} for name in ["fp8"] + [f"f{i}" for i in range(20)]]).styles
+        self.assertEqual(many["fp8"], alone)
+        self.assertEqual(len(set(many.values())), 21)
+
+    def test_best_rate_is_the_baselines_with_diverged_runs_counted(self) -> None:
+        runs = [
+            support.run("done", 2.5, **{"optimizer.lr": 1e-3, "precision.recipe": "bf16"}),
+            support.run("done", 2.0, **{"optimizer.lr": 1e-2, "precision.recipe": "bf16"}),
+            support.run("diverged", **{"optimizer.lr": 1e-2, "precision.recipe": "bf16"}),
+            support.run("done", 1.0, **{"optimizer.lr": 1e-1, "precision.recipe": "fp8"}),
+        ]
+        self.assertEqual(Sweep(runs).best_rate, 1e-3)
+
+    def test_nothing_at_all(self) -> None:
+        sweep = Sweep([])
+        self.assertEqual((sweep.labels, sweep.rates, sweep.best_rate, sweep.baseline), ([], [], None, ""))
+        self.assertEqual(varying_keys([]), [])
+
+
+class ConfigText(unittest.TestCase):
+    TEXT = r"""
+seed = 3
+threads = 1
+
+[metrics]
+epsilons = [0.001, 5e-4]
+# remark
+[precision]
+recipe = "fp8"
+x = ''
+[data]
+path = "a \"b\" [c], d.txt"
+source = 'te"x\t'
+long = '''it's'''
+list = ['a, b', "c"]
+tokens = 2_000_000
+[optimizer]
+lr = 1e-3
+nesterov = true
+"""
+
+    def test_the_plain_reader_agrees_with_a_toml_reader(self) -> None:
+        for text in (self.TEXT, fake_sweep.config_text(fake_sweep.settings("fp8", 3e-3, 1, 10))):
+            self.assertEqual(parse_plain(text), parse_config(text))
+        self.assertEqual(parse_plain(self.TEXT)["optimizer.lr"], 1e-3)
+        self.assertEqual(parse_plain(self.TEXT)["data.path"], 'a "b" [c], d.txt')
+
+    def test_what_is_no_config_is_refused(self) -> None:
+        for read in (parse_plain, parse_config):
+            with self.assertRaises(ValueError):
+                read("what is this\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole report on invented sweeps, ordinary and odd."""
+
+import contextlib
+import io
+import json
+import math
+import tempfile
+import unittest
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import List
+from unittest import mock
+
+import fake_sweep
+import support  # noqa: F401  makes report_lib importable
+import h5py
+
+from report_lib import __main__ as program
+from report_lib import loss_figures, style
+from report_lib.results import find_results
+
+
+class Text(HTMLParser):
+    """Checks that tags are balanced, and collects text and attributes."""
+
+    VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: List[str] = []
+        self.attributes: List[tuple] = []
+        self.words: List[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> out of place"
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+
+class Report(unittest.TestCase):
+    def setUp(self) -> None:
+        warnings.simplefilter("error")
+        fast = mock.patch.object(style, "PNG_DPI", 40)
+        fast.start()
+        self.addCleanup(fast.stop)
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name) / "sweep"
+
+    def run_program(self, *arguments: str) -> int:
+        self.errors, self.output = io.StringIO(), io.StringIO()
+        with mock.patch("sys.argv", ["report", *arguments]), contextlib.redirect_stderr(
+            self.errors
+        ), contextlib.redirect_stdout(self.output):
+            return program.main()
+
+    def report(self) -> str:
+        """The page's text, after checking what holds for every page."""
+        self.assertEqual(self.run_program(str(self.folder)), 0, self.errors.getvalue())
+        page = (self.folder / "report.html").read_text(encoding="utf-8")
+        self.assertLess(len(page), 5_000_000)
+        reader = Text()
+        reader.feed(page)
+        self.assertEqual(reader.open, [])
+        for tag, name, value in reader.attributes:
+            self.assertNotIn(tag, ("script", "link", "iframe", "object", "embed", "base"))
+            if name in ("src", "href", "srcset", "data", "action"):
+                self.assertRegex(value, r"^data:image/(svg\+xml|png);base64,")
+        self.assertNotRegex(page, r"https?://|url\(|@import")
+        self.text = " ".join(" ".join(reader.words).split())
+        return self.text
+
+    def add(
+        self, name: str, recipe: str = "bf16", rate: float = 1e-3, seed: int = 0, steps: int = 60, losses=None, **more
+    ):
+        config = more.pop("config", {})
+        more.setdefault("probes", False)  # their figures are slow to draw
+        losses = fake_sweep.loss_curve(rate, seed, steps) if losses is None else losses
+        return fake_sweep.write_run(
+            self.folder / name, fake_sweep.settings(recipe, rate, seed, steps, **config), losses, **more
+        )
+
+    def figures(self) -> List[str]:
+        return sorted(path.name for path in (self.folder / "figures").iterdir())
+
+    def test_an_ordinary_sweep_gets_every_figure_and_both_tables(self) -> None:
+        fake_sweep.write_sweep(self.folder, rates=(1e-2, 1e-1), seeds=3, steps=160)
+        text = self.report()
+        names = ["divergence", "final_loss", "loss_curves", "sharpness", "tensors"]
+        self.assertEqual(self.figures(), sorted(f"{name}.{ending}" for name in names for ending in ("png", "svg")))
+        self.assertIn("18 runs: 14 done, 4 diverged.", text)
+        self.assertEqual(
+            text.count("precipice sweep fake.toml --out fake"), 2 + len(names)
+        )  # head, table, each caption
+        self.assertEqual(text.count("18 runs, 3 seeds (0, 1, 2), 160 steps each."), 1 + len(names))
+        self.assertIn("0123abc", text)
+        self.assertRegex(text, r"fp8 1e-1 3 1/3 6\.1–79\.2% ")  # Wilson 1/3
+        self.assertRegex(text, r"e8m3 1e-1 3 3/3 43\.9–100\.0% diverged – – –")
+        self.assertNotIn("Runs without a result", text)
+
+    def test_the_same_files_give_the_same_page(self) -> None:
+        fake_sweep.write_sweep(self.folder, recipes=("bf16",), rates=(1e-2,), seeds=2, steps=40)
+        self.report()
+        first = (self.folder / "report.html").read_bytes()
+        self.report()
+        self.assertEqual(first, (self.folder / "report.html").read_bytes())
+
+    def test_one_run_alone(self) -> None:
+        self.folder = self.add("../single", probes=True)
+        self.assertIn("1 run: 1 done.", self.report())
+        self.assertIn("loss_curves.svg", self.figures())
+
+    def test_one_seed_each(self) -> None:
+        self.add("a")
+        self.add("b", recipe="fp8")
+        self.assertIn("1 seed (0)", self.report())
+
+    def test_all_diverged(self) -> None:
+        for seed in range(3):
+            self.add(
+                f"r{seed}",
+                seed=seed,
+                losses=[4.0, 4.1, math.nan],
+                state="diverged",
+                diverged_at=2,
+                reason="non-finite loss",
+                probes=True,
+            )
+        text = self.report()
+        self.assertIn("3 runs: 3 diverged.", text)
+        self.assertIn("3/3", text)
+        self.assertIn("non-finite loss", text)
+
+    def test_only_nan_from_the_first_step(self) -> None:
+        self.add(
+            "a", losses=[math.nan] * 3, state="diverged", diverged_at=0, reason="non-finite loss", evals={0: math.nan}
+        )
+        self.assertIn("1/1", self.report())
+
+    def test_no_step_at_all(self) -> None:
+        self.add("a", losses=[], evals={}, state="done", steps=0, probes=True)
+        self.assertIn("no steps in run.h5", self.report())
+
+    def test_runs_of_different_lengths_and_states(self) -> None:
+        self.add("a", steps=60, probes=True)
+        self.add(
+            "b",
+            seed=1,
+            steps=60,
+            losses=fake_sweep.loss_curve(1e-3, 1, 20),
+            state="interrupted",
+            reason="SIGTERM",
+            probes=True,
+        )
+        self.add("c", seed=2, steps=60, losses=fake_sweep.loss_curve(1e-3, 2, 10), state="running")
+        self.add(
+            "d", seed=3, steps=60, losses=fake_sweep.loss_curve(1e-3, 2, 5), state="running", status={"heartbeat": 5}
+        )
+        text = self.report()
+        self.assertIn("4 runs: 1 done, 1 interrupted, 1 running, 1 stale.", text)
+        self.assertIn("b : interrupted after 20 steps: SIGTERM", text)
+        self.assertIn("c : running after 10 steps", text)
+        self.assertIn("0/1", text)
+
+    def test_broken_and_missing_files_are_named_and_not_fatal(self) -> None:
+        self.add("good")
+        (self.add("torn", seed=1) / "run.h5").write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
+        (self.add("gone", seed=2, state="failed", reason="killed by signal 9") / "run.h5").unlink()
+        (self.add("status", seed=3) / "status.json").write_text("{")
+        (self.folder / "config-only").mkdir()
+        (self.folder / "config-only" / "config.toml").write_text("seed = ")
+        (self.folder / "not-a-run").mkdir()
+        (self.folder / "sweep.toml").write_text("command = \n")
+        text = self.report()
+        self.assertIn("5 runs: 2 done, 1 failed, 1 missing, 1 unreadable.", text)
+        self.assertIn("torn : unreadable", text)
+        self.assertIn("gone : failed after 60 steps: killed by signal 9; no run.h5", text)
+        self.assertIn("config-only : missing: no run.h5", text)
+        self.assertNotIn("not-a-run", text)
+
+    def test_the_record_of_the_sweep_says_which_runs_belong_to_it(self) -> None:
+        for name in ("aa", "bb", "old"):
+            self.add(name)
+        (self.folder / "sweep.toml").write_text(
+            'schema_version = 1\ncommand = \'precipice sweep "x y"\'\nbase = []\naxes = [\n  "seed",\n]\n'
+            + "".join(f'\n[[runs]]\nid = "{name}"\nvalues = {{"seed" = 0}}\n' for name in ("aa", "bb", "cc"))
+        )
+        text = self.report()
+        self.assertIn("3 runs: 2 done, 1 missing.", text)
+        self.assertIn("cc : missing: never started", text)
+        self.assertIn("since sweep.toml does not list them: old .", text)
+        self.assertIn('precipice sweep "x y"', text)
+
+    def test_a_file_without_its_groups(self) -> None:
+        with h5py.File(self.add("a", probes=True) / "run.h5", "a") as file:
+            for name in ("sharpness", "tensors", "eval", "config"):
+                del file[name]
+        self.report()
+        self.assertNotIn("sharpness.svg", self.figures())
+
+    def test_data_of_another_file_are_not_followed(self) -> None:
+        path = self.add("a") / "run.h5"
+        (self.folder / "secret").write_bytes(b"12345678" * 60)
+        with h5py.File(path, "a") as file:
+            del file["metrics/train_loss"]
+            file["metrics"].create_dataset("train_loss", (60,), "f8", external=[(str(self.folder / "secret"), 0, 480)])
+        self.assertEqual(find_results(self.folder).runs[0].state, "unreadable")
+        with h5py.File(path, "a") as file:
+            del file["metrics"]
+            file["metrics"] = h5py.ExternalLink(str(self.folder / "other.h5"), "/metrics")
+        self.assertEqual(len(find_results(self.folder).runs[0].metrics.steps), 0)
+
+    def test_text_is_escaped(self) -> None:
+        evil = "<script>alert('&\"')</script>"
+        self.add("a", state="failed", reason=evil, status={"invocation": evil}, config={"data.path": evil})
+        self.add("<b>bold & brave", recipe="bf16<i>", state="failed", reason=evil, status={"invocation": evil})
+        self.assertIn(evil, self.report())  # as text
+
+    def test_many_formats_and_rates(self) -> None:
+        for index in range(9):
+            for rate in (10.0**-p for p in range(1, 2 if index else 6)):
+                self.add(f"{index}-{rate:g}", recipe=f"e{index}m1", rate=rate, steps=12)
+        with mock.patch.object(loss_figures, "MAX_PANELS", 4):
+            text = self.report()
+        self.assertIn("loss_curves_2.svg", self.figures())
+        self.assertIn("4 of 5 learning rates are shown", text)
+
+    def test_a_rate_of_zero(self) -> None:
+        self.add("a", rate=0.0, losses=[4.0] * 20)
+        self.report()
+
+    def test_no_run_is_a_usage_error_of_one_line(self) -> None:
+        self.folder.mkdir()
+        for directory in (self.folder, self.folder / "nowhere"):
+            self.assertEqual(self.run_program(str(directory)), 2)
+            self.assertRegex(self.errors.getvalue(), r"\Areport: [^\n]+\n\Z")
+
+    def test_out_elsewhere_leaves_the_sweep_as_it_is(self) -> None:
+        self.add("a")
+        before = sorted(self.folder.rglob("*"))
+        other = self.folder.parent / "other"
+        self.assertEqual(self.run_program(str(self.folder), "--out", str(other)), 0)
+        self.assertTrue((other / "report.html").exists() and (other / "figures/loss_curves.png").exists())
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_an_output_that_cannot_be_written_is_one_line(self) -> None:
+        self.add("a")
+        blocked = self.folder.parent / "blocked"
+        blocked.write_text("a file")
+        self.assertEqual(self.run_program(str(self.folder), "--out", str(blocked)), 5)
+        self.assertRegex(self.errors.getvalue(), r"\Areport: [^\n]+\n\Z")
+
+    def test_the_table_of_runs_has_a_row_for_each(self) -> None:
+        self.add("a", seed=10)
+        self.add(
+            "b",
+            seed=9,
+            state="diverged",
+            diverged_at=33,
+            losses=fake_sweep.loss_curve(1e-3, 1, 40),
+            reason="loss risen",
+        )
+        text = self.report()
+        self.assertRegex(text, r"b bf16 1e-3 9 diverged 40 33 – loss risen a bf16 1e-3 10 done 60 – \d\.\d{4}$")
+        self.assertEqual(json.loads((self.folder / "a/status.json").read_text())["step"], 60)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets the tests import scripts/report_lib and scripts/run_tests.py, and makes runs that exist only in memory."""
+
+import sys
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from report_lib.run_files import Run, SeriesGroup  # noqa: E402
+from report_lib.statistics import Cell  # noqa: E402
+
+
+def run(state: str, final: float = float("nan"), initial: float = 4.0, **config) -> Run:
+    return Run(
+        Path("nowhere"),
+        id="x",
+        state=state,
+        config=config,
+        divergence_step=5 if state == "diverged" else -1,
+        metrics=SeriesGroup(np.array([0, 1]), {"train_loss": np.array([initial, 3.0])}),
+        evals=SeriesGroup(np.array([0, 2]), {"validation_loss": np.array([initial, final])}),
+    )
+
+
+def cell(finals: Sequence[float], diverged: int, initial: float, states: Sequence[str] = ()) -> Cell:
+    runs = [run("done", final, initial) for final in finals] + [
+        run("diverged", initial=initial) for _ in range(diverged)
+    ]
+    return Cell("bf16", 1e-3, runs + [run(state, initial=initial) for state in states])

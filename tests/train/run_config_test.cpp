@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_config.h"
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "tests/support/catch.h"
+#include "train/recipes.h"
+
+using namespace precipice;
+using Catch::Contains;
+
+namespace {
+RunConfig resolve(const std::string& toml) { return resolve_config(parse_settings(toml, "c.toml")); }
+}  // namespace
+
+TEST_CASE("a resolved config prints to TOML that resolves to itself") {
+  for (const char* toml : {"", "seed = 9\n[data]\nseed = 4\n[metrics]\nepsilons = [0.5]\n", "[precision]\nrecipe = \"e8m3\"\nx = \"e5m3:bias=9\"\n",
+                           "[data]\nsource = \"text\"\npath = \"a \\\"b\\\".txt\"\n"}) {
+    const std::string first = to_toml(resolve(toml));
+    CHECK(to_toml(resolve(first)) == first);
+  }
+}
+
+TEST_CASE("every key is declared once, has help, and its default is allowed") {
+  RunConfig config = resolve("");
+  std::set<std::string> keys;
+  for (const auto& field : config_fields(config)) {
+    CHECK(keys.insert(field.key).second);
+    CHECK(field.help.ends_with('.'));
+  }
+  CHECK_NOTHROW(resolve(to_toml(config)));
+}
+
+TEST_CASE("seeds follow the run's seed unless they are set") {
+  const RunConfig config = resolve("seed = 5\n[data]\nseed = 8\n");
+  CHECK(config.init.seed == 5);
+  CHECK(config.data.seed == 8);
+  CHECK(config.precision.seed == 5);
+}
+
+TEST_CASE("the run id is a function of the resolved config alone") {
+  CHECK(run_id(resolve("seed = 1")) == run_id(resolve("\n# comment\nseed = 1\n[train]\nsteps = 400\n")));
+  CHECK(run_id(resolve("seed = 1")) != run_id(resolve("seed = 2")));
+  CHECK(run_id(resolve("")).size() == 10);
+}
+
+TEST_CASE("wrong keys, types and values are refused with file, line, key, value and what is allowed") {
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlearning = 1"), Contains("c.toml:2") && Contains("optimizer.learning") && Contains("unknown key"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlrr = 1"), Contains("did you mean optimizer.lr?"));
+  CHECK_THROWS_WITH(resolve("[train]\nsteps = -5"), Contains("c.toml:2: train.steps = -5") && Contains("from 0 to"));
+  CHECK_THROWS_WITH(resolve("[train]\nsteps = 1.5"), Contains("train.steps = 1.5") && Contains("whole number"));
+  CHECK_THROWS_WITH(resolve("[train]\nsteps = \"many\""), Contains("train.steps") && Contains("whole number"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlr = \"abc\""), Contains("optimizer.lr") && Contains("number"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlr = nan"), Contains("NaN"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlr = inf"), Contains("optimizer.lr"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlr = [1, 2]"), Contains("array"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nkind = \"adamv\""), Contains("adamw, sgd") && Contains("did you mean adamw?"));
+  CHECK_THROWS_WITH(resolve("seed = -1"), Contains("seed = -1"));
+  CHECK_THROWS_WITH(resolve("[model]\nbias = 1"), Contains("true or false"));
+  CHECK_THROWS_WITH(resolve("[model]\nwidth = 65\nheads = 2"), Contains("c.toml:2") && Contains("multiple"));
+  CHECK_THROWS_WITH(resolve("[precision]\nrecipe = \"fp88\""), Contains("c.toml:2") && Contains("did you mean fp8?"));
+  CHECK_THROWS_WITH(resolve("[precision]\nx = \"e9m3\""), Contains("c.toml:2: precision.x"));
+  CHECK_THROWS_WITH(resolve("[precision]\ndy = \"e0m0\""), Contains("c.toml:2: precision.dy"));
+  CHECK_THROWS_WITH(resolve("[precision]\nlm_head = \"e4m99\""), Contains("precision.lm_head"));
+  CHECK_THROWS_WITH(resolve("[data]\nsource = \"text\""), Contains("data.path"));
+  CHECK_THROWS_WITH(resolve("[data]\npath = \"x.txt\""), Contains("c.toml:2") && Contains("reads no file"));
+}
+
+TEST_CASE("a number on the command line is text where text is wanted") {
+  const RunConfig config = resolve_config({parse_assignment("data.source=text"), parse_assignment("data.path=2024")});
+  CHECK(config.data.path == "2024");
+  CHECK_THROWS_WITH(resolve_config({parse_assignment("train.steps=abc")}), Contains("command line: train.steps = abc"));
+}
+
+TEST_CASE("docs/CONFIG.md is what the declarations say") {
+  std::ifstream file(std::string(PRECIPICE_SOURCE_DIR) + "/docs/CONFIG.md");
+  std::ostringstream text;
+  text << file.rdbuf();
+  CHECK(text.str() == config_reference());
+}
+
+TEST_CASE("recipes put the formats where their tables say") {
+  const auto site = [](const PrecisionPolicy& policy, SiteKind kind) { return policy.at(policy.site_index(kind, 0)); };
+  PrecisionConfig config;
+  config.recipe = "fp8";
+  const PrecisionPolicy fp8 = make_policy(config, 2);
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).fprop.first.format) == "e4m3");
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).dgrad.first.format) == "e5m2");
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).wgrad.second.format) == "e4m3");
+  CHECK(site(fp8, SiteKind::MlpUp).wgrad.first.scaling.kind == Scaling::Kind::CurrentTensor);
+  CHECK(to_string(site(fp8, SiteKind::AttnQk).fprop.first.format) == "bf16");
+  CHECK(site(fp8, SiteKind::LmHead).dgrad.first.scaling.kind == Scaling::Kind::None);
+  config.recipe = "fp8-all";
+  CHECK(site(make_policy(config, 2), SiteKind::LmHead) == site(fp8, SiteKind::MlpUp));
+  config.recipe = "e8m3";
+  const SitePrecision masked = site(make_policy(config, 2), SiteKind::LmHead);
+  for (const GemmPrecision& gemm : {masked.fprop, masked.dgrad, masked.wgrad})
+    for (const QuantizerConfig& operand : {gemm.first, gemm.second}) {
+      CHECK(operand.format.mantissa_bits == 3);
+      CHECK(operand.format.exponent_bits == 8);
+      CHECK(operand.rounding == Rounding::TowardZero);
+      CHECK(operand.through_bf16);
+    }
+  config.recipe = "fp32";
+  CHECK(site(make_policy(config, 2), SiteKind::AttnPv) == SitePrecision{});
+}
+
+TEST_CASE("formats by hand go over the recipe") {
+  PrecisionConfig config;
+  config.recipe = "fp8";
+  config.dy = "e4m3";
+  config.dy_rounding = "sr";
+  config.random_bits = 8;
+  config.power_of_two = "true";
+  config.lm_head = "high";
+  config.attention = "recipe";
+  const PrecisionPolicy policy = make_policy(config, 1);
+  const SitePrecision linear = policy.at(policy.site_index(SiteKind::MlpUp, 0));
+  CHECK(to_string(linear.dgrad.first.format) == "e4m3");
+  CHECK(linear.dgrad.first.rounding == Rounding::Stochastic);
+  CHECK(linear.dgrad.first.random_bits == 8);
+  CHECK(linear.fprop.first.rounding == Rounding::NearestEven);
+  CHECK(linear.fprop.second.scaling.power_of_two);
+  CHECK(policy.at(policy.site_index(SiteKind::AttnQk, 0)) == linear);
+  CHECK(policy.at(policy.site_index(SiteKind::LmHead, 0)) == SitePrecision{});
+}

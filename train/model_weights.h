@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models as a config describes them, with their initial weights.
+#pragma once
+
+#include <vector>
+
+#include "train/model.h"
+
+namespace precipice {
+
+// Random or from init.from.
+Gpt make_model(const RunConfig& config, std::int64_t vocabulary);
+std::vector<NamedArray> initial_weights(const RunConfig& config);
+
+}  // namespace precipice

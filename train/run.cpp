@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run.h"
+
+#include <ATen/Parallel.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <optional>
+
+#include "metrics/files.h"
+#include "metrics/journal.h"
+#include "metrics/run_file.h"
+#include "precision/device.h"
+#include "train/checkpoint.h"
+#include "train/provenance.h"
+#include "train/trainer.h"
+
+namespace precipice {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kStatusSeconds = 2;    // between heartbeats
+constexpr double kPublishSeconds = 30;  // between publications of run.h5
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Holds the directory for this process: two launchers must not run the same run.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::filesystem::path& directory)
+      : descriptor_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (descriptor_ < 0) throw OutputError(directory.string() + ": cannot open the run directory");
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(descriptor_);
+      throw ConfigError({directory.string(), 0, "", ""}, "another process is running this run");
+    }
+  }
+  ~DirectoryLock() { ::close(descriptor_); }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+// The directory's config.toml, written on first use; another run's directory is left alone.
+void claim_directory(const std::filesystem::path& directory, const std::string& config_toml) {
+  const auto path = directory / "config.toml";
+  if (!std::filesystem::exists(path)) {
+    if (std::filesystem::exists(directory / "metrics.jnl"))
+      throw ConfigError({directory.string(), 0, "", ""}, "holds a journal but no config.toml; choose another --out");
+    return write_file_atomic(path, config_toml);
+  }
+  if (run_id(resolve_config(read_settings(path))) != run_id(resolve_config(parse_settings(config_toml, ""))))
+    throw ConfigError({path.string(), 0, "", ""}, "this directory holds a run of another config; choose another --out");
+}
+
+class RunSession {
+ public:
+  explicit RunSession(const RunRequest& request);
+  RunStatus execute();
+
+ private:
+  void start_or_resume();
+  void train();
+  void finish_step(std::vector<SeriesRow> rows);
+  void append(std::int64_t step, std::vector<SeriesRow> rows);
+  void save_checkpoint();
+  void publish();
+  void heartbeat(bool force);
+  void end(RunState state, const std::string& reason);
+  void log(const std::string& line) const;
+  bool stop_requested() const { return request_.stop && request_.stop->load(); }
+  std::string status_text() const;
+
+  const RunRequest& request_;
+  const RunConfig& config_;
+  std::string config_toml_, identity_;
+  std::unique_ptr<TokenSource> tokens_;
+  std::unique_ptr<Trainer> trainer_;
+  std::optional<JournalWriter> journal_;
+  RunSeries series_;
+  RunStatus status_;
+  double wall_before_ = 0;
+  std::int64_t first_step_ = 0;
+  Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
+};
+
+RunSession::RunSession(const RunRequest& request)
+    : request_(request), config_(request.config), config_toml_(to_toml(request.config)), identity_(run_id(request.config)) {}
+
+void RunSession::log(const std::string& line) const {
+  std::ofstream(request_.directory / "log.txt", std::ios::app) << line << '\n';
+}
+
+void RunSession::start_or_resume() {
+  const auto checkpoints = request_.directory / "ckpt";
+  const auto journal_path = request_.directory / "metrics.jnl";
+  std::optional<Checkpoint> checkpoint;
+  if (const auto steps = checkpoint_steps(checkpoints); !steps.empty())
+    checkpoint = read_checkpoint(checkpoint_path(checkpoints, steps.back()), identity_);
+  const std::int64_t done = checkpoint ? checkpoint->step : 0;
+  series_.groups = trainer_->groups();
+  if (std::filesystem::exists(journal_path)) {
+    journal_ = JournalWriter::resume(journal_path, identity_, trainer_->groups(), done - 1, series_);
+  } else if (checkpoint) {
+    throw DataError(journal_path.string() + ": missing although there are checkpoints");
+  } else {
+    journal_ = JournalWriter::create(journal_path, identity_, trainer_->groups());
+  }
+  if (!checkpoint) return;
+  std::int64_t rows = 0;
+  for (const auto& row : series_.rows) rows += row.group == kMetricsGroup;
+  if (rows != done)
+    throw DataError(fmt::format("{}: {} whole rows before the damage, but the checkpoint is at step {}; remove the "
+                                "checkpoints to start this run anew", journal_path.string(), rows, done));
+  trainer_->restore(*checkpoint, series_.rows);
+  log(fmt::format("resumed at step {}", done));
+}
+
+void RunSession::append(std::int64_t step, std::vector<SeriesRow> rows) {
+  journal_->append(step, rows);
+  for (auto& row : rows) series_.rows.push_back(std::move(row));
+}
+
+std::string RunSession::status_text() const { return to_string(status_.state); }
+
+void RunSession::publish() {
+  RunFileHeader header;
+  header.config_toml = config_toml_;
+  header.text = provenance();
+  header.text["run_id"] = identity_;
+  header.text["status"] = status_text();
+  header.text["divergence_reason"] = trainer_->detector().divergence().reason;
+  header.text["device"] = config_.device;
+  header.text["data_sha256"] = tokens_->sha256();
+  // The invocation differs between equal runs; what reproduces this one is its config.
+  header.text["command"] = "precipice train config.toml";
+  header.integers = {{"divergence_step", trainer_->detector().divergence().step},
+                     {"steps_done", trainer_->steps_done()},
+                     {"parameters", trainer_->num_parameters()},
+                     {"threads", config_.threads},
+                     {"seed", config_.seed},
+                     {"init_seed", *config_.init.seed},
+                     {"data_seed", *config_.data.seed},
+                     {"precision_seed", *config_.precision.seed}};
+  header.numbers = {{"entropy_floor", tokens_->entropy_floor()}};
+  publish_run_file(request_.directory, build_run_file(series_, header), status_);
+  last_publish_ = Clock::now();
+}
+
+void RunSession::save_checkpoint() {
+  journal_->sync();
+  write_checkpoint(request_.directory / "ckpt", trainer_->checkpoint(identity_));
+}
+
+void RunSession::heartbeat(bool force) {
+  if (!force && seconds_since(last_status_) < kStatusSeconds) return;
+  stamp(status_);
+  status_.step = trainer_->steps_done();
+  status_.wall_seconds = wall_before_ + seconds_since(started_);
+  const double here = static_cast<double>(status_.step - first_step_);
+  status_.steps_per_second = here / std::max(seconds_since(started_), 1e-9);
+  write_status(request_.directory / kStatusFileName, status_);
+  last_status_ = Clock::now();
+}
+
+void RunSession::end(RunState state, const std::string& reason) {
+  status_.state = state;
+  status_.reason = reason;
+  status_.exit_code = 0;
+  heartbeat(true);
+  publish();
+  log(fmt::format("{} at step {}{}", status_text(), status_.step, reason.empty() ? "" : ": " + reason));
+}
+
+void RunSession::finish_step(std::vector<SeriesRow> rows) {
+  const std::int64_t step = trainer_->steps_done() - 1;
+  status_.final_loss = rows.front().values[0];  // train_loss
+  append(step, std::move(rows));
+  const std::int64_t done = trainer_->steps_done(), every = config_.train.checkpoint_every;
+  if (every > 0 && done % every == 0 && done < config_.train.steps) save_checkpoint();
+  if (seconds_since(last_publish_) > kPublishSeconds) publish();
+  heartbeat(false);
+  if (request_.progress) request_.progress({done, config_.train.steps, status_.final_loss, status_.steps_per_second});
+}
+
+void RunSession::train() {
+  const DivergenceDetector& detector = trainer_->detector();
+  const auto ended = [&] { return detector.divergence() && config_.divergence.stop; };
+  while (trainer_->steps_done() < config_.train.steps && !ended()) {
+    if (stop_requested()) {
+      save_checkpoint();
+      return end(RunState::Interrupted, "signal");
+    }
+    finish_step(trainer_->step());
+  }
+  if (!ended()) append(trainer_->steps_done(), {trainer_->evaluate()});
+  save_checkpoint();
+  const Divergence& divergence = detector.divergence();
+  status_.divergence_step = divergence.step;
+  end(divergence ? RunState::Diverged : RunState::Done, divergence.reason);
+}
+
+RunStatus RunSession::execute() {
+  // Everything that can be refused is refused before anything is written.
+  open_device(config_.device);
+  if (config_.device != "cpu") throw ConfigError({"", 0, "device", config_.device}, "training runs on the CPU in this version");
+  at::set_num_threads(static_cast<int>(config_.threads));
+  tokens_ = open_tokens(config_);
+  if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
+                                                                   : std::nullopt)
+    status_ = *old;
+  make_directories(request_.directory);
+  const DirectoryLock lock(request_.directory);
+  claim_directory(request_.directory, config_toml_);
+  if (status_.state == RunState::Done || status_.state == RunState::Diverged) return status_;
+
+  trainer_ = std::make_unique<Trainer>(config_, *tokens_);
+  start_or_resume();
+  wall_before_ = status_.wall_seconds;
+  first_step_ = trainer_->steps_done();
+  status_.state = RunState::Running;
+  status_.steps = config_.train.steps;
+  status_.invocation = request_.invocation;
+  status_.reason.clear();
+  status_.exit_code = -1;
+  heartbeat(true);
+  log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(), identity_,
+                  trainer_->num_parameters(), config_.threads));
+  train();
+  return status_;
+}
+
+}  // namespace
+
+RunStatus execute_run(const RunRequest& request) { return RunSession(request).execute(); }
+
+double measure_step_seconds(const RunConfig& config) {
+  at::set_num_threads(static_cast<int>(config.threads));
+  const auto tokens = open_tokens(config);
+  Trainer trainer(config, *tokens);
+  trainer.step();  // the first step pays for allocations
+  constexpr int kSteps = 5;
+  const auto start = Clock::now();
+  for (int i = 0; i < kSteps; ++i) trainer.step();
+  return seconds_since(start) / kSteps;
+}
+
+}  // namespace precipice

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <map>
+
+#include "metrics/files.h"
+#include "train/recipes.h"
+
+namespace precipice {
+namespace {
+
+std::string plain(double value) { return fmt::format("{}", value); }
+
+[[noreturn]] void reject(const Setting& setting, const std::string& allowed) { throw ConfigError(setting.where, allowed); }
+
+double checked_number(const ConfigField& field, const Setting& setting, const Scalar& value) {
+  double number = 0;
+  if (const auto* v = std::get_if<double>(&value)) number = *v;
+  else if (const auto* w = std::get_if<std::int64_t>(&value)) number = static_cast<double>(*w);
+  else reject(setting, fmt::format("expected a number from {} to {}", plain(field.minimum), plain(field.maximum)));
+  if (!(number >= field.minimum && number <= field.maximum))
+    reject(setting, fmt::format("must be from {} to {}", plain(field.minimum), plain(field.maximum)));
+  return number;
+}
+
+std::int64_t checked_integer(const ConfigField& field, const Setting& setting) {
+  const auto* value = std::get_if<std::int64_t>(&setting.values[0]);
+  const std::string allowed = fmt::format("a whole number from {} to {}", plain(field.minimum), plain(field.maximum));
+  if (!value) reject(setting, "expected " + allowed);
+  checked_number(field, setting, *value);
+  return *value;
+}
+
+std::string checked_text(const ConfigField& field, const Setting& setting) {
+  const auto* value = std::get_if<std::string>(&setting.values[0]);
+  if (!value) reject(setting, "expected text");
+  if (value->find_first_of("\n\r\t") != std::string::npos) reject(setting, "control characters are not allowed");
+  if (field.choices.empty()) return *value;
+  for (const auto& choice : field.choices)
+    if (choice == *value) return *value;
+  const std::string near = nearest_word(*value, field.choices);
+  reject(setting, fmt::format("must be one of {}{}", fmt::join(field.choices, ", "),
+                              near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
+}
+
+std::vector<double> checked_list(const ConfigField& field, const Setting& setting) {
+  std::vector<double> list;
+  if (setting.values.size() > 16) reject(setting, "at most 16 numbers");
+  for (const auto& value : setting.values) list.push_back(checked_number(field, setting, value));
+  return list;
+}
+
+void apply(const ConfigField& field, const Setting& setting) {
+  if (auto* const* list = std::get_if<std::vector<double>*>(&field.target)) {
+    **list = checked_list(field, setting);
+    return;
+  }
+  if (setting.is_array) reject(setting, "expected one value, not an array (a sweep takes arrays in its [sweep] table)");
+  if (auto* const* v = std::get_if<bool*>(&field.target)) {
+    const auto* value = std::get_if<bool>(&setting.values[0]);
+    if (!value) reject(setting, "must be true or false");
+    **v = *value;
+  } else if (auto* const* i = std::get_if<std::int64_t*>(&field.target)) {
+    **i = checked_integer(field, setting);
+  } else if (auto* const* o = std::get_if<std::optional<std::int64_t>*>(&field.target)) {
+    **o = checked_integer(field, setting);
+  } else if (auto* const* d = std::get_if<double*>(&field.target)) {
+    **d = checked_number(field, setting, setting.values[0]);
+  } else {
+    *std::get<std::string*>(field.target) = checked_text(field, setting);
+  }
+}
+
+// A value written as text where another type is wanted stays text in a file, but a bare word on the command line may be
+// text that looks like a number: data.path=2024 must work.
+Setting adapt_type(const ConfigField& field, Setting setting) {
+  const bool from_command_line = setting.where.line == 0;
+  if (from_command_line && std::holds_alternative<std::string*>(field.target) && !setting.is_array &&
+      !std::holds_alternative<std::string>(setting.values[0]))
+    setting.values[0] = setting.where.value;
+  return setting;
+}
+
+const ConfigField& find_field(const std::vector<ConfigField>& fields, const Setting& setting) {
+  std::vector<std::string> keys;
+  for (const auto& field : fields) {
+    if (field.key == setting.key) return field;
+    keys.push_back(field.key);
+  }
+  const std::string near = nearest_word(setting.key, keys);
+  reject(setting, near.empty() ? "unknown key (see docs/CONFIG.md)" : fmt::format("unknown key; did you mean {}?", near));
+}
+
+using Places = std::map<std::string, ConfigError::Where>;
+
+void require(bool condition, const Places& places, const std::string& key, const std::string& value,
+             const std::string& problem) {
+  if (condition) return;
+  const auto place = places.find(key);
+  throw ConfigError(place != places.end() ? place->second : ConfigError::Where{"", 0, key, value}, problem);
+}
+
+void check_combinations(const RunConfig& c, const Places& places) {
+  require(c.model.width % c.model.heads == 0, places, "model.width", plain(double(c.model.width)),
+          fmt::format("must be a multiple of model.heads = {}", c.model.heads));
+  require(c.data.source == "synthetic" || !c.data.path.empty(), places, "data.path", "\"\"",
+          fmt::format("data.source = \"{}\" needs a file", c.data.source));
+  require(c.data.source != "synthetic" || c.data.path.empty(), places, "data.path", c.data.path,
+          "data.source = \"synthetic\" reads no file; set data.source to text, tokens or batches");
+  require(c.data.source != "synthetic" || c.data.vocabulary <= 4096, places, "data.vocabulary",
+          plain(double(c.data.vocabulary)), "the synthetic language has 2 to 4096 symbols");
+  require(c.loss_scale.minimum <= c.loss_scale.maximum, places, "loss_scale.minimum", plain(c.loss_scale.minimum),
+          "must not exceed loss_scale.maximum");
+  require(c.loss_scale.minimum <= c.loss_scale.initial, places, "loss_scale.initial", plain(c.loss_scale.initial),
+          "must be at least loss_scale.minimum");
+  const double per_step = double(c.train.batch) * double(c.model.context);
+  require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
+          "train.batch * model.context must not exceed 2^28 tokens");
+  try {
+    make_policy(c.precision, c.model.layers);
+  } catch (const ConfigError& error) {
+    const std::string& key = error.where().key;
+    const auto place = places.find(key.empty() ? "precision.recipe" : key);
+    throw place == places.end() ? error : ConfigError(place->second, error.problem());
+  }
+}
+
+}  // namespace
+
+void check_setting(const Setting& setting) {
+  RunConfig scratch;
+  const auto fields = config_fields(scratch);
+  const ConfigField& field = find_field(fields, setting);
+  apply(field, adapt_type(field, setting));
+}
+
+RunConfig resolve_config(const std::vector<Setting>& settings) {
+  RunConfig config;
+  const auto fields = config_fields(config);
+  Places places;
+  for (const auto& setting : settings) {
+    const ConfigField& field = find_field(fields, setting);
+    apply(field, adapt_type(field, setting));
+    places[setting.key] = setting.where;
+  }
+  for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
+    if (!*seed) *seed = config.seed;
+  if (config.data.source == "text") config.data.vocabulary = 256;
+  check_combinations(config, places);
+  return config;
+}
+
+namespace {
+
+std::string value_text(const ConfigField& field) {
+  return std::visit(
+      [](auto* target) -> std::string {
+        using Type = std::remove_pointer_t<decltype(target)>;
+        if constexpr (std::is_same_v<Type, std::vector<double>>) {
+          std::vector<std::string> parts;
+          for (const double v : *target) parts.push_back(to_toml(Scalar(v)));
+          return fmt::format("[{}]", fmt::join(parts, ", "));
+        } else if constexpr (std::is_same_v<Type, std::optional<std::int64_t>>) {
+          return *target ? to_toml(Scalar(**target)) : "";
+        } else {
+          return to_toml(Scalar(*target));
+        }
+      },
+      field.target);
+}
+
+std::string section_of(const std::string& key) { return key.find('.') == std::string::npos ? "" : key.substr(0, key.find('.')); }
+
+}  // namespace
+
+std::string to_toml(const RunConfig& config) {
+  RunConfig copy = config;
+  std::string text, section;
+  for (const auto& field : config_fields(copy)) {
+    const std::string value = value_text(field);
+    if (value.empty()) continue;  // an optional that was not set
+    if (section_of(field.key) != section) {
+      section = section_of(field.key);
+      text += fmt::format("\n[{}]\n", section);
+    }
+    const std::string name = section.empty() ? field.key : field.key.substr(section.size() + 1);
+    text += fmt::format("{} = {}\n", name, value);
+  }
+  return text;
+}
+
+std::string run_id(const RunConfig& config) { return sha256_hex(to_toml(config)).substr(0, 10); }
+
+std::string config_reference() {
+  RunConfig defaults;
+  std::string text =
+      "# Configuration\n\n"
+      "Every key of a config file, printed by `precipice config` from the declarations that also check it.\n"
+      "A file is TOML; the same keys work on the command line as `key=value`. Unknown keys, wrong types, NaN and values\n"
+      "outside the range are refused with file, line and key.\n";
+  std::string section = "?";
+  for (const auto& field : config_fields(defaults)) {
+    if (section_of(field.key) != section) {
+      section = section_of(field.key);
+      text += fmt::format("\n## {}\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
+                          section.empty() ? "Run" : section);
+    }
+    const bool is_number = !std::holds_alternative<bool*>(field.target) && !std::holds_alternative<std::string*>(field.target);
+    std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
+    if (std::holds_alternative<bool*>(field.target)) allowed = "true, false";
+    if (!field.choices.empty()) allowed = fmt::format("{}", fmt::join(field.choices, " "));
+    const std::string value = value_text(field);
+    std::string help = field.help;
+    for (std::size_t at = 0; (at = help.find('|', at)) != std::string::npos; at += 2) help.insert(at, "\\");
+    text += fmt::format("| `{}` | {} | {} | {} |\n", field.key, value.empty() ? "" : "`" + value + "`", allowed, help);
+  }
+  return text;
+}
+
+}  // namespace precipice

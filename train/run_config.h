@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunConfig: everything that a run depends on. Each component owns its Config struct and its defaults; config_fields()
+// declares every key once (name, limits, help), and reading, checking, printing and docs/CONFIG.md all come from it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "metrics/divergence.h"
+#include "optim/loss_scaler.h"
+#include "optim/lr_schedule.h"
+#include "optim/optimizer.h"
+#include "train/settings.h"
+
+namespace precipice {
+
+struct ModelConfig {
+  std::int64_t layers = 2;
+  std::int64_t width = 64;
+  std::int64_t heads = 2;
+  std::int64_t context = 64;  // tokens of a training sequence
+  bool bias = false;          // in linears and LayerNorms
+  bool tied_head = true;      // LM head shares the token embedding's weights
+};
+
+struct InitConfig {
+  std::string from;                  // weights file of `precipice export`; empty: random
+  double std = 0.02;                 // nanoGPT: N(0, std), residual projections std / sqrt(2 layers)
+  std::optional<std::int64_t> seed;  // default: the run's seed
+};
+
+struct DataConfig {
+  std::string source = "synthetic";  // synthetic | text | tokens | batches
+  std::string path;
+  std::int64_t tokens = 2'000'000;   // synthetic: length of the stream
+  std::int64_t vocabulary = 64;      // synthetic: symbols; tokens: size of the tokenizer; text: always 256
+  std::int64_t language_seed = 0;    // synthetic: which language
+  double validation_fraction = 0.1;  // the last part of the stream
+  std::optional<std::int64_t> seed;  // order of batches; default: the run's seed
+};
+
+struct PrecisionConfig {
+  std::string recipe = "bf16";
+  // By hand, over the recipe; empty keeps the recipe's choice.
+  std::string x, w, dy, output;      // formats of the operands and of the product
+  std::string rounding;              // of x and w
+  std::string dy_rounding;           // of dy
+  std::string overflow;
+  std::string scaling;               // none | fixed | current
+  double fixed_scale = 1.0;          // with scaling = "fixed"
+  std::string power_of_two;          // "true" | "false": scales rounded down to a power of two
+  std::int64_t random_bits = 32;     // stochastic rounding
+  std::string attention, lm_head;    // format of all operands there, unscaled; "high": no rounding; "recipe"
+  std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
+};
+
+struct TrainConfig {
+  std::int64_t steps = 400;
+  std::int64_t batch = 16;
+  std::int64_t eval_every = 50;        // validation loss; 0: only at the end
+  std::int64_t eval_batches = 8;
+  std::int64_t checkpoint_every = 200; // 0: only at the end and when interrupted
+};
+
+struct MetricsConfig {
+  std::int64_t sharpness_every = 10;   // 0: never
+  std::vector<double> epsilons = {1e-3, 5e-4};
+  std::int64_t tensors_every = 10;     // 0: never
+};
+
+struct RunConfig {
+  std::int64_t seed = 0;
+  std::int64_t threads = 1;
+  std::string device = "cpu";
+  ModelConfig model;
+  InitConfig init;
+  DataConfig data;
+  PrecisionConfig precision;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  LossScaleConfig loss_scale;
+  TrainConfig train;
+  DivergenceConfig divergence;
+  MetricsConfig metrics;
+};
+
+// One key: where it is stored, what is allowed, and one sentence of help.
+struct ConfigField {
+  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
+                              std::optional<std::int64_t>*>;
+  std::string key;
+  Target target;
+  double minimum = 0;                // numbers (of a list: each element); inclusive
+  double maximum = 0;
+  std::vector<std::string> choices;  // text: empty = any
+  std::string help;
+};
+std::vector<ConfigField> config_fields(RunConfig& config);
+
+// Defaults, then the settings in order; optional seeds follow `seed`; combinations are checked (heads divide width, known
+// recipe, formats parse, path given, ...). Throws ConfigError with file, line, key, value and what is allowed.
+RunConfig resolve_config(const std::vector<Setting>& settings);
+// Checks one setting alone as resolve_config would (unknown key, type, range).
+void check_setting(const Setting& setting);
+
+// The resolved config as TOML, every key in the order of the declaration; resolve_config reads it back to the same.
+std::string to_toml(const RunConfig& config);
+// First 10 hex digits of sha256 of to_toml: names the run's directory.
+std::string run_id(const RunConfig& config);
+// docs/CONFIG.md.
+std::string config_reference();
+
+}  // namespace precipice

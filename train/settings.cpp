@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+#include <toml++/toml.h>
+
+#include "metrics/files.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
+constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic time
+
+Scalar to_scalar(const toml::node& node, const ConfigError::Where& where) {
+  if (const auto* v = node.as_boolean()) return v->get();
+  if (const auto* v = node.as_integer()) return v->get();
+  if (const auto* v = node.as_string()) return v->get();
+  if (const auto* v = node.as_floating_point()) {
+    if (std::isnan(v->get())) throw ConfigError(where, "NaN is no setting");
+    return v->get();
+  }
+  throw ConfigError(where, "expected a number, true, false, text, or an array of these");
+}
+
+std::string source_text(const toml::node& node) {
+  std::ostringstream out;
+  if (const auto* v = node.as_string()) return '"' + v->get() + '"';
+  node.visit([&](const auto& typed) { out << typed; });
+  return out.str();
+}
+
+void collect(const toml::table& table, const std::string& prefix, const std::string& file, int depth,
+             std::vector<Setting>& settings) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + std::string(name.str());
+    ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
+    if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
+    if (const auto* inner = node.as_table()) {
+      collect(*inner, key + ".", file, depth + 1, settings);
+      continue;
+    }
+    where.value = source_text(node);
+    Setting setting{key, {}, false, where};
+    if (const auto* array = node.as_array()) {
+      setting.is_array = true;
+      for (const auto& element : *array) setting.values.push_back(to_scalar(element, where));
+    } else {
+      setting.values.push_back(to_scalar(node, where));
+    }
+    settings.push_back(std::move(setting));
+  }
+}
+
+// The dots of the file's keys, before a parser sees them.
+void check_depth(const std::string& text, const std::string& file) {
+  std::istringstream lines(text);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const std::string key = line.substr(0, line.find_first_of("=#\"'"));
+    if (std::count(key.begin(), key.end(), '.') > kMaxKeyDepth)
+      throw ConfigError({file, number, "", ""}, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
+  }
+}
+
+}  // namespace
+
+std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name) {
+  check_depth(toml_text, file_name);
+  std::vector<Setting> settings;
+  try {
+    collect(toml::parse(toml_text, file_name), "", file_name, 0, settings);
+  } catch (const toml::parse_error& error) {
+    throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
+                      "not TOML: " + std::string(error.description()));
+  }
+  std::stable_sort(settings.begin(), settings.end(),
+                   [](const Setting& a, const Setting& b) { return a.where.line < b.where.line; });
+  return settings;
+}
+
+std::vector<Setting> read_settings(const std::filesystem::path& path) {
+  std::string text;
+  try {
+    text = read_file(path, kMaxConfigBytes);
+  } catch (const DataError& error) {
+    throw ConfigError(error.what());
+  }
+  return parse_settings(text, path.string());
+}
+
+std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const ConfigError::Where& where) {
+  is_array = false;
+  // A line break would let a value smuggle in further keys.
+  if (text.find_first_of("\n\r") != std::string::npos) throw ConfigError(where, "one value, on one line");
+  if (text.empty()) throw ConfigError(where, "a value is missing");
+  std::vector<Setting> parsed;
+  try {
+    parsed = parse_settings("value = " + text, "");
+  } catch (const ConfigError& error) {
+    // Quotes, brackets or NaN announce TOML: what was meant as such must not become a bare string.
+    if (text.find_first_of("\"'[]{}") != std::string::npos || text.starts_with("nan") || text.ends_with("nan"))
+      throw ConfigError(where, error.problem());
+    return {text};
+  }
+  if (parsed.size() != 1 || parsed[0].key != "value") throw ConfigError(where, "one value, not a table");
+  is_array = parsed[0].is_array;
+  return parsed[0].values;
+}
+
+Setting parse_assignment(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw ConfigError({"command line", 0, "", text}, "expected key=value");
+  Setting setting;
+  setting.key = text.substr(0, equals);
+  setting.where = {"command line", 0, setting.key, text.substr(equals + 1)};
+  setting.values = parse_value(setting.where.value, setting.is_array, setting.where);
+  return setting;
+}
+
+std::string to_toml(const Scalar& value) {
+  if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
+  if (const auto* v = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *v);
+  if (const auto* v = std::get_if<double>(&value)) {
+    const std::string text = fmt::format("{}", *v);
+    // "5" would read back as an integer.
+    return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
+  }
+  std::ostringstream out;
+  out << toml::value<std::string>(std::get<std::string>(value));
+  return out.str();
+}
+
+}  // namespace precipice

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "metrics/logit_sharpness.h"
+#include "precision/check.h"
+#include "train/model_weights.h"
+
+namespace precipice {
+namespace {
+
+FloatSpan span_of(const at::Tensor& tensor) { return {tensor.mutable_data_ptr<float>(), tensor.numel()}; }
+
+std::span<const float> floats(const at::Tensor& tensor) {
+  return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+// Matrices and embeddings decay, vectors do not (nanoGPT's configure_optimizers).
+bool decays(const at::Tensor& value) { return value.dim() >= 2; }
+
+SeriesGroup eval_group() {
+  return {"eval",
+          {{"validation_loss", "nats", "mean cross-entropy on the validation batches, per token"},
+           {"excess_loss", "nats", "validation loss above the entropy rate of the source; NaN where that is unknown"}},
+          {}};
+}
+
+}  // namespace
+
+// The tensor statistics follow each tensor's first rounding: x and w in fprop, dy in dgrad.
+class Trainer::StatsObserver : public QuantizationObserver {
+ public:
+  explicit StatsObserver(TensorStats& stats) : stats_(stats) {}
+  void observe(std::size_t site, Slot slot, const EventCounts& events) override {
+    if (slot == Slot::FpropX) stats_.record(site, 0, events);
+    if (slot == Slot::FpropW) stats_.record(site, 1, events);
+    if (slot == Slot::DgradDy) stats_.record(site, 2, events);
+  }
+
+ private:
+  TensorStats& stats_;
+};
+
+Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
+    : config_(config),
+      tokens_(tokens),
+      model_(make_model(config, tokens.vocabulary())),
+      scaler_(config.loss_scale),
+      detector_(config.divergence),
+      tensor_stats_(std::make_unique<TensorStats>(model_.policy().site_names())),
+      observer_(std::make_unique<StatsObserver>(*tensor_stats_)) {
+  std::vector<Parameter> parameters;
+  for (const auto& [name, value, init_std, init_value] : model_.parameters()) {
+    // Gradients live in buffers of ours for the whole run; autograd adds into them.
+    gradients_.push_back(at::zeros_like(value));
+    value.mutable_grad() = gradients_.back();
+    parameters.push_back({name, span_of(value), span_of(gradients_.back()), decays(value)});
+  }
+  optimizer_ = make_optimizer(config.optimizer, std::move(parameters));
+}
+
+Trainer::~Trainer() = default;
+
+std::vector<SeriesGroup> Trainer::groups() const {
+  return {step_record_group(), eval_group(), sharpness_group(config_.metrics.epsilons), tensor_stats_->group()};
+}
+
+Trainer::Forward Trainer::forward(const Batch& batch, const ForwardContext& context) const {
+  const std::int64_t length = config_.model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
+  const auto integers = at::TensorOptions(at::kLong);
+  Forward out;
+  // clone(): the batch's memory goes away before backward has run.
+  const at::Tensor x = at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, integers).clone();
+  out.targets = at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone();
+  out.logits = model_.forward(x, context);
+  out.loss = cross_entropy(out.logits, out.targets);
+  return out;
+}
+
+void Trainer::backward(const at::Tensor& loss) {
+  for (const auto& gradient : gradients_) std::memset(gradient.mutable_data_ptr(), 0, gradient.nbytes());
+  loss.backward(at::full({}, scaler_.scale(), loss.options()));
+}
+
+void Trainer::record_logits(const Forward& forward, StepRecord& record, std::vector<SeriesRow>& rows) const {
+  const at::Tensor logits = forward.logits.detach();
+  const LogitStatistics statistics = logit_statistics(floats(logits), tokens_.vocabulary());
+  record.max_logit = statistics.max_logit;
+  record.log_z = statistics.log_z;
+  if (!due(config_.metrics.sharpness_every) || config_.metrics.epsilons.empty()) return;
+  const std::int64_t context = config_.model.context;
+  const std::span<const std::int64_t> targets{forward.targets.const_data_ptr<std::int64_t>(),
+                                              static_cast<std::size_t>(forward.targets.numel())};
+  SeriesRow row{kSharpnessGroup, step_, {}};
+  for (const BatchSharpness& s : batch_sharpness(floats(logits), targets, forward.targets.numel() / context, context,
+                                                 tokens_.vocabulary(), config_.metrics.epsilons))
+    for (const double value : {s.last_token.mean_of_metrics, s.last_token.metric_of_mean, s.all_tokens.mean_of_metrics,
+                               s.all_tokens.metric_of_mean})
+      row.values.push_back(value);
+  rows.push_back(std::move(row));
+}
+
+std::vector<SeriesRow> Trainer::step() {
+  std::vector<SeriesRow> rows;
+  if (due(config_.train.eval_every)) rows.push_back(evaluate());
+
+  const bool watch_tensors = due(config_.metrics.tensors_every);
+  tensor_stats_->clear();
+  ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), false,
+                         watch_tensors ? observer_.get() : nullptr};
+  const Forward pass = forward(tokens_.training_batch(step_), context);
+  backward(pass.loss);
+
+  StepRecord record;
+  record.train_loss = pass.loss.item<float>();
+  record.loss_scale = scaler_.scale();
+  const GradStats gradients = optimizer_->unscale(scaler_.scale());
+  record.grad_norm = gradients.norm;
+  const double factor = schedule_factor(config_.schedule, step_, config_.train.steps);
+  record.learning_rate = config_.optimizer.lr * factor;
+  if (scaler_.update(gradients.finite) == LossScaler::Decision::Apply) {
+    const UpdateStats update = optimizer_->step(factor, gradients.norm);
+    record.param_norm = update.param_norm;
+    record.update_ratio = update.update_ratio;
+  } else {
+    record.skipped = 1;
+  }
+
+  detector_.observe(step_, record.train_loss, record.grad_norm);
+  record.loss_mean = detector_.loss_mean();
+  record.loss_spikes = static_cast<double>(detector_.loss_spikes());
+  record.grad_spikes = static_cast<double>(detector_.grad_spikes());
+  record_logits(pass, record, rows);
+  if (watch_tensors) rows.push_back({kTensorsGroup, step_, tensor_stats_->values()});
+  rows.insert(rows.begin(), {kMetricsGroup, step_, to_values(record)});
+  ++step_;
+  return rows;
+}
+
+SeriesRow Trainer::evaluate() {
+  const at::NoGradGuard no_gradients;
+  const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), true,
+                               nullptr};
+  double sum = 0;
+  const std::int64_t batches = tokens_.validation_batches();
+  for (std::int64_t i = 0; i < batches; ++i) sum += forward(tokens_.validation_batch(i), context).loss.item<float>();
+  const double loss = batches > 0 ? sum / static_cast<double>(batches) : kNotMeasured;
+  return {kEvalGroup, step_, {loss, loss - tokens_.entropy_floor()}};
+}
+
+std::vector<std::pair<std::string, FloatSpan>> Trainer::state_spans() {
+  std::vector<std::pair<std::string, FloatSpan>> spans;
+  for (const auto& parameter : model_.parameters()) spans.emplace_back("p." + parameter.name, span_of(parameter.value));
+  for (auto& state : optimizer_->state()) spans.push_back(std::move(state));
+  return spans;
+}
+
+Checkpoint Trainer::checkpoint(const std::string& identity) {
+  Checkpoint checkpoint;
+  checkpoint.identity = identity;
+  checkpoint.step = step_;
+  checkpoint.numbers["optimizer.updates"] = static_cast<double>(optimizer_->updates());
+  checkpoint.numbers["loss_scale"] = scaler_.state().scale;
+  checkpoint.numbers["loss_scale.good_steps"] = static_cast<double>(scaler_.state().good_steps);
+  for (const auto& [name, span] : state_spans())
+    checkpoint.arrays.push_back({name, {span.size}, std::vector<float>(span.data, span.data + span.size)});
+  for (std::size_t i = 0; i < model_.parameters().size(); ++i)
+    checkpoint.arrays[i].shape = model_.parameters()[i].value.sizes().vec();
+  return checkpoint;
+}
+
+void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows) {
+  const auto spans = state_spans();
+  if (spans.size() != checkpoint.arrays.size()) throw DataError("checkpoint: another number of arrays than the run has");
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const NamedArray& array = checkpoint.arrays[i];
+    if (array.name != spans[i].first || static_cast<std::int64_t>(array.values.size()) != spans[i].second.size)
+      throw DataError("checkpoint: array " + array.name + " where the run has " + spans[i].first);
+    std::copy(array.values.begin(), array.values.end(), spans[i].second.data);
+  }
+  step_ = checkpoint.step;
+  optimizer_->set_updates(static_cast<std::int64_t>(checkpoint.numbers.at("optimizer.updates")));
+  scaler_.restore({checkpoint.numbers.at("loss_scale"),
+                   static_cast<std::int64_t>(checkpoint.numbers.at("loss_scale.good_steps"))});
+  detector_ = DivergenceDetector(config_.divergence);
+  for (const SeriesRow& row : rows) {
+    if (row.group != kMetricsGroup) continue;
+    StepRecord seen;
+    for (std::size_t i = 0; i < step_record_fields().size(); ++i) seen.*step_record_fields()[i].member = row.values[i];
+    detector_.observe(row.step, seen.train_loss, seen.grad_norm);
+  }
+}
+
+}  // namespace precipice

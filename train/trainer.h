@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training, step by step: batch -> forward -> scaled backward -> unscale, check and norm -> scaler decision -> clip ->
+// optimizer -> record -> detector -> probes. Everything here is a function of (config, data, step): a trainer restored from
+// a checkpoint goes on with the same bits.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "metrics/divergence.h"
+#include "metrics/series.h"
+#include "metrics/step_record.h"
+#include "metrics/tensor_stats.h"
+#include "optim/loss_scaler.h"
+#include "optim/optimizer.h"
+#include "train/checkpoint.h"
+#include "train/model.h"
+#include "train/run_config.h"
+#include "train/tokens.h"
+
+namespace precipice {
+
+// Groups in the order of their indices in SeriesRow.
+enum LogGroup : std::uint16_t { kMetricsGroup, kEvalGroup, kSharpnessGroup, kTensorsGroup };
+
+class Trainer {
+ public:
+  // `config` is resolved; `tokens` outlives the trainer.
+  Trainer(const RunConfig& config, const TokenSource& tokens);
+  ~Trainer();
+
+  std::vector<SeriesGroup> groups() const;
+  std::int64_t steps_done() const { return step_; }
+  std::int64_t num_parameters() const { return model_.num_parameters(); }
+  const DivergenceDetector& detector() const { return detector_; }
+
+  // Validation where it is due, then one update. The rows carry the number of updates made before them, in
+  // the order of their groups: metrics first.
+  std::vector<SeriesRow> step();
+  // Validation after the last update.
+  SeriesRow evaluate();
+
+  Checkpoint checkpoint(const std::string& identity);
+  // `rows`: the log up to the checkpoint; the detector's state is what it saw.
+  void restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows);
+
+ private:
+  struct Forward {
+    at::Tensor logits, targets, loss;
+  };
+  class StatsObserver;
+
+  Forward forward(const Batch& batch, const ForwardContext& context) const;
+  void backward(const at::Tensor& loss);
+  void record_logits(const Forward& forward, StepRecord& record, std::vector<SeriesRow>& rows) const;
+  bool due(std::int64_t every) const { return every > 0 && step_ % every == 0; }
+  std::vector<std::pair<std::string, FloatSpan>> state_spans();
+
+  RunConfig config_;
+  const TokenSource& tokens_;
+  Gpt model_;
+  std::vector<at::Tensor> gradients_;
+  std::unique_ptr<Optimizer> optimizer_;
+  LossScaler scaler_;
+  DivergenceDetector detector_;
+  std::unique_ptr<TensorStats> tensor_stats_;
+  std::unique_ptr<StatsObserver> observer_;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace precipice
