@@ -56,7 +56,8 @@ int run_commands(int argc, char** argv) {
                                          add_verify(app),
                                          add_export(app),
                                          add_batches(app),
-                                         add_config(app)};
+                                         add_config(app),
+                                         add_bench(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -31,6 +31,7 @@ Command add_verify(CLI::App& app);
 Command add_export(CLI::App& app);
 Command add_batches(CLI::App& app);
 Command add_config(CLI::App& app);
+Command add_bench(CLI::App& app);
 
 // A file that a command makes for the user is never replaced unless asked to.
 void refuse_existing(const std::string& path, bool force);

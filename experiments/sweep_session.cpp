@@ -71,7 +71,9 @@ std::vector<Job> SweepSession::prepare_jobs() {
 void SweepSession::on_finished(const Job& job, const WorkerEnd& end) {
   if (end.failed()) record_failure(job.directory, end);
   const RunStatus status = observe_run(job.directory);
-  steps_done_[job.id] = by_id_.at(job.id)->config.train.steps;
+  // Steps that will not be taken are no work done: they must not raise the rate.
+  steps_total_ -= by_id_.at(job.id)->config.train.steps - status.step;
+  steps_done_[job.id] = status.step;
   if (end.failed()) {
     ++summary_.failed;
     ++progress_.failed;

@@ -22,7 +22,8 @@ void open_device(const std::string& device) {
   std::error_code ignored;
   const auto library = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / kCudaLibrary;
   if (!std::filesystem::exists(library, ignored))
-    throw ConfigError(where, std::string("this build has no ") + kCudaLibrary + " beside the program; use device = \"cpu\"");
+    throw ConfigError(where,
+                      std::string("this build has no ") + kCudaLibrary + " beside the program; use device = \"cpu\"");
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (!handle) throw ConfigError(where, std::string("cannot open the CUDA library: ") + dlerror());
   const auto open = reinterpret_cast<const char* (*)()>(dlsym(handle, kEntryPoint));

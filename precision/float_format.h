@@ -23,7 +23,7 @@ enum class Subnormals : std::uint8_t { Keep, Flush };  // Flush: results below t
 struct FloatFormat {
   int exponent_bits = 8;   // 1..8
   int mantissa_bits = 23;  // 0..23
-  int bias = 127;          // chosen so that every value is a binary32 number
+  int bias = 127;          // so that every value is a binary32 number, and normals are normal there: at most 127
   Specials specials = Specials::Ieee;
   Subnormals subnormals = Subnormals::Keep;
 
@@ -38,7 +38,7 @@ struct FloatFormat {
   float min_normal() const;
   float min_subnormal() const;  // the quantum of the subnormal range; min_normal() when subnormals are flushed
   bool has_infinity() const { return specials == Specials::Ieee; }
-  bool has_nan() const;
+  bool has_nan() const;  // ieee with 0 mantissa bits has infinities but no code for a NaN
   bool is_fp32() const { return *this == FloatFormat{}; }
 };
 
@@ -48,8 +48,9 @@ void validate(const FloatFormat& format);
 
 // A preset name (fp32 tf32 bf16 fp16 e4m3 e5m2 e4m3fnuz e5m2fnuz e3m4 e3m2 e2m3 e2m1 ...) or eXmY, each with options:
 //   e4m3:bias=8,specials=ieee|fn|fnuz|finite,subnormals=keep|flush
-// Throws ConfigError (nearest name suggested). eXmY without options means IEEE-like specials and bias 2^(X-1)-1,
-// except for the published names: e4m3 is OCP (fn, max 448); e3m2, e2m3, e2m1 have no specials.
+// Throws ConfigError (nearest name suggested). eXmY without options means IEEE-like specials (none with X = 1, where
+// infinities would leave no normal number) and bias 2^(X-1)-1, except for the published names: e4m3 is OCP (fn, max
+// 448); e3m2, e2m3, e2m1 have no specials.
 FloatFormat parse_float_format(std::string_view text);
 
 // The shortest spelling that parses back to the same format.
@@ -57,7 +58,9 @@ std::string to_string(const FloatFormat& format);
 std::vector<std::string> preset_names();
 
 // Codes, right-aligned: sign, exponent, mantissa. decode gives the exact value (NaN, +-inf for special codes).
-// encode takes a value of the format (a fixed point of rounding); anything else is a broken contract.
+// encode takes a value of the format (a fixed point of rounding); anything else is a broken contract. IEEE-like NaNs
+// keep the high bits of their payload. When subnormals are flushed, their codes decode as zero and encode never yields
+// them.
 float decode(const FloatFormat& format, std::uint32_t code);
 std::uint32_t encode(const FloatFormat& format, float value);
 

@@ -36,7 +36,8 @@ std::vector<std::string> PrecisionPolicy::site_names() const {
 }
 
 void PrecisionPolicy::set(SiteKind kind, const SitePrecision& precision) {
-  if (kind == SiteKind::LmHead) sites_.back() = precision;
+  if (kind == SiteKind::LmHead)
+    sites_.back() = precision;
   else
     for (std::int64_t layer = 0; layer < layers_; ++layer) sites_[site_index(kind, layer)] = precision;
 }
@@ -51,7 +52,8 @@ void PrecisionPolicy::set(SiteKind kind, std::int64_t first_layer, std::int64_t 
   if (last_layer < 0) last_layer += layers_;
   PRECIPICE_CHECK(0 <= first_layer && first_layer <= last_layer && last_layer < layers_, "layers ", first_layer, " to ",
                   last_layer, " of ", layers_);
-  for (std::int64_t layer = first_layer; layer <= last_layer; ++layer) sites_[site_index(kind, layer)].pass(pass) = precision;
+  for (std::int64_t layer = first_layer; layer <= last_layer; ++layer)
+    sites_[site_index(kind, layer)].pass(pass) = precision;
 }
 
 }  // namespace precipice

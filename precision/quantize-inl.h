@@ -29,7 +29,7 @@ PRECIPICE_HD float amax_of_pattern(std::int32_t pattern) {
   return __builtin_bit_cast(float, pattern > kInfinityPattern ? 0x7FC00000 : pattern);
 }
 
-// `in` may be `out`: iterations are independent either way, which the pragma promises the vectoriser.
+// `in` may be `out`.
 template <Rounding R>
 ChunkCounts round_chunk(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
   const FormatConstants format = call.format;
@@ -38,7 +38,7 @@ ChunkCounts round_chunk(const float* in, float* out, int size, const QuantizeCal
   const auto subnormals = static_cast<std::uint32_t>(format.min_normal - 1);
   // Scalars, not a struct: g++ keeps these in vector registers.
   std::int32_t nan_in = 0, nonfinite_out = 0, beyond = 0, underflowed = 0, subnormal = 0, largest = 0;
-#pragma GCC ivdep
+  PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
     const float x = in[i];
     const Rounded rounded =
@@ -57,7 +57,7 @@ ChunkCounts round_chunk(const float* in, float* out, int size, const QuantizeCal
 
 void round_chunk_to_bf16(const float* in, float* out, int size, const FormatConstants& bf16) {
   const FormatConstants format = bf16;
-#pragma GCC ivdep
+  PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) out[i] = round_to_format<Rounding::NearestEven>(in[i], format);
 }
 

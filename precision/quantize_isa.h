@@ -9,6 +9,13 @@
 #include "precision/quantize_kernels.h"
 #include "precision/round_to_format.h"
 
+// Before a loop whose iterations are independent even where its output is its input.
+#if defined(__clang__)
+#define PRECIPICE_INDEPENDENT_LOOP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define PRECIPICE_INDEPENDENT_LOOP _Pragma("GCC ivdep")
+#endif
+
 namespace precipice {
 
 // A call of quantize() with everything that can fail already checked.

@@ -44,8 +44,7 @@ PRECIPICE_HD constexpr bool carries(std::int32_t pattern, const FormatConstants&
   const std::int32_t lifted = format.drop_origin - exponent;
   const std::int32_t drop = lifted > format.normal_drop ? lifted : format.normal_drop;
   // Left-aligning the tail by 32 - drop pushes the kept bits out; in two shifts, as 32 in one is undefined. Beyond 31
-  // dropped bits the significand, all of it tail, is truncated; it has 24 bits, so that 31 stands for all larger
-  // shifts.
+  // dropped bits the significand, all of it tail, is truncated; it has 24 bits: a shift of 31 stands for all larger.
   const std::uint32_t left = (significand << 1) << ((31 - drop) & 31);
   const std::uint32_t right = significand >> (drop < 63 ? (drop - 32) & 31 : 31);
   const std::uint32_t fraction = drop < 32 ? left : right;
@@ -63,10 +62,10 @@ PRECIPICE_HD constexpr std::uint32_t round_pattern(std::int32_t pattern, bool ne
   const std::int32_t exponent = field > format.lowest_exponent ? field : format.lowest_exponent;
   const std::int32_t base = (exponent - 1) << 23;
 
-  // 2. `drop` bits of it lie below the quantum: 24 when |x| is in [quantum / 2, quantum). Smaller numbers (exponent
-  // below
-  //    the lowest) differ from each other only in being zero or not; the difference, below 2^23 for them, may stand for
-  //    the significand as long as it keeps that.
+  // 2. `drop` bits of it lie below the quantum: 24 when |x| is in [quantum / 2, quantum). Smaller numbers, those with
+  // an
+  //    exponent below the lowest, matter only as being zero or not. For them the difference is below 2^23, under half
+  //    of the 2^24 that the quantum then is, and stands for the significand once it is made positive where x is.
   const std::int32_t lifted = format.drop_origin - exponent;
   const std::int32_t drop = lifted > format.normal_drop ? lifted : format.normal_drop;
   const std::int32_t nonzero = pattern < 1 ? pattern : 1;

@@ -71,6 +71,8 @@ struct CausalSoftmax : torch::autograd::Function<CausalSoftmax> {
 
 }  // namespace
 
-at::Tensor causal_softmax(const at::Tensor& scores, double scale) { return CausalSoftmax::apply(scores, scale); }
+at::Tensor causal_softmax(const at::Tensor& scores, double scale) {
+  return CausalSoftmax::apply(scores, scale);
+}
 
 }  // namespace precipice

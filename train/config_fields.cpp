@@ -26,10 +26,13 @@ ConfigField flag(std::string key, bool* target, std::string help) {
 using Fields = std::vector<ConfigField>;
 
 void add_run(Fields& f, RunConfig& c) {
-  f.push_back(number("seed", &c.seed, 0, kMaxInteger, "Seed of the run; init.seed, data.seed and precision.seed follow it unless set."));
+  f.push_back(number("seed", &c.seed, 0, kMaxInteger,
+                     "Seed of the run; init.seed, data.seed and precision.seed follow it unless set."));
   f.push_back(number("threads", &c.threads, 1, 1024,
-                     "CPU threads of the run. Part of its identity: summation order depends on it. Small runs scale best side by side."));
-  f.push_back(text("device", &c.device, {"cpu", "cuda"}, "Where the run computes; cuda needs the CUDA library beside the program."));
+                     "CPU threads of the run. Part of its identity: summation order depends on it. Small runs scale "
+                     "best side by side."));
+  f.push_back(text("device", &c.device, {"cpu", "cuda"},
+                   "Where the run computes; cuda needs the CUDA library beside the program."));
 }
 
 void add_model(Fields& f, ModelConfig& c) {
@@ -43,37 +46,51 @@ void add_model(Fields& f, ModelConfig& c) {
 
 void add_init(Fields& f, InitConfig& c) {
   f.push_back(text("init.from", &c.from, {}, "Weights file (`precipice export`) to start from; empty: random."));
-  f.push_back(number("init.std", &c.std, 0, 100, "Standard deviation of the initial weights; residual projections get std / sqrt(2 layers)."));
+  f.push_back(number("init.std", &c.std, 0, 100,
+                     "Standard deviation of the initial weights; residual projections get std / sqrt(2 layers)."));
   f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
 }
 
 void add_data(Fields& f, DataConfig& c) {
-  f.push_back(text("data.source", &c.source, {"synthetic", "text", "tokens", "batches"},
-                   "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin; "
-                   "batches: file of `precipice batches`."));
-  f.push_back(text("data.path", &c.path, {}, "File of the sources text, tokens and batches, relative to the working directory."));
+  f.push_back(text(
+      "data.source", &c.source, {"synthetic", "text", "tokens", "batches"},
+      "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin; "
+      "batches: file of `precipice batches`."));
+  f.push_back(text("data.path", &c.path, {},
+                   "File of the sources text, tokens and batches, relative to the working directory."));
   f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the synthetic stream."));
-  f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6, "Symbols of the synthetic language, or size of the tokenizer; text always has 256."));
+  f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6,
+                     "Symbols of the synthetic language, or size of the tokenizer; text always has 256."));
   f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which synthetic language."));
-  f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9, "Last part of the stream, kept for validation."));
+  f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9,
+                     "Last part of the stream, kept for validation."));
   f.push_back(number("data.seed", &c.seed, 0, kMaxInteger, "Seed of the order of batches; default: seed."));
 }
 
 void add_precision(Fields& f, PrecisionConfig& c) {
-  f.push_back(text("precision.recipe", &c.recipe, {},
-                   "fp32 | bf16 | tf32 | fp8 | fp8-all | e8m0 .. e8m7 (mantissa mask) | custom (fp32 with the keys below)."));
-  f.push_back(text("precision.x", &c.x, {}, "Format of activations over the recipe's, e.g. e5m3 or e4m3:bias=8; high: no rounding."));
+  f.push_back(
+      text("precision.recipe", &c.recipe, {},
+           "fp32 | bf16 | tf32 | fp8 | fp8-all | e8m0 .. e8m7 (mantissa mask) | custom (fp32 with the keys below)."));
+  f.push_back(text("precision.x", &c.x, {},
+                   "Format of activations over the recipe's, e.g. e5m3 or e4m3:bias=8; high: no rounding."));
   f.push_back(text("precision.w", &c.w, {}, "Format of weights over the recipe's."));
   f.push_back(text("precision.dy", &c.dy, {}, "Format of output gradients over the recipe's."));
   f.push_back(text("precision.output", &c.output, {}, "Format of products over the recipe's."));
-  f.push_back(text("precision.rounding", &c.rounding, {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr"}, "Rounding of x and w over the recipe's."));
-  f.push_back(text("precision.dy_rounding", &c.dy_rounding, {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr"}, "Rounding of dy over the recipe's."));
-  f.push_back(text("precision.overflow", &c.overflow, {"", "saturate", "native"}, "Overflow of the operands over the recipe's."));
-  f.push_back(text("precision.scaling", &c.scaling, {"", "none", "fixed", "current"}, "Scaling of the operands over the recipe's."));
+  f.push_back(text("precision.rounding", &c.rounding, {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr"},
+                   "Rounding of x and w over the recipe's."));
+  f.push_back(text("precision.dy_rounding", &c.dy_rounding, {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr"},
+                   "Rounding of dy over the recipe's."));
+  f.push_back(text("precision.overflow", &c.overflow, {"", "saturate", "native"},
+                   "Overflow of the operands over the recipe's."));
+  f.push_back(text("precision.scaling", &c.scaling, {"", "none", "fixed", "current"},
+                   "Scaling of the operands over the recipe's."));
   f.push_back(number("precision.fixed_scale", &c.fixed_scale, 1e-30, kHuge, "Factor of scaling = fixed."));
-  f.push_back(text("precision.power_of_two", &c.power_of_two, {"", "true", "false"}, "Round current scales down to a power of two."));
+  f.push_back(text("precision.power_of_two", &c.power_of_two, {"", "true", "false"},
+                   "Round current scales down to a power of two."));
   f.push_back(number("precision.random_bits", &c.random_bits, 1, 32, "Random bits of stochastic rounding."));
-  f.push_back(text("precision.attention", &c.attention, {}, "Format of the operands of both attention products, unscaled; high: no rounding; recipe: like the linears."));
+  f.push_back(text(
+      "precision.attention", &c.attention, {},
+      "Format of the operands of both attention products, unscaled; high: no rounding; recipe: like the linears."));
   f.push_back(text("precision.lm_head", &c.lm_head, {}, "The same for the LM head."));
   f.push_back(number("precision.seed", &c.seed, 0, kMaxInteger, "Seed of stochastic rounding; default: seed."));
 }
@@ -85,21 +102,26 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
   f.push_back(number("optimizer.beta2", &c.beta2, 0, 0.9999999, "AdamW: decay of the second moment."));
   f.push_back(number("optimizer.eps", &c.eps, 0, 1, "AdamW: added to the root of the second moment."));
   f.push_back(number("optimizer.weight_decay", &c.weight_decay, 0, 100, "Weight decay of matrices and embeddings."));
-  f.push_back(text("optimizer.decay", &c.decay, {"coupled", "independent"}, "coupled: times the learning rate, as torch's AdamW; independent: times the schedule only."));
+  f.push_back(text("optimizer.decay", &c.decay, {"coupled", "independent"},
+                   "coupled: times the learning rate, as torch's AdamW; independent: times the schedule only."));
   f.push_back(number("optimizer.momentum", &c.momentum, 0, 0.9999999, "SGD momentum."));
   f.push_back(flag("optimizer.nesterov", &c.nesterov, "SGD: Nesterov momentum."));
-  f.push_back(number("optimizer.clip_norm", &c.clip_norm, 0, kHuge, "Clip the global gradient norm to this; 0: no clipping."));
+  f.push_back(
+      number("optimizer.clip_norm", &c.clip_norm, 0, kHuge, "Clip the global gradient norm to this; 0: no clipping."));
 }
 
 void add_schedule(Fields& f, ScheduleConfig& c) {
   f.push_back(text("schedule.kind", &c.kind, {"cosine", "linear", "constant"}, "Decay after warm-up."));
   f.push_back(number("schedule.warmup_steps", &c.warmup_steps, 0, kMaxCount, "Steps of linear warm-up."));
-  f.push_back(number("schedule.final_fraction", &c.final_fraction, 0, 1, "Learning rate at the end of the run, relative to the peak."));
+  f.push_back(number("schedule.final_fraction", &c.final_fraction, 0, 1,
+                     "Learning rate at the end of the run, relative to the peak."));
 }
 
 void add_loss_scale(Fields& f, LossScaleConfig& c) {
-  f.push_back(text("loss_scale.kind", &c.kind, {"none", "static", "dynamic"}, "Loss scaling; dynamic skips steps with non-finite gradients."));
-  f.push_back(number("loss_scale.initial", &c.initial, 1e-30, kHuge, "Factor of static scaling, first factor of dynamic scaling."));
+  f.push_back(text("loss_scale.kind", &c.kind, {"none", "static", "dynamic"},
+                   "Loss scaling; dynamic skips steps with non-finite gradients."));
+  f.push_back(number("loss_scale.initial", &c.initial, 1e-30, kHuge,
+                     "Factor of static scaling, first factor of dynamic scaling."));
   f.push_back(number("loss_scale.factor", &c.factor, 1.0001, 1e6, "Growth and back-off."));
   f.push_back(number("loss_scale.window", &c.window, 1, kMaxCount, "Good steps in a row before growth."));
   f.push_back(number("loss_scale.minimum", &c.minimum, 1e-30, kHuge, "Smallest factor."));
@@ -109,25 +131,34 @@ void add_loss_scale(Fields& f, LossScaleConfig& c) {
 void add_train(Fields& f, TrainConfig& c) {
   f.push_back(number("train.steps", &c.steps, 0, kMaxCount, "Optimizer steps; 0 makes the run without training."));
   f.push_back(number("train.batch", &c.batch, 1, 1e6, "Sequences of a batch."));
-  f.push_back(number("train.eval_every", &c.eval_every, 0, kMaxCount, "Steps between validation losses; 0: only at the end."));
+  f.push_back(
+      number("train.eval_every", &c.eval_every, 0, kMaxCount, "Steps between validation losses; 0: only at the end."));
   f.push_back(number("train.eval_batches", &c.eval_batches, 1, 1e6, "Batches of a validation loss."));
-  f.push_back(number("train.checkpoint_every", &c.checkpoint_every, 0, kMaxCount, "Steps between checkpoints; 0: only at the end and when interrupted."));
+  f.push_back(number("train.checkpoint_every", &c.checkpoint_every, 0, kMaxCount,
+                     "Steps between checkpoints; 0: only at the end and when interrupted."));
 }
 
 void add_divergence(Fields& f, DivergenceConfig& c) {
-  f.push_back(number("divergence.margin", &c.margin, 0, kHuge, "Nats that the trailing mean loss may rise above its minimum."));
-  f.push_back(number("divergence.relative_margin", &c.relative_margin, 0, kHuge, "The same as a fraction of the minimum; the larger of both counts."));
+  f.push_back(
+      number("divergence.margin", &c.margin, 0, kHuge, "Nats that the trailing mean loss may rise above its minimum."));
+  f.push_back(number("divergence.relative_margin", &c.relative_margin, 0, kHuge,
+                     "The same as a fraction of the minimum; the larger of both counts."));
   f.push_back(number("divergence.window", &c.window, 1, 1e6, "Steps of the trailing mean."));
-  f.push_back(number("divergence.patience", &c.patience, 1, kMaxCount, "Steps in a row above the margin before a run counts as diverged."));
+  f.push_back(number("divergence.patience", &c.patience, 1, kMaxCount,
+                     "Steps in a row above the margin before a run counts as diverged."));
   f.push_back(flag("divergence.stop", &c.stop, "End the run at divergence."));
   f.push_back(number("divergence.spike_window", &c.spike_window, 2, 1e6, "Values that a spike is compared with."));
-  f.push_back(number("divergence.spike_sigma", &c.spike_sigma, 0, kHuge, "Standard deviations above their mean that make a spike."));
+  f.push_back(number("divergence.spike_sigma", &c.spike_sigma, 0, kHuge,
+                     "Standard deviations above their mean that make a spike."));
 }
 
 void add_metrics(Fields& f, MetricsConfig& c) {
-  f.push_back(number("metrics.sharpness_every", &c.sharpness_every, 0, kMaxCount, "Steps between logit sharpness values; 0: never."));
-  f.push_back(number("metrics.epsilons", &c.epsilons, 0, 10, "Half-widths of the box of the logit sharpness, relative to |z| + 1."));
-  f.push_back(number("metrics.tensors_every", &c.tensors_every, 0, kMaxCount, "Steps between rows of tensor statistics; 0: never."));
+  f.push_back(number("metrics.sharpness_every", &c.sharpness_every, 0, kMaxCount,
+                     "Steps between logit sharpness values; 0: never."));
+  f.push_back(number("metrics.epsilons", &c.epsilons, 0, 10,
+                     "Half-widths of the box of the logit sharpness, relative to |z| + 1."));
+  f.push_back(number("metrics.tensors_every", &c.tensors_every, 0, kMaxCount,
+                     "Steps between rows of tensor statistics; 0: never."));
 }
 
 }  // namespace

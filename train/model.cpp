@@ -84,8 +84,8 @@ at::Tensor Gpt::attention(const at::Tensor& x, std::int64_t layer, const Forward
 
 at::Tensor Gpt::mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
   const Block& block = blocks_[static_cast<std::size_t>(layer)];
-  const at::Tensor hidden =
-      at::gelu(quantized_linear(x, block.up.weight, block.up.bias, site(SiteKind::MlpUp, layer, context)));  // (B, T, 4C)
+  const at::Tensor hidden = at::gelu(
+      quantized_linear(x, block.up.weight, block.up.bias, site(SiteKind::MlpUp, layer, context)));  // (B, T, 4C)
   return quantized_linear(hidden, block.down.weight, block.down.bias, site(SiteKind::MlpDown, layer, context));
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The GPT of nanoGPT: learned positions, pre-LayerNorm blocks, causal attention, GELU MLP of four times the width, tied or
-// untied head; every matmul goes through quantized_matmul. Residual stream, LayerNorm, softmax, GELU and loss in fp32.
-// Radford et al. 2019; parameter names, shapes and initialisation as nanoGPT's model.py.
-// Shapes: B batch, T context, C width, H heads, D = C / H, V vocabulary.
+// The GPT of nanoGPT: learned positions, pre-LayerNorm blocks, causal attention, GELU MLP of four times the width, tied
+// or untied head; every matmul goes through quantized_matmul. Residual stream, LayerNorm, softmax, GELU and loss in
+// fp32. Radford et al. 2019; parameter names, shapes and initialisation as nanoGPT's model.py. Shapes: B batch, T
+// context, C width, H heads, D = C / H, V vocabulary.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,9 +17,9 @@
 namespace precipice {
 
 struct NamedParameter {
-  std::string name;   // nanoGPT's state_dict name, "transformer.h.0.attn.c_attn.weight"
-  at::Tensor value;   // fp32 leaf
-  double init_std;    // of the initial values; 0: constant (LayerNorm gains 1, biases 0)
+  std::string name;  // nanoGPT's state_dict name, "transformer.h.0.attn.c_attn.weight"
+  at::Tensor value;  // fp32 leaf
+  double init_std;   // of the initial values; 0: constant (LayerNorm gains 1, biases 0)
   double init_value;
 };
 
@@ -62,7 +62,8 @@ class Gpt {
     Linear qkv, proj, up, down;
   };
 
-  at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std, double init_value);
+  at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
+                           double init_value);
   Norm add_norm(const std::string& name);
   Linear add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std);
   MatmulSite site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const;

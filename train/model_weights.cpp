@@ -45,8 +45,9 @@ void Gpt::initialise(const InitConfig& init) {
     const RandomKey key{static_cast<std::uint64_t>(init.seed.value_or(0)), 0, index++, kInitStream};
     float* data = parameter.value.mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < parameter.value.numel(); ++i)
-      data[i] = static_cast<float>(parameter.init_std > 0 ? parameter.init_std * normal(key, static_cast<std::uint64_t>(i))
-                                                          : parameter.init_value);
+      data[i] =
+          static_cast<float>(parameter.init_std > 0 ? parameter.init_std * normal(key, static_cast<std::uint64_t>(i))
+                                                    : parameter.init_value);
   }
 }
 
@@ -58,7 +59,8 @@ void Gpt::load(const std::vector<NamedArray>& weights) {
     if (found == by_name.end()) throw DataError("weights: " + parameter.name + " is missing");
     if (found->second->shape != parameter.value.sizes().vec())
       throw DataError(fmt::format("weights: {} has shape ({}), the model has ({})", parameter.name,
-                                  fmt::join(found->second->shape, ", "), fmt::join(parameter.value.sizes().vec(), ", ")));
+                                  fmt::join(found->second->shape, ", "),
+                                  fmt::join(parameter.value.sizes().vec(), ", ")));
     std::memcpy(parameter.value.mutable_data_ptr<float>(), found->second->values.data(),
                 found->second->values.size() * sizeof(float));
     by_name.erase(found);

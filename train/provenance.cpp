@@ -11,8 +11,12 @@
 
 namespace precipice {
 
-std::string program_version() { return PRECIPICE_VERSION; }
-std::string program_commit() { return PRECIPICE_COMMIT; }
+std::string program_version() {
+  return PRECIPICE_VERSION;
+}
+std::string program_commit() {
+  return PRECIPICE_COMMIT;
+}
 
 std::string cpu_model() {
   std::ifstream file("/proc/cpuinfo");

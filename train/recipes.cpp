@@ -36,7 +36,9 @@ QuantizerConfig masked_bf16(int mantissa_bits) {
   return config;
 }
 
-std::vector<std::string> plain_recipes() { return {"fp32", "bf16", "tf32", "fp8", "fp8-all", "custom"}; }
+std::vector<std::string> plain_recipes() {
+  return {"fp32", "bf16", "tf32", "fp8", "fp8-all", "custom"};
+}
 
 Choice named_choice(const std::string& name) {
   Choice choice;
@@ -79,12 +81,16 @@ void with_key(const std::string& key, const std::string& value, const Change& ch
   }
 }
 
-FloatFormat format_or_high(const std::string& text) { return text == "high" ? FloatFormat{} : parse_float_format(text); }
+FloatFormat format_or_high(const std::string& text) {
+  return text == "high" ? FloatFormat{} : parse_float_format(text);
+}
 
 // A format set by hand; "high" also takes the scaling and the detour through bf16 away.
 void set_format(QuantizerConfig& config, const std::string& text) {
-  if (text == "high") config = QuantizerConfig{};
-  else config.format = parse_float_format(text);
+  if (text == "high")
+    config = QuantizerConfig{};
+  else
+    config.format = parse_float_format(text);
 }
 
 void set_scaling(QuantizerConfig& config, const PrecisionConfig& by_hand) {
@@ -103,10 +109,10 @@ void apply_by_hand(Choice& choice, const PrecisionConfig& by_hand) {
   with_key("precision.output", by_hand.output, [&] { choice.output.format = format_or_high(by_hand.output); });
   with_key("precision.rounding", by_hand.rounding,
            [&] { choice.x.rounding = choice.w.rounding = parse_rounding(by_hand.rounding); });
-  with_key("precision.dy_rounding", by_hand.dy_rounding, [&] { choice.dy.rounding = parse_rounding(by_hand.dy_rounding); });
-  with_key("precision.overflow", by_hand.overflow, [&] {
-    choice.x.overflow = choice.w.overflow = choice.dy.overflow = parse_overflow(by_hand.overflow);
-  });
+  with_key("precision.dy_rounding", by_hand.dy_rounding,
+           [&] { choice.dy.rounding = parse_rounding(by_hand.dy_rounding); });
+  with_key("precision.overflow", by_hand.overflow,
+           [&] { choice.x.overflow = choice.w.overflow = choice.dy.overflow = parse_overflow(by_hand.overflow); });
   for (QuantizerConfig* operand : {&choice.x, &choice.w, &choice.dy}) {
     operand->random_bits = static_cast<int>(by_hand.random_bits);
     set_scaling(*operand, by_hand);

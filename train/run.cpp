@@ -27,7 +27,9 @@ using Clock = std::chrono::steady_clock;
 constexpr double kStatusSeconds = 2;    // between heartbeats
 constexpr double kPublishSeconds = 30;  // between publications of run.h5
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Holds the directory for this process: two launchers must not run the same run.
 class DirectoryLock {
@@ -92,7 +94,10 @@ class RunSession {
 };
 
 RunSession::RunSession(const RunRequest& request)
-    : request_(request), config_(request.config), config_toml_(to_toml(request.config)), identity_(run_id(request.config)) {}
+    : request_(request),
+      config_(request.config),
+      config_toml_(to_toml(request.config)),
+      identity_(run_id(request.config)) {}
 
 void RunSession::log(const std::string& line) const {
   std::ofstream(request_.directory / "log.txt", std::ios::app) << line << '\n';
@@ -117,8 +122,10 @@ void RunSession::start_or_resume() {
   std::int64_t rows = 0;
   for (const auto& row : series_.rows) rows += row.group == kMetricsGroup;
   if (rows != done)
-    throw DataError(fmt::format("{}: {} whole rows before the damage, but the checkpoint is at step {}; remove the "
-                                "checkpoints to start this run anew", journal_path.string(), rows, done));
+    throw DataError(
+        fmt::format("{}: {} whole rows before the damage, but the checkpoint is at step {}; remove the "
+                    "checkpoints to start this run anew",
+                    journal_path.string(), rows, done));
   trainer_->restore(*checkpoint, series_.rows);
   log(fmt::format("resumed at step {}", done));
 }
@@ -128,7 +135,9 @@ void RunSession::append(std::int64_t step, std::vector<SeriesRow> rows) {
   for (auto& row : rows) series_.rows.push_back(std::move(row));
 }
 
-std::string RunSession::status_text() const { return to_string(status_.state); }
+std::string RunSession::status_text() const {
+  return to_string(status_.state);
+}
 
 void RunSession::publish() {
   RunFileHeader header;
@@ -210,7 +219,8 @@ void RunSession::train() {
 RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
   open_device(config_.device);
-  if (config_.device != "cpu") throw ConfigError({"", 0, "device", config_.device}, "training runs on the CPU in this version");
+  if (config_.device != "cpu")
+    throw ConfigError({"", 0, "device", config_.device}, "training runs on the CPU in this version");
   at::set_num_threads(static_cast<int>(config_.threads));
   tokens_ = open_tokens(config_);
   if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
@@ -231,15 +241,17 @@ RunStatus RunSession::execute() {
   status_.reason.clear();
   status_.exit_code = -1;
   heartbeat(true);
-  log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(), identity_,
-                  trainer_->num_parameters(), config_.threads));
+  log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
+                  identity_, trainer_->num_parameters(), config_.threads));
   train();
   return status_;
 }
 
 }  // namespace
 
-RunStatus execute_run(const RunRequest& request) { return RunSession(request).execute(); }
+RunStatus execute_run(const RunRequest& request) {
+  return RunSession(request).execute();
+}
 
 double measure_step_seconds(const RunConfig& config) {
   at::set_num_threads(static_cast<int>(config.threads));

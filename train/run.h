@@ -19,10 +19,10 @@ struct RunProgress {
 };
 
 struct RunRequest {
-  RunConfig config;                          // resolved
+  RunConfig config;  // resolved
   std::filesystem::path directory;
-  std::string invocation;                    // command line as typed, for status.json
-  const std::atomic<bool>* stop = nullptr;   // set by a signal: checkpoint and return Interrupted
+  std::string invocation;                            // command line as typed, for status.json
+  const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
   std::function<void(const RunProgress&)> progress;  // called after every step; cheap
 };
 

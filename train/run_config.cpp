@@ -13,15 +13,22 @@
 namespace precipice {
 namespace {
 
-std::string plain(double value) { return fmt::format("{}", value); }
+std::string plain(double value) {
+  return fmt::format("{}", value);
+}
 
-[[noreturn]] void reject(const Setting& setting, const std::string& allowed) { throw ConfigError(setting.where, allowed); }
+[[noreturn]] void reject(const Setting& setting, const std::string& allowed) {
+  throw ConfigError(setting.where, allowed);
+}
 
 double checked_number(const ConfigField& field, const Setting& setting, const Scalar& value) {
   double number = 0;
-  if (const auto* v = std::get_if<double>(&value)) number = *v;
-  else if (const auto* w = std::get_if<std::int64_t>(&value)) number = static_cast<double>(*w);
-  else reject(setting, fmt::format("expected a number from {} to {}", plain(field.minimum), plain(field.maximum)));
+  if (const auto* v = std::get_if<double>(&value))
+    number = *v;
+  else if (const auto* w = std::get_if<std::int64_t>(&value))
+    number = static_cast<double>(*w);
+  else
+    reject(setting, fmt::format("expected a number from {} to {}", plain(field.minimum), plain(field.maximum)));
   if (!(number >= field.minimum && number <= field.maximum))
     reject(setting, fmt::format("must be from {} to {}", plain(field.minimum), plain(field.maximum)));
   return number;
@@ -92,7 +99,8 @@ const ConfigField& find_field(const std::vector<ConfigField>& fields, const Sett
     keys.push_back(field.key);
   }
   const std::string near = nearest_word(setting.key, keys);
-  reject(setting, near.empty() ? "unknown key (see docs/CONFIG.md)" : fmt::format("unknown key; did you mean {}?", near));
+  reject(setting,
+         near.empty() ? "unknown key (see docs/CONFIG.md)" : fmt::format("unknown key; did you mean {}?", near));
 }
 
 using Places = std::map<std::string, ConfigError::Where>;
@@ -173,7 +181,9 @@ std::string value_text(const ConfigField& field) {
       field.target);
 }
 
-std::string section_of(const std::string& key) { return key.find('.') == std::string::npos ? "" : key.substr(0, key.find('.')); }
+std::string section_of(const std::string& key) {
+  return key.find('.') == std::string::npos ? "" : key.substr(0, key.find('.'));
+}
 
 }  // namespace
 
@@ -193,14 +203,17 @@ std::string to_toml(const RunConfig& config) {
   return text;
 }
 
-std::string run_id(const RunConfig& config) { return sha256_hex(to_toml(config)).substr(0, 10); }
+std::string run_id(const RunConfig& config) {
+  return sha256_hex(to_toml(config)).substr(0, 10);
+}
 
 std::string config_reference() {
   RunConfig defaults;
   std::string text =
       "# Configuration\n\n"
       "Every key of a config file, printed by `precipice config` from the declarations that also check it.\n"
-      "A file is TOML; the same keys work on the command line as `key=value`. Unknown keys, wrong types, NaN and values\n"
+      "A file is TOML; the same keys work on the command line as `key=value`. Unknown keys, wrong types, NaN and "
+      "values\n"
       "outside the range are refused with file, line and key.\n";
   std::string section = "?";
   for (const auto& field : config_fields(defaults)) {
@@ -209,7 +222,8 @@ std::string config_reference() {
       text += fmt::format("\n## {}\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
                           section.empty() ? "Run" : section);
     }
-    const bool is_number = !std::holds_alternative<bool*>(field.target) && !std::holds_alternative<std::string*>(field.target);
+    const bool is_number =
+        !std::holds_alternative<bool*>(field.target) && !std::holds_alternative<std::string*>(field.target);
     std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
     if (std::holds_alternative<bool*>(field.target)) allowed = "true, false";
     if (!field.choices.empty()) allowed = fmt::format("{}", fmt::join(field.choices, " "));

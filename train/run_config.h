@@ -46,9 +46,9 @@ struct DataConfig {
 struct PrecisionConfig {
   std::string recipe = "bf16";
   // By hand, over the recipe; empty keeps the recipe's choice.
-  std::string x, w, dy, output;      // formats of the operands and of the product
-  std::string rounding;              // of x and w
-  std::string dy_rounding;           // of dy
+  std::string x, w, dy, output;  // formats of the operands and of the product
+  std::string rounding;          // of x and w
+  std::string dy_rounding;       // of dy
   std::string overflow;
   std::string scaling;               // none | fixed | current
   double fixed_scale = 1.0;          // with scaling = "fixed"
@@ -61,15 +61,15 @@ struct PrecisionConfig {
 struct TrainConfig {
   std::int64_t steps = 400;
   std::int64_t batch = 16;
-  std::int64_t eval_every = 50;        // validation loss; 0: only at the end
+  std::int64_t eval_every = 50;  // validation loss; 0: only at the end
   std::int64_t eval_batches = 8;
-  std::int64_t checkpoint_every = 200; // 0: only at the end and when interrupted
+  std::int64_t checkpoint_every = 200;  // 0: only at the end and when interrupted
 };
 
 struct MetricsConfig {
-  std::int64_t sharpness_every = 10;   // 0: never
+  std::int64_t sharpness_every = 10;  // 0: never
   std::vector<double> epsilons = {1e-3, 5e-4};
-  std::int64_t tensors_every = 10;     // 0: never
+  std::int64_t tensors_every = 10;  // 0: never
 };
 
 struct RunConfig {
@@ -90,19 +90,19 @@ struct RunConfig {
 
 // One key: where it is stored, what is allowed, and one sentence of help.
 struct ConfigField {
-  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
-                              std::optional<std::int64_t>*>;
+  using Target =
+      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*, std::optional<std::int64_t>*>;
   std::string key;
   Target target;
-  double minimum = 0;                // numbers (of a list: each element); inclusive
+  double minimum = 0;  // numbers (of a list: each element); inclusive
   double maximum = 0;
   std::vector<std::string> choices;  // text: empty = any
   std::string help;
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
 
-// Defaults, then the settings in order; optional seeds follow `seed`; combinations are checked (heads divide width, known
-// recipe, formats parse, path given, ...). Throws ConfigError with file, line, key, value and what is allowed.
+// Defaults, then the settings in order; optional seeds follow `seed`; combinations are checked (heads divide width,
+// known recipe, formats parse, path given, ...). Throws ConfigError with file, line, key, value and what is allowed.
 RunConfig resolve_config(const std::vector<Setting>& settings);
 // Checks one setting alone as resolve_config would (unknown key, type, range).
 void check_setting(const Setting& setting);

@@ -17,10 +17,10 @@ namespace precipice {
 using Scalar = std::variant<bool, std::int64_t, double, std::string>;
 
 struct Setting {
-  std::string key;                // "optimizer.lr"
-  std::vector<Scalar> values;     // one element, or an array's
+  std::string key;             // "optimizer.lr"
+  std::vector<Scalar> values;  // one element, or an array's
   bool is_array = false;
-  ConfigError::Where where;       // file, line, key, value as written
+  ConfigError::Where where;  // file, line, key, value as written
 };
 
 // All leaves of a TOML file in the order of their lines. Throws ConfigError.

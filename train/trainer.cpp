@@ -17,14 +17,18 @@
 namespace precipice {
 namespace {
 
-FloatSpan span_of(const at::Tensor& tensor) { return {tensor.mutable_data_ptr<float>(), tensor.numel()}; }
+FloatSpan span_of(const at::Tensor& tensor) {
+  return {tensor.mutable_data_ptr<float>(), tensor.numel()};
+}
 
 std::span<const float> floats(const at::Tensor& tensor) {
   return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
 
 // Matrices and embeddings decay, vectors do not (nanoGPT's configure_optimizers).
-bool decays(const at::Tensor& value) { return value.dim() >= 2; }
+bool decays(const at::Tensor& value) {
+  return value.dim() >= 2;
+}
 
 SeriesGroup eval_group() {
   return {"eval",
@@ -147,8 +151,8 @@ std::vector<SeriesRow> Trainer::step() {
 
 SeriesRow Trainer::evaluate() {
   const at::NoGradGuard no_gradients;
-  const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), true,
-                               nullptr};
+  const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_),
+                               true, nullptr};
   double sum = 0;
   const std::int64_t batches = tokens_.validation_batches();
   for (std::int64_t i = 0; i < batches; ++i) sum += forward(tokens_.validation_batch(i), context).loss.item<float>();
@@ -179,7 +183,8 @@ Checkpoint Trainer::checkpoint(const std::string& identity) {
 
 void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows) {
   const auto spans = state_spans();
-  if (spans.size() != checkpoint.arrays.size()) throw DataError("checkpoint: another number of arrays than the run has");
+  if (spans.size() != checkpoint.arrays.size())
+    throw DataError("checkpoint: another number of arrays than the run has");
   for (std::size_t i = 0; i < spans.size(); ++i) {
     const NamedArray& array = checkpoint.arrays[i];
     if (array.name != spans[i].first || static_cast<std::int64_t>(array.values.size()) != spans[i].second.size)
@@ -188,8 +193,8 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>
   }
   step_ = checkpoint.step;
   optimizer_->set_updates(static_cast<std::int64_t>(checkpoint.numbers.at("optimizer.updates")));
-  scaler_.restore({checkpoint.numbers.at("loss_scale"),
-                   static_cast<std::int64_t>(checkpoint.numbers.at("loss_scale.good_steps"))});
+  scaler_.restore(
+      {checkpoint.numbers.at("loss_scale"), static_cast<std::int64_t>(checkpoint.numbers.at("loss_scale.good_steps"))});
   detector_ = DivergenceDetector(config_.divergence);
   for (const SeriesRow& row : rows) {
     if (row.group != kMetricsGroup) continue;

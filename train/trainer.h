@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Training, step by step: batch -> forward -> scaled backward -> unscale, check and norm -> scaler decision -> clip ->
-// optimizer -> record -> detector -> probes. Everything here is a function of (config, data, step): a trainer restored from
-// a checkpoint goes on with the same bits.
+// optimizer -> record -> detector -> probes. Everything here is a function of (config, data, step): a trainer restored
+// from a checkpoint goes on with the same bits.
 #pragma once
 
 #include <memory>

@@ -63,8 +63,9 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
         cells = [cell for cell in (sweep.cell(label, rate) for label in labels) if cell is not None]
         panel.set_title(f"learning rate {rate_text(rate)}  ({seed_counts(cells)})")
         draw_floors(panel, sweep.entropy_floors)
-        for cell in cells:
-            draw_cell(panel, sweep, cell, top)
+        # The first lies under the others and is wider, so that it shows where they agree.
+        for cell, width in zip(cells, np.linspace(2.8, 1.2, len(cells))):
+            draw_cell(panel, sweep, cell, top, width)
         panel.set_ylim(low, top)
         panel.margins(x=0.02)
     for position, panel in enumerate(axes):
@@ -76,14 +77,14 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
     return figure
 
 
-def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, top: float) -> None:
+def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, top: float, width: float) -> None:
     colour, line = sweep.styles[cell.label]
     curves = cell.curves("metrics", "train_loss")
     band = decimate(seed_band(curves), COLUMNS)
     if not len(band.steps):
         return
     panel.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.22, linewidth=0.4, zorder=2)
-    panel.plot(band.steps, band.middle, color=colour, linestyle=line, zorder=3)
+    panel.plot(band.steps, band.middle, color=colour, linestyle=line, linewidth=width, zorder=3)
     beyond = band.high > top
     leaving = beyond & ~np.append(False, beyond[:-1])
     triangle = {"marker": "^", "markersize": 5.5, "linestyle": "none", "transform": panel.get_xaxis_transform()}
@@ -124,7 +125,8 @@ def legend_handles(sweep: Sweep, labels: Sequence[str]) -> List[Artist]:
 
 
 def seed_counts(cells: Sequence[Cell]) -> str:
-    counts = [len(cell.runs) for cell in cells]
+    """Runs that have a curve, in the order of the formats."""
+    counts = [len(cell.curves("metrics", "train_loss")) for cell in cells]
     if len(set(counts)) == 1:
         return f"n = {counts[0]} each" if len(counts) > 1 else f"n = {counts[0]}"
     return "n = " + ", ".join(str(count) for count in counts)

@@ -132,15 +132,13 @@ def provenance(results: Results, sweep: Sweep) -> str:
     ):
         values = sorted({str(run.attributes[name]) for run in runs if run.attributes.get(name) not in (None, "")})
         if values:
-            entries[title] = ", ".join(f"<code>{escape(value)}</code>" for value in values)
+            entries[title] = code_list(values)
     entries["Model"] = escape(model_text(runs, sweep))
     if sweep.entropy_floors:
         floors = ", ".join(f"{floor:g}" for floor in sweep.entropy_floors)
         entries["Entropy floor"] = escape(f"{floors} nats per token")
     if sweep.varying:
-        entries["Varied"] = ", ".join(
-            f"<code>{escape(key)}</code>" for key in ["optimizer.lr"] * (len(sweep.rates) > 1) + sweep.varying
-        )
+        entries["Varied"] = code_list(["optimizer.lr"] * (len(sweep.rates) > 1) + sweep.varying)
     rows = "\n".join(f"<dt>{title}</dt><dd>{text}</dd>" for title, text in entries.items() if text)
     return f"<dl>\n{rows}\n</dl>"
 
@@ -166,17 +164,18 @@ def model_text(runs: Sequence[Run], sweep: Sweep) -> str:
 
 def notes(results: Results) -> str:
     """Every run without a result, by name: nothing is left out silently."""
-    items: List[str] = []
+    alike: Dict[str, List[str]] = {}
     for run in results.runs:
-        if run.ended:
-            continue
-        step = f" after {run.steps_done} steps" if run.steps_done else ""
-        why = "; ".join(part for part in (run.reason, run.problem) if part)
-        items.append(
-            f"<li><code>{escape(run.id)}</code>: {escape(run.state)}{step}{': ' + escape(why) if why else ''}</li>"
-        )
-    text = f"<h2>Runs without a result</h2>\n<ul>\n{''.join(items)}\n</ul>" if items else ""
+        if not run.ended:
+            step = f" after {run.steps_done} steps" if run.steps_done else ""
+            why = "; ".join(part for part in (run.reason, run.problem) if part)
+            alike.setdefault(f"{run.state}{step}{': ' + why if why else ''}", []).append(run.id)
+    items = [f"<li>{code_list(names)}: {escape(text)}</li>" for text, names in alike.items()]
+    text = "<h2>Runs without a result</h2>\n<ul>\n" + "\n".join(items) + "\n</ul>" if items else ""
     if results.left_out:
-        names = ", ".join(f"<code>{escape(name)}</code>" for name in results.left_out)
-        text += f"\n<p>Not in this report, since sweep.toml does not list them: {names}.</p>"
+        text += f"\n<p>Not in this report, since sweep.toml does not list them: {code_list(results.left_out)}.</p>"
     return text
+
+
+def code_list(names: Sequence[str]) -> str:
+    return ", ".join(f"<code>{escape(name)}</code>" for name in names)

@@ -40,7 +40,7 @@ class SeriesGroup:
 class Run:
     directory: Path
     id: str = ""
-    state: str = "missing"  # no status; else as in metrics/status_file.h, or "unreadable"
+    state: str = "pending"  # as in metrics/status_file.h, or "unreadable"
     problem: str = ""  # why there are no data, in one line
     reason: str = ""  # of a divergence or a failure
     config: Dict[str, Any] = field(default_factory=dict)
@@ -119,7 +119,7 @@ def take_state(run: Run) -> None:
     """status.json is newer than run.h5 while a run is going on or has failed; a whole run.h5 says how it ended."""
     if run.state == "unreadable":
         return
-    run.state = str(run.status.get("state") or run.attributes.get("status") or "missing")
+    run.state = str(run.status.get("state") or run.attributes.get("status") or "pending")
     heartbeat = run.status.get("heartbeat")
     if run.state == "running" and isinstance(heartbeat, int) and time.time() - heartbeat > STALE_SECONDS:
         run.state = "stale"

@@ -47,7 +47,9 @@ QuantizerConfig unscaled(const char* format) {
   return config;
 }
 
-SitePrecision fp8() { return SitePrecision::of_tensors(scaled("e4m3"), scaled("e4m3"), scaled("e5m2"), unscaled("bf16")); }
+SitePrecision fp8() {
+  return SitePrecision::of_tensors(scaled("e4m3"), scaled("e4m3"), scaled("e5m2"), unscaled("bf16"));
+}
 
 at::Tensor by_hand(const at::Tensor& a, const at::Tensor& b, const GemmPrecision& p) {
   const Quantized qa = quantize(a, p.first, {}), qb = quantize(b, p.second, {});
@@ -73,7 +75,8 @@ TEST_CASE("with every slot at fp32 the batched product and its gradients have th
   y.backward(dy);
   CHECK(same_bits(ours.y, y.detach()));
   CHECK(same_bits(ours.dx, q.grad()));
-  // Plain autograd sums dk as (q^T dy)^T, we as dy^T q: the same nine products of size < 4, in an order of the library's.
+  // Plain autograd sums dk as (q^T dy)^T, we as dy^T q: the same nine products of size < 4, in an order of the
+  // library's.
   CHECK(ours.dw.sub(k.grad()).abs().max().item<float>() <= 9 * 4 * 0x1p-23f);
 }
 
@@ -89,7 +92,8 @@ TEST_CASE("quantized slots equal the composition written out by hand") {
 }
 
 TEST_CASE("attention products quantize each operand as a whole") {
-  const at::Tensor q = random_tensor({2, 2, 6, 8}, 7), k = random_tensor({2, 2, 6, 8}, 8), dy = random_tensor({2, 2, 6, 6}, 9);
+  const at::Tensor q = random_tensor({2, 2, 6, 8}, 7), k = random_tensor({2, 2, 6, 8}, 8),
+                   dy = random_tensor({2, 2, 6, 6}, 9);
   const SitePrecision p = fp8();
   const Product ours = run(q, k, dy, p);
   CHECK(same_bits(ours.y, by_hand(q, k.transpose(-2, -1), p.fprop)));
@@ -150,9 +154,11 @@ TEST_CASE("an observer sees every rounded operand once a pass and nothing of an 
   SitePrecision p = fp8();
   run(x, w, dy, p, {}, 0, &counter);
   const auto slot = [](Slot s) { return static_cast<int>(s); };
-  CHECK(counter.totals == std::map<int, std::uint64_t>{{slot(Slot::FpropX), 320}, {slot(Slot::FpropW), 192}, {slot(Slot::DgradDy), 240}});
+  CHECK(counter.totals ==
+        std::map<int, std::uint64_t>{{slot(Slot::FpropX), 320}, {slot(Slot::FpropW), 192}, {slot(Slot::DgradDy), 240}});
   counter.totals.clear();
   p.dgrad.first = {};  // now wgrad's dy no longer shares, and dgrad's is not rounded
   run(x, w, dy, p, {}, 0, &counter);
-  CHECK(counter.totals == std::map<int, std::uint64_t>{{slot(Slot::FpropX), 320}, {slot(Slot::FpropW), 192}, {slot(Slot::WgradDy), 240}});
+  CHECK(counter.totals ==
+        std::map<int, std::uint64_t>{{slot(Slot::FpropX), 320}, {slot(Slot::FpropW), 192}, {slot(Slot::WgradDy), 240}});
 }

@@ -175,16 +175,19 @@ class Report(unittest.TestCase):
         self.add("good")
         (self.add("torn", seed=1) / "run.h5").write_bytes(b"\x89HDF\r\n\x1a\n and then nothing")
         (self.add("gone", seed=2, state="failed", reason="killed by signal 9") / "run.h5").unlink()
+        (self.add("lost", seed=4) / "run.h5").unlink()
         (self.add("status", seed=3) / "status.json").write_text("{")
         (self.folder / "config-only").mkdir()
         (self.folder / "config-only" / "config.toml").write_text("seed = ")
         (self.folder / "not-a-run").mkdir()
         (self.folder / "sweep.toml").write_text("command = \n")
         text = self.report()
-        self.assertIn("5 runs: 2 done, 1 failed, 1 missing, 1 unreadable.", text)
+        self.assertIn("6 runs: 3 done, 1 failed, 1 pending, 1 unreadable.", text)
         self.assertIn("torn : unreadable", text)
         self.assertIn("gone : failed after 60 steps: killed by signal 9; no run.h5", text)
-        self.assertIn("config-only : missing: no run.h5", text)
+        self.assertIn("config-only : pending: no run.h5", text)
+        self.assertIn("lost : done after 60 steps: no run.h5", text)
+        self.assertRegex(text, r"bf16 1e-3 5 0/2 ")  # the two whole ones
         self.assertNotIn("not-a-run", text)
 
     def test_the_record_of_the_sweep_says_which_runs_belong_to_it(self) -> None:
@@ -195,8 +198,8 @@ class Report(unittest.TestCase):
             + "".join(f'\n[[runs]]\nid = "{name}"\nvalues = {{"seed" = 0}}\n' for name in ("aa", "bb", "cc"))
         )
         text = self.report()
-        self.assertIn("3 runs: 2 done, 1 missing.", text)
-        self.assertIn("cc : missing: never started", text)
+        self.assertIn("3 runs: 2 done, 1 pending.", text)
+        self.assertIn("cc : pending: never started", text)
         self.assertIn("since sweep.toml does not list them: old .", text)
         self.assertIn('precipice sweep "x y"', text)
 

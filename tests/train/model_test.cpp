@@ -20,7 +20,9 @@ namespace {
 
 constexpr std::int64_t kVocabulary = 11;
 
-ModelConfig tiny_model(bool bias, bool tied) { return {2, 8, 2, 6, bias, tied}; }
+ModelConfig tiny_model(bool bias, bool tied) {
+  return {2, 8, 2, 6, bias, tied};
+}
 
 Gpt tiny_gpt(const ModelConfig& config, const std::string& recipe = "fp32", std::int64_t seed = 1) {
   PrecisionConfig precision;
@@ -34,7 +36,8 @@ Gpt tiny_gpt(const ModelConfig& config, const std::string& recipe = "fp32", std:
 at::Tensor random_tokens(std::int64_t rows, std::int64_t length, std::uint64_t seed) {
   at::Tensor tokens = at::empty({rows, length}, at::TensorOptions(at::kLong));
   for (std::int64_t i = 0; i < tokens.numel(); ++i)
-    tokens.mutable_data_ptr<std::int64_t>()[i] = random_word({seed, 1, 1, 1}, static_cast<std::uint64_t>(i)) % kVocabulary;
+    tokens.mutable_data_ptr<std::int64_t>()[i] =
+        random_word({seed, 1, 1, 1}, static_cast<std::uint64_t>(i)) % kVocabulary;
   return tokens;
 }
 

@@ -12,11 +12,14 @@ using namespace precipice;
 using Catch::Contains;
 
 namespace {
-RunConfig resolve(const std::string& toml) { return resolve_config(parse_settings(toml, "c.toml")); }
+RunConfig resolve(const std::string& toml) {
+  return resolve_config(parse_settings(toml, "c.toml"));
+}
 }  // namespace
 
 TEST_CASE("a resolved config prints to TOML that resolves to itself") {
-  for (const char* toml : {"", "seed = 9\n[data]\nseed = 4\n[metrics]\nepsilons = [0.5]\n", "[precision]\nrecipe = \"e8m3\"\nx = \"e5m3:bias=9\"\n",
+  for (const char* toml : {"", "seed = 9\n[data]\nseed = 4\n[metrics]\nepsilons = [0.5]\n",
+                           "[precision]\nrecipe = \"e8m3\"\nx = \"e5m3:bias=9\"\n",
                            "[data]\nsource = \"text\"\npath = \"a \\\"b\\\".txt\"\n"}) {
     const std::string first = to_toml(resolve(toml));
     CHECK(to_toml(resolve(first)) == first);
@@ -47,7 +50,8 @@ TEST_CASE("the run id is a function of the resolved config alone") {
 }
 
 TEST_CASE("wrong keys, types and values are refused with file, line, key, value and what is allowed") {
-  CHECK_THROWS_WITH(resolve("[optimizer]\nlearning = 1"), Contains("c.toml:2") && Contains("optimizer.learning") && Contains("unknown key"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlearning = 1"),
+                    Contains("c.toml:2") && Contains("optimizer.learning") && Contains("unknown key"));
   CHECK_THROWS_WITH(resolve("[optimizer]\nlrr = 1"), Contains("did you mean optimizer.lr?"));
   CHECK_THROWS_WITH(resolve("[train]\nsteps = -5"), Contains("c.toml:2: train.steps = -5") && Contains("from 0 to"));
   CHECK_THROWS_WITH(resolve("[train]\nsteps = 1.5"), Contains("train.steps = 1.5") && Contains("whole number"));
@@ -56,7 +60,8 @@ TEST_CASE("wrong keys, types and values are refused with file, line, key, value 
   CHECK_THROWS_WITH(resolve("[optimizer]\nlr = nan"), Contains("NaN"));
   CHECK_THROWS_WITH(resolve("[optimizer]\nlr = inf"), Contains("optimizer.lr"));
   CHECK_THROWS_WITH(resolve("[optimizer]\nlr = [1, 2]"), Contains("array"));
-  CHECK_THROWS_WITH(resolve("[optimizer]\nkind = \"adamv\""), Contains("adamw, sgd") && Contains("did you mean adamw?"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nkind = \"adamv\""),
+                    Contains("adamw, sgd") && Contains("did you mean adamw?"));
   CHECK_THROWS_WITH(resolve("seed = -1"), Contains("seed = -1"));
   CHECK_THROWS_WITH(resolve("[model]\nbias = 1"), Contains("true or false"));
   CHECK_THROWS_WITH(resolve("[model]\nwidth = 65\nheads = 2"), Contains("c.toml:2") && Contains("multiple"));

@@ -8,7 +8,8 @@ using namespace precipice;
 using Catch::Contains;
 
 TEST_CASE("settings carry dotted keys, typed values and their lines") {
-  const auto settings = parse_settings("seed = 3\n[optimizer]\nlr = 1e-3\n[sweep]\n\"optimizer.lr\" = [1, 2.5]\nx.y = \"t\"\n", "a.toml");
+  const auto settings =
+      parse_settings("seed = 3\n[optimizer]\nlr = 1e-3\n[sweep]\n\"optimizer.lr\" = [1, 2.5]\nx.y = \"t\"\n", "a.toml");
   REQUIRE(settings.size() == 4);
   CHECK(settings[0].key == "seed");
   CHECK(std::get<std::int64_t>(settings[0].values[0]) == 3);
@@ -39,14 +40,16 @@ TEST_CASE("an assignment takes one TOML value or a bare word") {
   CHECK(std::get<double>(parse_assignment("optimizer.lr=1e-3").values[0]) == 1e-3);
   CHECK(std::get<std::int64_t>(parse_assignment("train.steps=20").values[0]) == 20);
   CHECK(std::get<std::string>(parse_assignment("data.path=../shared/a b.txt").values[0]) == "../shared/a b.txt");
-  CHECK(std::get<std::string>(parse_assignment("precision.x=e4m3:bias=8,specials=ieee").values[0]) == "e4m3:bias=8,specials=ieee");
+  CHECK(std::get<std::string>(parse_assignment("precision.x=e4m3:bias=8,specials=ieee").values[0]) ==
+        "e4m3:bias=8,specials=ieee");
   CHECK(std::get<std::string>(parse_assignment("a=\"x\"").values[0]) == "x");
   CHECK(std::get<bool>(parse_assignment("a=true").values[0]));
   CHECK(parse_assignment("metrics.epsilons=[1e-3, 5e-4]").is_array);
 }
 
 TEST_CASE("an assignment cannot smuggle in another key, a table, NaN or half a value") {
-  for (const char* text : {"optimizer.lr=0.1\n[evil]\na=1", "a={b=1}", "a=nan", "a=-nan", "a=[1,", "a=\"x", "noequals", "=1", "a="})
+  for (const char* text :
+       {"optimizer.lr=0.1\n[evil]\na=1", "a={b=1}", "a=nan", "a=-nan", "a=[1,", "a=\"x", "noequals", "=1", "a="})
     CHECK_THROWS_AS(parse_assignment(text), ConfigError);
 }
 
@@ -58,8 +61,10 @@ TEST_CASE("ten thousand mutated assignments and files give a value or a ConfigEr
     for (int k = 0; k < 1 + int(words.word[3] % 3); ++k)
       text[words.word[k] % text.size()] = static_cast<char>((words.word[k] >> 16) & 0xff);
     try {
-      if (i % 4 == 2) parse_settings(text, "m.toml");
-      else parse_assignment(text);
+      if (i % 4 == 2)
+        parse_settings(text, "m.toml");
+      else
+        parse_assignment(text);
     } catch (const ConfigError& error) {
       CHECK(std::string(error.what()).find('\n') == std::string::npos);
     }
@@ -67,7 +72,8 @@ TEST_CASE("ten thousand mutated assignments and files give a value or a ConfigEr
 }
 
 TEST_CASE("scalars print so that they read back to themselves") {
-  for (const Scalar& value : {Scalar(true), Scalar(std::int64_t{-5}), Scalar(0.1), Scalar(5.0), Scalar(1e-30), Scalar(1e300), Scalar(std::string("a \"b\"\\ c"))}) {
+  for (const Scalar& value : {Scalar(true), Scalar(std::int64_t{-5}), Scalar(0.1), Scalar(5.0), Scalar(1e-30),
+                              Scalar(1e300), Scalar(std::string("a \"b\"\\ c"))}) {
     bool is_array = true;
     const auto read = parse_value(to_toml(value), is_array, {});
     CHECK_FALSE(is_array);

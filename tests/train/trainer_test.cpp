@@ -50,7 +50,8 @@ bool same_rows(const std::vector<SeriesRow>& a, const std::vector<SeriesRow>& b)
 
 bool same_weights(const Checkpoint& a, const Checkpoint& b) {
   for (std::size_t i = 0; i < a.arrays.size(); ++i)
-    if (std::memcmp(a.arrays[i].values.data(), b.arrays[i].values.data(), a.arrays[i].values.size() * sizeof(float)) != 0)
+    if (std::memcmp(a.arrays[i].values.data(), b.arrays[i].values.data(), a.arrays[i].values.size() * sizeof(float)) !=
+        0)
       return false;
   return a.arrays.size() == b.arrays.size();
 }
@@ -77,9 +78,9 @@ TEST_CASE("a run repeats with the same bits, and goes on with them from a checkp
 
 TEST_CASE("dynamic loss scaling survives a checkpoint") {
   // A gradient of 2^30 times its size overflows fp16 until the scale has come down.
-  const RunConfig config = tiny_config({"loss_scale.kind=dynamic", "loss_scale.window=3", "loss_scale.initial=1073741824",
-                                        "loss_scale.maximum=1e30", "precision.recipe=custom", "precision.dy=fp16",
-                                        "precision.overflow=native"});
+  const RunConfig config = tiny_config({"loss_scale.kind=dynamic", "loss_scale.window=3",
+                                        "loss_scale.initial=1073741824", "loss_scale.maximum=1e30",
+                                        "precision.recipe=custom", "precision.dy=fp16", "precision.overflow=native"});
   const Trained straight = train(config);
   CHECK(same_rows(straight.rows, train(config, 7).rows));
   double skipped = 0;
@@ -135,7 +136,8 @@ TEST_CASE("tensor statistics name every rounded site and stay NaN where nothing 
 }
 
 TEST_CASE("a learning rate far too high ends in a recorded divergence, not in an exception") {
-  const RunConfig config = tiny_config({"optimizer.lr=1e9", "optimizer.clip_norm=0", "divergence.patience=3", "divergence.window=2"});
+  const RunConfig config =
+      tiny_config({"optimizer.lr=1e9", "optimizer.clip_norm=0", "divergence.patience=3", "divergence.window=2"});
   const auto tokens = open_tokens(config);
   Trainer trainer(config, *tokens);
   while (trainer.steps_done() < config.train.steps) trainer.step();

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice bench: ratios of our times to a reference's.
+#include <memory>
+
+#include "experiments/bench.h"
+#include "experiments/cli_commands.h"
+#include "experiments/console.h"
+
+namespace precipice {
+
+Command add_bench(CLI::App& app) {
+  struct Options {
+    bool json = false, quick = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
+  parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
+  parser->add_flag("--quick", options->quick, "Smaller tensors and fewer repetitions");
+  parser->footer("Example: precipice bench --quick");
+  return {parser, [options] {
+            const BenchReport report = run_bench(options->quick);
+            print_result(options->json ? to_json(report) : to_text(report));
+            return static_cast<int>(kSuccess);
+          }};
+}
+
+}  // namespace precipice

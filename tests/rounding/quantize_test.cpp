@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// The array loops: the same bits and counts on every instruction set, for every length, alignment and cut, equal to the
+// scalar function and to a slow count from the definition of each event.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "precision/check.h"
+#include "precision/quantize_isa.h"
+#include "tests/rounding/support.h"
+#include "tests/support/catch.h"
+#include "tests/support/reference_rounding.h"
+
+namespace precipice::test {
+namespace {
+
+std::vector<Isa> available_isas() {
+  std::vector<Isa> isas;
+  for (const char* name : {"generic", "avx2", "avx512"}) {
+    try {
+      isas.push_back(choose_isa(name));
+    } catch (const ConfigError&) {
+      // Not on this CPU.
+    }
+  }
+  return isas;
+}
+
+// Numbers around the range of 8-bit formats with every kind of special value among them.
+std::vector<float> inputs(std::size_t size, bool with_nan) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> specials = {0.0f,
+                                       -0.0f,
+                                       inf,
+                                       -inf,
+                                       464.0f,
+                                       -480.0f,
+                                       1e38f,
+                                       1e-30f,
+                                       1e-44f,
+                                       -0x1p-10f,
+                                       0x1p-9f,
+                                       float_of(0x7FC01234u),
+                                       float_of(0xFFC00001u)};
+  Stream stream{size};
+  std::vector<float> values(size);
+  for (float& value : values) {
+    const std::uint32_t bits = stream.next();
+    const std::uint32_t field = 127 - 14 + (bits >> 24) % 28;
+    value = float_of((bits & 0x807FFFFFu) | (field << 23));
+    const std::size_t special = stream.next() % 100;
+    if (special < specials.size() && (with_nan || !is_nan(specials[special]))) value = specials[special];
+  }
+  return values;
+}
+
+EventCounts slow_counts(const std::vector<float>& in, const std::vector<float>& out, const QuantizeSpec& spec,
+                        float scale, const RandomKey& key, std::uint64_t first) {
+  EventCounts counts;
+  const FormatConstants constants = prepare(spec.format, spec.overflow);
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const float x = spec.through_bf16
+                        ? reference::round(parse_float_format("bf16"), Rounding::NearestEven, Overflow::Native, in[i])
+                        : in[i];
+    // Without an upper limit: the same grid in a format whose exponents end where binary32's do.
+    FloatFormat wide = spec.format;
+    wide.specials = Specials::Ieee;
+    wide.exponent_bits = 8;
+    const double unbounded = reference::round(wide, spec.rounding, Overflow::Native, x * scale,
+                                              random_word(key, first + i), spec.random_bits);
+    CHECK(same(out[i], round_as(spec.rounding, x * scale, constants, random_word(key, first + i), spec.random_bits)));
+    counts.total += 1;
+    counts.nan_in += std::isnan(x);
+    counts.saturated += std::fabs(unbounded) > spec.format.max_finite() && std::isfinite(out[i]);
+    counts.overflowed += !std::isnan(x) && !std::isfinite(out[i]);
+    counts.underflowed += x != 0.0f && out[i] == 0.0f;
+    counts.subnormal += out[i] != 0.0f && std::fabs(out[i]) < spec.format.min_normal();
+    counts.amax = std::isnan(x) || std::isnan(counts.amax) ? std::numeric_limits<float>::quiet_NaN()
+                                                           : std::max(counts.amax, std::fabs(x));
+  }
+  return counts;
+}
+
+void check_equal(const EventCounts& a, const EventCounts& b) {
+  CHECK(a.total == b.total);
+  CHECK(a.nan_in == b.nan_in);
+  CHECK(a.saturated == b.saturated);
+  CHECK(a.overflowed == b.overflowed);
+  CHECK(a.underflowed == b.underflowed);
+  CHECK(a.subnormal == b.subnormal);
+  CHECK(same(a.amax, b.amax));
+}
+
+QuantizeSpec spec_of(const char* format, Rounding rounding, Overflow overflow, bool through_bf16 = false,
+                     int bits = 32) {
+  return {parse_float_format(format), rounding, overflow, bits, through_bf16};
+}
+
+const RandomKey kKey{0x123456789ABCDEFu, 17, 5, 3};
+
+EventCounts run(const Isa& isa, const float* in, float* out, std::size_t size, const QuantizeSpec& spec, float scale,
+                std::uint64_t first = 0) {
+  return isa.kernels->quantize(prepare_call(in, out, static_cast<std::int64_t>(size), spec, scale, kKey, first));
+}
+
+int differences(const float* a, const float* b, std::size_t size) {
+  int count = 0;
+  for (std::size_t i = 0; i < size; ++i) count += bits_of(a[i]) != bits_of(b[i]);
+  return count;
+}
+
+std::vector<QuantizeSpec> all_kinds_of_spec() {
+  std::vector<QuantizeSpec> specs;
+  for (int r = 0; r <= static_cast<int>(Rounding::Stochastic); ++r) {
+    const auto rounding = static_cast<Rounding>(r);
+    specs.push_back(spec_of("e4m3", rounding, Overflow::Saturate));
+    specs.push_back(spec_of("e5m2", rounding, Overflow::Native, true, 8));
+    specs.push_back(spec_of("e4m3fnuz:subnormals=flush", rounding, Overflow::Native, false, 13));
+  }
+  return specs;
+}
+
+}  // namespace
+
+TEST_CASE("all instruction sets give the scalar function's bits and the slow count, with and without NaN") {
+  for (const bool with_nan : {true, false}) {
+    const std::vector<float> in = inputs(5000, with_nan);
+    for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+      for (const Isa& isa : available_isas()) {
+        INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
+        std::vector<float> out(in.size());
+        const EventCounts counts = run(isa, in.data(), out.data(), in.size(), spec, 1.5f, 7);
+        check_equal(counts, slow_counts(in, out, spec, 1.5f, kKey, 7));
+        CHECK(counts.saturated + counts.overflowed > 0);
+        CHECK((counts.underflowed > 0 || spec.rounding != Rounding::NearestEven));  // so that the test counts something
+      }
+    }
+  }
+}
+
+TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit, counts included") {
+  const std::vector<float> source = inputs(200, true);
+  for (const QuantizeSpec& spec : {spec_of("e4m3", Rounding::NearestEven, Overflow::Native),
+                                   spec_of("e5m2", Rounding::Stochastic, Overflow::Saturate, true, 10)}) {
+    for (std::size_t size = 0; size <= 130; ++size) {
+      const std::size_t offset = size % 17;
+      const std::uint64_t first = (std::uint64_t{1} << 34) - 40 + size % 7;  // the block number's low word wraps around
+      std::vector<float> expected(size + 2, 99.0f);
+      const EventCounts counts =
+          run(choose_isa("generic"), source.data() + offset, expected.data(), size, spec, 0.75f, first);
+      for (const Isa& isa : available_isas()) {
+        INFO(isa.name << " size " << size);
+        std::vector<float> out(size + 2 + offset, 99.0f);
+        check_equal(run(isa, source.data() + offset, out.data() + offset, size, spec, 0.75f, first), counts);
+        CHECK(differences(out.data() + offset, expected.data(), size + 2) == 0);  // and nothing written beyond
+      }
+      for (std::size_t i = 0; i < size; ++i) {
+        const float x = source[offset + i];
+        const float staged = spec.through_bf16 ? round_to_format<Rounding::NearestEven>(
+                                                     x, prepare(parse_float_format("bf16"), Overflow::Native))
+                                               : x;
+        const float scalar = round_as(spec.rounding, staged * 0.75f, prepare(spec.format, spec.overflow),
+                                      random_word(kKey, first + i), spec.random_bits);
+        if (bits_of(scalar) != bits_of(expected[i])) FAIL("element " << i << " of " << size);
+      }
+    }
+  }
+}
+
+TEST_CASE("a tensor cut anywhere gives the same bits and the same sum of counts, also in place") {
+  const std::vector<float> in = inputs(9000, true);
+  const QuantizeSpec spec = spec_of("e4m3", Rounding::Stochastic, Overflow::Saturate);
+  for (const Isa& isa : available_isas()) {
+    INFO(isa.name);
+    std::vector<float> whole(in.size());
+    const EventCounts expected = run(isa, in.data(), whole.data(), in.size(), spec, 1.0f, 3);
+    for (const std::size_t cut : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{2047}, std::size_t{2048},
+                                  std::size_t{4099}, std::size_t{8999}}) {
+      std::vector<float> in_place = in;
+      EventCounts counts = run(isa, in_place.data(), in_place.data(), cut, spec, 1.0f, 3);
+      counts += run(isa, in_place.data() + cut, in_place.data() + cut, in.size() - cut, spec, 1.0f, 3 + cut);
+      check_equal(counts, expected);
+      CHECK(differences(in_place.data(), whole.data(), in.size()) == 0);
+    }
+  }
+}
+
+TEST_CASE("through_bf16 rounds to bf16 before scaling, and events count from there") {
+  const float in[2] = {1.0117188f, 1e-41f};
+  float out[2];
+  EventCounts counts;
+  quantize(in, out, 2, spec_of("fp32", Rounding::NearestEven, Overflow::Native, true), 0.99f, kKey, 0, counts);
+  CHECK(out[0] == 1.015625f * 0.99f);
+  CHECK(out[1] == 0.0f);
+  CHECK(counts.amax == 1.015625f);
+  CHECK(counts.underflowed == 0);  // 1e-41 is zero in the bf16 tensor already
+}
+
+TEST_CASE("amax is the largest magnitude, infinity, or NaN if there is any") {
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const Isa& isa : available_isas()) {
+    INFO(isa.name);
+    const auto amax_of = [&isa](const std::vector<float>& v) {
+      return isa.kernels->amax(v.data(), static_cast<std::int64_t>(v.size()));
+    };
+    CHECK(amax_of({}) == 0.0f);
+    CHECK(amax_of({-0.0f}) == 0.0f);
+    for (std::size_t size = 1; size <= 130; ++size) {
+      std::vector<float> values(size, 0.5f);
+      values[size * 7 % size] = -3.0f;
+      values[size / 2] = -7.25f;
+      CHECK(amax_of(values) == 7.25f);
+      values[size - 1] = -inf;
+      CHECK(amax_of(values) == inf);
+      values[0] = float_of(0xFF800001u);
+      CHECK(is_nan(amax_of(values)));
+    }
+  }
+  const float value = -2.0f;
+  CHECK(amax(&value, 1) == 2.0f);
+}
+
+TEST_CASE("counts add up, and a NaN amax stays") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EventCounts a{1, 2, 3, 4, 5, 6, 7.0f};
+  a += EventCounts{10, 20, 30, 40, 50, 60, 3.0f};
+  check_equal(a, EventCounts{11, 22, 33, 44, 55, 66, 7.0f});
+  a += EventCounts{0, 0, 0, 0, 0, 0, nan};
+  CHECK(is_nan(a.amax));
+  a += EventCounts{0, 0, 0, 0, 0, 0, 1.0f};
+  CHECK(is_nan(a.amax));
+}
+
+TEST_CASE("an instruction set can be forced, and an unknown one is refused") {
+  CHECK(choose_isa("generic").name == "generic");
+  CHECK(choose_isa("").name == available_isas().back().name);
+  CHECK_THROWS_AS(choose_isa("sse9"), ConfigError);
+  CHECK_THROWS_WITH(choose_isa("AVX2"), Catch::Contains("PRECIPICE_ISA = AVX2") && Catch::Contains("generic"));
+  CHECK(!active_isa().empty());
+}
+
+TEST_CASE("calls that break the contract are refused") {
+  EventCounts counts;
+  float x = 1.0f;
+  QuantizeSpec spec;
+  CHECK_THROWS_AS(quantize(&x, &x, -1, spec, 1.0f, kKey, 0, counts), ContractError);
+  CHECK_THROWS_AS(quantize(&x, &x, 1, spec, 1.0f, kKey, std::uint64_t{1} << 50, counts), ContractError);
+  spec.random_bits = 0;
+  CHECK_THROWS_AS(quantize(&x, &x, 1, spec, 1.0f, kKey, 0, counts), ContractError);
+}
+
+}  // namespace precipice::test

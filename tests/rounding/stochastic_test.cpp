@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stochastic rounding by exact count over all random words, zero tolerance, and Philox4x32-10 against the known answers
+// published with Random123 (Salmon et al. 2011, kat_vectors).
+#include <cmath>
+
+#include "precision/random_bits.h"
+#include "tests/rounding/support.h"
+#include "tests/support/catch.h"
+#include "tests/support/reference_rounding.h"
+
+namespace precipice::test {
+namespace {
+
+// How many of the 2^N words take x away from zero, with something else in the bits that must not matter.
+std::uint32_t count_up(float x, const FormatConstants& format, int random_bits) {
+  const float down = round_as(Rounding::TowardZero, x, format);
+  std::uint32_t up = 0;
+  for (std::uint32_t word = 0; word < 1u << random_bits; ++word) {
+    const std::uint32_t unused = (word * 2654435761u) >> random_bits;
+    const std::uint32_t random = (word << (32 - random_bits)) | unused;
+    up += bits_of(round_as(Rounding::Stochastic, x, format, random, random_bits)) != bits_of(down);
+  }
+  return up;
+}
+
+// x = quantum * (whole + fraction) in a range with this quantum; the fraction is what binary32 makes of it.
+void check_counts(const char* name, double quantum, double whole) {
+  const FormatConstants format = prepare(parse_float_format(name), Overflow::Native);
+  for (const double fraction :
+       {0.0, 1.0 / 3.0, 0.5, 1.0 / 512.0, 511.0 / 512.0, 0.999, 0x1p-11, 0x1p-20, 3.0 / 4096.0}) {
+    const auto x = static_cast<float>(quantum * (whole + fraction));
+    const double tail = x / quantum - whole;
+    for (int bits = 1; bits <= 12; ++bits) {
+      const auto expected = static_cast<std::uint32_t>(std::floor(std::ldexp(tail, bits)));
+      INFO(name << " quantum " << quantum << " whole " << whole << " fraction " << fraction << " bits " << bits);
+      CHECK(count_up(x, format, bits) == expected);
+      CHECK(count_up(-x, format, bits) == expected);
+    }
+  }
+}
+
+bool goes_up(float x, const FormatConstants& format, std::uint64_t random) {
+  return round_as(Rounding::Stochastic, x, format, static_cast<std::uint32_t>(random)) !=
+         round_as(Rounding::TowardZero, x, format);
+}
+
+}  // namespace
+
+TEST_CASE("exactly floor(2^N tail) of the 2^N words round up") {
+  check_counts("e4m3", 0x1p-3, 8.0);   // [1, 1.125)
+  check_counts("e4m3", 0x1p-3, 15.0);  // into the next binade
+  check_counts("e4m3", 0x1p-9, 5.0);   // subnormals
+  check_counts("e4m3", 0x1p-9, 0.0);   // zero or the smallest subnormal, also far below half of it
+  check_counts("e4m3", 32.0, 14.0);    // above the largest finite value: 448 or NaN
+  check_counts("e5m2", 8192.0, 7.0);   // 57344 or infinity
+  check_counts("e2m1", 0.5, 1.0);      // subnormal
+  check_counts("e5m0", 2.0, 1.0);      // no mantissa
+  check_counts("e5m0", 0x1p-14, 0.0);
+  check_counts("bf16", 0x1p-133, 3.0);  // binary32 subnormals
+  check_counts("fp16", 0x1p-24, 0.0);
+  check_counts("e4m3:bias=-112", 0x1p110, 0.0);
+}
+
+TEST_CASE("saturating stochastic rounding never leaves the largest finite value") {
+  const FormatConstants e4m3 = prepare(parse_float_format("e4m3"), Overflow::Saturate);
+  for (const std::uint32_t random : {0u, 0x80000000u, 0xFFFFFFFFu})
+    for (const float x : {448.0f, 456.0f, 479.0f, 1e30f})
+      CHECK(round_as(Rounding::Stochastic, x, e4m3, random) == 448.0f);
+}
+
+TEST_CASE("flushed subnormals are flushed after rounding") {
+  const FormatConstants e4m3 = prepare(parse_float_format("e4m3:subnormals=flush"), Overflow::Saturate);
+  CHECK(round_as(Rounding::Stochastic, 0x1.fp-7f, e4m3, 0xFFFFFFFFu) == 0x1p-6f);
+  CHECK(round_as(Rounding::Stochastic, 0x1.fp-7f, e4m3, 0x00000000u) == 0.0f);
+  CHECK(round_as(Rounding::Stochastic, 0x1.8p-9f, e4m3, 0xFFFFFFFFu) == 0.0f);
+}
+
+TEST_CASE("with 32 bits the threshold lies at 2^32 - floor(2^32 tail) for every size of tail") {
+  Stream stream{11};
+  for (const char* name : {"e4m3", "e5m2", "e2m1", "bf16", "fp16", "e8m0", "e4m3:bias=-112"}) {
+    const FloatFormat f = parse_float_format(name);
+    const FormatConstants format = prepare(f, Overflow::Native);
+    int wrong = 0;
+    for (int i = 0; i < 20000; ++i) {
+      // Exponents from 40 below the smallest subnormal to the top, so that up to 63 bits are dropped.
+      const int lowest = std::max(0, f.emin() - f.mantissa_bits + 127 - 40);
+      const std::uint32_t random = stream.next();
+      const auto field =
+          static_cast<std::uint32_t>(lowest + static_cast<int>(random >> 24) % (f.emax() + 127 - lowest));
+      const float x = float_of((field << 23) | (random & 0x7FFFFFu));
+      const int exponent = std::max(x == 0.0f ? -149 : std::ilogb(x), f.emin());
+      const double quanta = std::ldexp(static_cast<double>(x), f.mantissa_bits - exponent);
+      const auto words = static_cast<std::uint64_t>(std::ldexp(quanta - std::floor(quanta), 32));
+      const std::uint64_t threshold = (std::uint64_t{1} << 32) - words;
+      wrong += words > 0 ? !goes_up(x, format, threshold) : goes_up(x, format, 0xFFFFFFFFu);
+      wrong += goes_up(x, format, threshold - 1);
+    }
+    INFO(name);
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("stochastic rounding equals the reference for random inputs, words and widths") {
+  Stream stream{12};
+  for (const std::string& name : kSmallFormats) {
+    const FloatFormat f = parse_float_format(name);
+    for (const Overflow overflow : kOverflows) {
+      const FormatConstants format = prepare(f, overflow);
+      int wrong = 0;
+      for (int i = 0; i < 20000; ++i) {
+        const float x = float_of(stream.next());
+        const std::uint32_t random = stream.next();
+        const int bits = 1 + i % 32;
+        wrong += !same(round_as(Rounding::Stochastic, x, format, random, bits),
+                       reference::round(f, Rounding::Stochastic, overflow, x, random, bits));
+      }
+      INFO(name);
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("Philox4x32-10 gives the published known answers") {
+  const auto check = [](Philox4 counter, std::uint32_t k0, std::uint32_t k1, Philox4 expected) {
+    const Philox4 actual = philox4x32(counter, k0, k1);
+    for (int w = 0; w < 4; ++w) CHECK(actual.word[w] == expected.word[w]);
+  };
+  check({{0, 0, 0, 0}}, 0, 0, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}});
+  check({{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}}, 0xffffffff, 0xffffffff,
+        {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}});
+  check({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0,
+        {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
+}
+
+TEST_CASE("every part of the key and the element number reaches the counter") {
+  const RandomKey key{0x299f31d0a4093822u, 0x13198a2e, 0x03707344, 0x85a3};
+  // Word 1 of the counter holds the operand above the block's high bits.
+  const std::uint64_t block = (std::uint64_t{0x08d3} << 32) | 0x243f6a88;
+  const std::uint32_t expected[4] = {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1};
+  for (std::uint64_t w = 0; w < 4; ++w) CHECK(random_word(key, 4 * block + w) == expected[w]);
+}
+
+}  // namespace precipice::test
