@@ -73,12 +73,13 @@ class RunSession {
   void finish_step(std::vector<SeriesRow> rows);
   void append(std::int64_t step, std::vector<SeriesRow> rows);
   void save_checkpoint();
-  void publish();
+  void publish(RunState state);
+  void publish_now_and_then();
   void heartbeat(bool force);
   void end(RunState state, const std::string& reason);
+  void mark_failed(const std::string& reason);
   void log(const std::string& line) const;
   bool stop_requested() const { return request_.stop && request_.stop->load(); }
-  std::string status_text() const;
 
   const RunRequest& request_;
   const RunConfig& config_;
@@ -139,12 +140,13 @@ std::string RunSession::status_text() const {
   return to_string(status_.state);
 }
 
-void RunSession::publish() {
+// status.json says `running` until run.h5 lies there: a result whose file could not be written must be tried again.
+void RunSession::publish(RunState state) {
   RunFileHeader header;
   header.config_toml = config_toml_;
   header.text = provenance();
   header.text["run_id"] = identity_;
-  header.text["status"] = status_text();
+  header.text["status"] = to_string(state);
   header.text["divergence_reason"] = trainer_->detector().divergence().reason;
   header.text["device"] = config_.device;
   header.text["data_sha256"] = tokens_->sha256();
@@ -160,7 +162,18 @@ void RunSession::publish() {
                      {"precision_seed", *config_.precision.seed}};
   header.numbers = {{"entropy_floor", tokens_->entropy_floor()}};
   publish_run_file(request_.directory, build_run_file(series_, header), status_);
+}
+
+// While a run goes on, a full disk costs only the look at it: the old run.h5 stays and the next publication tries
+// again.
+void RunSession::publish_now_and_then() {
+  if (seconds_since(last_publish_) < kPublishSeconds) return;
   last_publish_ = Clock::now();
+  try {
+    publish(RunState::Running);
+  } catch (const OutputError& error) {
+    log(std::string("not published: ") + error.what());
+  }
 }
 
 void RunSession::save_checkpoint() {
@@ -180,12 +193,23 @@ void RunSession::heartbeat(bool force) {
 }
 
 void RunSession::end(RunState state, const std::string& reason) {
+  publish(state);
   status_.state = state;
   status_.reason = reason;
   status_.exit_code = 0;
   heartbeat(true);
-  publish();
-  log(fmt::format("{} at step {}{}", status_text(), status_.step, reason.empty() ? "" : ": " + reason));
+  log(fmt::format("{} at step {}{}", to_string(state), status_.step, reason.empty() ? "" : ": " + reason));
+}
+
+// The error is on its way to the user: that it cannot be written down as well is no news.
+void RunSession::mark_failed(const std::string& reason) {
+  status_.state = RunState::Failed;
+  status_.reason = reason;
+  status_.step = trainer_->steps_done();
+  try {
+    write_status(request_.directory / kStatusFileName, status_);
+  } catch (const OutputError&) {
+  }
 }
 
 void RunSession::finish_step(std::vector<SeriesRow> rows) {
@@ -194,7 +218,7 @@ void RunSession::finish_step(std::vector<SeriesRow> rows) {
   append(step, std::move(rows));
   const std::int64_t done = trainer_->steps_done(), every = config_.train.checkpoint_every;
   if (every > 0 && done % every == 0 && done < config_.train.steps) save_checkpoint();
-  if (seconds_since(last_publish_) > kPublishSeconds) publish();
+  publish_now_and_then();
   heartbeat(false);
   if (request_.progress) request_.progress({done, config_.train.steps, status_.final_loss, status_.steps_per_second});
 }
@@ -231,6 +255,9 @@ RunStatus RunSession::execute() {
   claim_directory(request_.directory, config_toml_);
   if (status_.state == RunState::Done || status_.state == RunState::Diverged) return status_;
 
+  // What a kill in the middle of a publication or a checkpoint left behind.
+  remove_stale_temporaries(request_.directory);
+  remove_stale_temporaries(request_.directory / "ckpt");
   trainer_ = std::make_unique<Trainer>(config_, *tokens_);
   start_or_resume();
   wall_before_ = status_.wall_seconds;
@@ -243,7 +270,12 @@ RunStatus RunSession::execute() {
   heartbeat(true);
   log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
                   identity_, trainer_->num_parameters(), config_.threads));
-  train();
+  try {
+    train();
+  } catch (const std::exception& error) {
+    mark_failed(error.what());
+    throw;
+  }
   return status_;
 }
 

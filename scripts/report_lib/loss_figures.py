@@ -22,6 +22,7 @@ from report_lib.style import (
     floor_handles,
     format_handles,
     legend_above,
+    line_widths,
     panels,
     rate_text,
 )
@@ -63,8 +64,7 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
         cells = [cell for cell in (sweep.cell(label, rate) for label in labels) if cell is not None]
         panel.set_title(f"learning rate {rate_text(rate)}  ({seed_counts(cells)})")
         draw_floors(panel, sweep.entropy_floors)
-        # The first lies under the others and is wider, so that it shows where they agree.
-        for cell, width in zip(cells, np.linspace(2.8, 1.2, len(cells))):
+        for cell, width in zip(cells, line_widths(len(cells))):
             draw_cell(panel, sweep, cell, top, width)
         panel.set_ylim(low, top)
         panel.margins(x=0.02)

@@ -15,7 +15,16 @@ from matplotlib.image import AxesImage
 from report_lib.grouping import Sweep
 from report_lib.run_files import Run
 from report_lib.statistics import Curve, decimate, seed_band
-from report_lib.style import CROSS, Picture, divergence_handle, format_handles, legend_above, panels, rate_text
+from report_lib.style import (
+    CROSS,
+    Picture,
+    divergence_handle,
+    format_handles,
+    legend_above,
+    line_widths,
+    panels,
+    rate_text,
+)
 
 SHARPNESS = re.compile(r"(last_token|all_tokens)_eps(.+)")
 VARIANTS = {"last_token": "last token of each sequence", "all_tokens": "all tokens"}
@@ -41,10 +50,10 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     figure, axes = panels(len(variants), len(variants), width=4.2, height=3.1)
     values = [np.zeros(0)]
     for panel, variant in zip(axes, variants):
-        for cell in cells:
+        for cell, width in zip(cells, line_widths(len(cells))):
             curves = cell.curves("sharpness", f"{variant}_eps{epsilon}")
             values += [curve.values[np.isfinite(curve.values)] for curve in curves]
-            draw_sharpness(panel, curves, *sweep.styles[cell.label])
+            draw_sharpness(panel, curves, *sweep.styles[cell.label], width)
         panel.set_title(VARIANTS[variant])
         panel.set_xlabel("step")
     everything = np.concatenate(values)
@@ -63,10 +72,11 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     return figure, Picture("sharpness", f"Sharpness of the logits at learning rate {rate_text(rate)}", caption)
 
 
-def draw_sharpness(panel: Axes, curves: Sequence[Curve], colour: str, line: str) -> None:
+def draw_sharpness(panel: Axes, curves: Sequence[Curve], colour: str, line: str, width: float) -> None:
     band = decimate(seed_band(curves), COLUMNS)
     panel.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.2, linewidth=0.4)
-    panel.plot(band.steps, band.middle, color=colour, linestyle=line, marker="." if len(band.steps) == 1 else "")
+    marker = "." if len(band.steps) == 1 else ""
+    panel.plot(band.steps, band.middle, color=colour, linestyle=line, linewidth=width, marker=marker)
     for curve in curves:
         known = np.flatnonzero(np.isfinite(curve.values))
         if curve.diverged and len(known):
@@ -75,40 +85,34 @@ def draw_sharpness(panel: Axes, curves: Sequence[Curve], colour: str, line: str)
 
 def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     probed = [run for run in representative_runs(sweep) if any(event_rows(run, event) for event in EVENTS)]
-    if not probed:
+    runs = [run for run in probed if row_names([run])][:MAX_FORMATS]
+    if not runs:
         return None
-    eventful = [
-        run for run in probed if any(anything(values) for event in EVENTS for _, values in event_rows(run, event))
-    ]
-    runs = (eventful or probed)[:MAX_FORMATS]
-    rows = {event: row_names(runs, event) for event in EVENTS}
+    rows = row_names(runs)
     heights = [min(0.15 * len(names), MAX_PANEL_HEIGHT) + 0.5 for names in rows.values()]
     figure = Figure(figsize=(max(2.6 * len(runs) + 2.6, 6.4), sum(heights) + 0.5))
-    grid = figure.subplots(len(EVENTS), len(runs), squeeze=False, sharex="col", height_ratios=heights)
-    image = None
-    for line, (event, words) in enumerate(EVENTS.items()):
+    grid = figure.subplots(len(rows), len(runs), squeeze=False, sharex="col", height_ratios=heights)
+    for line, (event, names) in enumerate(rows.items()):
+        labelled = range(0, len(names), math.ceil(len(names) / MAX_ROW_LABELS))
         for column, run in enumerate(runs):
             axes = grid[line][column]
-            image = draw_events(axes, run, event, rows[event])
-            axes.set_title(f"{sweep_label(sweep, run)}: {words}")
-            labelled = range(0, len(rows[event]), math.ceil(len(rows[event]) / MAX_ROW_LABELS))
-            axes.set_yticks(labelled, [rows[event][row] if column == 0 else "" for row in labelled], fontsize=8)
-            if line == len(EVENTS) - 1:
-                axes.set_xlabel("step")
+            image = draw_events(axes, run, event, names)
+            axes.set_title(f"{sweep_label(sweep, run)}: {EVENTS[event]}")
+            axes.set_yticks(labelled, [names[row] if column == 0 else "" for row in labelled], fontsize=8)
+    for axes in grid[-1]:
+        axes.set_xlabel("step")
     bar = figure.colorbar(image, ax=grid, pad=0.01, shrink=0.5, aspect=25, extend="min")
     bar.set_label("fraction of elements")
     described = "; ".join(f"{sweep_label(sweep, run)}: run {run.id}, seed {run.seed}, {run.state}" for run in runs)
-    quiet = [sweep_label(sweep, run) for run in probed if run not in eventful]
+    quiet = [sweep_label(sweep, run) for run in probed if not row_names([run])]
     without = f" Nothing was saturated or flushed in: {', '.join(quiet)}." if quiet else ""
-    return figure, Picture(
-        "tensors",
-        "Saturated and flushed elements by site",
-        (
-            "One run per format, at the learning rate of the sharpness figure. Rows: site of the matrix product and "
-            "operand (x: input, w: weight, dy: gradient of the output), where anything happened. White: fewer than "
-            f"one element in a million; grey: not measured. {described}.{without}"
-        ),
+    without += "".join(f" Nothing was {words} in any." for event, words in EVENTS.items() if event not in rows)
+    caption = (
+        "One run per format, at the learning rate of the sharpness figure. Rows: site of the matrix product and "
+        "operand (x: input, w: weight, dy: gradient of the output), where anything happened. White: fewer than one "
+        f"element in a million; grey: not measured. {described}.{without}"
     )
+    return figure, Picture("tensors", "Saturated and flushed elements by site", caption)
 
 
 def draw_events(axes: Axes, run: Run, event: str, names: Sequence[str]) -> AxesImage:
@@ -155,17 +159,15 @@ def event_rows(run: Run, event: str) -> List[Tuple[str, np.ndarray]]:
     return rows
 
 
-def anything(values: np.ndarray) -> bool:
-    return bool(np.nanmax(values) >= LEAST_FRACTION)
-
-
-def row_names(runs: Sequence[Run], event: str) -> List[str]:
-    """Rows of all runs, but those in which no run has anything: they would fill a page with white."""
-    names: Dict[str, bool] = {}
-    for run in runs:
-        for name, values in event_rows(run, event):
-            names[name] = names.get(name, False) or anything(values)
-    return [name for name, seen in names.items() if seen] or list(names)[:1]
+def row_names(runs: Sequence[Run]) -> Dict[str, List[str]]:
+    """By event the rows in which any run has anything; the others would fill a page with white."""
+    names: Dict[str, Dict[str, None]] = {}
+    for event in EVENTS:
+        for run in runs:
+            for name, values in event_rows(run, event):
+                if np.nanmax(values) >= LEAST_FRACTION:
+                    names.setdefault(event, {})[name] = None
+    return {event: list(found) for event, found in names.items()}
 
 
 def representative_runs(sweep: Sweep) -> List[Run]:

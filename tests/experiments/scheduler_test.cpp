@@ -17,6 +17,9 @@ using std::chrono::milliseconds;
 
 namespace {
 
+// Ends by itself after some ten seconds, in case a test fails to end it.
+const std::string kHang = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); sleep 0.01; done";
+
 // Runs each script as one job; "$1" is the job's directory.
 struct Outcome {
   std::map<std::string, WorkerEnd> ends;
@@ -86,12 +89,11 @@ TEST_CASE("fail-fast starts no further job and lets running ones stop cleanly", 
   SchedulerOptions options;
   options.workers = 2;
   options.fail_fast = true;
-  const Outcome outcome =
-      run_scripts(dir.path,
-                  {{"a", "trap 'echo checkpoint; exit 143' TERM; touch $1/ready; while :; do sleep 0.01; done"},
-                   {"b", "while ! test -e $1/../a/ready; do sleep 0.01; done; exit 2"},
-                   {"c", "exit 0"}},
-                  options);
+  const Outcome outcome = run_scripts(dir.path,
+                                      {{"a", "trap 'echo checkpoint; exit 143' TERM; touch $1/ready; " + kHang},
+                                       {"b", "while ! test -e $1/../a/ready; do sleep 0.01; done; exit 2"},
+                                       {"c", "exit 0"}},
+                                      options);
   CHECK(outcome.ends.size() == 2);
   CHECK(outcome.ends.at("a").interrupted());
   CHECK(outcome.ends.at("b").failed());
@@ -109,8 +111,8 @@ TEST_CASE("stop terminates workers, and kills one that hangs after the grace per
     if (fs::exists(dir.path / "good" / "ready") && fs::exists(dir.path / "hangs" / "ready")) stop = true;
   };
   const Outcome outcome = run_scripts(dir.path,
-                                      {{"good", "trap 'exit 143' TERM; touch $1/ready; while :; do sleep 0.01; done"},
-                                       {"hangs", "trap '' TERM; touch $1/ready; while :; do sleep 0.01; done"},
+                                      {{"good", "trap 'exit 143' TERM; touch $1/ready; " + kHang},
+                                       {"hangs", "trap '' TERM; touch $1/ready; " + kHang},
                                        {"later", "exit 0"}},
                                       options);
   CHECK(outcome.ends.size() == 2);
@@ -126,8 +128,7 @@ TEST_CASE("workers get SIGTERM when their launcher dies", "[scheduler]") {
   const fs::path job = dir.path / "a";
   const pid_t launcher = fork();
   if (launcher == 0) {
-    run_scripts(dir.path,
-                {{"a", "trap 'touch $1/stopped; exit 143' TERM; touch $1/ready; while :; do sleep 0.01; done"}});
+    run_scripts(dir.path, {{"a", "trap 'touch $1/stopped; exit 143' TERM; touch $1/ready; " + kHang}});
     _exit(0);
   }
   for (int i = 0; i < 1000 && !fs::exists(job / "ready"); ++i) usleep(5000);

@@ -80,6 +80,7 @@ TEST_CASE("a damaged record is a DataError that names the file", "[sweep_record]
   CHECK(contains(error_of(dir.path, "axes = []\n"), "no array \"base\""));
   CHECK(contains(error_of(dir.path, "base = [1]\naxes = []\n"), "no text"));
   CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"../../evil0\"\nvalues = {seed = 1}\n"), "ten hex digits"));
+  CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"\"\nvalues = {seed = 1}\n"), "ten hex digits"));
   CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"0123456789\"\nvalues = {}\n"), "no value of seed"));
   CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"0123456789\"\nvalues = {seed = {a = 1}}\n"), "no value"));
   CHECK(contains(error_of(dir.path, head + "runs = [1]\n"), "no table"));

@@ -66,7 +66,9 @@ TEST_CASE("an override of one value replaces an axis and sets the base", "[sweep
 }
 
 TEST_CASE("an axis wins over the base setting of its key", "[sweep]") {
-  const auto runs = expand_sweep(sweep_of("seed = 9\n[sweep]\nseed = [1, 2]\n"));
+  const Sweep sweep = sweep_of("seed = 9\n[sweep]\nseed = [1, 2]\n");
+  CHECK(sweep.base.empty());
+  const auto runs = expand_sweep(sweep);
   REQUIRE(runs.size() == 2);
   CHECK(runs[0].config.seed == 1);
 }

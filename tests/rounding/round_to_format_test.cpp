@@ -69,7 +69,7 @@ void check_grid(Comparison& comparison, const std::vector<double>& values, std::
 
 }  // namespace
 
-TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode: up to 12 bits") {
+TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode, up to 12 bits") {
   for (const std::string& name : kSmallFormats) {
     const std::vector<double> values = reference::values(parse_float_format(name));
     for (const Rounding rounding : kDeterministic) {
@@ -84,7 +84,7 @@ TEST_CASE("every value and midpoint with its neighbours rounds as defined, in ev
 }
 
 // All values in native overflow; saturation differs at the top only, and takes every 61st value besides the last 64.
-TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode: bf16, fp16, tf32") {
+TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode, for bf16, fp16, tf32") {
   for (const std::string name : {"bf16", "fp16", "tf32"}) {
     const std::vector<double> values = reference::values(parse_float_format(name));
     for (const Rounding rounding : kDeterministic) {
