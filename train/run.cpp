@@ -136,10 +136,6 @@ void RunSession::append(std::int64_t step, std::vector<SeriesRow> rows) {
   for (auto& row : rows) series_.rows.push_back(std::move(row));
 }
 
-std::string RunSession::status_text() const {
-  return to_string(status_.state);
-}
-
 // status.json says `running` until run.h5 lies there: a result whose file could not be written must be tried again.
 void RunSession::publish(RunState state) {
   RunFileHeader header;
