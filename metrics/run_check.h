@@ -3,9 +3,8 @@
 // It may be called while the run goes on. run.h5 is handed to the HDF5 library only when its SHA-256 is the recorded
 // one, since that library crashes on about one damaged file in a hundred.
 //   status.json  parses.
-//   metrics.jnl  reads whole. A torn tail is no fault (a kill leaves one, resume cuts it) and is noted; whole rows
-//   behind
-//                damage are one.
+//   metrics.jnl  reads whole. A torn tail is no fault (a kill leaves one, resume cuts it) and is noted; whole
+//                rows behind damage are one.
 //   run.h5       has the recorded hash (while a publication was cut short, the old one: noted), opens, and has the
 //                schema of this program with the journal's groups.
 // A run that is pending may lack the journal; one that never published may lack run.h5.

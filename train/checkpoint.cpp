@@ -172,17 +172,4 @@ std::vector<std::int64_t> checkpoint_steps(const fs::path& directory) {
   return steps;
 }
 
-std::optional<Checkpoint> newest_checkpoint(const fs::path& directory, const std::string& identity,
-                                            std::vector<std::string>& skipped) {
-  std::vector<std::int64_t> steps = checkpoint_steps(directory);
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    try {
-      return read_checkpoint(checkpoint_path(directory, *step), identity);
-    } catch (const DataError& error) {
-      skipped.push_back(error.what());
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace precipice

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,8 +41,5 @@ std::string encode_checkpoint(const Checkpoint& checkpoint);
 Checkpoint parse_checkpoint(std::string_view file, const std::string& name, const std::string& identity);
 // Steps for which a file is there, ascending.
 std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& directory);
-// The newest whole checkpoint of this run, if any; damaged newer ones are skipped and named in `skipped`.
-std::optional<Checkpoint> newest_checkpoint(const std::filesystem::path& directory, const std::string& identity,
-                                            std::vector<std::string>& skipped);
 
 }  // namespace precipice

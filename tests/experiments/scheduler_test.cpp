@@ -8,8 +8,8 @@
 #include <map>
 
 #include "precision/check.h"
-#include "tests/experiments/test_files.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -52,23 +52,23 @@ Outcome run_scripts(const fs::path& root, const std::map<std::string, std::strin
 TEST_CASE("a failing worker costs its own job only and keeps its exit code", "[scheduler]") {
   TemporaryDirectory dir;
   const Outcome outcome =
-      run_scripts(dir.path, {{"a", "exit 0"}, {"b", "echo out; echo err >&2; exit 3"}, {"c", "exit 0"}});
+      run_scripts(dir.path(), {{"a", "exit 0"}, {"b", "echo out; echo err >&2; exit 3"}, {"c", "exit 0"}});
   CHECK_FALSE(outcome.ends.at("a").failed());
   CHECK(outcome.ends.at("b").failed());
   CHECK(describe(outcome.ends.at("b")) == "exit code 3");
   CHECK_FALSE(outcome.ends.at("c").failed());
   CHECK(outcome.restarts == 0);
-  CHECK(text_of(dir.path / "b" / "log.txt") == "out\nerr\n");
+  CHECK(text_of(dir.path() / "b" / "log.txt") == "out\nerr\n");
 }
 
 TEST_CASE("a worker killed by a signal is started once more, and its log goes on", "[scheduler]") {
   TemporaryDirectory dir;
   const Outcome outcome = run_scripts(
-      dir.path,
+      dir.path(),
       {{"once", "echo try; test -e $1/mark && exit 0; touch $1/mark; kill -SEGV $$"}, {"twice", "kill -9 $$"}});
   CHECK(outcome.restarts == 2);
   CHECK_FALSE(outcome.ends.at("once").failed());
-  CHECK(text_of(dir.path / "once" / "log.txt") == "try\ntry\n");
+  CHECK(text_of(dir.path() / "once" / "log.txt") == "try\ntry\n");
   CHECK(outcome.ends.at("twice").failed());
   CHECK(contains(describe(outcome.ends.at("twice")), "killed by signal 9"));
 }
@@ -79,7 +79,7 @@ TEST_CASE("no more than the given number of workers run at once", "[scheduler]")
   for (const char* id : {"a", "b", "c", "d", "e", "f"}) scripts[id] = "sleep 0.05";
   SchedulerOptions options;
   options.workers = 2;
-  const Outcome outcome = run_scripts(dir.path, scripts, options);
+  const Outcome outcome = run_scripts(dir.path(), scripts, options);
   CHECK(outcome.ends.size() == 6);
   CHECK(outcome.most_running == 2);
 }
@@ -89,7 +89,7 @@ TEST_CASE("fail-fast starts no further job and lets running ones stop cleanly", 
   SchedulerOptions options;
   options.workers = 2;
   options.fail_fast = true;
-  const Outcome outcome = run_scripts(dir.path,
+  const Outcome outcome = run_scripts(dir.path(),
                                       {{"a", "trap 'echo checkpoint; exit 143' TERM; touch $1/ready; " + kHang},
                                        {"b", "while ! test -e $1/../a/ready; do sleep 0.01; done; exit 2"},
                                        {"c", "exit 0"}},
@@ -97,7 +97,7 @@ TEST_CASE("fail-fast starts no further job and lets running ones stop cleanly", 
   CHECK(outcome.ends.size() == 2);
   CHECK(outcome.ends.at("a").interrupted());
   CHECK(outcome.ends.at("b").failed());
-  CHECK(text_of(dir.path / "a" / "log.txt") == "checkpoint\n");
+  CHECK(text_of(dir.path() / "a" / "log.txt") == "checkpoint\n");
 }
 
 TEST_CASE("stop terminates workers, and kills one that hangs after the grace period", "[scheduler]") {
@@ -108,9 +108,9 @@ TEST_CASE("stop terminates workers, and kills one that hangs after the grace per
   options.stop = &stop;
   options.grace = milliseconds(200);
   options.tick = [&](const std::vector<Job>&) {
-    if (fs::exists(dir.path / "good" / "ready") && fs::exists(dir.path / "hangs" / "ready")) stop = true;
+    if (fs::exists(dir.path() / "good" / "ready") && fs::exists(dir.path() / "hangs" / "ready")) stop = true;
   };
-  const Outcome outcome = run_scripts(dir.path,
+  const Outcome outcome = run_scripts(dir.path(),
                                       {{"good", "trap 'exit 143' TERM; touch $1/ready; " + kHang},
                                        {"hangs", "trap '' TERM; touch $1/ready; " + kHang},
                                        {"later", "exit 0"}},
@@ -125,10 +125,10 @@ TEST_CASE("stop terminates workers, and kills one that hangs after the grace per
 
 TEST_CASE("workers get SIGTERM when their launcher dies", "[scheduler]") {
   TemporaryDirectory dir;
-  const fs::path job = dir.path / "a";
+  const fs::path job = dir.path() / "a";
   const pid_t launcher = fork();
   if (launcher == 0) {
-    run_scripts(dir.path, {{"a", "trap 'touch $1/stopped; exit 143' TERM; touch $1/ready; " + kHang}});
+    run_scripts(dir.path(), {{"a", "trap 'touch $1/stopped; exit 143' TERM; touch $1/ready; " + kHang}});
     _exit(0);
   }
   for (int i = 0; i < 1000 && !fs::exists(job / "ready"); ++i) usleep(5000);
@@ -140,6 +140,6 @@ TEST_CASE("workers get SIGTERM when their launcher dies", "[scheduler]") {
 
 TEST_CASE("a directory that cannot be made is an OutputError", "[scheduler]") {
   TemporaryDirectory dir;
-  write_text(dir.path / "file", "x");
-  CHECK_THROWS_AS(run_scripts(dir.path / "file", {{"a", "exit 0"}}), OutputError);
+  write_text(dir.path() / "file", "x");
+  CHECK_THROWS_AS(run_scripts(dir.path() / "file", {{"a", "exit 0"}}), OutputError);
 }

@@ -8,8 +8,8 @@
 #include "experiments/run_directory.h"
 #include "experiments/sweep_record.h"
 #include "experiments/table.h"
-#include "tests/experiments/test_files.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -42,8 +42,8 @@ void make_sweep_directory(const fs::path& path) {
 
 TEST_CASE("a sweep's report counts states and shows axis values, steps, loss and age", "[status]") {
   TemporaryDirectory dir;
-  make_sweep_directory(dir.path / "s");
-  const std::string text = to_text(make_report(dir.path / "s"), kNow);
+  make_sweep_directory(dir.path() / "s");
+  const std::string text = to_text(make_report(dir.path() / "s"), kNow);
   CHECK(contains(text, "3 runs: 1 pending, 1 done, 1 diverged\n"));
   CHECK(contains(text, "seed  optimizer.lr  state     step     loss    age    reason\n"));
   CHECK(contains(text, "0     0.001         done      400/400  1.2500  1m10s\n"));
@@ -53,8 +53,8 @@ TEST_CASE("a sweep's report counts states and shows axis values, steps, loss and
 
 TEST_CASE("the JSON report is valid, typed, and has no bare infinities", "[status]") {
   TemporaryDirectory dir;
-  make_sweep_directory(dir.path);
-  const auto json = nlohmann::json::parse(to_json(make_report(dir.path), kNow));
+  make_sweep_directory(dir.path());
+  const auto json = nlohmann::json::parse(to_json(make_report(dir.path()), kNow));
   CHECK(json["counts"] == nlohmann::json{{"pending", 1}, {"done", 1}, {"diverged", 1}});
   CHECK(json["runs"].size() == 3);
   CHECK(json["runs"][0]["values"] == nlohmann::json{{"seed", 0}, {"optimizer.lr", 0.001}});
@@ -65,16 +65,16 @@ TEST_CASE("the JSON report is valid, typed, and has no bare infinities", "[statu
 
 TEST_CASE("a single run is reported under its directory's name", "[status]") {
   TemporaryDirectory dir;
-  write_status(dir.path / kStatusFileName, RunStatus{});
-  const StatusReport report = make_report(dir.path / "");
+  write_status(dir.path() / kStatusFileName, RunStatus{});
+  const StatusReport report = make_report(dir.path() / "");
   REQUIRE(report.runs.size() == 1);
-  CHECK(report.runs[0].id == dir.path.filename().string());
+  CHECK(report.runs[0].id == dir.path().filename().string());
 }
 
 TEST_CASE("a directory of something else is refused", "[status]") {
   TemporaryDirectory dir;
-  CHECK_THROWS_AS(make_report(dir.path), ConfigError);
-  CHECK_THROWS_AS(make_report(dir.path / "missing"), ConfigError);
+  CHECK_THROWS_AS(make_report(dir.path()), ConfigError);
+  CHECK_THROWS_AS(make_report(dir.path() / "missing"), ConfigError);
 }
 
 TEST_CASE("a running status whose process is gone is stale, a damaged one failed", "[status]") {
@@ -82,25 +82,25 @@ TEST_CASE("a running status whose process is gone is stale, a damaged one failed
   RunStatus status;
   stamp(status);
   status.state = RunState::Running;
-  write_status(dir.path / kStatusFileName, status);
-  CHECK(observe_run(dir.path).state == RunState::Running);
+  write_status(dir.path() / kStatusFileName, status);
+  CHECK(observe_run(dir.path()).state == RunState::Running);
   status.process_start -= 1;
-  write_status(dir.path / kStatusFileName, status);
-  CHECK(observe_run(dir.path).state == RunState::Stale);
-  write_text(dir.path / kStatusFileName, "{");
-  CHECK(observe_run(dir.path).state == RunState::Failed);
-  CHECK(contains(observe_run(dir.path).reason, "damaged"));
+  write_status(dir.path() / kStatusFileName, status);
+  CHECK(observe_run(dir.path()).state == RunState::Stale);
+  write_text(dir.path() / kStatusFileName, "{");
+  CHECK(observe_run(dir.path()).state == RunState::Failed);
+  CHECK(contains(observe_run(dir.path()).reason, "damaged"));
 }
 
 TEST_CASE("the last log line is found in short, long and empty logs", "[status]") {
   TemporaryDirectory dir;
-  CHECK(last_log_line(dir.path).empty());
-  write_text(dir.path / "log.txt", "");
-  CHECK(last_log_line(dir.path).empty());
-  write_text(dir.path / "log.txt", "only");
-  CHECK(last_log_line(dir.path) == "only");
-  write_text(dir.path / "log.txt", std::string(10'000, 'x') + "\nlast\r\n\n");
-  CHECK(last_log_line(dir.path) == "last");
+  CHECK(last_log_line(dir.path()).empty());
+  write_text(dir.path() / "log.txt", "");
+  CHECK(last_log_line(dir.path()).empty());
+  write_text(dir.path() / "log.txt", "only");
+  CHECK(last_log_line(dir.path()) == "only");
+  write_text(dir.path() / "log.txt", std::string(10'000, 'x') + "\nlast\r\n\n");
+  CHECK(last_log_line(dir.path()) == "last");
 }
 
 TEST_CASE("tables align columns and print no control characters", "[status]") {

@@ -2,8 +2,8 @@
 // sweep.toml: what is written reads back, sweeps grow, damage is one line.
 #include "experiments/sweep_record.h"
 
-#include "tests/experiments/test_files.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -37,8 +37,8 @@ TEST_CASE("a record reads back as it was written", "[sweep_record]") {
   TemporaryDirectory dir;
   const SweepRecord written = record_of("train.steps = 20\nprecision.recipe = \"fp8\"\n",
                                         {"optimizer.lr=1e-3,1e-2", "seed=0,1", "metrics.epsilons=[1e-3],[1e-3,5e-4]"});
-  write_record(dir.path / "sweep", written);
-  const auto read = read_record(dir.path / "sweep");
+  write_record(dir.path() / "sweep", written);
+  const auto read = read_record(dir.path() / "sweep");
   REQUIRE(read);
   CHECK(read->command == written.command);
   CHECK(read->base == std::vector<std::string>{"precision.recipe = 'fp8'", "train.steps = 20"});
@@ -50,16 +50,16 @@ TEST_CASE("a record reads back as it was written", "[sweep_record]") {
 
 TEST_CASE("a directory without sweep.toml has no record", "[sweep_record]") {
   TemporaryDirectory dir;
-  CHECK_FALSE(read_record(dir.path));
+  CHECK_FALSE(read_record(dir.path()));
 }
 
 TEST_CASE("further values add to the earlier runs that are still there", "[sweep_record]") {
   TemporaryDirectory dir;
   const SweepRecord first = record_of("", {"seed=0,1,2"}), second = record_of("", {"seed=2,3"});
-  write_record(dir.path, first);
-  fs::create_directory(dir.path / first.runs[0].id);
-  write_record(dir.path, second);
-  CHECK(ids(*read_record(dir.path)) ==
+  write_record(dir.path(), first);
+  fs::create_directory(dir.path() / first.runs[0].id);
+  write_record(dir.path(), second);
+  CHECK(ids(*read_record(dir.path())) ==
         std::vector<std::string>{second.runs[0].id, second.runs[1].id, first.runs[0].id});
 }
 
@@ -67,21 +67,23 @@ TEST_CASE("runs of another base are not mixed in", "[sweep_record]") {
   TemporaryDirectory dir;
   const SweepRecord first = record_of("train.steps = 20\n", {"seed=0,1"}),
                     second = record_of("train.steps = 30\n", {"seed=0,1"});
-  for (const RecordedRun& run : first.runs) fs::create_directory(dir.path / run.id);
-  write_record(dir.path, first);
-  write_record(dir.path, second);
-  CHECK(ids(*read_record(dir.path)) == ids(second));
+  for (const RecordedRun& run : first.runs) fs::create_directory(dir.path() / run.id);
+  write_record(dir.path(), first);
+  write_record(dir.path(), second);
+  CHECK(ids(*read_record(dir.path())) == ids(second));
 }
 
 TEST_CASE("a damaged record is a DataError that names the file", "[sweep_record]") {
   TemporaryDirectory dir;
   const std::string head = "base = []\naxes = [\"seed\"]\n";
-  CHECK(contains(error_of(dir.path, "base = ["), "sweep.toml: damaged: line 1"));
-  CHECK(contains(error_of(dir.path, "axes = []\n"), "no array \"base\""));
-  CHECK(contains(error_of(dir.path, "base = [1]\naxes = []\n"), "no text"));
-  CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"../../evil0\"\nvalues = {seed = 1}\n"), "ten hex digits"));
-  CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"\"\nvalues = {seed = 1}\n"), "ten hex digits"));
-  CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"0123456789\"\nvalues = {}\n"), "no value of seed"));
-  CHECK(contains(error_of(dir.path, head + "[[runs]]\nid = \"0123456789\"\nvalues = {seed = {a = 1}}\n"), "no value"));
-  CHECK(contains(error_of(dir.path, head + "runs = [1]\n"), "no table"));
+  CHECK(contains(error_of(dir.path(), "base = ["), "sweep.toml: damaged: line 1"));
+  CHECK(contains(error_of(dir.path(), "axes = []\n"), "no array \"base\""));
+  CHECK(contains(error_of(dir.path(), "base = [1]\naxes = []\n"), "no text"));
+  CHECK(
+      contains(error_of(dir.path(), head + "[[runs]]\nid = \"../../evil0\"\nvalues = {seed = 1}\n"), "ten hex digits"));
+  CHECK(contains(error_of(dir.path(), head + "[[runs]]\nid = \"\"\nvalues = {seed = 1}\n"), "ten hex digits"));
+  CHECK(contains(error_of(dir.path(), head + "[[runs]]\nid = \"0123456789\"\nvalues = {}\n"), "no value of seed"));
+  CHECK(
+      contains(error_of(dir.path(), head + "[[runs]]\nid = \"0123456789\"\nvalues = {seed = {a = 1}}\n"), "no value"));
+  CHECK(contains(error_of(dir.path(), head + "runs = [1]\n"), "no table"));
 }

@@ -2,8 +2,8 @@
 // A sweep's session with shell scripts as workers: what is run, what is left alone, what is recorded about failures.
 #include "experiments/sweep_session.h"
 
-#include "tests/experiments/test_files.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -17,22 +17,22 @@ struct Session {
       RunStatus status;
       status.state = state;
       status.step = status.steps = 20;
-      write_status(dir.path / to_string(state), status);
+      write_status(dir.path() / to_string(state), status);
     }
   }
 
-  fs::path run_dir(std::size_t i) const { return dir.path / "sweep" / runs[i].id; }
+  fs::path run_dir(std::size_t i) const { return dir.path() / "sweep" / runs[i].id; }
   void put_state(std::size_t i, RunState state) const {
     fs::create_directories(run_dir(i));
-    fs::copy_file(dir.path / to_string(state), run_dir(i) / kStatusFileName);
+    fs::copy_file(dir.path() / to_string(state), run_dir(i) / kStatusFileName);
   }
   // In the script $2 is the config, $4 the run directory; `finish STATE` writes a status.
   SweepSummary run(const std::string& script, RunSelection selection = RunSelection::Unfinished,
                    bool fail_fast = false) {
-    const std::string finish = "finish() { cp " + dir.path.string() + "/$1 $dir/status.json; }; dir=$4; ";
+    const std::string finish = "finish() { cp " + dir.path().string() + "/$1 $dir/status.json; }; dir=$4; ";
     ProgressPrinter printer([this](std::string_view text) { output += text; }, {});
     return SweepSession(
-               runs, {dir.path / "sweep", {"/bin/sh", "-c", finish + script, "sh"}, 2, selection, fail_fast, nullptr},
+               runs, {dir.path() / "sweep", {"/bin/sh", "-c", finish + script, "sh"}, 2, selection, fail_fast, nullptr},
                printer)
         .run();
   }

@@ -2,8 +2,8 @@
 // Sweeps as pure data: products, overrides, de-duplication, limits and error places.
 #include "experiments/sweep.h"
 
-#include "tests/experiments/test_files.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 

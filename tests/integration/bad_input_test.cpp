@@ -68,7 +68,7 @@ TEST_CASE("a bad config file is refused with file and line", "[integration]") {
 
 TEST_CASE("a directory, a device or nothing as config or data is refused", "[integration]") {
   Workplace place;
-  for (const std::string& path : {place.dir.path.string(), std::string("/dev/zero"), place.path("missing")}) {
+  for (const std::string& path : {place.dir.path().string(), std::string("/dev/zero"), place.path("missing")}) {
     check_refused(place.run({"train", path, "--out", place.path("run")}), 2, {path});
     const ProgramResult data =
         place.run({"train", place.config(), "data.source=text", "data.path=" + path, "--out", place.path("run")});
@@ -119,7 +119,7 @@ TEST_CASE("damage is found by verify, and no damaged checkpoint or journal is re
   const std::vector<std::string> train{"train",   place.config(), "train.steps=300",
                                        "--quiet", "--out",        place.path("run")};
   {
-    RunningProgram program(place.dir.path, train);
+    RunningProgram program(place.dir.path(), train);
     REQUIRE(wait_for_size(place.path("run/metrics.jnl"), 20'000));
     program.send(SIGTERM);
     REQUIRE(program.wait().exit_code == 143);

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/experiments/test_files.h"
+#include "tests/support/files.h"
 
 namespace precipice {
 
@@ -37,7 +37,7 @@ class RunningProgram {
 struct Workplace {
   Workplace();
   ProgramResult run(const std::vector<std::string>& arguments) const;
-  std::string path(const std::string& name) const { return (dir.path / name).string(); }
+  std::string path(const std::string& name) const { return (dir.path() / name).string(); }
   std::string config() const { return path("tiny.toml"); }
   TemporaryDirectory dir;
 };

@@ -55,7 +55,7 @@ Workplace::Workplace() {
 }
 
 ProgramResult Workplace::run(const std::vector<std::string>& arguments) const {
-  return RunningProgram(dir.path, arguments).wait();
+  return RunningProgram(dir.path(), arguments).wait();
 }
 
 bool wait_for_size(const fs::path& file, std::uintmax_t bytes) {

@@ -92,7 +92,7 @@ TEST_CASE("SIGTERM checkpoints every run of a sweep, SIGKILL of the launcher too
   const std::string first = status_of(place, "whole")["runs"][0]["id"];
   const auto some = fs::file_size(place.path("whole/" + first + "/metrics.jnl")) / 6;
   {
-    RunningProgram program(place.dir.path, sweep(place, "s", axes));
+    RunningProgram program(place.dir.path(), sweep(place, "s", axes));
     REQUIRE(wait_for_size(place.path("s/" + first + "/metrics.jnl"), some));
     program.send(SIGTERM);
     CHECK(program.wait().exit_code == 143);
@@ -101,7 +101,7 @@ TEST_CASE("SIGTERM checkpoints every run of a sweep, SIGKILL of the launcher too
     CHECK(counts.value("failed", 0) == 0);
   }
   {
-    RunningProgram program(place.dir.path, sweep(place, "s", axes));
+    RunningProgram program(place.dir.path(), sweep(place, "s", axes));
     REQUIRE(wait_for_size(place.path("s/" + first + "/metrics.jnl"), 2 * some));
     program.send(SIGKILL);
     program.wait();

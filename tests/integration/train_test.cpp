@@ -74,7 +74,7 @@ TEST_CASE("runs killed at random moments resume to the bytes of an undisturbed r
   const auto whole_journal = fs::file_size(place.path("whole/metrics.jnl"));
   std::mt19937 random(5);
   for (int kills = 0; kills < 3; ++kills) {
-    RunningProgram program(place.dir.path, long_run(place, "killed"));
+    RunningProgram program(place.dir.path(), long_run(place, "killed"));
     REQUIRE(wait_for_size(place.path("killed/metrics.jnl"), whole_journal * (20 + random() % 60) / 100));
     program.send(SIGKILL);
     CHECK(program.wait().exit_code == 128 + SIGKILL);
@@ -93,7 +93,7 @@ TEST_CASE("a stop signal leaves a checkpoint, and the resumed run ends with the 
   REQUIRE(place.run(long_run(place, "whole")).exit_code == 0);
   for (const auto& [signal, code] : {std::pair{SIGTERM, 143}, {SIGINT, 130}, {SIGUSR2, 143}}) {
     const std::string run = "stopped" + std::to_string(signal);
-    RunningProgram program(place.dir.path, long_run(place, run));
+    RunningProgram program(place.dir.path(), long_run(place, run));
     REQUIRE(wait_for_size(place.path(run + "/metrics.jnl"), fs::file_size(place.path("whole/metrics.jnl")) / 5));
     program.send(signal);
     const ProgramResult result = program.wait();

@@ -12,8 +12,8 @@
 #include <random>
 
 #include "precision/check.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 namespace precipice {
 namespace {

@@ -14,8 +14,8 @@
 
 #include "metrics/files.h"
 #include "precision/check.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 namespace precipice {
 namespace {

@@ -13,8 +13,8 @@
 #include "metrics/run_file.h"
 #include "metrics/status_file.h"
 #include "precision/check.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 namespace precipice {
 namespace {

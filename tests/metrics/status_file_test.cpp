@@ -15,8 +15,8 @@
 #include "metrics/files.h"
 #include "metrics/run_file.h"
 #include "precision/check.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 namespace precipice {
 namespace {
@@ -40,10 +40,6 @@ RunStatus full_status() {
   status.invocation = "precipice train a.toml";
   status.exit_code = 0;
   return status;
-}
-
-std::string text_of(const std::filesystem::path& path) {
-  return read_file(path, 1 << 20);
 }
 
 }  // namespace

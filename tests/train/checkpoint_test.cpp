@@ -10,8 +10,8 @@
 
 #include "metrics/files.h"
 #include "precision/check.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 
@@ -210,26 +210,6 @@ TEST_CASE("steps beyond eight digits keep their order, and other files are no ch
                            "step_99999999999999999999.ckpt", "step_.ckpt", "notes"})
     write_file_atomic(directory / name, "x");
   CHECK(checkpoint_steps(directory.path()) == std::vector<std::int64_t>{123'456'789});
-}
-
-TEST_CASE("a damaged newest checkpoint falls back to the one before and is named", "[checkpoint]") {
-  const TemporaryDirectory directory;
-  std::vector<std::string> skipped;
-  CHECK(!newest_checkpoint(directory.path(), "0123456789", skipped));
-  write_checkpoint(directory.path(), example(100));
-  write_checkpoint(directory.path(), example(200));
-  CHECK(newest_checkpoint(directory.path(), "0123456789", skipped)->step == 200);
-  CHECK(skipped.empty());
-
-  write_file_atomic(checkpoint_path(directory.path(), 200), encode_checkpoint(example(200)).substr(0, 700));
-  CHECK(same_bits(newest_checkpoint(directory.path(), "0123456789", skipped).value(), example(100)));
-  REQUIRE(skipped.size() == 1);
-  CHECK(skipped[0].find("step_00000200.ckpt") != std::string::npos);
-
-  write_file_atomic(checkpoint_path(directory.path(), 100), "");
-  skipped.clear();
-  CHECK(!newest_checkpoint(directory.path(), "0123456789", skipped));
-  CHECK(skipped.size() == 2);
 }
 
 TEST_CASE("an array whose values do not fill its shape is a broken contract", "[checkpoint]") {

@@ -4,8 +4,8 @@
 
 #include "metrics/files.h"
 #include "metrics/hdf5_file.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 #include "tests/train/data_support.h"
 #include "train/batches_file.h"
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <set>
 
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 #include "tests/train/data_support.h"
 
 using namespace precipice;

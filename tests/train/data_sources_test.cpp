@@ -5,8 +5,8 @@
 #include <random>
 
 #include "metrics/files.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 #include "tests/train/data_support.h"
 #include "train/synthetic_language.h"
 #include "train/token_stream.h"

@@ -8,8 +8,8 @@
 #include "metrics/files.h"
 #include "metrics/hdf5_file.h"
 #include "precision/check.h"
-#include "tests/metrics/temporary_directory.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A temporary directory, whole files as text, and substring checks for tests that work with files and messages.
+// A directory of its own for one test case, whole files as text, and substring checks of messages.
 #pragma once
 
 #include <stdlib.h>
@@ -7,19 +7,29 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 namespace precipice {
 
-struct TemporaryDirectory {
+class TemporaryDirectory {
+ public:
   TemporaryDirectory() {
     std::string name = (std::filesystem::temp_directory_path() / "precipice_test_XXXXXX").string();
-    path = mkdtemp(name.data());
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed: " + name);
+    path_ = name;
   }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::filesystem::path path;
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
 };
 
 inline std::string text_of(const std::filesystem::path& path) {
