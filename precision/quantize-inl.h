@@ -17,48 +17,61 @@ struct ChunkCounts {
   std::int32_t beyond = 0;
   std::int32_t underflowed = 0;
   std::int32_t subnormal = 0;
-  std::int32_t amax = 0;  // pattern
 };
 
 PRECIPICE_HD std::int32_t pattern_of(float x) {
   return __builtin_bit_cast(std::int32_t, x) & 0x7FFFFFFF;
 }
+PRECIPICE_HD std::int64_t pattern_of(double x) {
+  return __builtin_bit_cast(std::int64_t, x) & 0x7FFFFFFFFFFFFFFF;
+}
 
 // Any NaN comes out as the one quiet NaN, so that amax does not depend on which of several NaNs was met.
 PRECIPICE_HD float amax_of_pattern(std::int32_t pattern) {
-  return __builtin_bit_cast(float, pattern > kInfinityPattern ? 0x7FC00000 : pattern);
+  return __builtin_bit_cast(float, pattern > kInfinityPattern ? Binary32::kQuietNan : pattern);
+}
+PRECIPICE_HD float amax_of_pattern(std::int64_t pattern) {
+  return pattern > Binary64::kInfinity ? amax_of_pattern(Binary32::kQuietNan)
+                                       : static_cast<float>(__builtin_bit_cast(double, pattern));
 }
 
-// `in` may be `out`.
-template <Rounding R>
-ChunkCounts round_chunk(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
-  const FormatConstants format = call.format;
+// `in` may be `out`. `largest` is raised to the largest pattern.
+template <Rounding R, bool General, class Source>
+ChunkCounts round_chunk(const typename Source::Float* in, float* out, int size, const QuantizeCallOf<Source>& call,
+                        const std::uint32_t* words, typename Source::Int& largest) {
+  const FormatConstantsOf<Source> format = call.format;
   const int random_bits = call.random_bits;
-  const float scale = call.scale;
-  const auto subnormals = static_cast<std::uint32_t>(format.min_normal - 1);
+  const auto scale = static_cast<typename Source::Float>(call.scale);
+  const std::uint32_t subnormals = call.subnormal_patterns;
   // Scalars, not a struct: g++ keeps these in vector registers.
-  std::int32_t nan_in = 0, nonfinite_out = 0, beyond = 0, underflowed = 0, subnormal = 0, largest = 0;
+  std::int32_t nan_in = 0, nonfinite_out = 0, beyond = 0, underflowed = 0, subnormal = 0;
+  typename Source::Int so_far = largest;
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
-    const float x = in[i];
+    const typename Source::Float x = in[i];
     const Rounded rounded =
-        round_and_check<R>(x * scale, format, R == Rounding::Stochastic ? words[i] : 0, random_bits);
+        round_and_check<R, General, Source>(x * scale, format, is_stochastic(R) ? words[i] : 0, random_bits);
     out[i] = rounded.value;
-    const std::int32_t before = pattern_of(x), after = pattern_of(rounded.value);
-    nan_in += before > kInfinityPattern;
+    const auto before = pattern_of(x);
+    const std::int32_t after = pattern_of(rounded.value);
+    nan_in += before > Source::kInfinity;
     nonfinite_out += after >= kInfinityPattern;
     beyond += rounded.beyond;
-    underflowed += (after == 0) & (before != 0);
+    if constexpr (General)
+      underflowed += (after == 0) & (before != 0) & (rounded.beyond == 0);
+    else
+      underflowed += (after == 0) & (before != 0);
     subnormal += static_cast<std::uint32_t>(after - 1) < subnormals;  // zero wraps around to the largest
-    largest = before > largest ? before : largest;
+    so_far = before > so_far ? before : so_far;
   }
-  return {nan_in, nonfinite_out, beyond, underflowed, subnormal, largest};
+  largest = so_far;
+  return {nan_in, nonfinite_out, beyond, underflowed, subnormal};
 }
 
 void round_chunk_to_bf16(const float* in, float* out, int size, const FormatConstants& bf16) {
   const FormatConstants format = bf16;
   PRECIPICE_INDEPENDENT_LOOP
-  for (int i = 0; i < size; ++i) out[i] = round_to_format<Rounding::NearestEven>(in[i], format);
+  for (int i = 0; i < size; ++i) out[i] = round_and_check<Rounding::NearestEven, false>(in[i], format, 0, 0).value;
 }
 
 // Words of elements first .. first + size - 1, at words + first % 4. Lanes are a vector of std::uint64_t; each lane
@@ -98,46 +111,56 @@ void add(EventCounts& total, const ChunkCounts& chunk) {
   total.subnormal += static_cast<std::uint64_t>(chunk.subnormal);
 }
 
-template <Rounding R>
-EventCounts quantize_as(const QuantizeCall& call) {
+template <Rounding R, bool General, class Source>
+EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
   alignas(64) float staged[kChunk];
   alignas(64) std::uint32_t words[4 * kBlocks];
   EventCounts total;
-  std::int32_t amax_pattern = 0;
+  typename Source::Int largest = 0;
   for (std::int64_t begin = 0; begin < call.size; begin += kChunk) {
     const int size = static_cast<int>(call.size - begin < kChunk ? call.size - begin : kChunk);
-    const float* source = call.in + begin;
-    if (call.through_bf16) {
-      round_chunk_to_bf16(source, staged, size, call.bf16);
-      source = staged;
+    const typename Source::Float* source = call.in + begin;
+    if constexpr (Source::kMantissa == Binary32::kMantissa) {
+      if (call.through_bf16) {
+        round_chunk_to_bf16(source, staged, size, call.bf16);
+        source = staged;
+      }
     }
     const std::uint64_t first = call.first_element + static_cast<std::uint64_t>(begin);
-    if constexpr (R == Rounding::Stochastic) fill_words(words, call.key, first, size);
-    const ChunkCounts chunk = round_chunk<R>(source, call.out + begin, size, call, words + first % 4);
-    add(total, chunk);
-    amax_pattern = chunk.amax > amax_pattern ? chunk.amax : amax_pattern;
+    if constexpr (is_stochastic(R)) fill_words(words, call.key, first, size);
+    add(total, round_chunk<R, General, Source>(source, call.out + begin, size, call, words + first % 4, largest));
   }
   total.total = static_cast<std::uint64_t>(call.size);
-  total.amax = amax_of_pattern(amax_pattern);
+  total.amax = amax_of_pattern(largest);
   return total;
 }
 
-EventCounts quantize_by_rounding(const QuantizeCall& call) {
+template <Rounding R, class Source>
+EventCounts quantize_with(const QuantizeCallOf<Source>& call) {
+  return call.format.general ? quantize_as<R, true, Source>(call) : quantize_as<R, false, Source>(call);
+}
+
+template <class Source>
+EventCounts quantize_by_rounding(const QuantizeCallOf<Source>& call) {
   switch (call.rounding) {
     case Rounding::NearestEven:
-      return quantize_as<Rounding::NearestEven>(call);
+      return quantize_with<Rounding::NearestEven>(call);
     case Rounding::NearestAway:
-      return quantize_as<Rounding::NearestAway>(call);
+      return quantize_with<Rounding::NearestAway>(call);
     case Rounding::TowardZero:
-      return quantize_as<Rounding::TowardZero>(call);
+      return quantize_with<Rounding::TowardZero>(call);
     case Rounding::Up:
-      return quantize_as<Rounding::Up>(call);
+      return quantize_with<Rounding::Up>(call);
     case Rounding::Down:
-      return quantize_as<Rounding::Down>(call);
+      return quantize_with<Rounding::Down>(call);
     case Rounding::ToOdd:
-      return quantize_as<Rounding::ToOdd>(call);
+      return quantize_with<Rounding::ToOdd>(call);
     case Rounding::Stochastic:
-      return quantize_as<Rounding::Stochastic>(call);
+      return quantize_with<Rounding::Stochastic>(call);
+    case Rounding::StochasticB:
+      return quantize_with<Rounding::StochasticB>(call);
+    case Rounding::StochasticC:
+      return quantize_with<Rounding::StochasticC>(call);
   }
   __builtin_unreachable();
 }
@@ -151,6 +174,12 @@ float amax_of_array(const float* in, std::int64_t size) {
   return amax_of_pattern(largest);
 }
 
+void encode_array(const float* in, std::uint32_t* out, std::int64_t size, const CodeConstants& constants) {
+  const CodeConstants codes = constants;
+  for (std::int64_t i = 0; i < size; ++i) out[i] = encode_value(codes, in[i]);
+}
+
 }  // namespace
 
-const QuantizeKernels kKernels = {quantize_by_rounding, amax_of_array};
+const QuantizeKernels kKernels = {quantize_by_rounding<Binary32>, quantize_by_rounding<Binary64>, amax_of_array,
+                                  encode_array};

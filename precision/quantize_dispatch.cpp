@@ -49,18 +49,28 @@ Isa choose_isa(const std::string& forced) {
   throw ConfigError({"environment", 0, "PRECIPICE_ISA", forced}, "must be one of " + supported + " on this CPU");
 }
 
-QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
-                          const RandomKey& key, std::uint64_t first_element) {
+namespace {
+
+void check_call(std::int64_t size, const QuantizeSpec& spec, std::uint64_t first_element) {
   PRECIPICE_CHECK(size >= 0, "size ", size);
   PRECIPICE_CHECK(spec.random_bits >= 1 && spec.random_bits <= 32, "random bits ", spec.random_bits);
   constexpr std::uint64_t kElements = std::uint64_t{1} << 50;  // 4 words in each of 2^48 blocks
   PRECIPICE_CHECK(first_element < kElements && static_cast<std::uint64_t>(size) <= kElements - first_element,
                   "elements ", first_element, " + ", size, " go beyond the random stream");
+}
+
+template <class Source>
+QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* out, std::int64_t size,
+                                       const FormatConstantsOf<Source>& format, const QuantizeSpec& spec, float scale,
+                                       const RandomKey& key, std::uint64_t first_element) {
+  check_call(size, spec, first_element);
   constexpr FloatFormat kBf16{8, 7, 127, Specials::Ieee};
+  const auto min_normal = __builtin_bit_cast(std::uint32_t, spec.format.min_normal());
   return {in,
           out,
           size,
-          prepare(spec.format, spec.overflow),
+          format,
+          min_normal - 1,
           prepare(kBf16, Overflow::Native),
           spec.rounding,
           spec.random_bits,
@@ -70,9 +80,35 @@ QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const 
           first_element};
 }
 
+}  // namespace
+
+QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+                          const RandomKey& key, std::uint64_t first_element) {
+  return prepare_call_as<Binary32>(in, out, size, prepare(spec.format, spec.overflow), spec, scale, key, first_element);
+}
+
+WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+                              const RandomKey& key, std::uint64_t first_element) {
+  PRECIPICE_CHECK(!spec.through_bf16, "binary64 inputs do not go through bf16");
+  return prepare_call_as<Binary64>(in, out, size, prepare_wide(spec.format, spec.overflow), spec, scale, key,
+                                   first_element);
+}
+
 void quantize(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts) {
   counts += active().kernels->quantize(prepare_call(in, out, size, spec, scale, key, first_element));
+}
+
+void quantize(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+              const RandomKey& key, std::uint64_t first_element, EventCounts& counts) {
+  counts += active().kernels->quantize_wide(prepare_call(in, out, size, spec, scale, key, first_element));
+}
+
+void encode(const float* in, std::uint32_t* out, std::int64_t size, const FloatFormat& format) {
+  const CodeConstants codes = prepare_codes(format);
+  if (!format.has_nan() && amax(in, size) != amax(in, size))
+    throw ConfigError(to_string(format) + " has no code for NaN");
+  active().kernels->encode(in, out, size, codes);
 }
 
 float amax(const float* in, std::int64_t size) {

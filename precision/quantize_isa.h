@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "precision/format_codes.h"
 #include "precision/quantize_kernels.h"
 #include "precision/round_to_format.h"
 
@@ -19,26 +20,34 @@
 namespace precipice {
 
 // A call of quantize() with everything that can fail already checked.
-struct QuantizeCall {
-  const float* in;
+template <class Source>
+struct QuantizeCallOf {
+  const typename Source::Float* in;
   float* out;
   std::int64_t size;
-  FormatConstants format;
-  FormatConstants bf16;  // used when through_bf16
+  FormatConstantsOf<Source> format;
+  std::uint32_t subnormal_patterns;  // results with binary32 patterns 1 .. this are below the smallest normal
+  FormatConstants bf16;              // used when through_bf16
   Rounding rounding;
   int random_bits;
-  bool through_bf16;
+  bool through_bf16;  // not for binary64
   float scale;
   RandomKey key;
   std::uint64_t first_element;
 };
+using QuantizeCall = QuantizeCallOf<Binary32>;
+using WideQuantizeCall = QuantizeCallOf<Binary64>;
 
 QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
                           const RandomKey& key, std::uint64_t first_element);
+WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+                              const RandomKey& key, std::uint64_t first_element);
 
 struct QuantizeKernels {
   EventCounts (*quantize)(const QuantizeCall& call);
+  EventCounts (*quantize_wide)(const WideQuantizeCall& call);
   float (*amax)(const float* in, std::int64_t size);
+  void (*encode)(const float* in, std::uint32_t* out, std::int64_t size, const CodeConstants& codes);
 };
 
 namespace generic {

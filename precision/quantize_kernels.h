@@ -17,9 +17,9 @@ namespace precipice {
 struct EventCounts {
   std::uint64_t total = 0;        // elements
   std::uint64_t nan_in = 0;       // NaN at the input
-  std::uint64_t saturated = 0;    // beyond the largest finite value (infinities too), clamped to it
+  std::uint64_t saturated = 0;    // outside the finite range (infinities too), clamped to its end
   std::uint64_t overflowed = 0;   // became infinity or NaN from a finite or infinite input
-  std::uint64_t underflowed = 0;  // nonzero input became zero
+  std::uint64_t underflowed = 0;  // nonzero input within the range became zero
   std::uint64_t subnormal = 0;    // nonzero result below the format's smallest normal
   float amax = 0.0f;              // max |x| of the input before scaling; NaN if any input is NaN
 
@@ -38,6 +38,14 @@ struct QuantizeSpec {
 // word of element first_element + i of key's stream, so a tensor may be cut anywhere.
 void quantize(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts);
+
+// The same from binary64, rounded once; amax is rounded to float, and through_bf16 must be off.
+void quantize(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+              const RandomKey& key, std::uint64_t first_element, EventCounts& counts);
+
+// out[i] = the code of in[i], which must be a value of the format (format_codes.h); only NaN in a format without one is
+// looked for. Throws ConfigError then.
+void encode(const float* in, std::uint32_t* out, std::int64_t size, const FloatFormat& format);
 
 // max |in[i]|; NaN if any element is NaN, infinity if any is infinite; 0 for size 0.
 float amax(const float* in, std::int64_t size);

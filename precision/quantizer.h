@@ -22,7 +22,7 @@ struct QuantizerConfig {
 
   bool operator==(const QuantizerConfig&) const = default;
   bool is_identity() const { return format.is_fp32() && !through_bf16 && scaling.kind == Scaling::Kind::None; }
-  bool is_stochastic() const { return rounding == Rounding::Stochastic && !format.is_fp32(); }
+  bool is_stochastic() const { return precipice::is_stochastic(rounding) && !format.is_fp32(); }
 };
 
 struct Quantized {

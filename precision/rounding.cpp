@@ -10,18 +10,65 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<Rounding, 7> kRoundings{{{"rne", Rounding::NearestEven},
+constexpr Spellings<Rounding, 9> kRoundings{{{"rne", Rounding::NearestEven},
                                              {"rna", Rounding::NearestAway},
                                              {"rtz", Rounding::TowardZero},
                                              {"rup", Rounding::Up},
                                              {"rdn", Rounding::Down},
                                              {"rto", Rounding::ToOdd},
-                                             {"sr", Rounding::Stochastic}}};
+                                             {"sr", Rounding::Stochastic},
+                                             {"sr-b", Rounding::StochasticB},
+                                             {"sr-c", Rounding::StochasticC}}};
 
-constexpr Spellings<Overflow, 2> kOverflows{{{"saturate", Overflow::Saturate}, {"native", Overflow::Native}}};
+constexpr Spellings<Overflow, 3> kOverflows{
+    {{"saturate", Overflow::Saturate}, {"native", Overflow::Native}, {"propagate", Overflow::Propagate}}};
 
-std::int32_t pattern(float magnitude) {
-  return __builtin_bit_cast(std::int32_t, magnitude);
+template <class Source>
+typename Source::Int pattern(float magnitude) {
+  return __builtin_bit_cast(typename Source::Int, static_cast<typename Source::Float>(magnitude));
+}
+
+// The range of one sign that ends at `max_finite`; `has_infinity`: of that sign.
+template <class Source>
+typename FormatConstantsOf<Source>::Range range(typename Source::Int max_finite, typename Source::Int fallback,
+                                                bool has_infinity, bool has_nan, Overflow overflow) {
+  const auto special = has_infinity ? Source::kInfinity : has_nan ? Source::kQuietNan : fallback;
+  return {max_finite, overflow == Overflow::Native ? special : fallback,
+          overflow == Overflow::Saturate ? fallback : special};
+}
+
+template <class Source>
+FormatConstantsOf<Source> prepare_as(const FloatFormat& format, Overflow overflow) {
+  using Int = typename Source::Int;
+  using Uint = typename Source::Uint;
+  validate(format);
+  constexpr Uint kSign = Uint{1} << (8 * sizeof(Uint) - 1);
+  FormatConstantsOf<Source> c{};
+  c.normal_drop = Source::kMantissa - format.mantissa_bits;
+  c.drop_origin = format.emin() + Source::kBias + c.normal_drop;
+  c.lowest_exponent = std::max<Int>(1, c.drop_origin - (Source::kMantissa + 1));
+  c.smallest = pattern<Source>(format.min_positive());
+  c.min_normal = pattern<Source>(format.min_normal());
+  const Int largest = pattern<Source>(format.max_finite());
+  c.positive = range<Source>(largest, largest, format.has_infinity(), format.has_nan(), overflow);
+  c.sign_of_zero = format.has_minus_zero() ? kSign : 0;
+
+  c.negative = c.positive;
+  if (format.sign == Sign::Twos) {
+    const Int lowest = pattern<Source>(-format.lowest());
+    c.negative = range<Source>(lowest, lowest, false, false, overflow);
+  } else if (format.sign == Sign::Unsigned) {
+    // Without zero nothing is near a negative number.
+    c.negative = format.zero ? range<Source>(0, 0, false, format.has_nan(), overflow)
+                             : range<Source>(-1, c.smallest, false, format.has_nan(), Overflow::Native);
+  }
+  c.sign_of_number = format.sign == Sign::Unsigned ? 0 : kSign;
+  c.below_smallest = format.zero ? 0 : c.smallest;
+  c.input_floor = format.subnormals == Subnormals::FlushInputs ? c.min_normal : 0;
+  c.shallow_below = format.emin() + Source::kBias < 1 ? 1 : 0;
+  c.even_field = format.mantissa_bits == 0 ? (Source::kBias - format.bias) & 1 : -1;
+  c.general = format.sign != Sign::Signed || format.mantissa_bits == 0 || c.input_floor != 0;
+  return c;
 }
 
 }  // namespace
@@ -40,19 +87,10 @@ std::string to_string(Overflow overflow) {
 }
 
 FormatConstants prepare(const FloatFormat& format, Overflow overflow) {
-  validate(format);
-  constexpr std::int32_t kNanPattern = 0x7FC00000;
-  FormatConstants constants{};
-  constants.normal_drop = 23 - format.mantissa_bits;
-  constants.drop_origin = format.emin() + 127 + constants.normal_drop;
-  constants.lowest_exponent = std::max(1, constants.drop_origin - 24);
-  constants.smallest = pattern(format.min_subnormal());
-  constants.min_normal = pattern(format.min_normal());
-  constants.max_finite = pattern(format.max_finite());
-  const bool saturates = overflow == Overflow::Saturate || !(format.has_infinity() || format.has_nan());
-  constants.overflow = saturates ? constants.max_finite : format.has_infinity() ? kInfinityPattern : kNanPattern;
-  constants.sign_of_zero = format.specials == Specials::Fnuz ? 0 : kSignBit;
-  return constants;
+  return prepare_as<Binary32>(format, overflow);
+}
+WideFormatConstants prepare_wide(const FloatFormat& format, Overflow overflow) {
+  return prepare_as<Binary64>(format, overflow);
 }
 
 }  // namespace precipice

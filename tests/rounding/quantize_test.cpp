@@ -63,18 +63,19 @@ EventCounts slow_counts(const std::vector<float>& in, const std::vector<float>& 
     const float x = spec.through_bf16
                         ? reference::round(parse_float_format("bf16"), Rounding::NearestEven, Overflow::Native, in[i])
                         : in[i];
-    // Without an upper limit: the same grid in a format whose exponents end where binary32's do.
-    FloatFormat wide = spec.format;
-    wide.specials = Specials::Ieee;
-    wide.exponent_bits = 8;
-    const double unbounded = reference::round(wide, spec.rounding, Overflow::Native, x * scale,
-                                              random_word(key, first + i), spec.random_bits);
+    const float y = x * scale;
+    const double end = y < 0.0f && spec.format.sign == Sign::Unsigned ? 0.0 : spec.format.max_finite();
+    double unbounded = std::isfinite(y) ? reference::round_to_grid(spec.format, spec.rounding, std::fabs(y), y < 0.0f,
+                                                                   random_word(key, first + i), spec.random_bits)
+                                        : std::fabs(y);
+    if (spec.format.subnormals == Subnormals::Flush && unbounded < reference::min_normal(spec.format)) unbounded = 0.0;
+    const bool beyond = unbounded > end;
     CHECK(same(out[i], round_as(spec.rounding, x * scale, constants, random_word(key, first + i), spec.random_bits)));
     counts.total += 1;
     counts.nan_in += std::isnan(x);
-    counts.saturated += std::fabs(unbounded) > spec.format.max_finite() && std::isfinite(out[i]);
+    counts.saturated += beyond && std::isfinite(out[i]);
     counts.overflowed += !std::isnan(x) && !std::isfinite(out[i]);
-    counts.underflowed += x != 0.0f && out[i] == 0.0f;
+    counts.underflowed += x != 0.0f && out[i] == 0.0f && !beyond;
     counts.subnormal += out[i] != 0.0f && std::fabs(out[i]) < spec.format.min_normal();
     counts.amax = std::isnan(x) || std::isnan(counts.amax) ? std::numeric_limits<float>::quiet_NaN()
                                                            : std::max(counts.amax, std::fabs(x));
@@ -112,11 +113,12 @@ int differences(const float* a, const float* b, std::size_t size) {
 
 std::vector<QuantizeSpec> all_kinds_of_spec() {
   std::vector<QuantizeSpec> specs;
-  for (int r = 0; r <= static_cast<int>(Rounding::Stochastic); ++r) {
-    const auto rounding = static_cast<Rounding>(r);
+  for (const Rounding rounding : all_roundings()) {
     specs.push_back(spec_of("e4m3", rounding, Overflow::Saturate));
     specs.push_back(spec_of("e5m2", rounding, Overflow::Native, true, 8));
     specs.push_back(spec_of("e4m3fnuz:subnormals=flush", rounding, Overflow::Native, false, 13));
+    specs.push_back(spec_of("e4m3:sign=unsigned", rounding, Overflow::Propagate, false, 20));
+    specs.push_back(spec_of("e5m0", rounding, Overflow::Native, false, 3));
   }
   return specs;
 }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "tests/rounding/support.h"
 #include "tests/support/catch.h"
@@ -15,23 +16,31 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-// Compares one input in one mode with the oracle; keeps the first difference.
+// Compares one input in one mode with the oracle, from binary32 and widened to binary64; keeps the first difference.
 class Comparison {
  public:
-  Comparison(const std::string& name, Rounding rounding, Overflow overflow)
-      : name_(name),
-        format_(parse_float_format(name)),
+  Comparison(const FloatFormat& format, Rounding rounding, Overflow overflow)
+      : format_(format),
         constants_(prepare(format_, overflow)),
+        wide_constants_(prepare_wide(format_, overflow)),
         rounding_(rounding),
         overflow_(overflow) {}
 
   void check(float x) {
-    const float actual = round_as(rounding_, x, constants_);
-    const float expected = reference::round(format_, rounding_, overflow_, x);
-    const bool nan_kept = !is_nan(x) || bits_of(actual) == bits_of(x);
-    if ((same(actual, expected) && nan_kept) || !first_difference_.empty()) return;
-    first_difference_ = fmt::format("{} {} {}: {:a} -> {:a}, not {:a}", name_, to_string(rounding_),
-                                    to_string(overflow_), x, actual, expected);
+    const std::uint32_t random = is_stochastic(rounding_) ? words_.next() : 0;
+    const int bits = 1 + static_cast<int>(random & 31);
+    const float actual = round_as(rounding_, x, constants_, random, bits);
+    const float expected = reference::round(format_, rounding_, overflow_, x, random, bits);
+    if (!same(actual, expected) || (is_nan(x) && bits_of(actual) != bits_of(x))) keep(x, actual, expected);
+    const float wide = round_as(rounding_, static_cast<double>(x), wide_constants_, random, bits);
+    if (!same(wide, expected)) keep(x, wide, expected);
+  }
+  void check_wide(double x) {
+    const std::uint32_t random = words_.next();
+    const int bits = 1 + static_cast<int>(random & 31);
+    const float actual = round_as(rounding_, x, wide_constants_, random, bits);
+    const float expected = reference::round(format_, rounding_, overflow_, x, random, bits);
+    if (!same(actual, expected)) keep(x, actual, expected);
   }
   void check_both_signs(float x) { check(x), check(-x); }
   void check_with_neighbours(float x) {
@@ -42,20 +51,33 @@ class Comparison {
   const std::string& first_difference() const { return first_difference_; }
 
  private:
-  std::string name_;
+  void keep(double x, float actual, float expected) {
+    if (first_difference_.empty())
+      first_difference_ = fmt::format("{} {} {}: {:a} -> {:a}, not {:a}", to_string(format_), to_string(rounding_),
+                                      to_string(overflow_), x, actual, expected);
+  }
+
   FloatFormat format_;
   FormatConstants constants_;
+  WideFormatConstants wide_constants_;
   Rounding rounding_;
   Overflow overflow_;
+  Stream words_{99};
   std::string first_difference_;
 };
 
 void check_special_inputs(Comparison& comparison) {
-  for (const std::uint32_t bits : {0u, 1u, 2u, 0x007FFFFFu, 0x00800000u, 0x00800001u, 0x7F7FFFFFu, 0x7F800000u,
-                                   0x7F800001u, 0x7FBFFFFFu, 0x7FC00000u, 0x7FFFFFFFu}) {
+  for (const std::uint32_t bits :
+       {0u, 1u, 2u, 0x003FFFFFu, 0x00400000u, 0x00600000u, 0x007FFFFFu, 0x00800000u, 0x00800001u, 0x7F7FFFFFu,
+        0x7F800000u, 0x7F800001u, 0x7FBFFFFFu, 0x7FC00000u, 0x7FFFFFFFu}) {
     comparison.check(float_of(bits));
     comparison.check(float_of(bits | kSignBit));
   }
+}
+
+// All powers of two of binary32 and their neighbours.
+void check_exponent_boundaries(Comparison& comparison) {
+  for (int exponent = -149; exponent <= 127; ++exponent) comparison.check_with_neighbours(std::ldexp(1.0f, exponent));
 }
 
 // Every `stride`-th value, the midpoint to the next, and the binary32 neighbours of both; all of the last 64 values.
@@ -67,59 +89,90 @@ void check_grid(Comparison& comparison, const std::vector<double>& values, std::
   comparison.check_with_neighbours(static_cast<float>(values.back()));
 }
 
+void check_format(const FloatFormat& format, std::size_t stride) {
+  const std::vector<double> values = reference::values(format);
+  for (const Rounding rounding : all_roundings()) {
+    for (const Overflow overflow : kOverflows) {
+      Comparison comparison(format, rounding, overflow);
+      check_special_inputs(comparison);
+      check_exponent_boundaries(comparison);
+      check_grid(comparison, values, stride);
+      CHECK(comparison.first_difference() == "");
+    }
+  }
+}
+
+// Fields of binary32 that the format's own range spans, and a few on either side.
+std::pair<int, int> fields_around(const FloatFormat& format) {
+  return {std::max(0, format.emin() + 127 - format.mantissa_bits - 3), std::min(255, format.emax() + 127 + 2)};
+}
+
+std::vector<FloatFormat> presets() {
+  std::vector<FloatFormat> formats;
+  for (const PresetFormat& preset : preset_formats()) formats.push_back(preset.format);
+  return formats;
+}
+
+void check_random_inputs(const FloatFormat& format, int count) {
+  std::vector<Comparison> comparisons;
+  for (const Rounding rounding : all_roundings()) {
+    for (const Overflow overflow : kOverflows) comparisons.emplace_back(format, rounding, overflow);
+  }
+  const auto [lowest, highest] = fields_around(format);
+  Stream stream{2024};
+  for (int i = 0; i < count; ++i) {
+    std::uint32_t bits = stream.next();
+    // Every second input lies near the format's own range.
+    const auto field =
+        static_cast<std::uint32_t>(lowest + static_cast<int>(bits >> 23 & 0xFF) % (highest - lowest + 1));
+    if (i % 2 == 0) bits = (bits & 0x807FFFFFu) | (field << 23);
+    Comparison& comparison = comparisons[static_cast<std::size_t>(i / 2) % comparisons.size()];
+    comparison.check(float_of(bits));
+    // The same with 29 more bits below, which binary32 could not hold.
+    const double wide = float_of(bits);
+    const std::uint64_t below = __builtin_bit_cast(std::uint64_t, wide) | (stream.next() >> 3);
+    comparison.check_wide(__builtin_bit_cast(double, below));
+  }
+  for (const Comparison& comparison : comparisons) CHECK(comparison.first_difference() == "");
+}
+
 }  // namespace
 
-TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode, up to 12 bits") {
-  for (const std::string& name : kSmallFormats) {
-    const std::vector<double> values = reference::values(parse_float_format(name));
-    for (const Rounding rounding : kDeterministic) {
-      for (const Overflow overflow : kOverflows) {
-        Comparison comparison(name, rounding, overflow);
-        check_special_inputs(comparison);
-        check_grid(comparison, values, 1);
-        CHECK(comparison.first_difference() == "");
-      }
-    }
-  }
+TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode and policy, up to 12 bits") {
+  for (const std::string& name : kSmallFormats) check_format(parse_float_format(name), 1);
 }
 
-// All values in native overflow; saturation differs at the top only, and takes every 61st value besides the last 64.
-TEST_CASE("every value and midpoint with its neighbours rounds as defined, in every mode, for bf16, fp16, tf32") {
-  for (const std::string name : {"bf16", "fp16", "tf32"}) {
-    const std::vector<double> values = reference::values(parse_float_format(name));
-    for (const Rounding rounding : kDeterministic) {
-      for (const Overflow overflow : kOverflows) {
-        Comparison comparison(name, rounding, overflow);
-        check_special_inputs(comparison);
-        check_grid(comparison, values, overflow == Overflow::Native ? 1 : 61);
-        CHECK(comparison.first_difference() == "");
-      }
-    }
-  }
+// Wider presets take every 61st value besides the last 64; [slow] takes every one of them up to 19 bits.
+TEST_CASE("values and midpoints with their neighbours round as defined for all presets") {
+  for (const FloatFormat& format : presets())
+    if (format.bits() <= 19) check_format(format, format.bits() > 12 ? 61 : 1);
 }
 
-TEST_CASE("2^20 random inputs per format round as defined") {
-  std::vector<std::string> names = kSmallFormats;
-  names.insert(names.end(), kWideFormats.begin(), kWideFormats.end());
-  for (const std::string& name : names) {
-    std::vector<Comparison> comparisons;
-    for (const Rounding rounding : kDeterministic) {
-      for (const Overflow overflow : kOverflows) comparisons.emplace_back(name, rounding, overflow);
-    }
-    const FloatFormat format = parse_float_format(name);
-    const int lowest = std::max(0, format.emin() + 127 - format.mantissa_bits - 3);
-    const int highest = std::min(255, format.emax() + 127 + 2);
-    Stream stream{2024};
-    for (int i = 0; i < 1 << 20; ++i) {
-      std::uint32_t bits = stream.next();
-      // Every second input lies near the format's own range.
-      const auto field =
-          static_cast<std::uint32_t>(lowest + static_cast<int>(bits >> 23 & 0xFF) % (highest - lowest + 1));
-      if (i % 2 == 0) bits = (bits & 0x807FFFFFu) | (field << 23);
-      comparisons[static_cast<std::size_t>(i / 2) % comparisons.size()].check(float_of(bits));
-    }
-    for (const Comparison& comparison : comparisons) CHECK(comparison.first_difference() == "");
-  }
+TEST_CASE("every value and midpoint of all presets of up to 19 bits rounds as defined", "[.slow]") {
+  for (const FloatFormat& format : presets())
+    if (format.bits() <= 19) check_format(format, 1);
+}
+
+TEST_CASE("values and midpoints with their neighbours round as defined for 40 random formats") {
+  for (const FloatFormat& format : random_formats(40, 16)) check_format(format, format.bits() > 10 ? 61 : 1);
+}
+
+TEST_CASE("every value and midpoint of 40 random formats rounds as defined", "[.slow]") {
+  for (const FloatFormat& format : random_formats(40, 16)) check_format(format, 1);
+}
+
+TEST_CASE("random inputs round as defined, from binary32 and binary64, for all presets and 80 random formats") {
+  for (const FloatFormat& format : presets()) check_random_inputs(format, 1 << 17);
+  for (const std::string& name : kWideFormats) check_random_inputs(parse_float_format(name), 1 << 17);
+  for (const FloatFormat& format : random_formats(40, 16)) check_random_inputs(format, 1 << 17);
+  for (const FloatFormat& format : random_formats(40, 32)) check_random_inputs(format, 1 << 15);
+}
+
+TEST_CASE("2^20 random inputs in every mode round as defined, for all presets and 40 random formats", "[.slow]") {
+  std::vector<FloatFormat> formats = presets();
+  for (const FloatFormat& format : random_formats(40, 16)) formats.push_back(format);
+  const int modes = static_cast<int>(all_roundings().size() * kOverflows.size());
+  for (const FloatFormat& format : formats) check_random_inputs(format, modes << 20);
 }
 
 TEST_CASE("fp32 as a target changes no finite number and no NaN") {
@@ -207,19 +260,6 @@ TEST_CASE("E5M2, fp16, bf16, E2M1 and E4M3FNUZ have the limits of their specific
   CHECK(is_nan(rne("e4m3fnuz", 248.0f)));
   CHECK(rne("e4m3:subnormals=flush", 0x1.ffp-7f) == 0x1p-6f);  // rounds up to the smallest normal first
   CHECK(bits_of(rne("e4m3:subnormals=flush", -0x1.cp-7f)) == 0x80000000u);
-}
-
-// Minutes per preset; one of them: rounding_tests "[.exhaustive]" -c e4m3
-TEST_CASE("all 2^32 inputs round to nearest even as defined", "[.exhaustive]") {
-  for (const std::string& name : preset_names()) {
-    SECTION(name) {
-      Comparison comparison(name, Rounding::NearestEven, Overflow::Native);
-      std::uint32_t bits = 0;
-      do comparison.check(float_of(bits));
-      while (++bits != 0);
-      CHECK(comparison.first_difference() == "");
-    }
-  }
 }
 
 }  // namespace precipice::test
