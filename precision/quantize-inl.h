@@ -35,17 +35,16 @@ PRECIPICE_HD float amax_of_pattern(std::int64_t pattern) {
                                        : static_cast<float>(__builtin_bit_cast(double, pattern));
 }
 
-// `in` may be `out`. `largest` is raised to the largest pattern.
+// `in` may be `out`.
 template <Rounding R, bool General, class Source>
 ChunkCounts round_chunk(const typename Source::Float* in, float* out, int size, const QuantizeCallOf<Source>& call,
-                        const std::uint32_t* words, typename Source::Int& largest) {
+                        const std::uint32_t* words) {
   const FormatConstantsOf<Source> format = call.format;
   const int random_bits = call.random_bits;
   const auto scale = static_cast<typename Source::Float>(call.scale);
   const std::uint32_t subnormals = call.subnormal_patterns;
   // Scalars, not a struct: g++ keeps these in vector registers.
   std::int32_t nan_in = 0, nonfinite_out = 0, beyond = 0, underflowed = 0, subnormal = 0;
-  typename Source::Int so_far = largest;
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
     const typename Source::Float x = in[i];
@@ -58,14 +57,90 @@ ChunkCounts round_chunk(const typename Source::Float* in, float* out, int size, 
     nonfinite_out += after >= kInfinityPattern;
     beyond += rounded.beyond;
     if constexpr (General)
-      underflowed += (after == 0) & (before != 0) & (rounded.beyond == 0);
+      underflowed += static_cast<std::int32_t>((after == 0) & (before != 0)) & (1 - rounded.beyond);
     else
       underflowed += (after == 0) & (before != 0);
     subnormal += static_cast<std::uint32_t>(after - 1) < subnormals;  // zero wraps around to the largest
-    so_far = before > so_far ? before : so_far;
   }
-  largest = so_far;
   return {nan_in, nonfinite_out, beyond, underflowed, subnormal};
+}
+
+// Largest pattern of a chunk; of several NaNs any.
+template <class Float>
+auto largest_pattern(const Float* in, int size) {
+  auto largest = pattern_of(Float{0});
+  for (int i = 0; i < size; ++i) {
+    const auto pattern = pattern_of(in[i]);
+    largest = pattern > largest ? pattern : largest;
+  }
+  return largest;
+}
+
+// Nearest-even in the format's range and beyond it, by the processor's own rounding: in y + c, with c the power of two
+// whose last place is the quantum of y, the sum lies between c and 2c and is rounded to that place, ties to even; the
+// difference is exact. The significands of c + y and of y itself are even together as c is 2^23 quanta. Needs M <= 22, so
+// that y <= 2^23 quanta, c <= 2^127, and M > 0 for ties, as odd_code has it.
+PRECIPICE_HD std::int32_t nearest_even_by_addition(std::int32_t pattern, std::int32_t lowest_binade,
+                                                   std::int32_t to_last_place) {
+  const std::int32_t own_binade = pattern & kInfinityPattern;
+  const std::int32_t binade = own_binade > lowest_binade ? own_binade : lowest_binade;
+  const auto c = __builtin_bit_cast(float, binade + to_last_place);
+  return __builtin_bit_cast(std::int32_t, (__builtin_bit_cast(float, pattern) + c) - c);
+}
+
+// Whether a chunk with this largest pattern needs nothing but what round_ordinary does: a format that is not `general`,
+// and numbers that stay finite, and small enough for nearest_even_by_addition.
+template <Rounding R>
+bool is_ordinary(const QuantizeCall& call, std::int32_t largest) {
+  if (call.format.general || largest >= kInfinityPattern) return false;
+  if (R == Rounding::NearestEven && call.format.normal_drop == 0) return false;
+  const std::int32_t scaled = pattern_of(__builtin_bit_cast(float, largest) * call.scale);
+  const std::int32_t to_last_place = R == Rounding::NearestEven ? call.format.normal_drop << 23 : 0;
+  return scaled < kInfinityPattern - to_last_place;
+}
+
+// round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input.
+template <Rounding R>
+ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
+  const FormatConstants format = call.format;
+  const int random_bits = call.random_bits;
+  const float scale = call.scale;
+  const std::uint32_t subnormals = call.subnormal_patterns;
+  const std::int32_t max_finite = format.positive.max_finite, overflow = format.positive.overflow;
+  const std::int32_t smallest = format.smallest;
+  const std::uint32_t sign_of_zero = format.sign_of_zero;
+  const std::int32_t lowest_binade = (format.drop_origin - format.normal_drop) << 23;
+  const std::int32_t to_last_place = format.normal_drop << 23;
+  std::int32_t beyond = 0, nonfinite_out = 0, underflowed = 0, subnormal = 0;
+  PRECIPICE_INDEPENDENT_LOOP
+  for (int i = 0; i < size; ++i) {
+    const float x = in[i];
+    const auto bits = __builtin_bit_cast(std::uint32_t, x * scale);
+    const auto pattern = static_cast<std::int32_t>(bits & ~kSignBit);
+    const bool negative = (bits & kSignBit) != 0;
+    std::int32_t rounded;
+    if constexpr (R == Rounding::NearestEven)
+      rounded = nearest_even_by_addition(pattern, lowest_binade, to_last_place);
+    else
+      rounded = static_cast<std::int32_t>(round_pattern<R, false, Binary32>(
+          pattern, negative, format, is_stochastic(R) ? words[i] : 0, random_bits));
+    std::int32_t end = overflow;
+    if constexpr (R == Rounding::TowardZero || R == Rounding::ToOdd) end = max_finite;
+    if constexpr (R == Rounding::Up) end = negative ? max_finite : overflow;
+    if constexpr (R == Rounding::Down) end = negative ? overflow : max_finite;
+    const bool is_beyond = rounded > max_finite, is_zero = rounded < smallest;
+    const std::int32_t bounded = is_beyond ? end : rounded;
+    const std::int32_t number = is_zero ? 0 : bounded;
+    const std::uint32_t sign = bits & (is_zero ? sign_of_zero : kSignBit);
+    out[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(number) | sign);
+    beyond += is_beyond;
+    if constexpr (R == Rounding::Up || R == Rounding::Down) nonfinite_out += number >= kInfinityPattern;
+    underflowed += is_zero & (pattern_of(x) != 0);
+    subnormal += static_cast<std::uint32_t>(number - 1) < subnormals;
+  }
+  if constexpr (R != Rounding::Up && R != Rounding::Down && R != Rounding::TowardZero && R != Rounding::ToOdd)
+    nonfinite_out = overflow >= kInfinityPattern ? beyond : 0;
+  return {0, nonfinite_out, beyond, underflowed, subnormal};
 }
 
 void round_chunk_to_bf16(const float* in, float* out, int size, const FormatConstants& bf16) {
@@ -128,7 +203,15 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     }
     const std::uint64_t first = call.first_element + static_cast<std::uint64_t>(begin);
     if constexpr (is_stochastic(R)) fill_words(words, call.key, first, size);
-    add(total, round_chunk<R, General, Source>(source, call.out + begin, size, call, words + first % 4, largest));
+    const auto chunk_largest = largest_pattern(source, size);
+    largest = chunk_largest > largest ? chunk_largest : largest;
+    if constexpr (!General && Source::kMantissa == Binary32::kMantissa) {
+      if (is_ordinary<R>(call, chunk_largest)) {
+        add(total, round_ordinary<R>(source, call.out + begin, size, call, words + first % 4));
+        continue;
+      }
+    }
+    add(total, round_chunk<R, General, Source>(source, call.out + begin, size, call, words + first % 4));
   }
   total.total = static_cast<std::uint64_t>(call.size);
   total.amax = amax_of_pattern(largest);

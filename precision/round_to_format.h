@@ -74,7 +74,7 @@ template <bool General, class Constants, class Int>
 PRECIPICE_HD constexpr Int bits_to_drop(const Constants& format, Int field, Int exponent) {
   const Int lifted = format.drop_origin - exponent;
   const Int drop = lifted > format.normal_drop ? lifted : format.normal_drop;
-  return General ? drop - (field < format.shallow_below ? 1 : 0) : drop;
+  return General ? drop - static_cast<Int>(field < format.shallow_below) : drop;
 }
 
 // Whether variant A carries, for binary32. The tail as a 32-bit fraction of the quantum goes up when fraction + random
@@ -182,10 +182,10 @@ PRECIPICE_HD constexpr typename Source::Uint round_pattern(typename Source::Int 
 // Exact: a result of rounding is a binary32 number. NaNs keep the high bits of their payload and become quiet.
 PRECIPICE_HD constexpr float narrow(std::uint64_t bits) {
   const auto sign = static_cast<std::uint32_t>(bits >> 32) & kSignBit;
-  const std::uint64_t pattern = bits & 0x7FFFFFFFFFFFFFFFu;
-  if (pattern > static_cast<std::uint64_t>(Binary64::kInfinity))
-    return __builtin_bit_cast(float, sign | 0x7FC00000u | static_cast<std::uint32_t>((pattern >> 29) & 0x3FFFFFu));
-  return static_cast<float>(__builtin_bit_cast(double, bits));
+  const auto pattern = static_cast<std::int64_t>(bits & 0x7FFFFFFFFFFFFFFFu);
+  const std::uint32_t nan = sign | 0x7FC00000u | (static_cast<std::uint32_t>(bits >> 29) & 0x3FFFFFu);
+  const auto number = __builtin_bit_cast(std::uint32_t, static_cast<float>(__builtin_bit_cast(double, bits)));
+  return __builtin_bit_cast(float, pattern > Binary64::kInfinity ? nan : number);
 }
 PRECIPICE_HD constexpr float narrow(std::uint32_t bits) {
   return __builtin_bit_cast(float, bits);
@@ -207,25 +207,28 @@ PRECIPICE_HD constexpr Rounded round_and_check(typename Source::Float x, const F
   constexpr Uint kSign = Uint{1} << (8 * sizeof(Uint) - 1);
   const Uint bits = __builtin_bit_cast(Uint, x);
   Int pattern = static_cast<Int>(bits & ~kSign);
-  if constexpr (General) pattern = pattern < format.input_floor ? 0 : pattern;
+  const Int input_floor = format.input_floor, smallest = format.smallest;
+  if constexpr (General) pattern = pattern < input_floor ? 0 : pattern;
   bool negative = (bits & kSign) != 0;
   // A zero of either sign is in every range, and a NaN in none.
   if constexpr (General) negative = negative & (static_cast<Uint>(pattern - 1) < static_cast<Uint>(Source::kInfinity));
   Uint unbounded = round_pattern<R, General, Source>(pattern, negative, format, random, random_bits);
   // What stands for zero is in every range.
-  if constexpr (General) unbounded = unbounded < static_cast<Uint>(format.smallest) ? 0 : unbounded;
+  if constexpr (General) unbounded = unbounded < static_cast<Uint>(smallest) ? 0 : unbounded;
 
   Int max_finite = format.positive.max_finite, overflow = format.positive.overflow, infinity = format.positive.infinity;
   if constexpr (General) {
-    max_finite = negative ? format.negative.max_finite : max_finite;
-    overflow = negative ? format.negative.overflow : overflow;
-    infinity = negative ? format.negative.infinity : infinity;
+    // Selected in arithmetic: g++ 12 makes branches of conditions on members of a struct.
+    const Int which = -static_cast<Int>(negative);
+    max_finite ^= (max_finite ^ format.negative.max_finite) & which;
+    overflow ^= (overflow ^ format.negative.overflow) & which;
+    infinity ^= (infinity ^ format.negative.infinity) & which;
   }
   bool inward = R == Rounding::TowardZero || R == Rounding::ToOdd;
   if constexpr (R == Rounding::Up) inward = negative;
   if constexpr (R == Rounding::Down) inward = !negative;
   // Where every nonzero number is beyond there is no finite value to turn back to.
-  if constexpr (General) inward = inward & (max_finite >= 0);
+  if constexpr (General) inward = static_cast<bool>(static_cast<int>(inward) & static_cast<int>(max_finite >= 0));
   const Int finite = inward ? max_finite : overflow;
   const auto overflowed = static_cast<Uint>(pattern < Source::kInfinity ? finite : infinity);
   // All ones when beyond: a mask in arithmetic, since with a condition in its place g++ 12 builds a branch and then
@@ -233,9 +236,11 @@ PRECIPICE_HD constexpr Rounded round_and_check(typename Source::Float x, const F
   const Int beyond = static_cast<Int>(static_cast<Uint>(max_finite) - unbounded) >> (8 * sizeof(Int) - 1);
   const Uint bounded = unbounded ^ ((unbounded ^ overflowed) & static_cast<Uint>(beyond));
 
-  const bool is_zero = static_cast<Int>(bounded) < format.smallest;
-  const Uint number = !is_zero ? bounded : General ? static_cast<Uint>(format.below_smallest) : 0;
-  const Uint sign = bits & (is_zero ? format.sign_of_zero : General ? format.sign_of_number : kSign);
+  const bool is_zero = static_cast<Int>(bounded) < smallest;
+  const Uint below_smallest = General ? static_cast<Uint>(format.below_smallest) : 0;
+  const Uint sign_of_zero = format.sign_of_zero, sign_of_number = General ? format.sign_of_number : kSign;
+  const Uint number = is_zero ? below_smallest : bounded;
+  const Uint sign = bits & (is_zero ? sign_of_zero : sign_of_number);
 
   const Uint result = pattern > Source::kInfinity ? bits : number | sign;
   return {narrow(result), static_cast<std::int32_t>(-beyond)};
