@@ -13,18 +13,14 @@
 namespace precipice {
 namespace {
 
-void require(bool allowed, const std::string& problem) {
-  if (!allowed) throw ConfigError(problem);
-}
-
 void validate_fixed_point(const FloatFormat& f) {
-  require(f.mantissa_bits > 0, "e0m0 has no digits: fixed point is e0mY with Y 1 to 23");
-  require(f.specials == Specials::Finite && f.subnormals == Subnormals::Keep && f.zero,
-          "fixed point (e0mY) has specials=finite, subnormals=keep and zero=yes only");
+  if (f.mantissa_bits == 0) throw ConfigError("e0m0 has no digits: fixed point is e0mY with Y 1 to 23");
+  if (f.specials != Specials::Finite || f.subnormals != Subnormals::Keep || !f.zero)
+    throw ConfigError("fixed point (e0mY) has specials=finite, subnormals=keep and zero=yes only");
   const int lsb = f.emin() - f.mantissa_bits, lowest = -126 - f.mantissa_bits, highest = 127 - f.mantissa_bits;
-  require(lsb >= lowest && lsb <= highest,
-          fmt::format("lsb of e0m{} must be {} to {}, so that every value is a binary32 number, not {}",
-                      f.mantissa_bits, lowest, highest, lsb));
+  if (lsb < lowest || lsb > highest)
+    throw ConfigError(fmt::format("lsb of e0m{} must be {} to {}, so that every value is a binary32 number, not {}",
+                                  f.mantissa_bits, lowest, highest, lsb));
 }
 
 }  // namespace
@@ -88,29 +84,30 @@ bool FloatFormat::has_minus_zero() const {
 }
 
 void validate(const FloatFormat& f) {
-  require(f.exponent_bits >= 0 && f.exponent_bits <= 8,
-          fmt::format("exponent bits must be 0 to 8, not {}", f.exponent_bits));
-  require(f.mantissa_bits >= 0 && f.mantissa_bits <= 23,
-          fmt::format("mantissa bits must be 0 to 23, not {}", f.mantissa_bits));
-  require(f.sign != Sign::Twos || f.is_fixed_point(), "sign=twos is for fixed point (e0mY) only");
+  if (f.exponent_bits < 0 || f.exponent_bits > 8)
+    throw ConfigError(fmt::format("exponent bits must be 0 to 8, not {}", f.exponent_bits));
+  if (f.mantissa_bits < 0 || f.mantissa_bits > 23)
+    throw ConfigError(fmt::format("mantissa bits must be 0 to 23, not {}", f.mantissa_bits));
+  if (f.sign == Sign::Twos && !f.is_fixed_point()) throw ConfigError("sign=twos is for fixed point (e0mY) only");
   if (f.is_fixed_point()) return validate_fixed_point(f);
-  require(f.zero || (f.sign == Sign::Unsigned && f.subnormals == Subnormals::None),
-          "zero=no is for sign=unsigned,subnormals=none only");
+  if (!f.zero && (f.sign != Sign::Unsigned || f.subnormals != Subnormals::None))
+    throw ConfigError("zero=no is for sign=unsigned,subnormals=none only");
 
-  const int top = static_cast<int>(top_code(f) >> f.mantissa_bits);
-  const bool reaches = top_code(f) >= 1u << f.mantissa_bits && top_code(f) < 1u << 31;  // it wraps around below 0
-  require(reaches, fmt::format("e{}m{} with these special values leaves no normal number: use specials=finite or more "
-                               "exponent bits",
-                               f.exponent_bits, f.mantissa_bits));
+  const std::uint32_t top = top_code(f);
+  if (top < 1u << f.mantissa_bits || top >= 1u << 31)  // it wraps around below 0
+    throw ConfigError(fmt::format(
+        "e{}m{} with these special values leaves no normal number: use specials=finite or more exponent bits",
+        f.exponent_bits, f.mantissa_bits));
   // Normals must be normals of binary32: emin >= -126 (then the subnormals are binary32 numbers too), and their largest
   // exponent at most 127. Without mantissa and subnormals 2^-127 is let in, for e8m0.
-  const int lowest = top - 127;
+  const int lowest = static_cast<int>(top >> f.mantissa_bits) - 127;
   const int highest = f.subnormals == Subnormals::None && f.mantissa_bits > 0 ? 126 : 127;
-  require(lowest <= highest,
-          "8 exponent bits without infinities go beyond binary32: use specials=ieee or fewer exponent bits");
-  require(f.bias >= lowest && f.bias <= highest,
-          fmt::format("bias of e{}m{} must be {} to {}, so that every value is a binary32 number, not {}",
-                      f.exponent_bits, f.mantissa_bits, lowest, highest, f.bias));
+  if (lowest > highest)
+    throw ConfigError(
+        "8 exponent bits without infinities go beyond binary32: use specials=ieee or fewer exponent bits");
+  if (f.bias < lowest || f.bias > highest)
+    throw ConfigError(fmt::format("bias of e{}m{} must be {} to {}, so that every value is a binary32 number, not {}",
+                                  f.exponent_bits, f.mantissa_bits, lowest, highest, f.bias));
 }
 
 }  // namespace precipice

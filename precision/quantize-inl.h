@@ -78,14 +78,30 @@ auto largest_pattern(const Float* in, int size) {
 
 // Nearest-even in the format's range and beyond it, by the processor's own rounding: in y + c, with c the power of two
 // whose last place is the quantum of y, the sum lies between c and 2c and is rounded to that place, ties to even; the
-// difference is exact. The significands of c + y and of y itself are even together as c is 2^23 quanta. Needs M <= 22, so
-// that y <= 2^23 quanta, c <= 2^127, and M > 0 for ties, as odd_code has it.
+// difference is exact. The significands of c + y and of y itself are even together as c is 2^23 quanta. Needs M <= 22,
+// so that y <= 2^23 quanta, c <= 2^127, and M > 0 for ties, as odd_code has it.
 PRECIPICE_HD std::int32_t nearest_even_by_addition(std::int32_t pattern, std::int32_t lowest_binade,
                                                    std::int32_t to_last_place) {
   const std::int32_t own_binade = pattern & kInfinityPattern;
   const std::int32_t binade = own_binade > lowest_binade ? own_binade : lowest_binade;
   const auto c = __builtin_bit_cast(float, binade + to_last_place);
   return __builtin_bit_cast(std::int32_t, (__builtin_bit_cast(float, pattern) + c) - c);
+}
+
+// Stochastic rounding of a finite number, variant A: the pattern cut at the quantum, and one quantum more if the tail
+// carries. Patterns are linear within a binade and continue in the next, so both hold for normal and subnormal numbers;
+// below the smallest quantum there is nothing to cut at, and the sum is 0 or that quantum.
+PRECIPICE_HD std::int32_t stochastic_by_cutting(std::int32_t pattern, const FormatConstants& format,
+                                                std::int32_t smallest_quantum, std::uint32_t random, int random_bits) {
+  const std::int32_t field = pattern >> 23;
+  const std::int32_t exponent = field > 1 ? field : 1;
+  const auto significand = static_cast<std::uint32_t>(pattern - ((exponent - 1) << 23));
+  const std::int32_t drop = bits_to_drop<false>(format, field, exponent);
+  const std::int32_t quantum = 1 << (drop < 24 ? drop : 24);
+  const bool is_below = pattern < smallest_quantum;
+  const std::int32_t cut = is_below ? 0 : pattern & -quantum;
+  const std::int32_t step = is_below ? smallest_quantum : quantum;
+  return cut + (carries_in_32_bits(significand, drop, random, random_bits) ? step : 0);
 }
 
 // Whether a chunk with this largest pattern needs nothing but what round_ordinary does: a format that is not `general`,
@@ -101,7 +117,8 @@ bool is_ordinary(const QuantizeCall& call, std::int32_t largest) {
 
 // round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input.
 template <Rounding R>
-ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
+ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call,
+                           const std::uint32_t* words) {
   const FormatConstants format = call.format;
   const int random_bits = call.random_bits;
   const float scale = call.scale;
@@ -111,6 +128,7 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   const std::uint32_t sign_of_zero = format.sign_of_zero;
   const std::int32_t lowest_binade = (format.drop_origin - format.normal_drop) << 23;
   const std::int32_t to_last_place = format.normal_drop << 23;
+  const std::int32_t smallest_quantum = call.smallest_quantum;
   std::int32_t beyond = 0, nonfinite_out = 0, underflowed = 0, subnormal = 0;
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
@@ -121,9 +139,11 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
     std::int32_t rounded;
     if constexpr (R == Rounding::NearestEven)
       rounded = nearest_even_by_addition(pattern, lowest_binade, to_last_place);
+    else if constexpr (R == Rounding::Stochastic)
+      rounded = stochastic_by_cutting(pattern, format, smallest_quantum, words[i], random_bits);
     else
-      rounded = static_cast<std::int32_t>(round_pattern<R, false, Binary32>(
-          pattern, negative, format, is_stochastic(R) ? words[i] : 0, random_bits));
+      rounded = static_cast<std::int32_t>(
+          round_pattern<R, false, Binary32>(pattern, negative, format, is_stochastic(R) ? words[i] : 0, random_bits));
     std::int32_t end = overflow;
     if constexpr (R == Rounding::TowardZero || R == Rounding::ToOdd) end = max_finite;
     if constexpr (R == Rounding::Up) end = negative ? max_finite : overflow;
@@ -153,27 +173,28 @@ void round_chunk_to_bf16(const float* in, float* out, int size, const FormatCons
 // holds one block, and the last vector may run over into the slack of the buffers.
 void fill_words(std::uint32_t* words, const RandomKey& key, std::uint64_t first, int size) {
   static_assert(std::endian::native == std::endian::little, "word pairs are read as words");
-  constexpr int kLanes = sizeof(Lanes) / sizeof(std::uint64_t);
-  alignas(64) std::uint64_t low_pairs[kBlocks], high_pairs[kBlocks];
+  constexpr std::uint64_t kLanes = sizeof(Lanes) / sizeof(std::uint64_t);
+  Lanes first_half, second_half;  // low and high words of each block, one block after the other
+  for (std::uint64_t lane = 0; lane < kLanes; ++lane) {
+    first_half[lane] = lane / 2 + lane % 2 * kLanes;
+    second_half[lane] = first_half[lane] + kLanes / 2;
+  }
   const std::uint64_t first_block = first / 4;
   const int blocks = static_cast<int>((first + static_cast<std::uint64_t>(size) + 3) / 4 - first_block);
 
   const Philox4 counter = random_counter(key, first_block);
+  const Lanes key_low = Lanes{} + static_cast<std::uint32_t>(key.seed);
+  const Lanes key_high = Lanes{} + static_cast<std::uint32_t>(key.seed >> 32);
   Lanes block;
-  for (int lane = 0; lane < kLanes; ++lane) block[lane] = first_block + static_cast<std::uint64_t>(lane);
-  for (int b = 0; b < blocks; b += kLanes, block += kLanes) {
+  for (std::uint64_t lane = 0; lane < kLanes; ++lane) block[lane] = first_block + lane;
+  for (int b = 0; b < blocks; b += static_cast<int>(kLanes), block += kLanes) {
     // random_counter puts the block's high bits below the operand in word 1.
     Lanes c[4] = {block, (block >> 32) | (counter.word[1] & 0xFFFF0000u), Lanes{} + counter.word[2],
                   Lanes{} + counter.word[3]};
-    philox_rounds(c, static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32),
-                  LanesWideProduct{});
+    philox_rounds(c, key_low, key_high, LanesWideProduct{});
     const Lanes low = (c[0] & 0xFFFFFFFFu) | (c[1] << 32), high = (c[2] & 0xFFFFFFFFu) | (c[3] << 32);
-    __builtin_memcpy(low_pairs + b, &low, sizeof(low));
-    __builtin_memcpy(high_pairs + b, &high, sizeof(high));
-  }
-  for (int b = 0; b < blocks; ++b) {
-    __builtin_memcpy(words + 4 * b, low_pairs + b, sizeof(std::uint64_t));
-    __builtin_memcpy(words + 4 * b + 2, high_pairs + b, sizeof(std::uint64_t));
+    const Lanes pairs[2] = {__builtin_shuffle(low, high, first_half), __builtin_shuffle(low, high, second_half)};
+    __builtin_memcpy(words + 4 * b, pairs, sizeof(pairs));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "precision/check.h"
+#include "precision/exact_value.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {
@@ -71,6 +72,7 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
           size,
           format,
           min_normal - 1,
+          __builtin_bit_cast(std::int32_t, exact_value(1, spec.format.emin() - spec.format.mantissa_bits)),
           prepare(kBf16, Overflow::Native),
           spec.rounding,
           spec.random_bits,

@@ -27,6 +27,7 @@ struct QuantizeCallOf {
   std::int64_t size;
   FormatConstantsOf<Source> format;
   std::uint32_t subnormal_patterns;  // results with binary32 patterns 1 .. this are below the smallest normal
+  std::int32_t smallest_quantum;     // binary32 pattern of 2^(emin - M)
   FormatConstants bf16;              // used when through_bf16
   Rounding rounding;
   int random_bits;

@@ -20,7 +20,7 @@ struct Philox4 {
 // The ten rounds, on 64-bit lanes of which only the low 32 bits count, so that a lane may also be a vector of lanes.
 // wide_product(factor, lane) is the 64-bit product of factor and the low half of each lane.
 template <class Lane, class WideProduct>
-PRECIPICE_HD constexpr void philox_rounds(Lane (&c)[4], std::uint32_t k0, std::uint32_t k1, WideProduct wide_product) {
+PRECIPICE_HD constexpr void philox_rounds(Lane (&c)[4], Lane k0, Lane k1, WideProduct wide_product) {
   for (int round = 0; round < 10; ++round) {
     const Lane p0 = wide_product(0xD2511F53u, c[0]);
     const Lane p1 = wide_product(0xCD9E8D57u, c[2]);
@@ -42,7 +42,7 @@ struct ScalarWideProduct {
 // Philox4x32 with 10 rounds; counter = (c0, c1, c2, c3), key = (k0, k1).
 PRECIPICE_HD constexpr Philox4 philox4x32(Philox4 counter, std::uint32_t k0, std::uint32_t k1) {
   std::uint64_t c[4] = {counter.word[0], counter.word[1], counter.word[2], counter.word[3]};
-  philox_rounds(c, k0, k1, ScalarWideProduct{});
+  philox_rounds(c, std::uint64_t{k0}, std::uint64_t{k1}, ScalarWideProduct{});
   return Philox4{{static_cast<std::uint32_t>(c[0]), static_cast<std::uint32_t>(c[1]), static_cast<std::uint32_t>(c[2]),
                   static_cast<std::uint32_t>(c[3])}};
 }

@@ -82,11 +82,12 @@ PRECIPICE_HD constexpr Int bits_to_drop(const Constants& format, Int field, Int 
 // carry, so that exactly floor(2^N tail / quantum) of the 2^N words go up.
 PRECIPICE_HD constexpr bool carries_in_32_bits(std::uint32_t significand, std::int32_t drop, std::uint32_t random,
                                                int random_bits) {
-  // Left-aligning the tail by 32 - drop pushes the kept bits out; in two shifts, as 32 in one is undefined. Beyond 31
-  // dropped bits the significand, all of it tail, is truncated; it has 24 bits: a shift of 31 stands for all larger.
-  const std::uint32_t left = (significand << 1) << ((31 - drop) & 31);
-  const std::uint32_t right = significand >> (drop < 63 ? (drop - 32) & 31 : 31);
-  const std::uint32_t fraction = drop < 32 ? left : right;
+  // The significand has 24 bits. Left-aligned with 24 - drop more places the kept bits are pushed out; beyond 24
+  // dropped bits it is all tail and goes to the right instead, beyond 55 out of the fraction.
+  const std::int32_t kept = 24 - drop;
+  const std::int32_t left = kept > 0 ? kept : 0, right = left - kept;
+  const std::uint32_t aligned = (significand << 8) << left;
+  const std::uint32_t fraction = right < 32 ? aligned >> (right & 31) : 0;
   const std::uint32_t used = random & (0xFFFFFFFFu << (32 - random_bits));
   return fraction > ~used;
 }
