@@ -33,7 +33,7 @@ void add_run(Fields& f, RunConfig& c) {
                      "CPU threads of the run. Part of its identity: summation order depends on it. Small runs scale "
                      "best side by side."));
   f.push_back(text("device", &c.device, {"cpu", "cuda"},
-                   "Where the run computes; cuda needs the CUDA library beside the program."));
+                   "Where the run computes. This version trains on the CPU and refuses cuda."));
 }
 
 void add_model(Fields& f, ModelConfig& c) {
