@@ -24,7 +24,8 @@ ALONE = {
 }
 TORCH = re.compile(r"(ATen|c10|torch)/")
 # These must build without torch: their tests build in seconds, and the rounding code stays readable alone.
-TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(check|float_format|round\w*|random_bits|quantize_\w+|quantize-inl|spellings)\.")
+TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(check|float_format|round\w*|random_bits|quantize_\w+|quantize-inl|block_\w+|block_kernels-inl|delayed_scale|four_over_six|hadamard|log2_exponent|"
+                        r"matrix_quantizer|scale_rules|spellings)\.")
 SOURCE = (".h", ".cpp", ".cu", ".cuh", ".py")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
