@@ -163,6 +163,31 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   return {0, nonfinite_out, beyond, underflowed, subnormal};
 }
 
+// A chunk times its elements' own multipliers, before it is rounded with scale 1: largest patterns before and after, and
+// what the product did to elements that the rounding then sees as zero or NaN.
+struct ScaledChunk {
+  std::int32_t largest = 0, largest_scaled = 0, vanished = 0, spoiled = 0;
+};
+template <bool kDivide>
+ScaledChunk scale_chunk_by(const float* in, const float* multipliers, float* out, int size) {
+  std::int32_t largest = 0, largest_scaled = 0, vanished = 0, spoiled = 0;
+  PRECIPICE_INDEPENDENT_LOOP
+  for (int i = 0; i < size; ++i) {
+    const float x = in[i], y = kDivide ? x / multipliers[i] : x * multipliers[i];
+    const std::int32_t before = pattern_of(x), after = pattern_of(y);
+    out[i] = y;
+    largest = before > largest ? before : largest;
+    largest_scaled = after > largest_scaled ? after : largest_scaled;
+    vanished += (after == 0) & (before != 0);
+    spoiled += (after > kInfinityPattern) & (before <= kInfinityPattern);
+  }
+  return {largest, largest_scaled, vanished, spoiled};
+}
+
+ScaledChunk scale_chunk(const float* in, const float* multipliers, float* out, int size, bool divide) {
+  return divide ? scale_chunk_by<true>(in, multipliers, out, size) : scale_chunk_by<false>(in, multipliers, out, size);
+}
+
 void round_chunk_to_bf16(const float* in, float* out, int size, const FormatConstants& bf16) {
   const FormatConstants format = bf16;
   PRECIPICE_INDEPENDENT_LOOP
@@ -211,8 +236,9 @@ template <Rounding R, bool General, class Source>
 EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
   alignas(64) float staged[kChunk];
   alignas(64) std::uint32_t words[4 * kBlocks];
+  using Int = typename Source::Int;
   EventCounts total;
-  typename Source::Int largest = 0;
+  Int largest = 0;
   for (std::int64_t begin = 0; begin < call.size; begin += kChunk) {
     const int size = static_cast<int>(call.size - begin < kChunk ? call.size - begin : kChunk);
     const typename Source::Float* source = call.in + begin;
@@ -224,8 +250,19 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     }
     const std::uint64_t first = call.first_element + static_cast<std::uint64_t>(begin);
     if constexpr (is_stochastic(R)) fill_words(words, call.key, first, size);
-    const auto chunk_largest = largest_pattern(source, size);
-    largest = chunk_largest > largest ? chunk_largest : largest;
+    Int chunk_largest = 0;  // of what is rounded
+    if (call.multipliers == nullptr) {
+      chunk_largest = largest_pattern(source, size);
+      largest = chunk_largest > largest ? chunk_largest : largest;
+    } else if constexpr (Source::kMantissa == Binary32::kMantissa) {
+      const ScaledChunk scaled = scale_chunk(source, call.multipliers + begin, staged, size, call.divide);
+      source = staged;
+      chunk_largest = scaled.largest_scaled;
+      largest = scaled.largest > largest ? scaled.largest : largest;
+      if (!General || call.format.below_smallest == 0) total.underflowed += static_cast<std::uint64_t>(scaled.vanished);
+      total.nan_in -= static_cast<std::uint64_t>(scaled.spoiled);
+      total.overflowed += static_cast<std::uint64_t>(scaled.spoiled);
+    }
     if constexpr (!General && Source::kMantissa == Binary32::kMantissa) {
       if (is_ordinary<R>(call, chunk_largest)) {
         add(total, round_ordinary<R>(source, call.out + begin, size, call, words + first % 4));
@@ -286,4 +323,4 @@ void encode_array(const float* in, std::uint32_t* out, std::int64_t size, const 
 }  // namespace
 
 const QuantizeKernels kKernels = {quantize_by_rounding<Binary32>, quantize_by_rounding<Binary64>, amax_of_array,
-                                  encode_array};
+                                  encode_array, kBlockKernels};

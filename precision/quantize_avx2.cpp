@@ -6,6 +6,8 @@
 
 #include <bit>
 
+#include "precision/hadamard.h"
+#include "precision/log2_exponent.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice::avx2 {
@@ -21,6 +23,7 @@ struct LanesWideProduct {
 };
 
 }  // namespace
+#include "precision/block_kernels-inl.h"
 #include "precision/quantize-inl.h"
 }  // namespace precipice::avx2
 

@@ -118,6 +118,10 @@ float amax(const float* in, std::int64_t size) {
   return active().kernels->amax(in, size);
 }
 
+const QuantizeKernels& active_kernels() {
+  return *active().kernels;
+}
+
 std::string active_isa() {
   return active().name;
 }

@@ -2,6 +2,8 @@
 // The array loops of quantize-inl.h, compiled for the baseline of the target CPU.
 #include <bit>
 
+#include "precision/hadamard.h"
+#include "precision/log2_exponent.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice::generic {
@@ -14,5 +16,6 @@ struct LanesWideProduct {
 };
 
 }  // namespace
+#include "precision/block_kernels-inl.h"
 #include "precision/quantize-inl.h"
 }  // namespace precipice::generic

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "precision/block_kernels.h"
 #include "precision/format_codes.h"
 #include "precision/quantize_kernels.h"
 #include "precision/round_to_format.h"
@@ -35,6 +36,9 @@ struct QuantizeCallOf {
   float scale;
   RandomKey key;
   std::uint64_t first_element;
+  // Not null, not for binary64: element i is multiplied by multipliers[i] (or divided, when `divide`), and scale is 1.
+  const float* multipliers = nullptr;
+  bool divide = false;
 };
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;
@@ -49,6 +53,7 @@ struct QuantizeKernels {
   EventCounts (*quantize_wide)(const WideQuantizeCall& call);
   float (*amax)(const float* in, std::int64_t size);
   void (*encode)(const float* in, std::uint32_t* out, std::int64_t size, const CodeConstants& codes);
+  BlockKernels blocks;
 };
 
 namespace generic {
@@ -69,5 +74,8 @@ struct Isa {
 // The named instruction set, or the best one for "". Throws ConfigError for a name that is unknown or that this CPU
 // does not have.
 Isa choose_isa(const std::string& forced);
+
+// What this process uses: choose_isa of the environment's PRECIPICE_ISA.
+const QuantizeKernels& active_kernels();
 
 }  // namespace precipice

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loops of block scaling that are compiled once per instruction set (block_kernels-inl.h) and reached through
+// QuantizeKernels: amaxes of blocks, the Hadamard transform, and the element rounding of the peers that do not round as
+// IEEE 754 does.
+#pragma once
+
+#include <cstdint>
+
+#include "precision/random_bits.h"
+
+namespace precipice {
+
+// Events of a stretch of one matrix row; quantize_kernels.h says which they are.
+struct ElementCounts {
+  std::int64_t nan_in = 0, overflowed = 0, saturated = 0, underflowed = 0, subnormal = 0;
+};
+
+// microxcaling's element format as its code sees it.
+struct MicroxcalingElement {
+  std::int32_t lowest_exponent;  // 1 - bias; fixed point: the one exponent that there is
+  bool fixed_point;
+  int fraction_bits;  // places after the point: M, or that of fixed point
+  float max, min_normal;
+  int rounding;  // 0 even, 1 nearest (ties away), 2 floor (toward zero)
+};
+
+struct BlockKernels {
+  // patterns[b] = max(patterns[b], patterns of |row[i]|) over the elements of block b = i / width. NaNs are largest.
+  void (*amax_of_blocks)(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns);
+  // Rotates `groups` groups of 16 successive numbers; in may be out.
+  void (*rotate_row)(const float* in, float* out, std::int64_t groups);
+  // Rotates the columns of 16 rows that are `stride` apart; in may be out.
+  void (*rotate_columns)(const float* in, float* out, std::int64_t cols, std::int64_t stride);
+  void (*to_bf16)(const float* in, float* out, std::int64_t size);
+  // out = element arithmetic of in * multipliers; in may be out. Multipliers are powers of two or NaN.
+  ElementCounts (*microxcaling)(const float* in, float* out, std::int64_t size, const float* multipliers,
+                                const MicroxcalingElement& element, bool in_bf16);
+  // E2M1 with ties toward zero and no minus zero (DeepGEMM _quantize_to_fp4_e2m1; NaN gives 6, as bucketize has it).
+  ElementCounts (*deepgemm_fp4)(const float* in, float* out, std::int64_t size, const float* multipliers);
+};
+
+}  // namespace precipice

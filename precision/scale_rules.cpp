@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scale rules. Divisions are divisions and products products: the last bit is part of a recipe.
+#include "precision/scale_rules.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "precision/check.h"
+#include "precision/log2_exponent.h"
+
+namespace precipice {
+namespace {
+
+constexpr float kFltMax = std::numeric_limits<float>::max();
+constexpr float kBf16Max = 0x1.FEp127f;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// torch's minimum and maximum: NaN wins.
+float smaller(float a, float b) {
+  return std::isnan(a) || a < b ? a : b;
+}
+float larger(float a, float b) {
+  return std::isnan(a) || a > b ? a : b;
+}
+
+float exponent_only(float s) {
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(s) & 0xFF800000u);
+}
+
+// 2^floor(fl(log2 s)), and what torch makes of it for zero, infinity and NaN.
+float power_of_rounded_log2(float s) {
+  if (!(s > 0.0f) || std::isinf(s)) return s;
+  return power_of_two(floor_of_rounded_log2(s));
+}
+
+BlockScale te_scale(const ScaleConstants& c, float amax) {
+  const float a = amax < static_cast<float>(c.floor) ? static_cast<float>(c.floor) : amax;
+  float s = 1.0f;
+  if (a != 0.0f && std::isfinite(a)) {
+    s = c.max / a;
+    if (std::isinf(s)) s = kFltMax;
+    if (c.power_of_two) s = exponent_only(s);
+  }
+  return {s, 1.0f / s};
+}
+
+// CurrentScalingQuantizerRef and scale_from_amax_tensor: infinities and NaNs go through the formula.
+BlockScale te_python_scale(const ScaleConstants& c, float amax) {
+  const float a = amax < static_cast<float>(c.floor) ? static_cast<float>(c.floor) : amax;
+  float s = c.max / a;
+  if (std::isinf(s)) s = c.through_bf16 ? kBf16Max : kFltMax;
+  if (c.power_of_two) {
+    if (std::isnan(s))
+      s = 0.5f;  // frexp(NaN) has exponent 0
+    else
+      s = s == 0.0f ? 0.0f : power_of_two(binade_of(s).floor_log2);
+  }
+  if (a == 0.0f) s = 1.0f;
+  return {s, 1.0f / s};
+}
+
+BlockScale torchao_scale(const ScaleConstants& c, float amax) {
+  const double wide = static_cast<double>(amax);
+  const double a = std::isnan(wide) || wide > c.floor ? wide : c.floor;
+  // blockwise_fp8_training divides in Triton; the others are Python's number / tensor, reciprocal times number.
+  const double max = static_cast<double>(c.max);
+  float s = static_cast<float>(c.kind == ScaleKind::Block ? max / a : max * (1.0 / a));
+  if (c.power_of_two) s = power_of_rounded_log2(s);
+  return {s, 1.0f / s};
+}
+
+int clamped_up8(float sf) {
+  // From the bits alone, as the peer has it: NaN counts as something above infinity.
+  return std::clamp(exponent_field_of(sf) + 127 + (has_mantissa(sf) ? 1 : 0), 1, 254);
+}
+
+BlockScale deepgemm_scale(const ScaleConstants& c, float amax) {
+  float sf = larger(amax, static_cast<float>(c.floor)) / c.max;
+  if (c.power_of_two || c.rule == ScaleRule::Rceil) sf = power_of_two(clamped_up8(sf) - 127);
+  if (sf == 0.0f) return {};  // amax_floor = 0 and a block of zeros
+  return {c.arithmetic == Arithmetic::DeepSeek ? sf : 1.0f / sf, sf};
+}
+
+BlockScale ms_amp_block_scale(const ScaleConstants& c, float amax) {
+  const float s = ms_amp_scale(amax, c.previous_scale, c.max, 0);
+  return {s, 1.0f / s};
+}
+
+BlockScale e8m0_scale(int code) {
+  if (code > 254) return {kNan, kNan};
+  return {power_of_two(127 - code), power_of_two(code - 127)};
+}
+
+// Amax rounded to the element's mantissa bits, half up: bits += half a place, cleared below.
+float rounded_to_mantissa(float amax, int mantissa_bits) {
+  const std::uint32_t half = 1u << (22 - mantissa_bits);
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(amax) + half;
+  return std::bit_cast<float>(bits & ~(2 * half - 1));
+}
+
+int mx_code(const ScaleConstants& c, float amax) {
+  // Infinite codes: torchao spoils the block, te saturates at 2^127.
+  const int end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
+  float a = amax;
+  if (std::isnan(a)) return 255;
+  if (c.rule == ScaleRule::Even && std::isfinite(a)) a = rounded_to_mantissa(a, c.mantissa_bits);
+  if (c.rule == ScaleRule::Rceil) a = a * c.reciprocal_max;
+  if (!std::isfinite(a)) return end;
+  if (c.rule == ScaleRule::Rceil) return std::min(e8m0_code_up(a), 254);
+  int k = exponent_field_of(a) - c.emax;
+  if (c.rule == ScaleRule::Ceil && has_mantissa(a)) ++k;
+  return std::min(std::clamp(k, -127, 128) + 127, end);
+}
+
+// NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
+BlockScale te_mxfp4_scale(const ScaleConstants& c, float amax) {
+  const float v = amax / c.max;
+  if (std::isnan(v)) return {kNan, kNan};
+  const int k = v == 0.0f ? -127 : std::isinf(v) ? 127 : std::clamp(ceil_of_rounded_log2(v), -127, 127);
+  const float d = power_of_two(k);
+  return {1.0f / d, d};
+}
+
+BlockScale microxcaling_scale(const ScaleConstants& c, float amax) {
+  if (!std::isfinite(amax)) return {kNan, kNan};
+  int exponent;
+  if (c.arithmetic == Arithmetic::MicroxcalingCuda) {
+    exponent = exponent_field_of(amax);
+  } else {
+    const float a = amax == 0.0f ? 0x1p-126f : amax;
+    exponent = c.through_bf16 ? floor_of_bf16_log2(a) : floor_of_rounded_log2(a);
+  }
+  const int s = exponent - c.emax;
+  if (s > 127) return {kNan, kNan};
+  return {power_of_two(std::min(-s, 127)), power_of_two(std::max(s, -127))};
+}
+
+BlockScale shared_exponent_scale(const ScaleConstants& c, float amax) {
+  if (!std::isfinite(amax)) return {kNan, kNan};
+  if (amax == 0.0f) return {};
+  // The limits keep both powers binary32 numbers.
+  const int s = std::clamp(binade_of(amax).floor_log2 - c.emax, -127, 127);
+  return {power_of_two(-s), power_of_two(s)};
+}
+
+float to_e4m3(const ScaleConstants& c, float x) {
+  return round_and_check<Rounding::NearestEven, false>(x, c.e4m3, 0, 32).value;
+}
+
+BlockScale te_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
+  constexpr float kSixth = 1.0f / 6.0f;
+  const float encode_sixth = outer.encode * kSixth;
+  return te_nvfp4_scale(c, te_nvfp4_block_scale(c, amax * encode_sixth), outer);
+}
+
+BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
+  float d = amax / 6.0f;
+  if (c.two_level) d = d / outer.encode;
+  const float sf = to_e4m3(c, smaller(larger(d, 0x1p-6f), 448.0f));
+  if (!c.two_level) return {1.0f / sf, sf};
+  return {outer.decode / sf, outer.encode * sf};
+}
+
+template <class Rule>
+void for_all(const float* amaxes, int count, BlockScale* scales, Rule rule) {
+  for (int i = 0; i < count; ++i) scales[i] = rule(amaxes[i]);
+}
+
+}  // namespace
+
+ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale) {
+  const FloatFormat e4m3{4, 3, 7, Specials::Fn};
+  const FloatFormat e2m1{2, 1, 1, Specials::Finite};
+  ScaleConstants c{};
+  c.arithmetic = spec.arithmetic;
+  c.kind = spec.kind;
+  c.rule = spec.rule;
+  c.max = spec.element.max_finite();
+  c.reciprocal_max = 1.0f / c.max;
+  // Fixed point: the exponent of its largest number, as for every format.
+  c.emax = binade_of(c.max).floor_log2;
+  c.mantissa_bits = std::min(spec.element.mantissa_bits, 22);
+  c.power_of_two = spec.power_of_two;
+  c.through_bf16 = spec.through_bf16;
+  c.two_level = spec.two_level;
+  c.rounded_log2_mxfp4 =
+      spec.arithmetic == Arithmetic::TePython && spec.rule == ScaleRule::Rceil && spec.element == e2m1;
+  c.floor = spec.amax_floor.value_or(default_amax_floor(spec.arithmetic));
+  c.block_scale_max = spec.four_over_six_max;
+  c.e4m3 = prepare(e4m3, Overflow::Saturate);
+  c.previous_scale = previous_scale;
+  return c;
+}
+
+OuterScale outer_scale(const ScaleConstants& c, float amax) {
+  const auto range = static_cast<float>(6 * c.block_scale_max);
+  if (c.arithmetic == Arithmetic::Torchao) {
+    const float p = amax / range;
+    return {amax, p, 1.0f / p};
+  }
+  float encode = smaller(range / amax, kFltMax);
+  if (encode == 0.0f) encode = 1.0f;
+  return {amax, encode, 1.0f / encode};
+}
+
+float te_nvfp4_block_scale(const ScaleConstants& c, float d) {
+  return to_e4m3(c, smaller(d, 448.0f));
+}
+
+BlockScale te_nvfp4_scale(const ScaleConstants& c, float sf, const OuterScale& outer) {
+  const float reciprocal_range = 1.0f / static_cast<float>(6 * c.block_scale_max);
+  const float decode = sf * outer.decode;
+  const float effective = sf * outer.amax;
+  return {smaller(1.0f / decode, kFltMax), effective * reciprocal_range};
+}
+
+bool ignores_nan(const ScaleConstants& c) {
+  const bool is_te = c.arithmetic == Arithmetic::Te || c.arithmetic == Arithmetic::TePython ||
+                     c.arithmetic == Arithmetic::TeUnfused;
+  const bool is_e8m0 = c.rule == ScaleRule::Floor || c.rule == ScaleRule::Ceil || c.rule == ScaleRule::Rceil ||
+                       c.rule == ScaleRule::Even;
+  return is_te && is_e8m0 && !c.rounded_log2_mxfp4;
+}
+
+void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
+               BlockScale* scales) {
+  const ScaleConstants& c = constants;
+  const auto fill = [&](auto rule) { for_all(amaxes, count, scales, rule); };
+  switch (c.rule) {
+    case ScaleRule::Amax:
+      switch (c.arithmetic) {
+        case Arithmetic::Te:
+        case Arithmetic::TeUnfused:
+          return fill([&](float amax) { return te_scale(c, amax); });
+        case Arithmetic::TePython:
+          return fill([&](float amax) { return te_python_scale(c, amax); });
+        case Arithmetic::Torchao:
+          return fill([&](float amax) { return torchao_scale(c, amax); });
+        case Arithmetic::DeepGemm:
+        case Arithmetic::DeepSeek:
+          return fill([&](float amax) { return deepgemm_scale(c, amax); });
+        case Arithmetic::MsAmp:
+          return fill([&](float amax) { return ms_amp_block_scale(c, amax); });
+        case Arithmetic::Microxcaling:
+        case Arithmetic::MicroxcalingCuda:
+          break;
+      }
+      break;
+    case ScaleRule::Floor:
+      if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
+        return fill([&](float amax) { return microxcaling_scale(c, amax); });
+      [[fallthrough]];
+    case ScaleRule::Ceil:
+    case ScaleRule::Even:
+      return fill([&](float amax) { return e8m0_scale(mx_code(c, amax)); });
+    case ScaleRule::Rceil:
+      if (c.arithmetic == Arithmetic::DeepGemm) return fill([&](float amax) { return deepgemm_scale(c, amax); });
+      if (c.rounded_log2_mxfp4) return fill([&](float amax) { return te_mxfp4_scale(c, amax); });
+      return fill([&](float amax) { return e8m0_scale(mx_code(c, amax)); });
+    case ScaleRule::Nvfp4:
+      if (c.arithmetic == Arithmetic::Torchao)
+        return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
+      return fill([&](float amax) { return te_nvfp4(c, amax, outer); });
+    case ScaleRule::SharedExponent:
+      return fill([&](float amax) { return shared_exponent_scale(c, amax); });
+  }
+  PRECIPICE_CHECK(false, "arithmetic ", to_string(c.arithmetic), " has no rule ", to_string(c.rule));
+}
+
+BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScale& outer) {
+  BlockScale scale;
+  scales_of(constants, &amax, 1, outer, &scale);
+  return scale;
+}
+
+}  // namespace precipice
