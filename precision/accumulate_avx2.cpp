@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops of accumulate-inl.h, compiled for AVX2; nothing on other CPUs.
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <bit>
+
+#include "precision/accumulate_isa.h"
+#include "precision/accumulate_step.h"
+
+namespace precipice::avx2 {
+namespace {
+
+constexpr int kVectorBytes = 32;
+using Lanes = std::uint64_t __attribute__((vector_size(kVectorBytes)));
+
+struct LanesWideProduct {
+  PRECIPICE_HD Lanes operator()(std::uint32_t factor, Lanes lanes) const {
+    const auto factors = _mm256_set1_epi64x(static_cast<long long>(factor));
+    return reinterpret_cast<Lanes>(_mm256_mul_epu32(reinterpret_cast<__m256i>(lanes), factors));
+  }
+};
+
+}  // namespace
+#include "precision/accumulate-inl.h"
+}  // namespace precipice::avx2
+
+#endif

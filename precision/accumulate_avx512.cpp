@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops of accumulate-inl.h, compiled for AVX-512 (F, BW, DQ, VL); nothing on other CPUs.
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <bit>
+
+#include "precision/accumulate_isa.h"
+#include "precision/accumulate_step.h"
+
+namespace precipice::avx512 {
+namespace {
+
+constexpr int kVectorBytes = 64;
+using Lanes = std::uint64_t __attribute__((vector_size(kVectorBytes)));
+
+struct LanesWideProduct {
+  PRECIPICE_HD Lanes operator()(std::uint32_t factor, Lanes lanes) const {
+    const auto factors = _mm512_set1_epi64(static_cast<long long>(factor));
+    // Not _mm512_mul_epu32: in g++ 12 it warns of an uninitialised register of its own.
+    return reinterpret_cast<Lanes>(_mm512_maskz_mul_epu32(0xFF, reinterpret_cast<__m512i>(lanes), factors));
+  }
+};
+
+}  // namespace
+#include "precision/accumulate-inl.h"
+}  // namespace precipice::avx512
+
+#endif

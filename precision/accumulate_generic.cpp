@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops of accumulate-inl.h, compiled for the baseline of the target CPU.
+#include <bit>
+
+#include "precision/accumulate_isa.h"
+#include "precision/accumulate_step.h"
+
+namespace precipice::generic {
+namespace {
+
+constexpr int kVectorBytes = 16;
+using Lanes = std::uint64_t __attribute__((vector_size(kVectorBytes)));
+
+struct LanesWideProduct {
+  PRECIPICE_HD Lanes operator()(std::uint32_t factor, Lanes lanes) const { return (lanes & 0xFFFFFFFFu) * factor; }
+};
+
+}  // namespace
+#include "precision/accumulate-inl.h"
+}  // namespace precipice::generic
