@@ -103,8 +103,7 @@ void MatrixPlan::rotate(const float* in, float* out, std::int64_t first_row, std
   precipice::rotate(in, out, shape_, spec_.through_bf16, first_row, last_row);
 }
 
-void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t last_row,
-                         std::int32_t* patterns) const {
+void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const {
   const auto amax_of_blocks = kernels_->blocks.amax_of_blocks;
   const std::int64_t cols = shape_.cols, rows = last_row - first_row;
   if (measured_size_ == 0 || cols == 0) return;
@@ -208,16 +207,14 @@ void MatrixPlan::scale_slab(const Slab& slab, BlockScale* scales) const {
     kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
   const bool passes_over_nan = ignores_nan(constants_);
   for (std::int64_t b = 0; b < blocks; ++b) {
-    amaxes[b] =
-        passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
+    amaxes[b] = passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
   }
   if (spec_.four_over_six != FourOverSix::Off) {
     for (std::int64_t b = 0; b < blocks; ++b) {
       const std::int64_t begin = b * width, cols = std::min(width, slab.cols - begin);
       const OuterScale& outer = outer_of(slab.first_row, slab.first_col + begin);
-      const BlockView view = shape_.contraction == 1
-                                 ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
-                                 : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
+      const BlockView view = shape_.contraction == 1 ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
+                                                     : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
       scales[b] = four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
     }
   } else if (outers_.size() > 1 && shape_.contraction == 0) {
@@ -279,11 +276,10 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
         in = staged;
       }
       kernels_->blocks.amax_of_blocks(in, size, size, &largest);
-      const ElementCounts part =
-          element_ == Element::Microxcaling
-              ? kernels_->blocks.microxcaling(in, stretch.out + begin, size, multipliers, microxcaling_,
-                                              spec_.through_bf16)
-              : kernels_->blocks.deepgemm_fp4(in, stretch.out + begin, size, multipliers);
+      const ElementCounts part = element_ == Element::Microxcaling
+                                     ? kernels_->blocks.microxcaling(in, stretch.out + begin, size, multipliers,
+                                                                     microxcaling_, spec_.through_bf16)
+                                     : kernels_->blocks.deepgemm_fp4(in, stretch.out + begin, size, multipliers);
       EventCounts total;
       total.total = static_cast<std::uint64_t>(size);
       total.nan_in = static_cast<std::uint64_t>(part.nan_in);
@@ -337,8 +333,8 @@ void dequantize_matrix(const float* values, const MatrixShape& shape, const Matr
   const bool divides = dequantizes_by_division(spec);
   // microxcaling computes in the tensor's type; torchao's scale of a whole tensor has no dimensions, so that the
   // result keeps the tensor's type as well.
-  const bool to_bf16 = spec.through_bf16 && (spec.arithmetic == Arithmetic::Microxcaling ||
-                                             (divides && spec.kind == ScaleKind::Tensor));
+  const bool to_bf16 =
+      spec.through_bf16 && (spec.arithmetic == Arithmetic::Microxcaling || (divides && spec.kind == ScaleKind::Tensor));
   PRECIPICE_CHECK(!divides || multipliers != nullptr, "multipliers are needed");
   std::vector<float> factors(static_cast<std::size_t>(shape.cols));
   for (std::int64_t row = 0; row < shape.rows; ++row) {

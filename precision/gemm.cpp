@@ -1,25 +1,217 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/gemm.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mm.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "precision/check.h"
+#include "precision/emulated_gemm.h"
 
 namespace precipice {
+namespace {
 
-at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const QuantizerConfig& output,
+bool has_blocks_of_k(const Quantized& q) {
+  return q.scales.defined() && q.scales.size(-1) > 1;
+}
+
+at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
+  return a.dim() == 2 ? at::mm(a, b.t()) : at::matmul(a, b.transpose(-2, -1));
+}
+
+// The scale of row `row` of one matrix in K block `block`.
+class RowScales {
+ public:
+  RowScales(const Quantized& q, const at::Tensor& scales)
+      : fixed_(q.scale), data_(scales.defined() ? scales.const_data_ptr<float>() : nullptr), block_rows_(q.block_rows) {
+    if (data_ == nullptr) return;
+    row_stride_ = scales.stride(-2);
+    block_stride_ = scales.size(-1) > 1 ? scales.stride(-1) : 0;
+  }
+  float operator()(std::int64_t row, std::int64_t block) const {
+    return data_ == nullptr ? fixed_ : data_[row / block_rows_ * row_stride_ + block * block_stride_];
+  }
+  OperandScales as_operand() const {
+    if (data_ == nullptr) return {&fixed_, 1, 0, 0};
+    return {data_, block_rows_, row_stride_, block_stride_};
+  }
+
+ private:
+  float fixed_;
+  const float* data_;
+  std::int64_t block_rows_, row_stride_ = 0, block_stride_ = 0;
+};
+
+// y[m, n] += sums[m, n] * (a[m] * b[n]), or = where y and sums are one.
+void apply_scales(const at::Tensor& sums, at::Tensor& y, const RowScales& a, const RowScales& b, std::int64_t block) {
+  const std::int64_t rows = y.size(0), cols = y.size(1);
+  const float* from = sums.const_data_ptr<float>();
+  float* to = y.mutable_data_ptr<float>();
+  const bool in_place = from == to;
+  std::vector<float> of_column(static_cast<std::size_t>(cols));
+  for (std::int64_t n = 0; n < cols; ++n) of_column[static_cast<std::size_t>(n)] = b(n, block);
+  const float* column = of_column.data();
+  for (std::int64_t m = 0; m < rows; ++m) {
+    const float of_row = a(m, block);
+    const float* in = from + m * cols;
+    float* out = to + m * cols;
+    if (in_place)
+      for (std::int64_t n = 0; n < cols; ++n) out[n] *= of_row * column[n];
+    else
+      for (std::int64_t n = 0; n < cols; ++n) out[n] += in[n] * (of_row * column[n]);
+  }
+}
+
+// Matrix `index` of a batch.
+at::Tensor matrix(const at::Tensor& x, std::int64_t index) {
+  if (!x.defined() || x.dim() == 2) return x;
+  return x.flatten(0, -3).select(0, index);
+}
+
+std::int64_t matrices_of(const at::Tensor& x) {
+  std::int64_t count = 1;
+  for (std::int64_t d = 0; d + 2 < x.dim(); ++d) count *= x.size(d);
+  return count;
+}
+
+// One product per pair of rows, or partial sums per block of K.
+void scaled_product(const Quantized& a, const Quantized& b, std::int64_t index, at::Tensor& y) {
+  const at::Tensor values_a = matrix(a.values, index), values_b = matrix(b.values, index);
+  const RowScales scales_a(a, matrix(a.scales, index)), scales_b(b, matrix(b.scales, index));
+  if (!has_blocks_of_k(a) && !has_blocks_of_k(b)) {
+    at::mm_out(y, values_a, values_b.t());
+    apply_scales(y, y, scales_a, scales_b, 0);
+    return;
+  }
+  const std::int64_t k = values_a.size(1), block = has_blocks_of_k(a) ? a.block_k : b.block_k;
+  y.zero_();
+  for (std::int64_t begin = 0; begin < k; begin += block) {
+    const std::int64_t size = std::min(block, k - begin);
+    const at::Tensor sums = at::mm(values_a.narrow(1, begin, size), values_b.narrow(1, begin, size).t());
+    apply_scales(sums, y, scales_a, scales_b, begin / block);
+  }
+}
+
+void emulated_product(const Quantized& a, const Quantized& b, std::int64_t index, const Accumulator& accumulator,
+                      const RandomKey& key, at::Tensor& y) {
+  const at::Tensor values_a = matrix(a.values, index), values_b = matrix(b.values, index);
+  const at::Tensor scales_a = matrix(a.scales, index), scales_b = matrix(b.scales, index);
+  const RowScales rows_a(a, scales_a), rows_b(b, scales_b);
+  EmulatedGemm call;
+  call.accumulator = accumulator;
+  call.m = y.size(0), call.n = y.size(1), call.k = values_a.size(1);
+  call.a = {values_a.const_data_ptr<float>(), values_a.stride(0), values_a.stride(1), rows_a.as_operand()};
+  call.b = {values_b.const_data_ptr<float>(), values_b.stride(0), values_b.stride(1), rows_b.as_operand()};
+  call.scale_block = has_blocks_of_k(a) ? a.block_k : has_blocks_of_k(b) ? b.block_k : 0;
+  call.out = y.mutable_data_ptr<float>();
+  call.out_stride = y.stride(0);
+  call.key = key;
+  call.first_element = static_cast<std::uint64_t>(index * y.numel());
+  call.elements = static_cast<std::uint64_t>(matrices_of(a.values) * y.numel());
+  gemm_emulated(call, [](std::int64_t items, const auto& body) { at::parallel_for(0, items, 1, body); });
+}
+
+bool is_power_of_two(float x) {
+  return (__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFu) == 0;
+}
+
+// Values times scales where every product is exact: powers of two that take nothing out of fp32's range, NaN blocks and
+// zeros among them. NVFP4's E4M3 block scales are exact on its elements too, once the tensor's part is left out.
+bool fold(const Quantized& q, Quantized& folded) {
+  const at::Tensor scales = q.scales.contiguous();
+  const float* data = scales.const_data_ptr<float>();
+  const std::int64_t count = scales.numel();
+  float smallest = 0x1p127f, largest = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float scale = data[i];
+    if (!(scale > 0.0f)) continue;
+    if (q.outer == 1.0f && !is_power_of_two(scale)) return false;
+    smallest = std::min(smallest, scale), largest = std::max(largest, scale);
+  }
+  const at::Tensor values = q.values.contiguous();
+  const float amax = precipice::amax(values.const_data_ptr<float>(), values.numel());
+  if (!(double{smallest} * q.quantum >= 0x1p-149) || !(double{largest} * amax < 0x1p128)) return false;
+  folded = q;
+  if (q.outer != 1.0f) {
+    at::Tensor block_scales = at::empty_like(scales);
+    float* out = block_scales.mutable_data_ptr<float>();
+    const FormatConstants e4m3 = prepare(FloatFormat{4, 3, 7, Specials::Fn}, Overflow::Saturate);
+    for (std::int64_t i = 0; i < count; ++i) out[i] = round_to_format<Rounding::NearestEven>(data[i] / q.outer, e4m3);
+    folded.scales = block_scales;
+  }
+  folded.values = dequantized(folded);
+  folded.scales = at::Tensor();
+  folded.scale = q.outer;
+  return true;
+}
+
+}  // namespace
+
+at::Tensor dequantized(const Quantized& q) {
+  if (!q.scales.defined()) return q.scale == 1.0f ? q.values : q.values.mul(q.scale);
+  const at::Tensor values = q.values.contiguous();
+  at::Tensor out = at::empty_like(values);
+  const std::int64_t rows = values.size(-2), cols = values.size(-1);
+  for (std::int64_t index = 0; index < matrices_of(values); ++index) {
+    const at::Tensor scales = matrix(q.scales, index);
+    const RowScales scale(q, scales);
+    const float* in = values.const_data_ptr<float>() + index * rows * cols;
+    float* to = out.mutable_data_ptr<float>() + index * rows * cols;
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (std::int64_t begin = 0; begin < cols; begin += q.block_k) {
+        const float s = scale(row, begin / q.block_k);
+        const std::int64_t end = std::min(cols, begin + q.block_k);
+        for (std::int64_t c = begin; c < end; ++c) to[row * cols + c] = in[row * cols + c] * s;
+      }
+  }
+  return out;
+}
+
+at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
                 const RandomKey& output_key) {
-  const float scale = a.scale_inv * b.scale_inv;
-  if (!bias.defined()) {
-    at::Tensor y = a.values.dim() == 2 ? at::mm(a.values, b.values) : at::matmul(a.values, b.values);
-    round_output(y, scale, output, output_key);
+  if (arithmetic.scales == ScalesAct::Operands &&
+      (a.scales.defined() || b.scales.defined() || a.scale != 1.0f || b.scale != 1.0f)) {
+    Quantized plain_a, plain_b;
+    plain_a.values = dequantized(a), plain_b.values = dequantized(b);
+    GemmArithmetic plain = arithmetic;
+    plain.scales = ScalesAct::Sums;
+    return gemm(plain_a, plain_b, bias, plain, output_key);
+  }
+  PRECIPICE_CHECK(!bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
+  const bool emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
+  if (!emulated && !a.scales.defined() && !b.scales.defined()) {
+    const float scale = a.scale * b.scale;
+    at::Tensor y = bias.defined() ? at::addmm(bias, a.values, b.values.t(), 1.0f, scale) : product(a.values, b.values);
+    round_output(y, bias.defined() ? 1.0f : scale, arithmetic.output, output_key);
     return y;
   }
-  PRECIPICE_CHECK(a.values.dim() == 2, "a bias goes with 2-D operands");
-  at::Tensor y = at::addmm(bias, a.values, b.values, 1.0f, scale);
-  round_output(y, 1.0f, output, output_key);
+  Quantized folded_a = a, folded_b = b;
+  if (!emulated && (has_blocks_of_k(a) || has_blocks_of_k(b))) {
+    const bool folds_a = !a.scales.defined() || fold(a, folded_a), folds_b = !b.scales.defined() || fold(b, folded_b);
+    if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key);
+    folded_a = a, folded_b = b;
+  }
+  if (has_blocks_of_k(a) && has_blocks_of_k(b) && a.block_k != b.block_k)
+    throw ConfigError(join_parts("the operands of one matmul have scales for blocks of ", a.block_k, " and of ",
+                                 b.block_k, " along K: they must be equal, or powers of two"));
+  std::vector<std::int64_t> shape = a.values.sizes().vec();
+  shape.back() = b.values.size(-2);
+  at::Tensor y = at::empty(shape, a.values.options());
+  for (std::int64_t index = 0; index < matrices_of(a.values); ++index) {
+    at::Tensor out = matrix(y, index);
+    if (emulated)
+      emulated_product(a, b, index, arithmetic.accumulator, output_key, out);
+    else
+      scaled_product(a, b, index, out);
+  }
+  if (bias.defined()) y.add_(bias);
+  round_output(y, 1.0f, arithmetic.output, output_key);
   return y;
 }
 

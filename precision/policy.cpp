@@ -13,9 +13,9 @@ std::string to_string(SiteKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
-SitePrecision SitePrecision::of_tensors(const QuantizerConfig& x, const QuantizerConfig& w, const QuantizerConfig& dy,
-                                        const QuantizerConfig& output) {
-  return {{x, w, output}, {dy, w, output}, {dy, x, output}};
+SitePrecision SitePrecision::of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
+                                        const GemmArithmetic& arithmetic) {
+  return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}};
 }
 
 PrecisionPolicy::PrecisionPolicy(std::int64_t layers)

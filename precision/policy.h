@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "precision/quantizer.h"
+#include "precision/gemm.h"
 
 namespace precipice {
 
@@ -22,16 +22,16 @@ std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp
 enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
 
 struct GemmPrecision {
-  QuantizerConfig first, second;  // operands in the order of the formulas above; accumulated in fp32
-  QuantizerConfig output;         // unscaled
+  MatrixQuantizer first, second;  // operands in the order of the formulas above
+  GemmArithmetic arithmetic;
   bool operator==(const GemmPrecision&) const = default;
 };
 
 struct SitePrecision {
   GemmPrecision fprop, dgrad, wgrad;
   // One choice per tensor, used in both of its passes.
-  static SitePrecision of_tensors(const QuantizerConfig& x, const QuantizerConfig& w, const QuantizerConfig& dy,
-                                  const QuantizerConfig& output);
+  static SitePrecision of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
+                                  const GemmArithmetic& arithmetic);
   GemmPrecision& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
   bool operator==(const SitePrecision&) const = default;
 };

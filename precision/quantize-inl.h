@@ -165,8 +165,8 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   return {0, nonfinite_out, beyond, underflowed, subnormal};
 }
 
-// A chunk times its elements' own multipliers, before it is rounded with scale 1: largest patterns before and after, and
-// what the product did to elements that the rounding then sees as zero or NaN.
+// A chunk times its elements' own multipliers, before it is rounded with scale 1: largest patterns before and after,
+// and what the product did to elements that the rounding then sees as zero or NaN.
 struct ScaledChunk {
   std::int32_t largest = 0, largest_scaled = 0, vanished = 0, spoiled = 0;
 };

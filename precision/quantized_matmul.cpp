@@ -18,36 +18,41 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
   return {site.seed, site.step, static_cast<std::uint32_t>(site.site), operand};
 }
 
-Quantized quantize_slot(const at::Tensor& x, const QuantizerConfig& config, const MatmulSite& site, Slot slot) {
-  Quantized result = quantize(x, config, key_of(site, slot));
+Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
+                        const MatmulSite& site, Slot slot) {
+  const auto number = static_cast<std::uint16_t>(slot);
+  ScaleState state;
+  if (quantizer.delayed && site.scales) {
+    const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
+    state = site.scales->scale_for(site.site, number, quantizer, amax);
+  }
+  Quantized result = quantize(x, quantizer, contraction, key_of(site, slot), state);
+  if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
   return result;
 }
 
 // Two slots that quantize one tensor alike share the result: deterministic rounding of the same values gives the same
-// bits. Stochastic slots draw from different streams and never share.
-bool shares(const QuantizerConfig& first, const QuantizerConfig& second) {
-  return first == second && !first.is_stochastic();
+// bits where the scales do not depend on the contraction. Stochastic slots draw from different streams and never share.
+bool shares(const MatrixQuantizer& first, const MatrixQuantizer& second) {
+  return first == second && serves_both_contractions(first);
 }
 
-// What backward needs of one operand: the quantized tensor when its second slot shares it, else the tensor itself.
-struct Saved {
-  bool quantized = false;
-  float scale_inv = 1.0f;
-};
-
-Quantized restore(const at::Tensor& tensor, const Saved& saved, const QuantizerConfig& config, const MatmulSite& site,
-                  Slot slot) {
-  if (saved.quantized) return {tensor, saved.scale_inv, {}};
-  return quantize_slot(tensor, config, site, slot);
+// Integers and numbers of a Quantized, as saved_data can hold them.
+std::vector<double> numbers_of(const Quantized& q, bool shared) {
+  return {shared ? 1.0 : 0.0, q.scale, static_cast<double>(q.block_rows), static_cast<double>(q.block_k), q.outer,
+          q.quantum};
 }
 
-at::Tensor transposed(const at::Tensor& x) {
-  return x.transpose(-2, -1);
-}
-
-Quantized transposed(Quantized q) {
-  q.values = transposed(q.values);
+Quantized quantized_from(const at::Tensor& values, const at::Tensor& scales, const std::vector<double>& numbers) {
+  Quantized q;
+  q.values = values;
+  q.scales = scales;
+  q.scale = static_cast<float>(numbers[1]);
+  q.block_rows = static_cast<std::int64_t>(numbers[2]);
+  q.block_k = static_cast<std::int64_t>(numbers[3]);
+  q.outer = static_cast<float>(numbers[4]);
+  q.quantum = static_cast<float>(numbers[5]);
   return q;
 }
 
@@ -56,39 +61,44 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w,
                             const std::optional<at::Tensor>& bias, MatmulSite site) {
     const SitePrecision& p = *site.precision;
-    const Quantized qx = quantize_slot(x, p.fprop.first, site, Slot::FpropX);
-    const Quantized qw = quantize_slot(w, p.fprop.second, site, Slot::FpropW);
-    const Saved saved_x{shares(p.fprop.first, p.wgrad.second), qx.scale_inv};
-    const Saved saved_w{shares(p.fprop.second, p.dgrad.second), qw.scale_inv};
-    ctx->save_for_backward({saved_x.quantized ? qx.values : x, saved_w.quantized ? qw.values : w});
-    ctx->saved_data["scales"] = std::vector<double>{saved_x.scale_inv, saved_w.scale_inv};
+    const Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site, Slot::FpropX);
+    const Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site, Slot::FpropW);
+    const bool shares_x = shares(p.fprop.first, p.wgrad.second), shares_w = shares(p.fprop.second, p.dgrad.second);
+    ctx->save_for_backward({shares_x ? qx.values : x, shares_w ? qw.values : w, shares_x ? qx.scales : at::Tensor(),
+                            shares_w ? qw.scales : at::Tensor()});
+    ctx->saved_data["x"] = numbers_of(qx, shares_x);
+    ctx->saved_data["w"] = numbers_of(qw, shares_w);
     ctx->saved_data["has_bias"] = bias.has_value();
     ctx->saved_data["site"] = site_words(site);
-    return gemm(qx, transposed(qw), bias.value_or(at::Tensor()), p.fprop.output, key_of(site, Slot::FpropOut));
+    return gemm(qx, qw, bias.value_or(at::Tensor()), p.fprop.arithmetic, key_of(site, Slot::FpropOut));
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const variable_list saved = ctx->get_saved_variables();
     const MatmulSite site = site_from(ctx->saved_data["site"].toIntVector());
-    const auto scales = ctx->saved_data["scales"].toDoubleVector();
     const SitePrecision& p = *site.precision;
     const at::Tensor dy = gradients[0].contiguous();
-    const Saved saved_x{shares(p.fprop.first, p.wgrad.second), static_cast<float>(scales[0])};
-    const Saved saved_w{shares(p.fprop.second, p.dgrad.second), static_cast<float>(scales[1])};
     const bool need_dx = ctx->needs_input_grad(0), need_dw = ctx->needs_input_grad(1);
+    // An operand for its second GEMM, which sums over its other axis.
+    const auto operand = [&](std::size_t index, const char* name, const MatrixQuantizer& quantizer, Slot slot) {
+      const std::vector<double> numbers = ctx->saved_data[name].toDoubleVector();
+      if (numbers[0] != 0.0) return quantized_from(saved[index], saved[index + 2], numbers).transposed();
+      return quantize_slot(saved[index], quantizer, Contraction::AxisBefore, site, slot);
+    };
 
     at::Tensor dx, dw, dbias;
     Quantized qdy;
     if (need_dx) {
-      qdy = quantize_slot(dy, p.dgrad.first, site, Slot::DgradDy);
-      const Quantized qw = restore(saved[1], saved_w, p.dgrad.second, site, Slot::DgradW);
-      dx = gemm(qdy, qw, {}, p.dgrad.output, key_of(site, Slot::DgradOut));
+      qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site, Slot::DgradDy);
+      const Quantized qw = operand(1, "w", p.dgrad.second, Slot::DgradW);
+      dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site, Slot::DgradOut));
     }
     if (need_dw) {
-      if (!need_dx || !shares(p.dgrad.first, p.wgrad.first))
-        qdy = quantize_slot(dy, p.wgrad.first, site, Slot::WgradDy);
-      const Quantized qx = restore(saved[0], saved_x, p.wgrad.second, site, Slot::WgradX);
-      dw = gemm(transposed(qdy), qx, {}, p.wgrad.output, key_of(site, Slot::WgradOut));
+      qdy = need_dx && shares(p.dgrad.first, p.wgrad.first)
+                ? qdy.transposed()
+                : quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site, Slot::WgradDy);
+      const Quantized qx = operand(0, "x", p.wgrad.second, Slot::WgradX);
+      dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site, Slot::WgradOut));
     }
     if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dw, dbias, at::Tensor()};
@@ -102,7 +112,8 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
             static_cast<std::int64_t>(site.seed),
             static_cast<std::int64_t>(site.step),
             site.evaluation,
-            reinterpret_cast<std::intptr_t>(site.observer)};
+            reinterpret_cast<std::intptr_t>(site.observer),
+            reinterpret_cast<std::intptr_t>(site.scales)};
   }
   static MatmulSite site_from(const std::vector<std::int64_t>& words) {
     return {reinterpret_cast<const SitePrecision*>(words[0]),
@@ -110,7 +121,8 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
             static_cast<std::uint64_t>(words[2]),
             static_cast<std::uint32_t>(words[3]),
             words[4] != 0,
-            reinterpret_cast<QuantizationObserver*>(words[5])};
+            reinterpret_cast<QuantizationObserver*>(words[5]),
+            reinterpret_cast<ScaleStates*>(words[6])};
   }
 };
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "precision/policy.h"
+#include "precision/scale_states.h"
 
 namespace precipice {
 
@@ -28,6 +29,7 @@ struct MatmulSite {
   std::uint32_t step = 0;
   bool evaluation = false;                   // validation passes draw from streams of their own
   QuantizationObserver* observer = nullptr;  // null: nobody looks
+  ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
 };
 
 // x (..., K), w (N, K), bias undefined or (N)  ->  (..., N)

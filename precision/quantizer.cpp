@@ -2,79 +2,177 @@
 #include "precision/quantizer.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include <algorithm>
 #include <mutex>
+#include <vector>
 
 #include "precision/check.h"
 #include "precision/device.h"
+#include "precision/exact_value.h"
 
 namespace precipice {
 namespace {
 
 constexpr std::int64_t kGrain = 32768;  // elements per task; a multiple of the 4 of a Philox block
 
-QuantizeSpec spec_of(const QuantizerConfig& config) {
-  return {config.format, config.rounding, config.overflow, config.random_bits, config.through_bf16};
+// Calls body(first_row, last_row) for ranges of whole steps, of about kGrain elements. Counts add up and amaxes are
+// maxima, so nothing depends on how rows are cut.
+template <class Body>
+void for_row_ranges(std::int64_t rows, std::int64_t cols, std::int64_t step, const Body& body) {
+  const std::int64_t steps = (rows + step - 1) / step;
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, step * cols));
+  at::parallel_for(0, steps, grain,
+                   [&](std::int64_t begin, std::int64_t end) { body(begin * step, std::min(rows, end * step)); });
 }
 
-// Counts add up and amax is a maximum, so neither depends on how the tensor is cut.
-EventCounts quantize_parallel(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
-                              const RandomKey& key) {
-  EventCounts total;
-  if (size <= kGrain) {
-    quantize(in, out, size, spec, scale, key, 0, total);
+class Work {
+ public:
+  Work(const MatrixQuantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
+      : plan_(quantizer, shape, state), shape_(shape) {}
+
+  const BlockGrid& grid() const { return plan_.grid(); }
+
+  EventCounts run(const float* in, const RandomKey& key, bool hadamard, const MatrixOutputs& outputs) {
+    if (hadamard) {
+      for_ranges([&](std::int64_t first, std::int64_t last) { plan_.rotate(in, outputs.values, first, last); });
+      in = outputs.values;
+    }
+    measure(in);
+    plan_.settle(patterns_.data(), outputs);
+    EventCounts total;
+    for_ranges([&](std::int64_t first, std::int64_t last) {
+      const EventCounts part = plan_.quantize_rows(in, first, last, key, outputs);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      total += part;
+    });
     return total;
   }
-  std::mutex mutex;
-  at::parallel_for(0, size, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    EventCounts part;
-    quantize(in + begin, out + begin, end - begin, spec, scale, key, static_cast<std::uint64_t>(begin), part);
-    const std::lock_guard<std::mutex> lock(mutex);
-    total += part;
-  });
-  return total;
+
+ private:
+  template <class Body>
+  void for_ranges(const Body& body) {
+    for_row_ranges(shape_.rows, shape_.cols, plan_.row_step(), body);
+  }
+
+  void measure(const float* in) {
+    patterns_.assign(static_cast<std::size_t>(plan_.measured_size()), 0);
+    if (patterns_.empty()) return;
+    for_ranges([&](std::int64_t first, std::int64_t last) {
+      std::vector<std::int32_t> part(patterns_.size(), 0);
+      plan_.measure(in, first, last, part.data());
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (std::size_t i = 0; i < part.size(); ++i) patterns_[i] = std::max(patterns_[i], part[i]);
+    });
+  }
+
+  MatrixPlan plan_;
+  MatrixShape shape_;
+  std::vector<std::int32_t> patterns_;
+  std::mutex mutex_;
+};
+
+bool is_one_scale(const MatrixQuantizer& q) {
+  return q.kind == ScaleKind::None || q.kind == ScaleKind::Fixed || q.kind == ScaleKind::Tensor;
 }
 
-float choose_scale(const at::Tensor& x, const QuantizerConfig& config) {
-  switch (config.scaling.kind) {
-    case Scaling::Kind::None:
-      return 1.0f;
-    case Scaling::Kind::Fixed:
-      return config.scaling.fixed;
-    case Scaling::Kind::CurrentTensor:
-      break;
-  }
-  return current_scale(amax(x.const_data_ptr<float>(), x.numel()), config.format.max_finite(),
-                       config.scaling.power_of_two);
+// The part of NVFP4's dequantization scale that is the tensor's (block_quantize.h: q * fl(fl(sf * G) * fl(1 / 2688))).
+float outer_scale_of(const MatrixQuantizer& q, float amax) {
+  if (q.rule != ScaleRule::Nvfp4 || !q.two_level || q.row_scaled || !(amax > 0.0f)) return 1.0f;
+  return amax / (6.0f * static_cast<float>(q.four_over_six == FourOverSix::Off ? 448 : q.four_over_six_max));
 }
 
 }  // namespace
 
-Quantized quantize(const at::Tensor& x, const QuantizerConfig& config, const RandomKey& key) {
+Quantized Quantized::transposed() const {
+  Quantized other = *this;
+  other.values = values.transpose(-2, -1);
+  if (scales.defined()) other.scales = scales.transpose(-2, -1);
+  std::swap(other.block_rows, other.block_k);
+  return other;
+}
+
+Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction contraction, const RandomKey& key,
+                   const ScaleState& state) {
   PRECIPICE_CHECK(x.scalar_type() == at::kFloat, "quantizers take fp32 tensors, got ", x.scalar_type());
-  if (config.is_identity()) return {x, 1.0f, {}};
+  PRECIPICE_CHECK(x.dim() >= 2, "an operand is a matrix, got ", x.sizes());
+  const bool before = contraction == Contraction::AxisBefore;
+  if (q.is_identity()) {
+    Quantized same;
+    same.values = before ? x.transpose(-2, -1) : x;
+    return same;
+  }
   check_device(x);
-  const at::Tensor source = x.contiguous();
-  // A strided x was copied just now: round the copy in place.
+  // Batches of matrices with scales along their first axis become rows of the operand.
+  const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
+  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : x.contiguous();
+  // What was copied just now is rounded in place.
   at::Tensor values = source.is_same(x) ? at::empty_like(x) : source;
-  const float scale = choose_scale(source, config);
-  Quantized result{values, 1.0f / scale, {}};
-  result.events = quantize_parallel(source.const_data_ptr<float>(), values.mutable_data_ptr<float>(), source.numel(),
-                                    spec_of(config), scale, key);
+  const std::int64_t cols = source.size(-1), rows = cols == 0 ? 0 : source.numel() / cols;
+  const bool down = before && !turned && (!is_one_scale(q) || q.hadamard);
+  const MatrixShape shape{rows, cols, down ? 0 : 1};
+
+  Work work(q, shape, state);
+  const BlockGrid grid = work.grid();
+  std::vector<std::int64_t> grid_shape = source.sizes().vec();
+  grid_shape.back() = grid.grid_cols;
+  if (source.dim() > 2 && grid.block_rows != 1 && !is_one_scale(q)) {
+    PRECIPICE_CHECK(grid.block_rows == source.size(-2), "blocks of rows need one matrix");
+    grid_shape[grid_shape.size() - 2] = 1;
+  } else {
+    grid_shape[grid_shape.size() - 2] = source.dim() > 2 ? source.size(-2) : grid.grid_rows;
+  }
+  at::Tensor scales = is_one_scale(q) ? at::empty({1, 1}, source.options()) : at::empty(grid_shape, source.options());
+  at::Tensor multipliers = at::empty_like(scales);
+
+  Quantized result;
+  result.events = work.run(
+      source.const_data_ptr<float>(), key, q.hadamard,
+      {values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), multipliers.mutable_data_ptr<float>()});
+  result.outer = outer_scale_of(q, result.events.amax);
+  result.quantum = exact_value(1, q.element.emin() - q.element.mantissa_bits);
+  const bool turn_back = before && !turned;
+  result.values = turn_back ? values.transpose(-2, -1) : values;
+  if (is_one_scale(q)) {
+    result.scale = rows == 0 ? 1.0f : *scales.const_data_ptr<float>();
+    return result;
+  }
+  result.scales = turn_back ? scales.transpose(-2, -1) : scales;
+  result.block_rows = turn_back ? grid.block_cols : grid.block_rows;
+  result.block_k = turn_back ? grid.block_rows : grid.block_cols;
   return result;
 }
 
-EventCounts round_output(at::Tensor& x, float scale, const QuantizerConfig& config, const RandomKey& key) {
-  PRECIPICE_CHECK(x.is_contiguous() && config.scaling.kind == Scaling::Kind::None,
-                  "outputs are rounded in place, unscaled");
-  if (config.is_identity()) {
+bool serves_both_contractions(const MatrixQuantizer& q) {
+  if (is_stochastic(q.rounding) || q.hadamard) return false;
+  return is_one_scale(q) || (q.kind == ScaleKind::Block && q.block_across == q.block_along);
+}
+
+float amax_of(const at::Tensor& x) {
+  const at::Tensor source = x.contiguous();
+  return amax(source.const_data_ptr<float>(), source.numel());
+}
+
+EventCounts round_output(at::Tensor& x, float scale, const MatrixQuantizer& q, const RandomKey& key) {
+  PRECIPICE_CHECK(x.is_contiguous() && q.kind == ScaleKind::None, "outputs are rounded in place, unscaled");
+  if (q.is_identity()) {
     if (scale != 1.0f) x.mul_(scale);
     return {};
   }
   check_device(x);
-  return quantize_parallel(x.const_data_ptr<float>(), x.mutable_data_ptr<float>(), x.numel(), spec_of(config), scale,
-                           key);
+  const QuantizeSpec spec{q.element, q.rounding, q.overflow, q.random_bits, q.through_bf16};
+  EventCounts total;
+  std::mutex mutex;
+  float* data = x.mutable_data_ptr<float>();
+  at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    EventCounts part;
+    quantize(data + begin, data + begin, end - begin, spec, scale, key, static_cast<std::uint64_t>(begin), part);
+    const std::lock_guard<std::mutex> lock(mutex);
+    total += part;
+  });
+  return total;
 }
 
 }  // namespace precipice

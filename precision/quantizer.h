@@ -1,40 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quantizer: format + rounding + overflow + scaling, applied to a tensor. It yields values on the format's own grid and
-// the scale that takes products back, as hardware does: x ~ values * scale_inv. Events are counted in the same pass.
+// A MatrixQuantizer applied to a tensor that is an operand of a GEMM. It yields values on the element's grid and the
+// scales that take them back, in the operand's own orientation: rows, then the contraction. Events are counted in the
+// same pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include "precision/float_format.h"
-#include "precision/quantize_kernels.h"
+#include "precision/block_quantize.h"
 #include "precision/random_bits.h"
-#include "precision/scaling.h"
 
 namespace precipice {
 
-struct QuantizerConfig {
-  FloatFormat format;  // fp32: no rounding
-  Rounding rounding = Rounding::NearestEven;
-  Overflow overflow = Overflow::Saturate;
-  int random_bits = 32;
-  bool through_bf16 = false;  // the tensor is a bf16 one in the system that is imitated
-  Scaling scaling;
-
-  bool operator==(const QuantizerConfig&) const = default;
-  bool is_identity() const { return format.is_fp32() && !through_bf16 && scaling.kind == Scaling::Kind::None; }
-  bool is_stochastic() const { return precipice::is_stochastic(rounding) && !format.is_fp32(); }
-};
+// Which axis of a tensor the GEMM sums over.
+enum class Contraction : std::uint8_t { LastAxis, AxisBefore };
 
 struct Quantized {
-  at::Tensor values;       // fp32, contiguous, on the format's grid
-  float scale_inv = 1.0f;  // fl(1 / scale)
-  EventCounts events;      // total = 0 when nothing was rounded
+  at::Tensor values;   // (..., rows, K) fp32, on the element's grid; a view when the contraction is the axis before
+  float scale = 1.0f;  // what values are multiplied by to come back, when `scales` is undefined
+  at::Tensor scales;   // (..., grid rows, grid K): one such scale per block
+  std::int64_t block_rows = 1, block_k = 1;
+  float outer = 1.0f;    // NVFP4: the part of every scale that belongs to the whole tensor
+  float quantum = 0.0f;  // of the element's grid at its finest
+  EventCounts events;    // total = 0 when nothing was rounded
+
+  Quantized transposed() const;  // for a GEMM that sums over the other axis; where the scales allow it
 };
 
-// x: fp32, any strides; element e of x in row-major order uses word e of key's stream. The identity returns x itself.
-Quantized quantize(const at::Tensor& x, const QuantizerConfig& config, const RandomKey& key);
+// x: fp32, any strides, at least 2-D. Stochastic rounding: element e of x in row-major order uses word e of key's
+// stream; but batches of matrices whose contraction is the axis before the last are numbered in transposed order. The
+// identity returns x. `state`: what a delayed scale depends on. Throws ConfigError where block and shape do not fit.
+Quantized quantize(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction, const RandomKey& key,
+                   const ScaleState& state = {});
 
-// Rounds scale * x in place: the output of a matmul. x is contiguous fp32. No scaling of its own.
-EventCounts round_output(at::Tensor& x, float scale, const QuantizerConfig& config, const RandomKey& key);
+// Whether one quantization serves both contractions of a tensor: no axis is special, and no random words are drawn,
+// which each use of a tensor has of its own.
+bool serves_both_contractions(const MatrixQuantizer& quantizer);
+
+// Largest magnitude of a tensor; NaN if there is a NaN.
+float amax_of(const at::Tensor& x);
+
+// Rounds scale * x in place: the output of a matmul. x is contiguous fp32; the quantizer has no scale of its own.
+EventCounts round_output(at::Tensor& x, float scale, const MatrixQuantizer& quantizer, const RandomKey& key);
 
 }  // namespace precipice
