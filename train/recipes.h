@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recipes: named, complete choices of a quantizer for every slot of every matmul.
-//   fp32      nothing is rounded
-//   bf16      operands and outputs of every matmul in bf16, nearest even (PyTorch autocast's matmuls)
-//   tf32      operands in tf32, outputs fp32 (NVIDIA Ampere tensor cores)
-//   fp8       linears: x, w E4M3 and dy E5M2 with current per-tensor scaling (Transformer Engine Float8CurrentScaling,
-//             HYBRID), outputs bf16; attention products and LM head as in bf16
-//   fp8-all   the same in attention products and LM head too
-//   e8mN      the mask of arXiv 2405.18710: bf16 operands whose mantissa is cut to N bits by truncation at every
-//   matmul,
-//             forward and backward, no scaling; outputs bf16. e8m7 equals bf16.
-//   custom    fp32, to be changed by hand (precision.x, precision.w, ...)
+// Recipes: named, complete and cited choices of a quantizer for every slot of every matmul. recipe_table.cpp has the
+// table, `precipice recipes` and docs/RECIPES.md print it. A recipe takes options in one spelling everywhere:
+//   mxfp8:rule=rceil,element=e5m2,arithmetic=microxcaling
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "precision/policy.h"
@@ -20,8 +15,45 @@
 
 namespace precipice {
 
+// What a recipe does at the linears, and at the two kinds of sites beside them.
+struct RecipeChoice {
+  SitePrecision linear, attention, lm_head;
+};
+
+struct RecipeOption {
+  std::string name;
+  std::string help;  // values, and the default in words
+};
+
+using RecipeOptionValues = std::map<std::string, std::string>;
+
+struct Recipe {
+  std::string name;
+  std::string citation;
+  std::string summary;
+  std::vector<RecipeOption> options;
+  std::function<RecipeChoice(const RecipeOptionValues&)> make;
+};
+const std::vector<Recipe>& recipes();
 std::vector<std::string> recipe_names();
-// The recipe with the hand-set keys applied. Throws ConfigError naming the key.
-PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers);
+
+// "name" or "name:option=value,...". Throws ConfigError: unknown recipe (nearest suggested), an option that the recipe
+// does not have (those that it has are listed), or a value that it cannot take.
+RecipeChoice make_recipe(std::string_view text);
+const Recipe& find_recipe(std::string_view name);
+
+// The recipe of the config with the hand-set keys and the rules applied, for each range of steps in which it stands
+// still.
+struct PrecisionSchedule {
+  std::vector<std::int64_t> first_steps;  // ascending, from 0
+  std::vector<PrecisionPolicy> policies;
+  const PrecisionPolicy& at_step(std::int64_t step) const;
+};
+// Throws ConfigError naming the key.
+PrecisionSchedule make_schedule(const PrecisionConfig& config, std::int64_t layers, std::int64_t steps);
+
+// One line of text for each kind of choice of a quantizer, for tables.
+std::string describe(const MatrixQuantizer& quantizer);
+std::string describe(const GemmArithmetic& arithmetic);
 
 }  // namespace precipice

@@ -55,6 +55,8 @@ struct PrecisionConfig {
   std::string power_of_two;          // "true" | "false": scales rounded down to a power of two
   std::int64_t random_bits = 32;     // stochastic rounding
   std::string attention, lm_head;    // format of all operands there, unscaled; "high": no rounding; "recipe"
+  std::string accumulator;           // how every matmul sums (accumulator.h); empty: fp32
+  std::string rules;                 // changes at sites, layers, passes, steps (precision_rules.h)
   std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
 };
 

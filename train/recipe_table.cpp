@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recipes. Formulas, operation by operation, are in precision/scale_rules.h; what is said here is which tensor gets
+// which quantizer in which GEMM.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "precision/check.h"
+#include "train/recipes.h"
+
+namespace precipice {
+namespace {
+
+using Values = RecipeOptionValues;
+
+// ---- operands ---------------------------------------------------------------------------------------------------
+
+MatrixQuantizer bf16() {
+  MatrixQuantizer q;
+  q.element = FloatFormat{8, 7, 127, Specials::Ieee};
+  q.overflow = Overflow::Native;
+  return q;
+}
+
+MatrixQuantizer unscaled(const char* format) {
+  MatrixQuantizer q;
+  q.element = parse_float_format(format);
+  q.overflow = Overflow::Native;
+  return q;
+}
+
+MatrixQuantizer scaled(const char* format, ScaleKind kind, Arithmetic arithmetic) {
+  MatrixQuantizer q;
+  q.element = parse_float_format(format);
+  q.kind = kind;
+  q.arithmetic = arithmetic;
+  return q;
+}
+
+MatrixQuantizer blocks(const char* format, std::int64_t across, std::int64_t along, Arithmetic arithmetic) {
+  MatrixQuantizer q = scaled(format, ScaleKind::Block, arithmetic);
+  q.block_across = across;
+  q.block_along = along;
+  return q;
+}
+
+MatrixQuantizer e8m0_blocks(const char* format, ScaleRule rule, Arithmetic arithmetic) {
+  MatrixQuantizer q = blocks(format, 1, 32, arithmetic);
+  q.rule = rule;
+  return q;
+}
+
+GemmArithmetic to_bf16() {
+  GemmArithmetic arithmetic;
+  arithmetic.output = bf16();
+  return arithmetic;
+}
+
+SitePrecision same(const MatrixQuantizer& operand, const GemmArithmetic& arithmetic) {
+  return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
+}
+
+SitePrecision bf16_site() {
+  return same(bf16(), to_bf16());
+}
+
+// Attention products and LM head in bf16, as every FP8 recipe of a published system leaves them.
+RecipeChoice beside_bf16(const SitePrecision& linear) {
+  return {linear, bf16_site(), bf16_site()};
+}
+
+RecipeChoice everywhere(const SitePrecision& site) {
+  return {site, site, site};
+}
+
+// ---- options ----------------------------------------------------------------------------------------------------
+
+bool parse_flag(const std::string& name, const std::string& value) {
+  if (value != "true" && value != "false") throw ConfigError(fmt::format("{} must be true or false", name));
+  return value == "true";
+}
+
+std::int64_t parse_whole(const std::string& name, const std::string& value, std::int64_t lowest, std::int64_t highest) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < lowest || number > highest)
+    throw ConfigError(fmt::format("{} must be a whole number from {} to {}", name, lowest, highest));
+  return number;
+}
+
+double parse_number(const std::string& name, const std::string& value) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || !(number >= 0 && number < 1e30))
+    throw ConfigError(fmt::format("{} must be a number from 0", name));
+  return number;
+}
+
+// The quantizers of a site that belong to a tensor, or all with "".
+template <class F>
+void for_operands(SitePrecision& site, const F& f, const std::string& tensor = "") {
+  if (tensor != "dy" && tensor != "w") f(site.fprop.first), f(site.wgrad.second);
+  if (tensor != "dy" && tensor != "x") f(site.fprop.second), f(site.dgrad.second);
+  if (tensor != "x" && tensor != "w") f(site.dgrad.first), f(site.wgrad.first);
+}
+
+using Change = std::function<void(MatrixQuantizer&)>;
+
+// What an option does to one quantizer.
+Change change_of(const std::string& name, const std::string& value) {
+  if (name == "arithmetic") return [a = parse_arithmetic(value)](MatrixQuantizer& q) { q.arithmetic = a; };
+  if (name == "rule") return [r = parse_scale_rule(value)](MatrixQuantizer& q) { q.rule = r; };
+  if (name == "element") return [f = parse_float_format(value)](MatrixQuantizer& q) { q.element = f; };
+  if (name == "rounding" || name == "dy_rounding")
+    return [r = parse_rounding(value)](MatrixQuantizer& q) { q.rounding = r; };
+  if (name == "random_bits")
+    return [n = static_cast<int>(parse_whole(name, value, 1, 32))](MatrixQuantizer& q) { q.random_bits = n; };
+  if (name == "pow2") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.power_of_two = on; };
+  if (name == "amax_floor") return [floor = parse_number(name, value)](MatrixQuantizer& q) { q.amax_floor = floor; };
+  if (name == "row_scaled") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.row_scaled = on; };
+  if (name == "two_level") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.two_level = on; };
+  if (name == "four_over_six") return [c = parse_four_over_six(value)](MatrixQuantizer& q) { q.four_over_six = c; };
+  if (name == "flush_subnormal_blocks")
+    return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.flush_subnormal_blocks = on; };
+  if (name == "block")
+    return [k = parse_whole(name, value, 1, 1 << 20)](MatrixQuantizer& q) {
+      if (q.kind != ScaleKind::Block) return;
+      q.block_across = q.block_across > 1 ? k : 1;
+      q.block_along = k;
+    };
+  const auto delayed = [](auto set) {
+    return [set](MatrixQuantizer& q) {
+      if (q.delayed) set(*q.delayed);
+    };
+  };
+  if (name == "history")
+    return delayed([n = static_cast<int>(parse_whole(name, value, 1, 1 << 16))](DelayedRule& r) { r.history = n; });
+  if (name == "margin")
+    return delayed([n = static_cast<int>(parse_whole(name, value, 0, 100))](DelayedRule& r) { r.margin = n; });
+  if (name == "algo") return delayed([a = parse_amax_algorithm(value)](DelayedRule& r) { r.algorithm = a; });
+  PRECIPICE_CHECK(false, "option ", name);
+}
+
+void apply_options(SitePrecision& site, const Values& values) {
+  for (const auto& [name, value] : values) {
+    if (name == "scales" || name == "rht" || name == "mantissa") continue;
+    for_operands(site, change_of(name, value), name == "dy_rounding" ? "dy" : "");
+  }
+  if (const auto scales = values.find("scales"); scales != values.end()) {
+    if (scales->second != "sums" && scales->second != "operand") throw ConfigError("scales must be sums or operand");
+    const ScalesAct act = scales->second == "sums" ? ScalesAct::Sums : ScalesAct::Operands;
+    for (GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) gemm->arithmetic.scales = act;
+  }
+}
+
+// Options by name, with what they may be.
+std::vector<RecipeOption> options(std::initializer_list<const char*> names) {
+  static const std::map<std::string, std::string> kHelp = {
+      {"arithmetic",
+       "whose order of operations and edge cases: te te-python te-unfused torchao microxcaling "
+       "microxcaling-cuda deepgemm deepseek ms-amp, where that peer has the rule"},
+      {"rule", "scale from amax: floor ceil rceil even"},
+      {"element", "format of all elements"},
+      {"rounding", "of all elements: rne rna rtz rup rdn rto sr sr-b sr-c"},
+      {"dy_rounding", "of gradients"},
+      {"random_bits", "of stochastic rounding, 1 to 32"},
+      {"pow2", "scales are powers of two: true false"},
+      {"amax_floor", "amax below this counts as this"},
+      {"rht", "random Hadamard transform of the wgrad operands: true false"},
+      {"row_scaled", "the outer scale is per row: true false"},
+      {"four_over_six", "off mae mse"},
+      {"two_level", "a tensor scale above the block scales: true false"},
+      {"block", "elements that share a scale along the contraction (and across, for square blocks)"},
+      {"history", "steps that amax is remembered"},
+      {"algo", "max most-recent"},
+      {"margin", "the scale is divided by 2^margin"},
+      {"flush_subnormal_blocks", "true false"},
+      {"scales", "act on sums | operand (dequantized first)"},
+      {"mantissa", "mantissa bits, 1 to 23"},
+  };
+  std::vector<RecipeOption> list;
+  for (const char* name : names) list.push_back({name, kHelp.at(name)});
+  return list;
+}
+
+// A recipe whose options change its linears' quantizers.
+Recipe with_options(std::string name, std::string citation, std::string summary, std::vector<RecipeOption> names,
+                    std::function<RecipeChoice()> make) {
+  return {std::move(name), std::move(citation), std::move(summary), std::move(names), [make](const Values& values) {
+            RecipeChoice choice = make();
+            apply_options(choice.linear, values);
+            return choice;
+          }};
+}
+
+// ---- the table --------------------------------------------------------------------------------------------------
+
+void add_plain(std::vector<Recipe>& table) {
+  table.push_back(with_options("fp32", "IEEE 754-2019", "nothing is rounded", {}, [] { return RecipeChoice{}; }));
+  table.push_back(with_options("custom", "", "fp32, to be changed by precision.x, precision.w, ... and rules", {},
+                               [] { return RecipeChoice{}; }));
+  table.push_back(with_options("tf32", "NVIDIA A100 white paper, 2020", "operands in tf32, fp32 results", {},
+                               [] { return everywhere(same(unscaled("tf32"), {})); }));
+  for (const char* name : {"bf16", "bf16-autocast"})
+    table.push_back(with_options(
+        name, "PyTorch autocast",
+        "operands and results of every matmul in bf16; residual stream, norms and softmax in fp32, and what autocast "
+        "keeps in bf16 between them is rounded where the next matmul reads it",
+        {}, [] { return everywhere(bf16_site()); }));
+  table.push_back(
+      with_options("fp16", "apex amp O1", "operands and results of every matmul in fp16; set loss_scale.kind", {}, [] {
+        GemmArithmetic arithmetic;
+        arithmetic.output = unscaled("fp16");
+        return everywhere(same(unscaled("fp16"), arithmetic));
+      }));
+}
+
+void add_masks(std::vector<Recipe>& table) {
+  for (int bits = 0; bits <= 7; ++bits)
+    table.push_back({fmt::format("e8m{}", bits), "arXiv 2405.18710",
+                     fmt::format("bf16 operands cut to {} mantissa bits by truncation at every matmul, forward and "
+                                 "backward, no scaling; bf16 results",
+                                 bits),
+                     options({"rounding", "random_bits"}), [bits](const Values& values) {
+                       MatrixQuantizer q = bf16();
+                       q.element.mantissa_bits = bits;
+                       q.rounding = Rounding::TowardZero;
+                       q.through_bf16 = true;
+                       SitePrecision site = same(q, to_bf16());
+                       apply_options(site, values);
+                       return everywhere(site);
+                     }});
+  table.push_back({"e7m7", "arXiv 2405.18710, section 4.2",
+                   "bf16 operands clamped to 7 exponent bits at both ends, no scaling; bf16 results",
+                   options({"rounding", "random_bits"}), [](const Values& values) {
+                     MatrixQuantizer q = unscaled("e7m7");
+                     q.overflow = Overflow::Propagate;
+                     q.rounding = Rounding::TowardZero;
+                     q.through_bf16 = true;
+                     SitePrecision site = same(q, to_bf16());
+                     apply_options(site, values);
+                     return everywhere(site);
+                   }});
+}
+
+SitePrecision fp8_site(const MatrixQuantizer& forward, const MatrixQuantizer& gradient) {
+  return SitePrecision::of_tensors(forward, forward, gradient, to_bf16());
+}
+
+MatrixQuantizer delayed(const char* format, DelayedUpdate update, int history, Arithmetic arithmetic) {
+  MatrixQuantizer q = scaled(format, ScaleKind::Tensor, arithmetic);
+  DelayedRule rule;
+  rule.update = update;
+  rule.history = history;
+  q.delayed = rule;
+  return q;
+}
+
+void add_transformer_engine(std::vector<Recipe>& table) {
+  constexpr Arithmetic te = Arithmetic::Te;
+  const auto current = [] {
+    return fp8_site(scaled("e4m3", ScaleKind::Tensor, te), scaled("e5m2", ScaleKind::Tensor, te));
+  };
+  const auto current_options =
+      options({"pow2", "amax_floor", "element", "rounding", "dy_rounding", "random_bits", "scales"});
+  const char* cite = "NVIDIA Transformer Engine, Float8CurrentScaling (HYBRID)";
+  table.push_back(with_options("te-current", cite, "x, w E4M3, dy E5M2, current per-tensor scales", current_options,
+                               [current] { return beside_bf16(current()); }));
+  table.push_back(with_options("fp8", cite, "another name of te-current", current_options,
+                               [current] { return beside_bf16(current()); }));
+  table.push_back({"fp8-all", cite, "te-current in attention products and LM head too", current_options,
+                   [current](const Values& values) {
+                     SitePrecision site = current();
+                     apply_options(site, values);
+                     return everywhere(site);
+                   }});
+  table.push_back({"te-delayed", "NVIDIA Transformer Engine, DelayedScaling (HYBRID)",
+                   "x, w E4M3, dy E5M2, per-tensor scales from the amaxes of earlier steps",
+                   options({"history", "algo", "margin", "arithmetic", "rounding", "random_bits", "scales"}),
+                   [](const Values& values) {
+                     SitePrecision site = fp8_site(delayed("e4m3", DelayedUpdate::Te, 1024, te),
+                                                   delayed("e5m2", DelayedUpdate::Te, 1024, te));
+                     apply_options(site, values);
+                     for_operands(site, [](MatrixQuantizer& q) {
+                       if (q.arithmetic == Arithmetic::TeUnfused) q.delayed->update = DelayedUpdate::TeUnfused;
+                     });
+                     return beside_bf16(site);
+                   }});
+  table.push_back(with_options("te-block", "NVIDIA Transformer Engine, Float8BlockScaling",
+                               "E4M3; x, dy in 1x128 blocks, w in 128x128 blocks",
+                               options({"pow2", "amax_floor", "block", "arithmetic", "element", "rounding",
+                                        "dy_rounding", "random_bits", "scales"}),
+                               [] {
+                                 MatrixQuantizer x = blocks("e4m3", 1, 128, te), w = blocks("e4m3", 128, 128, te);
+                                 x.power_of_two = w.power_of_two = true;
+                                 return beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
+                               }));
+}
+
+void add_mx(std::vector<Recipe>& table) {
+  const auto mx_options = options({"rule", "element", "arithmetic", "block", "rounding", "dy_rounding", "random_bits",
+                                   "flush_subnormal_blocks", "scales"});
+  const auto mx = [&](const char* name, const char* format, ScaleRule rule, Arithmetic arithmetic,
+                      const char* summary) {
+    table.push_back(with_options(name, "OCP MX v1.0", summary, mx_options, [=] {
+      const MatrixQuantizer q = e8m0_blocks(format, rule, arithmetic);
+      return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+    }));
+  };
+  mx("mxfp8", "e4m3", ScaleRule::Rceil, Arithmetic::Te,
+     "E4M3 in blocks of 32 with E8M0 scales, rule rceil as NVIDIA Transformer Engine's MXFP8BlockScaling");
+  mx("mxfp6", "e2m3", ScaleRule::Floor, Arithmetic::Torchao, "E2M3 in blocks of 32 with E8M0 scales, rule floor");
+  mx("mxfp4", "e2m1", ScaleRule::Floor, Arithmetic::Torchao, "E2M1 in blocks of 32 with E8M0 scales, rule floor");
+  table.push_back(with_options("bfp", "block floating point: e.g. Drumond et al., arXiv 1804.01526",
+                               "signed mantissas under a shared exponent",
+                               options({"mantissa", "block", "rounding", "random_bits"}), [] {
+                                 MatrixQuantizer q = blocks("e0m7", 1, 32, Arithmetic::Te);
+                                 q.rule = ScaleRule::SharedExponent;
+                                 return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                               }));
+  auto make = table.back().make;
+  table.back().make = [make](const Values& values) {
+    RecipeChoice choice = make(values);
+    if (const auto m = values.find("mantissa"); m != values.end()) {
+      const auto bits = parse_whole("mantissa", m->second, 1, 23);
+      for_operands(choice.linear,
+                   [bits](MatrixQuantizer& q) { q.element = parse_float_format(fmt::format("e0m{}", bits)); });
+    }
+    return choice;
+  };
+}
+
+void add_nvfp4(std::vector<Recipe>& table) {
+  table.push_back({"nvfp4", "NVIDIA Transformer Engine, NVFP4BlockScaling; arXiv 2509.25149",
+                   "E2M1 in blocks of 16 under E4M3 block scales and a tensor scale; w in 16x16 blocks; stochastic "
+                   "gradients; random "
+                   "Hadamard transform of the wgrad operands",
+                   options({"rht", "arithmetic", "row_scaled", "four_over_six", "two_level", "dy_rounding",
+                            "random_bits", "scales"}),
+                   [](const Values& values) {
+                     const bool torchao = values.count("arithmetic") != 0 && values.at("arithmetic") == "torchao";
+                     MatrixQuantizer x = blocks("e2m1", 1, 16, torchao ? Arithmetic::Torchao : Arithmetic::Te), w = x,
+                                     dy = x;
+                     x.rule = w.rule = dy.rule = ScaleRule::Nvfp4;
+                     if (!torchao) w.block_across = 16;
+                     dy.rounding = Rounding::Stochastic;
+                     SitePrecision site = SitePrecision::of_tensors(x, w, dy, to_bf16());
+                     const auto rht = values.find("rht");
+                     const bool rotates = rht == values.end() ? !torchao : parse_flag("rht", rht->second);
+                     site.wgrad.first.hadamard = site.wgrad.second.hadamard = rotates;
+                     apply_options(site, values);
+                     if (values.count("row_scaled") != 0)  // activations only
+                       for_operands(
+                           site, [](MatrixQuantizer& q) { q.row_scaled = false; }, "w");
+                     return beside_bf16(site);
+                   }});
+}
+
+void add_torchao(std::vector<Recipe>& table) {
+  constexpr Arithmetic ao = Arithmetic::Torchao;
+  const auto names = options({"pow2", "amax_floor", "rounding", "random_bits", "scales"});
+  table.push_back(with_options(
+      "torchao-tensorwise", "torchao float8, tensorwise", "x, w E4M3, dy E5M2, current per-tensor scales", names, [] {
+        return beside_bf16(fp8_site(scaled("e4m3", ScaleKind::Tensor, ao), scaled("e5m2", ScaleKind::Tensor, ao)));
+      }));
+  const auto rowwise = [] {
+    MatrixQuantizer q = scaled("e4m3", ScaleKind::Row, ao);
+    q.power_of_two = true;
+    return SitePrecision::of_tensors(q, q, q, to_bf16());
+  };
+  table.push_back(with_options("torchao-rowwise", "torchao float8, rowwise",
+                               "all E4M3 with one power-of-two scale per row of each matmul's contraction", names,
+                               [rowwise] { return beside_bf16(rowwise()); }));
+  table.push_back(with_options("torchao-rowwise-gw-hp", "torchao float8, rowwise_with_gw_hp",
+                               "as rowwise; w of dgrad per tensor; wgrad in bf16", names, [rowwise] {
+                                 SitePrecision site = rowwise();
+                                 site.dgrad.second.kind = ScaleKind::Tensor;
+                                 site.wgrad = bf16_site().wgrad;
+                                 return beside_bf16(site);
+                               }));
+}
+
+void add_others(std::vector<Recipe>& table) {
+  table.push_back(
+      with_options("deepseek-v3", "DeepSeek-V3, arXiv 2412.19437, section 3.3",
+                   "E4M3; x, dy in 1x128 blocks, w in 128x128 blocks, amax raised to 1e-4",
+                   options({"arithmetic", "pow2", "amax_floor", "block", "rounding", "random_bits", "scales"}), [] {
+                     const MatrixQuantizer x = blocks("e4m3", 1, 128, Arithmetic::DeepGemm);
+                     const MatrixQuantizer w = blocks("e4m3", 128, 128, Arithmetic::DeepGemm);
+                     return beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
+                   }));
+  table.push_back(with_options(
+      "ms-amp-o1", "MS-AMP (FP8-LM, arXiv 2310.18313)",
+      "x, w E4M3, dy E5M2, delayed power-of-two scales, window 16; pair it with optimizer.weights=fp16-scaled",
+      options({"history", "margin", "rounding", "random_bits"}), [] {
+        const auto q = [](const char* f, int window) {
+          return delayed(f, DelayedUpdate::MsAmp, window, Arithmetic::MsAmp);
+        };
+        return beside_bf16(SitePrecision::of_tensors(q("e4m3", 16), q("e4m3", 1), q("e5m2", 16), to_bf16()));
+      }));
+  table.push_back(with_options("intel-fp8", "Fishman et al., arXiv 2409.12517",
+                               "forward E4M3 with largest value 240, backward operands re-cast to E5M2, delayed "
+                               "power-of-two scales, stochastic gradients",
+                               options({"history", "rounding", "random_bits"}), [] {
+                                 const auto q = [](const char* format) {
+                                   MatrixQuantizer quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
+                                   quantizer.delayed->power_of_two = true;
+                                   quantizer.delayed->interval = 1024;
+                                   return quantizer;
+                                 };
+                                 SitePrecision site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
+                                 site.dgrad.second = site.wgrad.second = q("e5m2");
+                                 site.dgrad.first.rounding = site.wgrad.first.rounding = Rounding::Stochastic;
+                                 return beside_bf16(site);
+                               }));
+  table.push_back(with_options("fp8-sim-2022", "Micikevicius et al., arXiv 2209.05433",
+                               "inputs of every linear in one FP8 format with its own bias, no scaling",
+                               options({"element", "rounding", "random_bits"}), [] {
+                                 MatrixQuantizer q = unscaled("e4m3");
+                                 q.overflow = Overflow::Saturate;
+                                 return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                               }));
+  table.push_back(with_options("int8", "symmetric quantization: e.g. Jacob et al., arXiv 1712.05877",
+                               "int8 with a scale per token (x, dy) and per output channel (w)",
+                               options({"pow2", "amax_floor", "rounding", "dy_rounding", "random_bits", "scales"}), [] {
+                                 const MatrixQuantizer q = scaled("int8", ScaleKind::Row, Arithmetic::Te);
+                                 return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                               }));
+}
+
+}  // namespace
+
+const std::vector<Recipe>& recipes() {
+  static const std::vector<Recipe> table = [] {
+    std::vector<Recipe> all;
+    add_plain(all);
+    add_masks(all);
+    add_transformer_engine(all);
+    add_mx(all);
+    add_nvfp4(all);
+    add_torchao(all);
+    add_others(all);
+    return all;
+  }();
+  return table;
+}
+
+}  // namespace precipice
