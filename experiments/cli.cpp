@@ -63,8 +63,9 @@ int run_commands(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success)) {
       const bool no_command = app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
-      return report_error(kUsageError,
-                          "error: " + (no_command ? unknown_command(commands, argv[1]) : std::string(error.what())));
+      return report_error(kUsageError, "error: " + (argc < 2 ? std::string("a command is missing; see precipice --help")
+                                                    : no_command ? unknown_command(commands, argv[1])
+                                                                 : std::string(error.what())));
     }
     return app.exit(error);  // --help and --version
   }
@@ -74,6 +75,10 @@ int run_commands(int argc, char** argv) {
 }
 
 }  // namespace
+
+std::string refuse_empty_path(const std::string& path) {
+  return path.empty() ? "a path is missing" : "";
+}
 
 void refuse_existing(const std::string& path, bool force) {
   if (!force && std::filesystem::exists(std::filesystem::symlink_status(path)))

@@ -21,6 +21,7 @@ namespace {
 
 constexpr const char* kParameterPrefix = "p.";
 constexpr std::int64_t kNewest = -1;
+constexpr std::int64_t kMaxSteps = 1'000'000'000'000;
 
 struct ExportOptions {
   std::string run, out;
@@ -44,7 +45,7 @@ std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::f
     weights.push_back(std::move(array));
   }
   Gpt model = make_model(config, open_tokens(config)->vocabulary());
-  model.load(weights);
+  model.load(weights, path.string());
   return model.weights();
 }
 
@@ -53,11 +54,12 @@ int export_weights(const ExportOptions& options) {
   const std::filesystem::path directory = options.run, folder = directory / kCheckpointFolder;
   const RunConfig config = resolve_config(read_settings(directory / kConfigFileName));
   std::vector<std::int64_t> steps = checkpoint_steps(folder);
-  const std::int64_t step = options.step == kNewest ? (steps.empty() ? 0 : steps.back()) : options.step;
-  if (step != 0 && std::find(steps.begin(), steps.end(), step) == steps.end())
-    throw ConfigError(
-        {"command line", 0, "--step", std::to_string(step)},
-        fmt::format("{} has checkpoints at: 0{}{}", options.run, steps.empty() ? "" : ", ", fmt::join(steps, ", ")));
+  // The initial weights need no checkpoint.
+  if (steps.empty() || steps.front() != 0) steps.insert(steps.begin(), 0);
+  const std::int64_t step = options.step == kNewest ? steps.back() : options.step;
+  if (std::find(steps.begin(), steps.end(), step) == steps.end())
+    throw ConfigError({"command line", 0, "--step", std::to_string(step)},
+                      fmt::format("{} has weights of the steps {}", options.run, fmt::join(steps, ", ")));
   const auto weights = step == 0 ? initial_weights(config) : checkpoint_weights(config, checkpoint_path(folder, step));
   write_weights(options.out, weights);
   print_result(fmt::format("{}: {} arrays, step {} of run {}\n", options.out, weights.size(), step, run_id(config)));
@@ -81,7 +83,7 @@ Command add_export(CLI::App& app) {
   parser->add_option("RUN", options->run, "Run directory")->required();
   parser->add_option("--out", options->out, "File to write")->required();
   parser->add_option("--step", options->step, "0: initial weights; default: the newest checkpoint")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(std::int64_t{0}, kMaxSteps));
   parser->add_flag("--force", options->force, "Replace the file if there is one");
   parser->footer(
       "A later run starts from it with init.from=weights.h5.\n"
@@ -94,7 +96,9 @@ Command add_batches(CLI::App& app) {
   CLI::App* parser = app.add_subcommand("batches", "Write the exact training batches of a config (HDF5)");
   parser->add_option("CONFIG", options->config, "TOML file of settings")->required();
   parser->add_option("SETTING", options->assignments, "key=value, over the file's");
-  parser->add_option("--steps", options->steps, "Batches to write")->required()->check(CLI::PositiveNumber);
+  parser->add_option("--steps", options->steps, "Batches to write")
+      ->required()
+      ->check(CLI::Range(std::int64_t{1}, kMaxSteps));
   parser->add_option("--out", options->out, "File to write")->required();
   parser->add_flag("--force", options->force, "Replace the file if there is one");
   parser->footer(

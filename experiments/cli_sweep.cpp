@@ -108,7 +108,9 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   parser->add_option("SWEEP", options->config, "TOML file of settings with a [sweep] table")->required();
   parser->add_option("SETTING", options->assignments,
                      "key=value over the file's, or key=a,b,c  key=range(0,8)  key=logspace(1e-4,1e-1,7)");
-  parser->add_option("--out", options->out, "Sweep directory; each run gets DIR/<id of its config>")->required();
+  parser->add_option("--out", options->out, "Sweep directory; each run gets DIR/<id of its config>")
+      ->required()
+      ->check(refuse_empty_path);
   parser->add_option("--jobs", options->workers, "Processes at once [cores / threads of a run]")
       ->check(CLI::Range(1, 1024));
   parser->add_option("--only", options->only, "Run only what failed, or only what is missing")

@@ -75,7 +75,7 @@ Command add_train(CLI::App& app, const std::string& invocation) {
   CLI::App* parser = app.add_subcommand("train", "Train one run, or resume it");
   parser->add_option("CONFIG", options->config, "TOML file of settings (docs/CONFIG.md)")->required();
   parser->add_option("SETTING", options->assignments, "key=value, over the file's");
-  parser->add_option("--out", options->out, "Run directory [runs/<id of the config>]");
+  parser->add_option("--out", options->out, "Run directory [runs/<id of the config>]")->check(refuse_empty_path);
   parser->add_flag("--dry-run", options->dry_run, "Print the resolved config, time, memory and disk; write nothing");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   parser->footer(

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "metrics/files.h"
@@ -68,11 +69,18 @@ std::string last_log_line(const fs::path& directory) {
   return line == std::string::npos ? tail : tail.substr(line + 1);
 }
 
+std::string loss_text(const RunStatus& status) {
+  if (status.step == 0) return "-";
+  // The sign of a NaN means nothing.
+  return std::isnan(status.final_loss) ? "nan" : fmt::format("{:.4f}", status.final_loss);
+}
+
 std::string describe(const RunStatus& status) {
   std::string text = to_string(status.state);
   if (status.divergence_step >= 0) text += fmt::format(" at step {}", status.divergence_step);
   if (!status.reason.empty()) text += fmt::format(" ({})", status.reason);
-  return text + fmt::format("  step {}/{}  loss {:.4f}", status.step, status.steps, status.final_loss);
+  if (status.heartbeat > 0) text += fmt::format("  step {}/{}", status.step, status.steps);
+  return status.step > 0 ? text + "  loss " + loss_text(status) : text;
 }
 
 }  // namespace precipice

@@ -31,7 +31,10 @@ void record_failure(const std::filesystem::path& directory, const WorkerEnd& end
 // The last line of log.txt, "" when there is none.
 std::string last_log_line(const std::filesystem::path& directory);
 
-// "done  step 400/400  loss 2.3412", "diverged at step 17 (non-finite loss)  step 18/400  loss nan"
+// "2.3412", "nan", "inf"; "-" before the first step
+std::string loss_text(const RunStatus& status);
+// "done  step 400/400  loss 2.3412", "diverged at step 17 (non-finite loss)  step 18/400  loss nan"; no step of a run
+// that never began, no loss before the first step.
 std::string describe(const RunStatus& status);
 
 }  // namespace precipice

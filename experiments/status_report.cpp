@@ -75,7 +75,7 @@ std::string to_text(const StatusReport& report, std::int64_t now) {
     const bool started = status.heartbeat > 0;
     row.push_back(to_string(status.state));
     row.push_back(started ? fmt::format("{}/{}", status.step, status.steps) : "-");
-    row.push_back(started ? fmt::format("{:.4f}", status.final_loss) : "-");
+    row.push_back(loss_text(status));
     row.push_back(started ? format_duration(static_cast<double>(std::max<std::int64_t>(0, now - status.heartbeat)))
                           : "-");
     row.push_back(status.divergence_step >= 0 ? fmt::format("step {}: {}", status.divergence_step, status.reason)

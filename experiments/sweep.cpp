@@ -65,7 +65,7 @@ std::vector<Assignment> read_assignments(const std::vector<std::string>& texts) 
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      throw ConfigError({"command line", 0, "", text}, "expected key=value");
+      throw ConfigError({"command line", 0, text, ""}, "expected key=value");
     Assignment assignment{text.substr(0, equals), text.substr(equals + 1), {}};
     assignment.where = {"command line", 0, assignment.key, assignment.value};
     if (!seen.insert(assignment.key).second) throw ConfigError(assignment.where, "the key is given twice");

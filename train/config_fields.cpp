@@ -8,6 +8,7 @@ namespace precipice {
 namespace {
 
 constexpr double kMaxCount = 1e12;
+constexpr double kMaxSteps = 4294967295.0;  // random bits are keyed by a 32-bit step
 constexpr double kMaxInteger = 9.2e18;
 constexpr double kHuge = 1e30;
 
@@ -129,7 +130,7 @@ void add_loss_scale(Fields& f, LossScaleConfig& c) {
 }
 
 void add_train(Fields& f, TrainConfig& c) {
-  f.push_back(number("train.steps", &c.steps, 0, kMaxCount, "Optimizer steps; 0 makes the run without training."));
+  f.push_back(number("train.steps", &c.steps, 0, kMaxSteps, "Optimizer steps; 0 makes the run without training."));
   f.push_back(number("train.batch", &c.batch, 1, 1e6, "Sequences of a batch."));
   f.push_back(
       number("train.eval_every", &c.eval_every, 0, kMaxCount, "Steps between validation losses; 0: only at the end."));

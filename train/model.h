@@ -45,8 +45,8 @@ class Gpt {
   // Initial values, a pure function of (init.seed, parameter, element).
   void initialise(const InitConfig& init);
   // Values by name; every parameter must be there with its shape (DataError). A tied head may be present and must then
-  // equal the embedding.
-  void load(const std::vector<NamedArray>& weights);
+  // equal the embedding. Errors begin with `name`, the place that the weights come from.
+  void load(const std::vector<NamedArray>& weights, const std::string& name = "weights");
   // Under nanoGPT's names; with a tied head both names, as its state_dict has.
   std::vector<NamedArray> weights() const;
 

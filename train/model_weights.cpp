@@ -51,14 +51,14 @@ void Gpt::initialise(const InitConfig& init) {
   }
 }
 
-void Gpt::load(const std::vector<NamedArray>& weights) {
+void Gpt::load(const std::vector<NamedArray>& weights, const std::string& name) {
   std::map<std::string, const NamedArray*> by_name;
   for (const auto& array : weights) by_name[array.name] = &array;
   for (auto& parameter : parameters_) {
     const auto found = by_name.find(parameter.name);
-    if (found == by_name.end()) throw DataError("weights: " + parameter.name + " is missing");
+    if (found == by_name.end()) throw DataError(name + ": " + parameter.name + " is missing");
     if (found->second->shape != parameter.value.sizes().vec())
-      throw DataError(fmt::format("weights: {} has shape ({}), the model has ({})", parameter.name,
+      throw DataError(fmt::format("{}: {} has shape ({}), the model has ({})", name, parameter.name,
                                   fmt::join(found->second->shape, ", "),
                                   fmt::join(parameter.value.sizes().vec(), ", ")));
     std::memcpy(parameter.value.mutable_data_ptr<float>(), found->second->values.data(),
@@ -68,10 +68,10 @@ void Gpt::load(const std::vector<NamedArray>& weights) {
   const auto head = by_name.find(kHeadName);
   if (config_.tied_head && head != by_name.end()) {
     if (head->second->values != to_array("", token_embedding_).values)
-      throw DataError("weights: lm_head.weight differs from the embedding; set model.tied_head = false");
+      throw DataError(name + ": lm_head.weight differs from the embedding; set model.tied_head = false");
     by_name.erase(head);
   }
-  if (!by_name.empty()) throw DataError("weights: " + by_name.begin()->first + " is not part of the model");
+  if (!by_name.empty()) throw DataError(name + ": " + by_name.begin()->first + " is not part of the model");
 }
 
 std::vector<NamedArray> Gpt::weights() const {
@@ -87,7 +87,12 @@ std::vector<NamedArray> Gpt::weights() const {
 
 Gpt make_model(const RunConfig& config, std::int64_t vocabulary) {
   Gpt model(config.model, config.init, vocabulary, make_policy(config.precision, config.model.layers));
-  if (!config.init.from.empty()) model.load(read_weights(config.init.from));
+  if (config.init.from.empty()) return model;
+  try {
+    model.load(read_weights(config.init.from), config.init.from);
+  } catch (const DataError& error) {  // begins with the path
+    throw DataError(std::string("init.from = ") + error.what());
+  }
   return model;
 }
 

@@ -54,8 +54,10 @@ class DirectoryLock {
 void claim_directory(const std::filesystem::path& directory, const std::string& config_toml) {
   const auto path = directory / "config.toml";
   if (!std::filesystem::exists(path)) {
-    if (std::filesystem::exists(directory / "metrics.jnl"))
-      throw ConfigError({directory.string(), 0, "", ""}, "holds a journal but no config.toml; choose another --out");
+    for (const char* name : {"metrics.jnl", kRunFileName, "ckpt"})
+      if (std::filesystem::exists(std::filesystem::symlink_status(directory / name)))
+        throw ConfigError({directory.string(), 0, "", ""},
+                          fmt::format("holds {} but no config.toml; choose another --out", name));
     return write_file_atomic(path, config_toml);
   }
   if (run_id(resolve_config(read_settings(path))) != run_id(resolve_config(parse_settings(config_toml, ""))))
@@ -246,15 +248,16 @@ RunStatus RunSession::execute() {
   if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
                                                                    : std::nullopt)
     status_ = *old;
+  const bool finished = status_.state == RunState::Done || status_.state == RunState::Diverged;
+  if (!finished) trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
   make_directories(request_.directory);
   const DirectoryLock lock(request_.directory);
   claim_directory(request_.directory, config_toml_);
-  if (status_.state == RunState::Done || status_.state == RunState::Diverged) return status_;
+  if (finished) return status_;
 
   // What a kill in the middle of a publication or a checkpoint left behind.
   remove_stale_temporaries(request_.directory);
   remove_stale_temporaries(request_.directory / "ckpt");
-  trainer_ = std::make_unique<Trainer>(config_, *tokens_);
   start_or_resume();
   wall_before_ = status_.wall_seconds;
   first_step_ = trainer_->steps_done();

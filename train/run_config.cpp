@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -19,6 +20,13 @@ std::string plain(double value) {
 
 [[noreturn]] void reject(const Setting& setting, const std::string& allowed) {
   throw ConfigError(setting.where, allowed);
+}
+
+// Nothing to see where a choice is the empty text, so it is shown quoted.
+std::string spell_choices(std::vector<std::string> choices, const char* separator) {
+  for (std::string& choice : choices)
+    if (choice.empty()) choice = "\"\"";
+  return fmt::format("{}", fmt::join(choices, separator));
 }
 
 double checked_number(const ConfigField& field, const Setting& setting, const Scalar& value) {
@@ -50,14 +58,19 @@ std::string checked_text(const ConfigField& field, const Setting& setting) {
   for (const auto& choice : field.choices)
     if (choice == *value) return *value;
   const std::string near = nearest_word(*value, field.choices);
-  reject(setting, fmt::format("must be one of {}{}", fmt::join(field.choices, ", "),
+  reject(setting, fmt::format("must be one of {}{}", spell_choices(field.choices, ", "),
                               near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
 }
 
 std::vector<double> checked_list(const ConfigField& field, const Setting& setting) {
   std::vector<double> list;
-  if (setting.values.size() > 16) reject(setting, "at most 16 numbers");
-  for (const auto& value : setting.values) list.push_back(checked_number(field, setting, value));
+  if (setting.values.empty() || setting.values.size() > 16) reject(setting, "expected 1 to 16 numbers");
+  for (const auto& value : setting.values) {
+    const double number = checked_number(field, setting, value);
+    // Each number names a series of its own.
+    if (std::find(list.begin(), list.end(), number) != list.end()) reject(setting, "the numbers must differ");
+    list.push_back(number);
+  }
   return list;
 }
 
@@ -122,9 +135,9 @@ void check_combinations(const RunConfig& c, const Places& places) {
   require(c.data.source != "synthetic" || c.data.vocabulary <= 4096, places, "data.vocabulary",
           plain(double(c.data.vocabulary)), "the synthetic language has 2 to 4096 symbols");
   require(c.loss_scale.minimum <= c.loss_scale.maximum, places, "loss_scale.minimum", plain(c.loss_scale.minimum),
-          "must not exceed loss_scale.maximum");
+          fmt::format("must not exceed loss_scale.maximum = {}", plain(c.loss_scale.maximum)));
   require(c.loss_scale.minimum <= c.loss_scale.initial, places, "loss_scale.initial", plain(c.loss_scale.initial),
-          "must be at least loss_scale.minimum");
+          fmt::format("must be at least loss_scale.minimum = {}", plain(c.loss_scale.minimum)));
   const double per_step = double(c.train.batch) * double(c.model.context);
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
@@ -226,7 +239,7 @@ std::string config_reference() {
         !std::holds_alternative<bool*>(field.target) && !std::holds_alternative<std::string*>(field.target);
     std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
     if (std::holds_alternative<bool*>(field.target)) allowed = "true, false";
-    if (!field.choices.empty()) allowed = fmt::format("{}", fmt::join(field.choices, " "));
+    if (!field.choices.empty()) allowed = spell_choices(field.choices, " ");
     const std::string value = value_text(field);
     std::string help = field.help;
     for (std::size_t at = 0; (at = help.find('|', at)) != std::string::npos; at += 2) help.insert(at, "\\");

@@ -115,7 +115,7 @@ std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const C
 Setting parse_assignment(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw ConfigError({"command line", 0, "", text}, "expected key=value");
+    throw ConfigError({"command line", 0, text, ""}, "expected key=value");
   Setting setting;
   setting.key = text.substr(0, equals);
   setting.where = {"command line", 0, setting.key, text.substr(equals + 1)};

@@ -97,18 +97,32 @@ class StreamSource final : public TokenSource {
 
 }  // namespace
 
-std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
+namespace {
+
+std::unique_ptr<TokenSource> open_file(const RunConfig& config) {
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
   const DataConfig& data = config.data;
   if (data.source == "text") return std::make_unique<StreamSource>(read_text(data.path), config, 256, kUnknown);
   if (data.source == "tokens")
     return std::make_unique<StreamSource>(read_token_file(data.path, data.vocabulary), config, data.vocabulary,
                                           kUnknown);
-  if (data.source == "batches") return open_batches(config);
-  PRECIPICE_CHECK(data.source == "synthetic", data.source);
-  double entropy_rate = 0;
-  TokenStream stream = synthetic_stream(data, entropy_rate);
-  return std::make_unique<StreamSource>(std::move(stream), config, data.vocabulary, entropy_rate);
+  PRECIPICE_CHECK(data.source == "batches", data.source);
+  return open_batches(config);
+}
+
+}  // namespace
+
+std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
+  if (config.data.source == "synthetic") {
+    double entropy_rate = 0;
+    TokenStream stream = synthetic_stream(config.data, entropy_rate);
+    return std::make_unique<StreamSource>(std::move(stream), config, config.data.vocabulary, entropy_rate);
+  }
+  try {
+    return open_file(config);
+  } catch (const DataError& error) {  // begins with the path
+    throw DataError(std::string("data.path = ") + error.what());
+  }
 }
 
 }  // namespace precipice

@@ -31,6 +31,7 @@ COLUMNS = 320  # steps of a panel are gathered into this many pixel columns
 MAX_PANELS = 12
 MAX_FORMATS = 6  # in one figure; more would hide each other
 HEADROOM = 1.12  # of the axis above the initial loss
+CROSS_INSET = 0.035  # of the axis: half a cross, which must not reach into the title
 
 
 def loss_figures(sweep: Sweep) -> Iterator[Tuple[Figure, Picture]]:
@@ -65,7 +66,7 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
         panel.set_title(f"learning rate {rate_text(rate)}  ({seed_counts(cells)})")
         draw_floors(panel, sweep.entropy_floors)
         for cell, width in zip(cells, line_widths(len(cells))):
-            draw_cell(panel, sweep, cell, top, width)
+            draw_cell(panel, sweep, cell, (low, top), width)
         panel.set_ylim(low, top)
         panel.margins(x=0.02)
     for position, panel in enumerate(axes):
@@ -77,7 +78,9 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
     return figure
 
 
-def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, top: float, width: float) -> None:
+def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, limits: Tuple[float, float], width: float) -> None:
+    low, top = limits
+    highest_cross = top - CROSS_INSET * (top - low)
     colour, line = sweep.styles[cell.label]
     curves = cell.curves("metrics", "train_loss")
     band = decimate(seed_band(curves), COLUMNS)
@@ -92,7 +95,7 @@ def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, top: float, width: float) -
     for run in cell.runs:
         if run.diverged:
             step, loss = divergence_point(run)
-            panel.plot([step], [min(loss, top)], color=colour, clip_on=False, zorder=5, **CROSS)
+            panel.plot([step], [min(loss, highest_cross)], color=colour, clip_on=False, zorder=5, **CROSS)
 
 
 def divergence_point(run: Run) -> Tuple[float, float]:

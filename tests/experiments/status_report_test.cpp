@@ -2,6 +2,7 @@
 // `status` as text and JSON, tables, and what the launcher reads from run directories.
 #include "experiments/status_report.h"
 
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -49,6 +50,29 @@ TEST_CASE("a sweep's report counts states and shows axis values, steps, loss and
   CHECK(contains(text, "0     0.001         done      400/400  1.2500  1m10s\n"));
   CHECK(contains(text, "0     0.01          diverged  17/400   inf     1m10s  step 16: non-finite loss\n"));
   CHECK(contains(text, "1     0.001         pending   -        -       -\n"));
+}
+
+TEST_CASE("a run is described without a loss before its first step, and without steps if it never began", "[status]") {
+  RunStatus status;
+  status.state = RunState::Failed;
+  status.reason = "exit code 4";
+  CHECK(describe(status) == "failed (exit code 4)");
+  CHECK(loss_text(status) == "-");
+  status = {};
+  status.state = RunState::Done;
+  status.heartbeat = kNow;
+  CHECK(describe(status) == "done  step 0/0");
+  status.state = RunState::Diverged;
+  status.step = 3;
+  status.steps = 8;
+  status.divergence_step = 2;
+  status.reason = "non-finite loss";
+  for (const double sign : {1.0, -1.0}) {
+    status.final_loss = std::copysign(std::numeric_limits<double>::quiet_NaN(), sign);
+    CHECK(describe(status) == "diverged at step 2 (non-finite loss)  step 3/8  loss nan");
+  }
+  status.final_loss = 2.34567;
+  CHECK(loss_text(status) == "2.3457");
 }
 
 TEST_CASE("the JSON report is valid, typed, and has no bare infinities", "[status]") {

@@ -43,7 +43,12 @@ TEST_CASE("a bad setting is refused with key, value and what is allowed", "[inte
       {"precision.x=e9m3", 2, {"precision.x = e9m3"}},
       {"precision.x=e0m0", 2, {"precision.x = e0m0"}},
       {"model.heads=3", 2, {"multiple of model.heads"}},
-      {"seed", 2, {"key=value"}},
+      {"seed", 2, {"command line: seed: expected key=value"}},
+      {"metrics.epsilons=[]", 2, {"metrics.epsilons = []", "1 to 16 numbers"}},
+      {"metrics.epsilons=[1e-3,0.001]", 2, {"metrics.epsilons = [1e-3,0.001]", "must differ"}},
+      {"precision.overflow=wrap", 2, {"precision.overflow = wrap", "one of \"\", saturate, native"}},
+      {"init.from=/nowhere/w.h5", 4, {"init.from = /nowhere/w.h5: "}},
+      {"init.from=/dev/zero", 4, {"init.from = /dev/zero: ", "not a regular file"}},
   }));
   Workplace place;
   check_refused(place.run({"train", place.config(), bad.setting, "--out", place.path("run")}), bad.exit_code,
@@ -72,7 +77,7 @@ TEST_CASE("a directory, a device or nothing as config or data is refused", "[int
     check_refused(place.run({"train", path, "--out", place.path("run")}), 2, {path});
     const ProgramResult data =
         place.run({"train", place.config(), "data.source=text", "data.path=" + path, "--out", place.path("run")});
-    check_refused(data, data.exit_code == 4 ? 4 : 2, {path});
+    check_refused(data, 4, {"data.path = " + path + ": "});
   }
   CHECK_FALSE(fs::exists(place.path("run")));
 }
@@ -83,7 +88,7 @@ TEST_CASE("data that cannot be trained on is exit code 4", "[integration]") {
     write_text(place.path("data"), bytes);
     check_refused(place.run({"train", place.config(), "data.source=" + source, "data.path=" + place.path("data"), more,
                              "--out", place.path("run")}),
-                  4, {place.path("data")});
+                  4, {"data.path = " + place.path("data") + ": "});
     CHECK_FALSE(fs::exists(place.path("run")));
   };
   refused("text", "", "seed=0");
@@ -112,6 +117,26 @@ TEST_CASE("another run's directory is refused and left as it was", "[integration
   check_refused(place.run({"train", place.config(), "seed=1", "--out", place.path("run")}), 2, {"another config"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", place.path("run")}), 2, {"run directory"});
   CHECK(snapshot(place.path("run")) == before);
+
+  // Results without the config that made them cannot be told from another run's.
+  for (const char* name : {"run.h5", "metrics.jnl"}) {
+    const fs::path directory = place.path(std::string("with_") + name);
+    fs::create_directories(directory);
+    write_text(directory / name, "mine");
+    check_refused(place.run({"train", place.config(), "--out", directory.string()}), 2, {name, "no config.toml"});
+    CHECK(snapshot(directory) == std::map<std::string, std::string>{{(directory / name).string(), "mine"}});
+  }
+}
+
+TEST_CASE("weights of another model are refused with their file, and nothing is written", "[integration]") {
+  Workplace place;
+  const std::string weights = place.path("w.h5");
+  REQUIRE(place.run({"train", place.config(), "train.steps=0", "--out", place.path("zero")}).exit_code == 0);
+  REQUIRE(place.run({"export", place.path("zero"), "--out", weights}).exit_code == 0);
+  check_refused(
+      place.run({"train", place.config(), "init.from=" + weights, "model.width=32", "--out", place.path("run")}), 4,
+      {"init.from = " + weights + ": transformer.wte.weight has shape (64, 16), the model has (64, 32)"});
+  CHECK_FALSE(fs::exists(place.path("run")));
 }
 
 TEST_CASE("damage is found by verify, and no damaged checkpoint or journal is resumed from", "[integration]") {
@@ -148,7 +173,7 @@ TEST_CASE("damage is found by verify, and no damaged checkpoint or journal is re
 
 TEST_CASE("bad command lines are exit code 2 with one line", "[integration]") {
   Workplace place;
-  check_refused(place.run({}), 2, {});
+  check_refused(place.run({}), 2, {"see precipice --help"});
   check_refused(place.run({"trian"}), 2, {"did you mean train?"});
   check_refused(place.run({"train"}), 2, {"CONFIG"});
   check_refused(place.run({"train", place.config(), "--nonsense"}), 2, {"--nonsense"});
@@ -158,5 +183,11 @@ TEST_CASE("bad command lines are exit code 2 with one line", "[integration]") {
   check_refused(place.run({"sweep", place.config(), "seed=range(0,10001)", "--out", place.path("s")}), 2, {"10000"});
   check_refused(place.run({"sweep", place.config(), "--only", "some", "--out", place.path("s")}), 2, {"--only"});
   check_refused(place.run({"status", place.path("missing")}), 2, {place.path("missing")});
+  check_refused(place.run({"train", place.config(), "--out", ""}), 2, {"--out"});
+  check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", ""}), 2, {"--out"});
+  const std::string file = place.path("x.h5");
+  check_refused(place.run({"export", place.path("s"), "--step", "-1", "--out", file}), 2, {"--step", "range 0 to 1"});
+  check_refused(place.run({"batches", place.config(), "--steps", "0", "--out", file}), 2, {"--steps", "range 1 to 1"});
+  CHECK_FALSE(fs::exists(file));
   CHECK_FALSE(fs::exists(place.path("s")));
 }

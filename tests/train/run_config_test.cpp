@@ -71,6 +71,11 @@ TEST_CASE("wrong keys, types and values are refused with file, line, key, value 
   CHECK_THROWS_WITH(resolve("[precision]\nlm_head = \"e4m99\""), Contains("precision.lm_head"));
   CHECK_THROWS_WITH(resolve("[data]\nsource = \"text\""), Contains("data.path"));
   CHECK_THROWS_WITH(resolve("[data]\npath = \"x.txt\""), Contains("c.toml:2") && Contains("reads no file"));
+  CHECK_THROWS_WITH(resolve("[metrics]\nepsilons = []"), Contains("c.toml:2: metrics.epsilons") && Contains("1 to 16"));
+  CHECK_THROWS_WITH(resolve("[metrics]\nepsilons = [0.1, 0.2, 0.1]"), Contains("must differ"));
+  // Random bits are keyed by a 32-bit step.
+  CHECK_THROWS_WITH(resolve("[train]\nsteps = 4294967296"),
+                    Contains("c.toml:2: train.steps") && Contains("4294967295"));
 }
 
 TEST_CASE("a number on the command line is text where text is wanted") {
