@@ -129,6 +129,25 @@ SitePrecision beside(const std::string& key, const std::string& by_hand, bool fo
   return SitePrecision::of_tensors(operand, operand, operand, bf16_operand());
 }
 
+// The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value shows.
+ElementPrecision element_precision(const PrecisionConfig& by_hand) {
+  const auto format = [](const std::string& key, const std::string& text, const QuantizerConfig& otherwise) {
+    if (text.empty() || text == "high") return text.empty() ? otherwise : QuantizerConfig{};
+    QuantizerConfig config;
+    config.overflow = Overflow::Native;
+    with_key(key, text, [&] { config.format = parse_float_format(text); });
+    return config;
+  };
+  ElementPrecision elements;
+  elements.vector = format("precision.vector", by_hand.vector, {});
+  elements.residual = format("precision.residual", by_hand.residual, elements.vector);
+  elements.softmax = format("precision.softmax", by_hand.softmax, elements.vector);
+  elements.norm = format("precision.norm", by_hand.norm, elements.vector);
+  elements.norm_weights = format("precision.norm_weights", by_hand.norm_weights, {});
+  elements.rope_table = format("precision.rope_table", by_hand.rope_table, {});
+  return elements;
+}
+
 }  // namespace
 
 std::vector<std::string> recipe_names() {
@@ -137,16 +156,24 @@ std::vector<std::string> recipe_names() {
   return names;
 }
 
-PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers) {
+PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model) {
   Choice choice = named_choice(config.recipe);
   apply_by_hand(choice, config);
-  PrecisionPolicy policy(layers);
+  PrecisionPolicy policy(model.layers, model.kind == "llama" ? std::span<const SiteKind>(kGatedBlockSites)
+                                                             : std::span<const SiteKind>(kBlockSites));
   const SitePrecision linear = SitePrecision::of_tensors(choice.x, choice.w, choice.dy, choice.output);
   const SitePrecision attention = beside("precision.attention", config.attention, choice.attention_follows, choice);
-  for (const SiteKind kind : kBlockSites)
+  for (const SiteKind kind : policy.block_sites())
     policy.set(kind, kind == SiteKind::AttnQk || kind == SiteKind::AttnPv ? attention : linear);
   policy.set(SiteKind::LmHead, beside("precision.lm_head", config.lm_head, choice.lm_head_follows, choice));
+  policy.elements() = element_precision(config);
   return policy;
+}
+
+PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers) {
+  ModelConfig gpt;
+  gpt.layers = layers;
+  return make_policy(config, gpt);
 }
 
 }  // namespace precipice

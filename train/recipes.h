@@ -21,7 +21,9 @@
 namespace precipice {
 
 std::vector<std::string> recipe_names();
-// The recipe with the hand-set keys applied. Throws ConfigError naming the key.
+// The recipe with the hand-set keys applied, for the sites of the model. Throws ConfigError naming the key.
+PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model);
+// The same for a GPT.
 PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers);
 
 }  // namespace precipice
