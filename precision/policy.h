@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "precision/quantizer.h"
 #include "precision/elementwise.h"
+#include "precision/quantizer.h"
 
 namespace precipice {
 
@@ -20,8 +20,9 @@ enum class SiteKind : std::uint8_t { AttnQkv, AttnQk, AttnPv, AttnProj, MlpGate,
 inline constexpr SiteKind kBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk, SiteKind::AttnPv,
                                            SiteKind::AttnProj, SiteKind::MlpUp,  SiteKind::MlpDown};
 // A block whose MLP has a gate (SwiGLU).
-inline constexpr SiteKind kGatedBlockSites[] = {SiteKind::AttnQkv, SiteKind::AttnQk, SiteKind::AttnPv, SiteKind::AttnProj,
-                                                SiteKind::MlpGate, SiteKind::MlpUp,  SiteKind::MlpDown};
+inline constexpr SiteKind kGatedBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk,  SiteKind::AttnPv,
+                                                SiteKind::AttnProj, SiteKind::MlpGate, SiteKind::MlpUp,
+                                                SiteKind::MlpDown};
 std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.gate mlp.up mlp.down lm_head
 
 enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };

@@ -108,9 +108,10 @@ void add_precision(Fields& f, PrecisionConfig& c) {
       "precision.attention", &c.attention, {},
       "Format of the operands of both attention products, unscaled; high: no rounding; recipe: like the linears."));
   f.push_back(text("precision.lm_head", &c.lm_head, {}, "The same for the LM head."));
-  f.push_back(text("precision.vector", &c.vector, {},
-                   "Format of what happens between matmuls: results and gradients of activation functions, norms, softmax, "
-                   "rotary positions and residual additions, e.g. bf16; high: no rounding."));
+  f.push_back(
+      text("precision.vector", &c.vector, {},
+           "Format of what happens between matmuls: results and gradients of activation functions, norms, softmax, "
+           "rotary positions and residual additions, e.g. bf16; high: no rounding."));
   f.push_back(text("precision.residual", &c.residual, {},
                    "Format of the residual stream; empty: like precision.vector; high: no rounding."));
   f.push_back(text("precision.softmax", &c.softmax, {}, "The same for the softmax's output and gradient."));

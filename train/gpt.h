@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The GPT of nanoGPT: learned positions, pre-LayerNorm blocks, causal attention, GELU MLP of four times the width, tied
-// or untied head. Radford et al. 2019; parameter names, shapes and initialisation as nanoGPT's model.py. With model.qk_norm
-// the gains are attn.q_norm.weight and attn.k_norm.weight, of one head's size and shared by the heads.
+// or untied head. Radford et al. 2019; parameter names, shapes and initialisation as nanoGPT's model.py. With
+// model.qk_norm the gains are attn.q_norm.weight and attn.k_norm.weight, of one head's size and shared by the heads.
 #pragma once
 
 #include "train/model.h"

@@ -49,8 +49,8 @@ void Model::add_embedding(const std::string& name, double init_std) {
 }
 
 void Model::add_head(double init_std) {
-  head_ = config_.is_tied() ? token_embedding_
-                            : add_parameter("lm_head.weight", {vocabulary_, config_.width}, init_std, 0);
+  head_ =
+      config_.is_tied() ? token_embedding_ : add_parameter("lm_head.weight", {vocabulary_, config_.width}, init_std, 0);
 }
 
 MatmulSite Model::site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every model is to the rest: named parameters with their initial values, a forward pass whose matmuls all go
 // through quantized_matmul, a precision policy, and weights that come and go under the names of the architecture's
-// reference code. gpt.h and llama.h are the models. Shapes: B batch, T context, C width, H heads, G key and value heads,
-// D = C / H, V vocabulary.
+// reference code. gpt.h and llama.h are the models. Shapes: B batch, T context, C width, H heads, G key and value
+// heads, D = C / H, V vocabulary.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -129,7 +129,8 @@ SitePrecision beside(const std::string& key, const std::string& by_hand, bool fo
   return SitePrecision::of_tensors(operand, operand, operand, bf16_operand());
 }
 
-// The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value shows.
+// The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value
+// shows.
 ElementPrecision element_precision(const PrecisionConfig& by_hand) {
   const auto format = [](const std::string& key, const std::string& text, const QuantizerConfig& otherwise) {
     if (text.empty() || text == "high") return text.empty() ? otherwise : QuantizerConfig{};

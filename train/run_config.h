@@ -109,9 +109,8 @@ struct RunConfig {
 
 // One key: where it is stored, what is allowed, and one sentence of help.
 struct ConfigField {
-  using Target =
-      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*, std::optional<std::int64_t>*,
-                   std::optional<bool>*>;
+  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
+                              std::optional<std::int64_t>*, std::optional<bool>*>;
   std::string key;
   Target target;
   double minimum = 0;  // numbers (of a list: each element); inclusive

@@ -163,7 +163,8 @@ SeriesRow Trainer::evaluate() {
 
 std::vector<std::pair<std::string, FloatSpan>> Trainer::state_spans() {
   std::vector<std::pair<std::string, FloatSpan>> spans;
-  for (const auto& parameter : model_->parameters()) spans.emplace_back("p." + parameter.name, span_of(parameter.value));
+  for (const auto& parameter : model_->parameters())
+    spans.emplace_back("p." + parameter.name, span_of(parameter.value));
   for (auto& state : optimizer_->state()) spans.push_back(std::move(state));
   return spans;
 }
