@@ -36,7 +36,7 @@ struct BatchesOptions {
   bool force = false;
 };
 
-// A checkpoint's parameters, through the model, which knows what belongs to nanoGPT's state_dict.
+// A checkpoint's parameters, through the model, which knows what belongs to its reference's state_dict.
 std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::filesystem::path& path) {
   std::vector<NamedArray> weights;
   for (NamedArray& array : read_checkpoint(path, run_id(config)).arrays) {
@@ -44,9 +44,9 @@ std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::f
     array.name.erase(0, std::string(kParameterPrefix).size());
     weights.push_back(std::move(array));
   }
-  Gpt model = make_model(config, open_tokens(config)->vocabulary());
-  model.load(weights, path.string());
-  return model.weights();
+  const auto model = make_model(config, open_tokens(config)->vocabulary());
+  model->load(weights, path.string());
+  return model->weights();
 }
 
 int export_weights(const ExportOptions& options) {
@@ -79,7 +79,7 @@ int write_batch_file(const BatchesOptions& options) {
 
 Command add_export(CLI::App& app) {
   auto options = std::make_shared<ExportOptions>();
-  CLI::App* parser = app.add_subcommand("export", "Write a run's weights under nanoGPT's names (HDF5)");
+  CLI::App* parser = app.add_subcommand("export", "Write a run's weights under nanoGPT's or Hugging Face's names (HDF5)");
   parser->add_option("RUN", options->run, "Run directory")->required();
   parser->add_option("--out", options->out, "File to write")->required();
   parser->add_option("--step", options->step, "0: initial weights; default: the newest checkpoint")

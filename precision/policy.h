@@ -7,17 +7,23 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "precision/elementwise.h"
 #include "precision/gemm.h"
 
 namespace precipice {
 
-enum class SiteKind : std::uint8_t { AttnQkv, AttnQk, AttnPv, AttnProj, MlpUp, MlpDown, LmHead };
+enum class SiteKind : std::uint8_t { AttnQkv, AttnQk, AttnPv, AttnProj, MlpGate, MlpUp, MlpDown, LmHead };
 inline constexpr SiteKind kBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk, SiteKind::AttnPv,
                                            SiteKind::AttnProj, SiteKind::MlpUp,  SiteKind::MlpDown};
-std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.up mlp.down lm_head
+// A block whose MLP has a gate (SwiGLU).
+inline constexpr SiteKind kGatedBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk,  SiteKind::AttnPv,
+                                                SiteKind::AttnProj, SiteKind::MlpGate, SiteKind::MlpUp,
+                                                SiteKind::MlpDown};
+std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.gate mlp.up mlp.down lm_head
 
 enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
 
@@ -38,9 +44,11 @@ struct SitePrecision {
 
 class PrecisionPolicy {
  public:
-  explicit PrecisionPolicy(std::int64_t layers);  // fp32 everywhere
+  // fp32 everywhere
+  explicit PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites = kBlockSites);
   std::int64_t layers() const { return layers_; }
-  // Sites are numbered block by block in the order of kBlockSites, the LM head last.
+  const std::vector<SiteKind>& block_sites() const { return block_sites_; }
+  // Sites are numbered block by block in the order of block_sites(), the LM head last.
   std::size_t site_index(SiteKind kind, std::int64_t layer) const;  // layer is ignored for the LM head
   std::size_t num_sites() const { return sites_.size(); }
   std::vector<std::string> site_names() const;  // "h.0.attn.qkv", ..., "lm_head"
@@ -50,10 +58,26 @@ class PrecisionPolicy {
   void set(SiteKind kind, const SitePrecision& precision);
   // One pass of one kind in layers [first, last]; negative counts from the end (-1: the last layer).
   void set(SiteKind kind, std::int64_t first_layer, std::int64_t last_layer, Pass pass, const GemmPrecision& precision);
+  // What happens between the matmuls.
+  const ElementPrecision& elements() const { return elements_; }
+  ElementPrecision& elements() { return elements_; }
 
  private:
   std::int64_t layers_;
+  std::vector<SiteKind> block_sites_;
+  ElementPrecision elements_;
   std::vector<SitePrecision> sites_;
+};
+
+// The policies of a run: each stands from its first step to the next one's.
+struct PrecisionSchedule {
+  PrecisionSchedule() = default;
+  PrecisionSchedule(PrecisionPolicy policy)
+      : first_steps{0}, policies{std::move(policy)} {}  // NOLINT: one for all steps
+  const PrecisionPolicy& at_step(std::int64_t step) const;
+
+  std::vector<std::int64_t> first_steps;  // ascending, from 0
+  std::vector<PrecisionPolicy> policies;  // of one model: the same sites
 };
 
 }  // namespace precipice

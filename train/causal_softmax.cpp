@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "train/row_sums.h"
+
 namespace precipice {
 namespace {
 
@@ -20,16 +22,6 @@ constexpr std::int64_t kRowsPerTask = 64;
 void mask_row(const float* scores, float* out, std::int64_t past, std::int64_t length, float scale) {
   for (std::int64_t j = 0; j < past; ++j) out[j] = scores[j] * scale;
   std::fill(out + past, out + length, -std::numeric_limits<float>::infinity());
-}
-
-// Eight partial sums in a fixed order, so that the compiler may use vectors without changing a bit between machines.
-float dot(const float* a, const float* b, std::int64_t size) {
-  float lanes[8] = {};
-  std::int64_t j = 0;
-  for (; j + 8 <= size; j += 8)
-    for (int k = 0; k < 8; ++k) lanes[k] += a[j + k] * b[j + k];
-  for (; j < size; ++j) lanes[j % 8] += a[j] * b[j];
-  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
 }
 
 struct CausalSoftmax : torch::autograd::Function<CausalSoftmax> {

@@ -20,7 +20,7 @@ ConfigField text(std::string key, std::string* target, std::vector<std::string> 
   return {std::move(key), target, 0, 0, std::move(choices), std::move(help)};
 }
 
-ConfigField flag(std::string key, bool* target, std::string help) {
+ConfigField flag(std::string key, ConfigField::Target target, std::string help) {
   return {std::move(key), target, 0, 0, {}, std::move(help)};
 }
 
@@ -37,18 +37,33 @@ void add_run(Fields& f, RunConfig& c) {
 }
 
 void add_model(Fields& f, ModelConfig& c) {
+  f.push_back(text("model.kind", &c.kind, {"gpt", "llama"},
+                   "gpt: LayerNorm, learned positions, GELU; llama: RMSNorm, rotary positions, SwiGLU, no biases."));
   f.push_back(number("model.layers", &c.layers, 1, 512, "Transformer blocks."));
   f.push_back(number("model.width", &c.width, 1, 65536, "Width of the residual stream; a multiple of model.heads."));
   f.push_back(number("model.heads", &c.heads, 1, 1024, "Attention heads."));
+  f.push_back(number("model.kv_heads", &c.kv_heads, 1, 1024,
+                     "Key and value heads, shared by model.heads / kv_heads queries each; default: model.heads."));
+  f.push_back(number("model.hidden", &c.hidden, 1, 1048576,
+                     "Width of the MLP; default: 4 width, llama: 8/3 width rounded up to a multiple of 32."));
   f.push_back(number("model.context", &c.context, 1, 65536, "Tokens of a training sequence."));
-  f.push_back(flag("model.bias", &c.bias, "Biases in linears and LayerNorms."));
-  f.push_back(flag("model.tied_head", &c.tied_head, "The LM head shares the token embedding's weights."));
+  f.push_back(flag("model.bias", &c.bias, "Biases in linears and LayerNorms; llama has none."));
+  f.push_back(flag("model.tied_head", &c.tied_head,
+                   "The LM head shares the token embedding's weights; default: true, llama: false."));
+  f.push_back(text("model.qk_norm", &c.qk_norm, {"none", "layernorm", "rmsnorm"},
+                   "Norm of every head's queries and keys, with gains, before rotary positions (arXiv 2309.14322)."));
+  f.push_back(number("model.norm_eps", &c.norm_eps, 0, 1, "Added to the variance or mean square of every norm."));
+  f.push_back(number("model.rope_theta", &c.rope_theta, 1, kHuge, "llama: base of the rotary angles."));
+  f.push_back(number("model.softcap", &c.softcap, 0, kHuge, "Logits become c tanh(logit / c); 0: they stay."));
 }
 
 void add_init(Fields& f, InitConfig& c) {
   f.push_back(text("init.from", &c.from, {}, "Weights file (`precipice export`) to start from; empty: random."));
-  f.push_back(number("init.std", &c.std, 0, 100,
-                     "Standard deviation of the initial weights; residual projections get std / sqrt(2 layers)."));
+  f.push_back(text("init.scheme", &c.scheme, {"gpt", "tinyllama"},
+                   "gpt: N(0, std), residual projections std / sqrt(2 layers); tinyllama: N(0, sqrt(2 / (5 width))), "
+                   "residual projections 1 / (sqrt(width) layers)."));
+  f.push_back(number("init.std", &c.std, 0, 100, "Standard deviation of the initial weights in the scheme gpt."));
+  f.push_back(number("init.scale", &c.scale, 0, 1e6, "Factor on all standard deviations of the scheme."));
   f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
 }
 
@@ -95,6 +110,18 @@ void add_precision(Fields& f, PrecisionConfig& c) {
       "precision.attention", &c.attention, {},
       "Format of the operands of both attention products, unscaled; high: no rounding; recipe: like the linears."));
   f.push_back(text("precision.lm_head", &c.lm_head, {}, "The same for the LM head."));
+  f.push_back(
+      text("precision.vector", &c.vector, {},
+           "Format of what happens between matmuls: results and gradients of activation functions, norms, softmax, "
+           "rotary positions and residual additions, e.g. bf16; high: no rounding."));
+  f.push_back(text("precision.residual", &c.residual, {},
+                   "Format of the residual stream; empty: like precision.vector; high: no rounding."));
+  f.push_back(text("precision.softmax", &c.softmax, {}, "The same for the softmax's output and gradient."));
+  f.push_back(text("precision.norm", &c.norm, {}, "The same for the norms' outputs and gradients."));
+  f.push_back(text("precision.norm_weights", &c.norm_weights, {},
+                   "Format to which gains and biases of norms are rounded before use; empty: no rounding."));
+  f.push_back(text("precision.rope_table", &c.rope_table, {},
+                   "llama: format of the sines and cosines of the rotary positions; empty: fp32."));
   f.push_back(number("precision.seed", &c.seed, 0, kMaxInteger, "Seed of stochastic rounding; default: seed."));
 }
 
@@ -139,6 +166,9 @@ void add_train(Fields& f, TrainConfig& c) {
   f.push_back(number("train.eval_batches", &c.eval_batches, 1, 1e6, "Batches of a validation loss."));
   f.push_back(number("train.checkpoint_every", &c.checkpoint_every, 0, kMaxCount,
                      "Steps between checkpoints; 0: only at the end and when interrupted."));
+  f.push_back(number("train.z_loss", &c.z_loss, 0, kHuge,
+                     "Coefficient of mean log^2 Z added to what is differentiated (1e-4 in PaLM); losses are reported "
+                     "without it."));
 }
 
 void add_divergence(Fields& f, DivergenceConfig& c) {

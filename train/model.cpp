@@ -1,122 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the architectures share.
 #include "train/model.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
-
-#include <cmath>
+#include <ATen/ops/tanh.h>
 
 #include "precision/check.h"
-#include "train/causal_softmax.h"
+#include "train/attention.h"
+#include "train/gpt.h"
+#include "train/llama.h"
 
 namespace precipice {
 
-Gpt::Gpt(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary, PrecisionPolicy policy)
-    : config_(config), vocabulary_(vocabulary), policy_(std::move(policy)) {
-  const std::int64_t width = config.width;
-  const double residual_std = init.std / std::sqrt(2.0 * static_cast<double>(config.layers));
-  token_embedding_ = add_parameter("transformer.wte.weight", {vocabulary, width}, init.std, 0);
-  position_embedding_ = add_parameter("transformer.wpe.weight", {config.context, width}, init.std, 0);
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const std::string prefix = "transformer.h." + std::to_string(layer) + ".";
-    Block block;
-    block.norm1 = add_norm(prefix + "ln_1");
-    block.qkv = add_linear(prefix + "attn.c_attn", width, 3 * width, init.std);
-    block.proj = add_linear(prefix + "attn.c_proj", width, width, residual_std);
-    block.norm2 = add_norm(prefix + "ln_2");
-    block.up = add_linear(prefix + "mlp.c_fc", width, 4 * width, init.std);
-    block.down = add_linear(prefix + "mlp.c_proj", 4 * width, width, residual_std);
-    blocks_.push_back(block);
-  }
-  final_norm_ = add_norm("transformer.ln_f");
-  head_ = config.tied_head ? token_embedding_ : add_parameter("lm_head.weight", {vocabulary, width}, init.std, 0);
-  initialise(init);
-}
+Model::Model(const ModelConfig& config, std::int64_t vocabulary, PrecisionSchedule schedule)
+    : config_(config), vocabulary_(vocabulary), schedule_(std::move(schedule)) {}
 
-at::Tensor Gpt::add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
-                              double init_value) {
+at::Tensor Model::add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
+                                double init_value) {
   at::Tensor value = at::empty(shape, at::TensorOptions(at::kFloat));
   value.set_requires_grad(true);
   parameters_.push_back({name, value, init_std, init_value});
   return value;
 }
 
-Gpt::Norm Gpt::add_norm(const std::string& name) {
-  Norm norm;
-  norm.weight = add_parameter(name + ".weight", {config_.width}, 0, 1);
-  if (config_.bias) norm.bias = add_parameter(name + ".bias", {config_.width}, 0, 0);
+Norm Model::add_norm(const std::string& name, NormKind kind, std::int64_t size) {
+  Norm norm{kind, add_parameter(name + ".weight", {size}, 0, 1), {}};
+  if (config_.bias) norm.bias = add_parameter(name + ".bias", {size}, 0, 0);
   return norm;
 }
 
-Gpt::Linear Gpt::add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std) {
+Norm Model::add_qk_norm(const std::string& name) {
+  if (config_.qk_norm == "none") return {};
+  const NormKind kind = config_.qk_norm == "rmsnorm" ? NormKind::Rms : NormKind::Layer;
+  // No bias, as in the papers: a constant added to every key changes no softmax.
+  return {kind, add_parameter(name + ".weight", {config_.head_size()}, 0, 1), {}};
+}
+
+Model::Linear Model::add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std) {
   Linear linear;
   linear.weight = add_parameter(name + ".weight", {out, in}, init_std, 0);
   if (config_.bias) linear.bias = add_parameter(name + ".bias", {out}, 0, 0);
   return linear;
 }
 
-MatmulSite Gpt::site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const {
-  const std::size_t index = policy_.site_index(kind, layer);
-  return {&policy_.at(index), index, context.rounding_seed, context.step, context.evaluation, context.observer};
+void Model::add_embedding(const std::string& name, double init_std) {
+  PRECIPICE_CHECK(parameters_.empty(), "the embedding is the first parameter");
+  token_embedding_ = add_parameter(name, {vocabulary_, config_.width}, init_std, 0);
 }
 
-at::Tensor Gpt::norm(const at::Tensor& x, const Norm& norm) const {
-  return at::layer_norm(x, {config_.width}, norm.weight, norm.bias, 1e-5);
+void Model::add_head(double init_std) {
+  head_ =
+      config_.is_tied() ? token_embedding_ : add_parameter("lm_head.weight", {vocabulary_, config_.width}, init_std, 0);
 }
 
-at::Tensor Gpt::attention(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
-  const Block& block = blocks_[static_cast<std::size_t>(layer)];
-  const std::int64_t batch = x.size(0), length = x.size(1), heads = config_.heads, depth = config_.width / heads;
-  const at::Tensor qkv = quantized_linear(x, block.qkv.weight, block.qkv.bias, site(SiteKind::AttnQkv, layer, context));
-  const auto parts = qkv.view({batch, length, 3, heads, depth}).permute({2, 0, 3, 1, 4}).unbind(0);  // 3 x (B, H, T, D)
-  const at::Tensor scores =
-      quantized_matmul(parts[0], parts[1], site(SiteKind::AttnQk, layer, context));  // (B, H, T, T)
-  const at::Tensor weights = causal_softmax(scores, 1.0 / std::sqrt(static_cast<double>(depth)));
-  const at::Tensor mixed =
-      quantized_matmul(weights, parts[2].transpose(-2, -1), site(SiteKind::AttnPv, layer, context));  // (B, H, T, D)
-  const at::Tensor joined = mixed.transpose(1, 2).reshape({batch, length, config_.width});
-  return quantized_linear(joined, block.proj.weight, block.proj.bias, site(SiteKind::AttnProj, layer, context));
+MatmulSite Model::site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const {
+  const PrecisionPolicy& policy = schedule_.at_step(context.step);
+  const std::size_t index = policy.site_index(kind, layer);
+  return {&policy.at(index), index,         context.rounding_seed, context.step, context.evaluation,
+          context.observer,  context.scales};
 }
 
-at::Tensor Gpt::mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
-  const Block& block = blocks_[static_cast<std::size_t>(layer)];
-  const at::Tensor hidden = at::gelu(
-      quantized_linear(x, block.up.weight, block.up.bias, site(SiteKind::MlpUp, layer, context)));  // (B, T, 4C)
-  return quantized_linear(hidden, block.down.weight, block.down.bias, site(SiteKind::MlpDown, layer, context));
+at::Tensor Model::linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,
+                         const ForwardContext& context) const {
+  return quantized_linear(x, linear.weight, linear.bias, site(kind, layer, context));
 }
 
-at::Tensor Gpt::forward(const at::Tensor& tokens, const ForwardContext& context) const {
-  const std::int64_t length = tokens.size(1);
-  PRECIPICE_CHECK(length <= config_.context, length, " tokens exceed the context of ", config_.context);
-  at::Tensor x = at::embedding(token_embedding_, tokens).add(position_embedding_.slice(0, 0, length));  // (B, T, C)
-  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
-    const Block& block = blocks_[static_cast<std::size_t>(layer)];
-    x = x.add(attention(norm(x, block.norm1), layer, context));
-    x = x.add(mlp(norm(x, block.norm2), layer, context));
-  }
-  const at::Tensor logits =
-      quantized_linear(norm(x, final_norm_), head_, at::Tensor(), site(SiteKind::LmHead, 0, context));
-  return logits.view({-1, vocabulary_});
+at::Tensor Model::norm(const at::Tensor& x, const Norm& norm) const {
+  return normalise(x, norm, config_.norm_eps, elements());
 }
 
-std::int64_t Gpt::num_parameters() const {
+at::Tensor Model::attention(const at::Tensor& qkv, const AttentionParts& parts, std::int64_t layer,
+                            const ForwardContext& context) const {
+  const std::int64_t batch = qkv.size(0), length = qkv.size(1), depth = config_.head_size();
+  const std::int64_t queries = config_.heads * depth, keys = config_.key_heads() * depth;
+  const auto split = qkv.split_with_sizes({queries, keys, keys}, -1);
+  const auto heads = [&](const at::Tensor& x) { return x.view({batch, length, -1, depth}); };
+  const auto positioned = [&](const at::Tensor& x, const Norm& norm_of_heads) {
+    const at::Tensor normed = norm_of_heads.weight.defined() ? norm(x, norm_of_heads) : x;
+    if (!parts.rope) return normed;
+    return round_tensor(apply_rope(round_gradient(normed, elements().vector), *parts.rope), elements().vector);
+  };
+  return causal_attention(positioned(heads(split[0]), parts.q_norm), positioned(heads(split[1]), parts.k_norm),
+                          heads(split[2]), site(SiteKind::AttnQk, layer, context),
+                          site(SiteKind::AttnPv, layer, context), elements().softmax);
+}
+
+at::Tensor Model::add_to_stream(const at::Tensor& x, const at::Tensor& y) const {
+  return round_tensor(x.add(y), elements().residual);
+}
+
+at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) const {
+  const at::Tensor z =
+      quantized_linear(x, head_, at::Tensor(), site(SiteKind::LmHead, 0, context)).view({-1, vocabulary_});
+  const double cap = config_.softcap;
+  if (cap == 0) return z;
+  const MatrixQuantizer& vector = elements().vector;
+  return round_tensor(at::tanh(round_gradient(z, vector).div(cap)).mul(cap), vector);
+}
+
+std::int64_t Model::num_parameters() const {
   std::int64_t count = 0;
   for (const auto& parameter : parameters_) count += parameter.value.numel();
   return count;
 }
 
-std::int64_t count_parameters(const ModelConfig& c, std::int64_t vocabulary) {
-  const std::int64_t norm = c.width * (c.bias ? 2 : 1);
-  const std::int64_t block = 12 * c.width * c.width + (c.bias ? 9 * c.width : 0) + 2 * norm;
-  return (vocabulary * (c.tied_head ? 1 : 2) + c.context) * c.width + c.layers * block + norm;
+std::unique_ptr<Model> make_model(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary,
+                                  PrecisionSchedule schedule) {
+  if (config.kind == "llama") return std::make_unique<Llama>(config, init, vocabulary, std::move(schedule));
+  return std::make_unique<Gpt>(config, init, vocabulary, std::move(schedule));
 }
 
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
-  return at::cross_entropy_loss(logits, targets);
+std::int64_t count_parameters(const ModelConfig& c, std::int64_t vocabulary) {
+  const bool llama = c.kind == "llama";
+  const std::int64_t queries = c.width, keys = c.key_heads() * c.head_size(), hidden = c.mlp_width();
+  const std::int64_t norm = c.width * (c.bias ? 2 : 1);
+  const std::int64_t matrices = c.width * (2 * queries + 2 * keys + (llama ? 3 : 2) * hidden);
+  const std::int64_t biases = c.bias ? queries + 2 * keys + c.width + hidden + c.width : 0;
+  const std::int64_t block = matrices + biases + 2 * norm + (c.qk_norm == "none" ? 0 : 2 * c.head_size());
+  const std::int64_t embeddings = (vocabulary * (c.is_tied() ? 1 : 2) + (llama ? 0 : c.context)) * c.width;
+  return embeddings + c.layers * block + norm;
 }
 
 }  // namespace precipice

@@ -35,11 +35,10 @@ NamedArray to_array(const std::string& name, const at::Tensor& value) {
 }
 
 constexpr const char* kHeadName = "lm_head.weight";
-constexpr const char* kEmbeddingName = "transformer.wte.weight";
 
 }  // namespace
 
-void Gpt::initialise(const InitConfig& init) {
+void Model::initialise(const InitConfig& init) {
   std::uint32_t index = 0;
   for (auto& parameter : parameters_) {
     const RandomKey key{static_cast<std::uint64_t>(init.seed.value_or(0)), 0, index++, kInitStream};
@@ -51,7 +50,7 @@ void Gpt::initialise(const InitConfig& init) {
   }
 }
 
-void Gpt::load(const std::vector<NamedArray>& weights, const std::string& name) {
+void Model::load(const std::vector<NamedArray>& weights, const std::string& name) {
   std::map<std::string, const NamedArray*> by_name;
   for (const auto& array : weights) by_name[array.name] = &array;
   for (auto& parameter : parameters_) {
@@ -66,7 +65,7 @@ void Gpt::load(const std::vector<NamedArray>& weights, const std::string& name) 
     by_name.erase(found);
   }
   const auto head = by_name.find(kHeadName);
-  if (config_.tied_head && head != by_name.end()) {
+  if (config_.is_tied() && head != by_name.end()) {
     if (head->second->values != to_array("", token_embedding_).values)
       throw DataError(name + ": lm_head.weight differs from the embedding; set model.tied_head = false");
     by_name.erase(head);
@@ -74,22 +73,22 @@ void Gpt::load(const std::vector<NamedArray>& weights, const std::string& name) 
   if (!by_name.empty()) throw DataError(name + ": " + by_name.begin()->first + " is not part of the model");
 }
 
-std::vector<NamedArray> Gpt::weights() const {
+std::vector<NamedArray> Model::weights() const {
   std::vector<NamedArray> arrays;
   for (const auto& parameter : parameters_) arrays.push_back(to_array(parameter.name, parameter.value));
-  if (config_.tied_head) {
-    arrays.push_back(arrays.front());
-    PRECIPICE_CHECK(arrays.back().name == kEmbeddingName, "the embedding is the first parameter");
+  if (config_.is_tied()) {
+    arrays.push_back(arrays.front());  // the embedding
     arrays.back().name = kHeadName;
   }
   return arrays;
 }
 
-Gpt make_model(const RunConfig& config, std::int64_t vocabulary) {
-  Gpt model(config.model, config.init, vocabulary, make_policy(config.precision, config.model.layers));
+std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabulary) {
+  auto model = make_model(config.model, config.init, vocabulary,
+                          make_schedule(config.precision, config.model, config.train.steps));
   if (config.init.from.empty()) return model;
   try {
-    model.load(read_weights(config.init.from), config.init.from);
+    model->load(read_weights(config.init.from), config.init.from);
   } catch (const DataError& error) {  // begins with the path
     throw DataError(std::string("init.from = ") + error.what());
   }
@@ -97,7 +96,7 @@ Gpt make_model(const RunConfig& config, std::int64_t vocabulary) {
 }
 
 std::vector<NamedArray> initial_weights(const RunConfig& config) {
-  return make_model(config, open_tokens(config)->vocabulary()).weights();
+  return make_model(config, open_tokens(config)->vocabulary())->weights();
 }
 
 }  // namespace precipice

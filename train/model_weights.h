@@ -9,7 +9,7 @@
 namespace precipice {
 
 // Random or from init.from.
-Gpt make_model(const RunConfig& config, std::int64_t vocabulary);
+std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabulary);
 std::vector<NamedArray> initial_weights(const RunConfig& config);
 
 }  // namespace precipice

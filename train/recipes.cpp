@@ -167,6 +167,26 @@ SitePrecision beside(const std::string& key, const std::string& by_hand, const S
   return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
 }
 
+// The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value
+// shows.
+ElementPrecision element_precision(const PrecisionConfig& by_hand) {
+  const auto format = [](const std::string& key, const std::string& text, const MatrixQuantizer& otherwise) {
+    if (text.empty() || text == "high") return text.empty() ? otherwise : MatrixQuantizer{};
+    MatrixQuantizer q;
+    q.overflow = Overflow::Native;
+    with_key(key, text, [&] { q.element = parse_float_format(text); });
+    return q;
+  };
+  ElementPrecision elements;
+  elements.vector = format("precision.vector", by_hand.vector, {});
+  elements.residual = format("precision.residual", by_hand.residual, elements.vector);
+  elements.softmax = format("precision.softmax", by_hand.softmax, elements.vector);
+  elements.norm = format("precision.norm", by_hand.norm, elements.vector);
+  elements.norm_weights = format("precision.norm_weights", by_hand.norm_weights, {});
+  elements.rope_table = format("precision.rope_table", by_hand.rope_table, {});
+  return elements;
+}
+
 // ---- rules ------------------------------------------------------------------------------------------------------
 
 const SitePrecision& site_of(const RecipeChoice& choice, SiteKind kind) {
@@ -220,22 +240,17 @@ std::vector<ParsedRule> parse_all(const std::string& text) {
   return rules;
 }
 
-constexpr SiteKind kAllSites[] = {SiteKind::AttnQkv, SiteKind::AttnQk,  SiteKind::AttnPv, SiteKind::AttnProj,
-                                  SiteKind::MlpUp,   SiteKind::MlpDown, SiteKind::LmHead};
-
 // Returns whether the rule changed anything.
 bool apply_to_policy(const ParsedRule& parsed, PrecisionPolicy& policy) {
   const auto [first_layer, last_layer] = parsed.rule.layers.resolve(policy.layers());
   bool matched = false;
-  for (const SiteKind kind : kAllSites) {
+  // The LM head is in no layer.
+  if (parsed.rule.selects_site(to_string(SiteKind::LmHead)) && parsed.rule.layers.is_everything()) {
+    apply_rule(parsed.rule, parsed.recipe, SiteKind::LmHead, policy.at(policy.site_index(SiteKind::LmHead, 0)));
+    matched = true;
+  }
+  for (const SiteKind kind : policy.block_sites()) {
     if (!parsed.rule.selects_site(to_string(kind))) continue;
-    if (kind == SiteKind::LmHead) {
-      // The LM head is in no layer.
-      if (!parsed.rule.layers.is_everything()) continue;
-      apply_rule(parsed.rule, parsed.recipe, kind, policy.at(policy.site_index(kind, 0)));
-      matched = true;
-      continue;
-    }
     for (std::int64_t layer = first_layer; layer < last_layer; ++layer, matched = true)
       apply_rule(parsed.rule, parsed.recipe, kind, policy.at(policy.site_index(kind, layer)));
   }
@@ -262,7 +277,7 @@ void validate_policy(const PrecisionPolicy& policy) {
   }
 }
 
-PrecisionPolicy base_policy(const PrecisionConfig& config, std::int64_t layers) {
+PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
   RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] { return make_recipe(config.recipe); });
   apply_by_hand(choice.linear, config);
   choice.attention = beside("precision.attention", config.attention, choice.attention, choice.linear);
@@ -273,8 +288,11 @@ PrecisionPolicy base_policy(const PrecisionConfig& config, std::int64_t layers) 
     for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
       for (GemmPrecision* gemm : {&site->fprop, &site->dgrad, &site->wgrad}) gemm->arithmetic.accumulator = accumulator;
   }
-  PrecisionPolicy policy(layers);
-  for (const SiteKind kind : kAllSites) policy.set(kind, site_of(choice, kind));
+  PrecisionPolicy policy(model.layers, model.kind == "llama" ? std::span<const SiteKind>(kGatedBlockSites)
+                                                             : std::span<const SiteKind>(kBlockSites));
+  for (const SiteKind kind : policy.block_sites()) policy.set(kind, site_of(choice, kind));
+  policy.set(SiteKind::LmHead, choice.lm_head);
+  policy.elements() = element_precision(config);
   return policy;
 }
 
@@ -303,14 +321,8 @@ RecipeChoice make_recipe(std::string_view text) {
   return choice;
 }
 
-const PrecisionPolicy& PrecisionSchedule::at_step(std::int64_t step) const {
-  std::size_t i = first_steps.size() - 1;
-  while (i > 0 && first_steps[i] > step) --i;
-  return policies[i];
-}
-
-PrecisionSchedule make_schedule(const PrecisionConfig& config, std::int64_t layers, std::int64_t steps) {
-  const PrecisionPolicy base = base_policy(config, layers);
+PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
+  const PrecisionPolicy base = base_policy(config, model);
   return with_key(
       config.rules.empty() ? "precision.recipe" : "precision.rules",
       config.rules.empty() ? config.recipe : config.rules, [&] {
@@ -360,6 +372,16 @@ std::string describe(const MatrixQuantizer& q) {
 std::string describe(const GemmArithmetic& arithmetic) {
   return fmt::format("accumulated in {}, scales on {}, result {}", to_string(arithmetic.accumulator),
                      arithmetic.scales == ScalesAct::Sums ? "sums" : "operands", describe(arithmetic.output));
+}
+
+PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model) {
+  return make_schedule(config, model, 0).at_step(0);
+}
+
+PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers) {
+  ModelConfig gpt;
+  gpt.layers = layers;
+  return make_policy(config, gpt);
 }
 
 }  // namespace precipice

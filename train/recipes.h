@@ -42,15 +42,12 @@ std::vector<std::string> recipe_names();
 RecipeChoice make_recipe(std::string_view text);
 const Recipe& find_recipe(std::string_view name);
 
-// The recipe of the config with the hand-set keys and the rules applied, for each range of steps in which it stands
-// still.
-struct PrecisionSchedule {
-  std::vector<std::int64_t> first_steps;  // ascending, from 0
-  std::vector<PrecisionPolicy> policies;
-  const PrecisionPolicy& at_step(std::int64_t step) const;
-};
-// Throws ConfigError naming the key.
-PrecisionSchedule make_schedule(const PrecisionConfig& config, std::int64_t layers, std::int64_t steps);
+// The recipe of the config with the hand-set keys and the rules applied, for the sites of the model and each range of
+// steps in which it stands still. Throws ConfigError naming the key.
+PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps);
+// The same at step 0.
+PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model);
+PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers);  // of a GPT
 
 // One line of text for each kind of choice of a quantizer, for tables.
 std::string describe(const MatrixQuantizer& quantizer);

@@ -74,16 +74,23 @@ std::vector<double> checked_list(const ConfigField& field, const Setting& settin
   return list;
 }
 
+bool is_flag(const ConfigField& field) {
+  return std::holds_alternative<bool*>(field.target) || std::holds_alternative<std::optional<bool>*>(field.target);
+}
+
 void apply(const ConfigField& field, const Setting& setting) {
   if (auto* const* list = std::get_if<std::vector<double>*>(&field.target)) {
     **list = checked_list(field, setting);
     return;
   }
   if (setting.is_array) reject(setting, "expected one value, not an array (a sweep takes arrays in its [sweep] table)");
-  if (auto* const* v = std::get_if<bool*>(&field.target)) {
+  if (is_flag(field)) {
     const auto* value = std::get_if<bool>(&setting.values[0]);
     if (!value) reject(setting, "must be true or false");
-    **v = *value;
+    if (auto* const* v = std::get_if<bool*>(&field.target))
+      **v = *value;
+    else
+      *std::get<std::optional<bool>*>(field.target) = *value;
   } else if (auto* const* i = std::get_if<std::int64_t*>(&field.target)) {
     **i = checked_integer(field, setting);
   } else if (auto* const* o = std::get_if<std::optional<std::int64_t>*>(&field.target)) {
@@ -125,9 +132,25 @@ void require(bool condition, const Places& places, const std::string& key, const
   throw ConfigError(place != places.end() ? place->second : ConfigError::Where{"", 0, key, value}, problem);
 }
 
+void check_model(const ModelConfig& m, const InitConfig& init, const Places& places) {
+  const bool llama = m.kind == "llama";
+  require(m.width % m.heads == 0, places, "model.width", plain(double(m.width)),
+          fmt::format("must be a multiple of model.heads = {}", m.heads));
+  require(m.heads % m.key_heads() == 0, places, "model.kv_heads", plain(double(m.key_heads())),
+          fmt::format("must divide model.heads = {}", m.heads));
+  require(!llama || m.head_size() % 2 == 0, places, "model.width", plain(double(m.width)),
+          fmt::format("rotary positions need an even head size, not width / heads = {}", m.head_size()));
+  require(!llama || !m.bias, places, "model.bias", "true", "model.kind = \"llama\" has no biases");
+  require(llama || m.rope_theta == ModelConfig{}.rope_theta, places, "model.rope_theta", plain(m.rope_theta),
+          "only model.kind = \"llama\" has rotary positions");
+  require(init.scheme == "gpt" || init.std == InitConfig{}.std, places, "init.std", plain(init.std),
+          fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale", init.scheme));
+}
+
 void check_combinations(const RunConfig& c, const Places& places) {
-  require(c.model.width % c.model.heads == 0, places, "model.width", plain(double(c.model.width)),
-          fmt::format("must be a multiple of model.heads = {}", c.model.heads));
+  check_model(c.model, c.init, places);
+  require(c.model.kind == "llama" || c.precision.rope_table.empty(), places, "precision.rope_table",
+          c.precision.rope_table, "only model.kind = \"llama\" has rotary positions");
   require(c.data.source == "synthetic" || !c.data.path.empty(), places, "data.path", "\"\"",
           fmt::format("data.source = \"{}\" needs a file", c.data.source));
   require(c.data.source != "synthetic" || c.data.path.empty(), places, "data.path", c.data.path,
@@ -142,7 +165,7 @@ void check_combinations(const RunConfig& c, const Places& places) {
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
   try {
-    make_policy(c.precision, c.model.layers);
+    make_schedule(c.precision, c.model, c.train.steps);
   } catch (const ConfigError& error) {
     const std::string& key = error.where().key;
     const auto place = places.find(key.empty() ? "precision.recipe" : key);
@@ -171,6 +194,9 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
     if (!*seed) *seed = config.seed;
   if (config.data.source == "text") config.data.vocabulary = 256;
+  config.model.tied_head = config.model.is_tied();
+  config.model.kv_heads = config.model.key_heads();
+  config.model.hidden = config.model.mlp_width();
   check_combinations(config, places);
   return config;
 }
@@ -185,7 +211,8 @@ std::string value_text(const ConfigField& field) {
           std::vector<std::string> parts;
           for (const double v : *target) parts.push_back(to_toml(Scalar(v)));
           return fmt::format("[{}]", fmt::join(parts, ", "));
-        } else if constexpr (std::is_same_v<Type, std::optional<std::int64_t>>) {
+        } else if constexpr (std::is_same_v<Type, std::optional<std::int64_t>> ||
+                             std::is_same_v<Type, std::optional<bool>>) {
           return *target ? to_toml(Scalar(**target)) : "";
         } else {
           return to_toml(Scalar(*target));
@@ -235,10 +262,9 @@ std::string config_reference() {
       text += fmt::format("\n## {}\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
                           section.empty() ? "Run" : section);
     }
-    const bool is_number =
-        !std::holds_alternative<bool*>(field.target) && !std::holds_alternative<std::string*>(field.target);
+    const bool is_number = !is_flag(field) && !std::holds_alternative<std::string*>(field.target);
     std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
-    if (std::holds_alternative<bool*>(field.target)) allowed = "true, false";
+    if (is_flag(field)) allowed = "true, false";
     if (!field.choices.empty()) allowed = spell_choices(field.choices, " ");
     const std::string value = value_text(field);
     std::string help = field.help;

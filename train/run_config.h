@@ -22,15 +22,29 @@ struct ModelConfig {
   std::int64_t layers = 2;
   std::int64_t width = 64;
   std::int64_t heads = 2;
-  std::int64_t context = 64;  // tokens of a training sequence
-  bool bias = false;          // in linears and LayerNorms
-  bool tied_head = true;      // LM head shares the token embedding's weights
+  std::int64_t context = 64;      // tokens of a training sequence
+  bool bias = false;              // in linears and LayerNorms
+  std::optional<bool> tied_head;  // LM head shares the token embedding's weights; default: GPT true, Llama false
+  std::string kind = "gpt";       // gpt | llama
+  std::optional<std::int64_t> hidden, kv_heads;  // default: mlp_width(), key_heads()
+  std::string qk_norm = "none";                  // none | layernorm | rmsnorm
+  double norm_eps = 1e-5;
+  double rope_theta = 10000;
+  double softcap = 0;  // 0: none
+
+  bool is_tied() const { return tied_head.value_or(kind == "gpt"); }
+  std::int64_t head_size() const { return width / heads; }
+  std::int64_t key_heads() const { return kv_heads.value_or(heads); }
+  // 4 C, or with a gate 8/3 C rounded up to a multiple of 32.
+  std::int64_t mlp_width() const { return hidden.value_or(kind == "llama" ? (8 * width + 95) / 96 * 32 : 4 * width); }
 };
 
 struct InitConfig {
   std::string from;                  // weights file of `precipice export`; empty: random
-  double std = 0.02;                 // nanoGPT: N(0, std), residual projections std / sqrt(2 layers)
+  double std = 0.02;                 // of scheme gpt
   std::optional<std::int64_t> seed;  // default: the run's seed
+  std::string scheme = "gpt";        // gpt | tinyllama (initial_std.h)
+  double scale = 1;                  // factor on the scheme's standard deviations
 };
 
 struct DataConfig {
@@ -58,6 +72,10 @@ struct PrecisionConfig {
   std::string accumulator;           // how every matmul sums (accumulator.h); empty: fp32
   std::string rules;                 // changes at sites, layers, passes, steps (precision_rules.h)
   std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
+  // Between the matmuls (elementwise.h): a format, or "high" for none; empty: as the comment says.
+  std::string vector;                    // empty: the recipe's choice
+  std::string residual, softmax, norm;   // empty: like vector
+  std::string norm_weights, rope_table;  // empty: fp32
 };
 
 struct TrainConfig {
@@ -66,6 +84,7 @@ struct TrainConfig {
   std::int64_t eval_every = 50;  // validation loss; 0: only at the end
   std::int64_t eval_batches = 8;
   std::int64_t checkpoint_every = 200;  // 0: only at the end and when interrupted
+  double z_loss = 0;                    // coefficient of mean log^2 Z
 };
 
 struct MetricsConfig {
@@ -92,8 +111,8 @@ struct RunConfig {
 
 // One key: where it is stored, what is allowed, and one sentence of help.
 struct ConfigField {
-  using Target =
-      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*, std::optional<std::int64_t>*>;
+  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
+                              std::optional<std::int64_t>*, std::optional<bool>*>;
   std::string key;
   Target target;
   double minimum = 0;  // numbers (of a list: each element); inclusive

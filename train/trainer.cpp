@@ -59,10 +59,10 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
       model_(make_model(config, tokens.vocabulary())),
       scaler_(config.loss_scale),
       detector_(config.divergence),
-      tensor_stats_(std::make_unique<TensorStats>(model_.policy().site_names())),
+      tensor_stats_(std::make_unique<TensorStats>(model_->policy().site_names())),
       observer_(std::make_unique<StatsObserver>(*tensor_stats_)) {
   std::vector<Parameter> parameters;
-  for (const auto& [name, value, init_std, init_value] : model_.parameters()) {
+  for (const auto& [name, value, init_std, init_value] : model_->parameters()) {
     // Gradients live in buffers of ours for the whole run; autograd adds into them.
     gradients_.push_back(at::zeros_like(value));
     value.mutable_grad() = gradients_.back();
@@ -84,14 +84,15 @@ Trainer::Forward Trainer::forward(const Batch& batch, const ForwardContext& cont
   // clone(): the batch's memory goes away before backward has run.
   const at::Tensor x = at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, integers).clone();
   out.targets = at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone();
-  out.logits = model_.forward(x, context);
-  out.loss = cross_entropy(out.logits, out.targets);
+  out.logits = model_->forward(x, context);
+  out.loss = out.objective = cross_entropy(out.logits, out.targets);
+  if (config_.train.z_loss > 0) out.objective = out.loss.add(z_loss(out.logits), config_.train.z_loss);
   return out;
 }
 
-void Trainer::backward(const at::Tensor& loss) {
+void Trainer::backward(const at::Tensor& objective) {
   for (const auto& gradient : gradients_) std::memset(gradient.mutable_data_ptr(), 0, gradient.nbytes());
-  loss.backward(at::full({}, scaler_.scale(), loss.options()));
+  objective.backward(at::full({}, scaler_.scale(), objective.options()));
 }
 
 void Trainer::record_logits(const Forward& forward, StepRecord& record, std::vector<SeriesRow>& rows) const {
@@ -119,9 +120,9 @@ std::vector<SeriesRow> Trainer::step() {
   const bool watch_tensors = due(config_.metrics.tensors_every);
   tensor_stats_->clear();
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), false,
-                         watch_tensors ? observer_.get() : nullptr};
+                         watch_tensors ? observer_.get() : nullptr, &scales_};
   const Forward pass = forward(tokens_.training_batch(step_), context);
-  backward(pass.loss);
+  backward(pass.objective);
 
   StepRecord record;
   record.train_loss = pass.loss.item<float>();
@@ -145,6 +146,7 @@ std::vector<SeriesRow> Trainer::step() {
   record_logits(pass, record, rows);
   if (watch_tensors) rows.push_back({kTensorsGroup, step_, tensor_stats_->values()});
   rows.insert(rows.begin(), {kMetricsGroup, step_, to_values(record)});
+  scales_.end_step();
   ++step_;
   return rows;
 }
@@ -152,7 +154,7 @@ std::vector<SeriesRow> Trainer::step() {
 SeriesRow Trainer::evaluate() {
   const at::NoGradGuard no_gradients;
   const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_),
-                               true, nullptr};
+                               true, nullptr, &scales_};
   double sum = 0;
   const std::int64_t batches = tokens_.validation_batches();
   for (std::int64_t i = 0; i < batches; ++i) sum += forward(tokens_.validation_batch(i), context).loss.item<float>();
@@ -162,7 +164,8 @@ SeriesRow Trainer::evaluate() {
 
 std::vector<std::pair<std::string, FloatSpan>> Trainer::state_spans() {
   std::vector<std::pair<std::string, FloatSpan>> spans;
-  for (const auto& parameter : model_.parameters()) spans.emplace_back("p." + parameter.name, span_of(parameter.value));
+  for (const auto& parameter : model_->parameters())
+    spans.emplace_back("p." + parameter.name, span_of(parameter.value));
   for (auto& state : optimizer_->state()) spans.push_back(std::move(state));
   return spans;
 }
@@ -176,15 +179,21 @@ Checkpoint Trainer::checkpoint(const std::string& identity) {
   checkpoint.numbers["loss_scale.good_steps"] = static_cast<double>(scaler_.state().good_steps);
   for (const auto& [name, span] : state_spans())
     checkpoint.arrays.push_back({name, {span.size}, std::vector<float>(span.data, span.data + span.size)});
-  for (std::size_t i = 0; i < model_.parameters().size(); ++i)
-    checkpoint.arrays[i].shape = model_.parameters()[i].value.sizes().vec();
+  for (std::size_t i = 0; i < model_->parameters().size(); ++i)
+    checkpoint.arrays[i].shape = model_->parameters()[i].value.sizes().vec();
+  for (auto& [name, values] : scales_.save())
+    checkpoint.arrays.push_back({name, {static_cast<std::int64_t>(values.size())}, std::move(values)});
   return checkpoint;
 }
 
 void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows) {
   const auto spans = state_spans();
-  if (spans.size() != checkpoint.arrays.size())
+  // Delayed scales come last, as many as there are.
+  const auto is_scale = [](const NamedArray& array) { return ScaleStates::is_saved_name(array.name); };
+  const auto first_scale = std::find_if(checkpoint.arrays.begin(), checkpoint.arrays.end(), is_scale);
+  if (static_cast<std::ptrdiff_t>(spans.size()) != first_scale - checkpoint.arrays.begin())
     throw DataError("checkpoint: another number of arrays than the run has");
+  for (auto array = first_scale; array != checkpoint.arrays.end(); ++array) scales_.restore(array->name, array->values);
   for (std::size_t i = 0; i < spans.size(); ++i) {
     const NamedArray& array = checkpoint.arrays[i];
     if (array.name != spans[i].first || static_cast<std::int64_t>(array.values.size()) != spans[i].second.size)

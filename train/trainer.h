@@ -31,7 +31,7 @@ class Trainer {
 
   std::vector<SeriesGroup> groups() const;
   std::int64_t steps_done() const { return step_; }
-  std::int64_t num_parameters() const { return model_.num_parameters(); }
+  std::int64_t num_parameters() const { return model_->num_parameters(); }
   const DivergenceDetector& detector() const { return detector_; }
 
   // Validation where it is due, then one update. The rows carry the number of updates made before them, in
@@ -46,25 +46,28 @@ class Trainer {
 
  private:
   struct Forward {
-    at::Tensor logits, targets, loss;
+    at::Tensor logits, targets;
+    at::Tensor loss;       // cross-entropy: what is reported
+    at::Tensor objective;  // what is differentiated: with the z-loss
   };
   class StatsObserver;
 
   Forward forward(const Batch& batch, const ForwardContext& context) const;
-  void backward(const at::Tensor& loss);
+  void backward(const at::Tensor& objective);
   void record_logits(const Forward& forward, StepRecord& record, std::vector<SeriesRow>& rows) const;
   bool due(std::int64_t every) const { return every > 0 && step_ % every == 0; }
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
 
   RunConfig config_;
   const TokenSource& tokens_;
-  Gpt model_;
+  std::unique_ptr<Model> model_;
   std::vector<at::Tensor> gradients_;
   std::unique_ptr<Optimizer> optimizer_;
   LossScaler scaler_;
   DivergenceDetector detector_;
   std::unique_ptr<TensorStats> tensor_stats_;
   std::unique_ptr<StatsObserver> observer_;
+  ScaleStates scales_;
   std::int64_t step_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file of `precipice export`: a model's parameters for other programs, and for init.from. HDF5: one float32 dataset
-// per parameter in the root group, under nanoGPT's state_dict name, e.g. /transformer.h.0.attn.c_attn.weight.
+// per parameter in the root group, under its name in the reference's state_dict: nanoGPT's
+// (/transformer.h.0.attn.c_attn.weight) or Hugging Face Llama's (/model.layers.0.self_attn.q_proj.weight).
 #pragma once
 
 #include <filesystem>

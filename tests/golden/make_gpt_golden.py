@@ -71,10 +71,9 @@ def factor(step, steps, warmup, final):
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def main(config_path, weights_path, batches_path):
+def train(model, config, weights_path, batches_path):
+    """Trains the model on the weights and batches, and prints its losses and gradient norms as JSON."""
     torch.set_num_threads(1)
-    config = tomllib.load(open(config_path, "rb"))
-    model = Gpt(config["model"], config["data"]["vocabulary"])
     with h5py.File(weights_path) as file:
         model.load_state_dict({name: torch.from_numpy(file[name][()]) for name in file})
     optimizer_config = config["optimizer"]
@@ -90,14 +89,20 @@ def main(config_path, weights_path, batches_path):
             for group in optimizer.param_groups:
                 group["lr"] = optimizer_config["lr"] * factor(step, steps, config["schedule"]["warmup_steps"], 0.1)
             x, y = (torch.from_numpy(file[name][step]) for name in ("x", "y"))
-            loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+            logits = model(x).flatten(0, 1)
+            loss = F.cross_entropy(logits, y.flatten())
             optimizer.zero_grad()
-            loss.backward()
+            (loss + config["train"].get("z_loss", 0.0) * logits.logsumexp(-1).square().mean()).backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), optimizer_config["clip_norm"])
             optimizer.step()
             losses.append(loss.item())
             norms.append(norm.item())
     json.dump({"torch": torch.__version__, "train_loss": losses, "grad_norm": norms}, sys.stdout, indent=0)
+
+
+def main(config_path, weights_path, batches_path):
+    config = tomllib.load(open(config_path, "rb"))
+    train(Gpt(config["model"], config["data"]["vocabulary"]), config, weights_path, batches_path)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ TEST_CASE("sites have one number and one name each, the LM head last") {
   CHECK_THROWS_AS(policy.site_index(SiteKind::AttnQk, 3), ContractError);
 }
 
+TEST_CASE("a policy has the sites of its model's blocks, in their order") {
+  const PrecisionPolicy gated(2, kGatedBlockSites);
+  CHECK(gated.num_sites() == 2 * 7 + 1);
+  CHECK(gated.site_names()[gated.site_index(SiteKind::MlpGate, 1)] == "h.1.mlp.gate");
+  CHECK(gated.site_index(SiteKind::MlpDown, 1) == 13);
+  CHECK_THROWS_AS(PrecisionPolicy(2).site_index(SiteKind::MlpGate, 0), ContractError);
+  CHECK(gated.elements() == ElementPrecision{});
+}
+
 TEST_CASE("one pass of one kind can be set for a range of layers, counted from the end too") {
   PrecisionPolicy policy(4);
   GemmPrecision gemm;

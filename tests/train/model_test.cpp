@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/model.h"
+#include "train/gpt.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/softmax.h>
 
 #include <cmath>
 
-#include "tests/support/catch.h"
-#include "tests/support/tensors.h"
+#include "tests/train/model_support.h"
 #include "train/causal_softmax.h"
-#include "train/recipes.h"
 
 using namespace precipice;
+using test::kVocabulary;
 using test::random_tensor;
+using test::random_tokens;
 using test::same_bits;
 
 namespace {
 
-constexpr std::int64_t kVocabulary = 11;
-
 ModelConfig tiny_model(bool bias, bool tied) {
-  return {2, 8, 2, 6, bias, tied};
+  ModelConfig config;
+  config.width = 8;
+  config.context = 6;
+  config.bias = bias;
+  config.tied_head = tied;
+  return config;
 }
 
 Gpt tiny_gpt(const ModelConfig& config, const std::string& recipe = "fp32", std::int64_t seed = 1) {
@@ -33,46 +35,13 @@ Gpt tiny_gpt(const ModelConfig& config, const std::string& recipe = "fp32", std:
   return Gpt(config, init, kVocabulary, make_policy(precision, config.layers));
 }
 
-at::Tensor random_tokens(std::int64_t rows, std::int64_t length, std::uint64_t seed) {
-  at::Tensor tokens = at::empty({rows, length}, at::TensorOptions(at::kLong));
-  for (std::int64_t i = 0; i < tokens.numel(); ++i)
-    tokens.mutable_data_ptr<std::int64_t>()[i] =
-        random_word({seed, 1, 1, 1}, static_cast<std::uint64_t>(i)) % kVocabulary;
-  return tokens;
-}
-
 }  // namespace
 
 TEST_CASE("gradients of every parameter agree with central differences along themselves") {
   for (const bool tied : {false, true}) {
-    Gpt model = tiny_gpt(tiny_model(true, tied));
+    const Gpt model = tiny_gpt(tiny_model(true, tied));
     const at::Tensor x = random_tokens(8, 6, 1), y = random_tokens(8, 6, 2).view({-1});
-    const auto loss = [&] {
-      const at::NoGradGuard guard;
-      return cross_entropy(model.forward(x, {}), y).item<double>();
-    };
-    cross_entropy(model.forward(x, {}), y).backward();
-    for (const auto& parameter : model.parameters()) {
-      const at::Tensor gradient = parameter.value.grad().clone();
-      const double norm = gradient.norm().item<double>();
-      REQUIRE(norm > 1e-4);
-      const at::Tensor before = parameter.value.detach().clone();
-      at::Tensor value = parameter.value.detach();
-      const auto slope = [&](double h) {
-        const at::Tensor step = gradient.mul(h / norm);
-        value.copy_(before).add_(step);
-        const double up = loss();
-        value.copy_(before).sub_(step);
-        const double down = loss();
-        value.copy_(before);
-        return (up - down) / (2 * h);
-      };
-      // Along its own unit direction the slope is |g|. Richardson's combination of steps h and h / 2 leaves an error of
-      // order h^4 (below 1e-4 of the slope here) and the noise of fp32 losses near 2.4: 3e-7 / 0.01 * 4 / 3 = 4e-5.
-      const double richardson = (4 * slope(0.01) - slope(0.02)) / 3;
-      INFO(parameter.name << " norm " << norm << " differences " << richardson);
-      CHECK(richardson == Approx(norm).epsilon(1e-4).margin(4e-5));
-    }
+    test::check_gradients(model, [&] { return cross_entropy(model.forward(x, {}), y); });
   }
 }
 
@@ -103,11 +72,13 @@ TEST_CASE("the number of parameters follows from the config") {
       CHECK(tiny_gpt(config).num_parameters() == count_parameters(config, kVocabulary));
     }
   // GPT-2 124M: 124,439,808 parameters with biases and a tied head of 50257 tokens.
-  CHECK(count_parameters({12, 768, 12, 1024, true, true}, 50257) == 124'439'808);
+  ModelConfig gpt2{12, 768, 12, 1024, true, true};
+  CHECK(count_parameters(gpt2, 50257) == 124'439'808);
 }
 
 TEST_CASE("initial weights have nanoGPT's deviations and depend on the seed alone") {
-  ModelConfig config{2, 64, 2, 32, true, false};
+  ModelConfig config = tiny_model(true, false);
+  config.width = 64;
   InitConfig init;
   init.seed = 3;
   const Gpt model(config, init, 50, PrecisionPolicy(2)), again(config, init, 50, PrecisionPolicy(2));

@@ -78,6 +78,40 @@ TEST_CASE("wrong keys, types and values are refused with file, line, key, value 
                     Contains("c.toml:2: train.steps") && Contains("4294967295"));
 }
 
+TEST_CASE("a model's defaults follow its kind and are spelled out in the resolved config") {
+  const RunConfig gpt = resolve("[model]\nwidth = 48\nheads = 4"),
+                  llama = resolve("[model]\nkind = \"llama\"\nwidth = 48\nheads = 4");
+  CHECK(gpt.model.tied_head == true);
+  CHECK(gpt.model.hidden == 192);
+  CHECK(gpt.model.kv_heads == 4);
+  CHECK(llama.model.tied_head == false);
+  CHECK(llama.model.hidden == 128);
+  CHECK(to_toml(llama).find("tied_head = false\n") != std::string::npos);
+  CHECK(run_id(llama) == run_id(resolve(to_toml(llama))));
+  CHECK(resolve("[model]\nkind = \"llama\"\ntied_head = true").model.tied_head == true);
+}
+
+TEST_CASE("models that cannot be are refused with the key to change") {
+  CHECK_THROWS_WITH(resolve("[model]\nkind = \"lama\""), Contains("c.toml:2") && Contains("did you mean llama?"));
+  CHECK_THROWS_WITH(resolve("[model]\nheads = 4\nkv_heads = 3"),
+                    Contains("c.toml:3: model.kv_heads = 3") && Contains("must divide model.heads = 4"));
+  CHECK_THROWS_WITH(resolve("[model]\nheads = 4\nkv_heads = 8"), Contains("must divide"));
+  CHECK_THROWS_WITH(resolve("[model]\nkind = \"llama\"\nwidth = 20\nheads = 4"),
+                    Contains("c.toml:3: model.width = 20") && Contains("even head size") && Contains("= 5"));
+  CHECK_NOTHROW(resolve("[model]\nwidth = 20\nheads = 4"));
+  CHECK_THROWS_WITH(resolve("[model]\nkind = \"llama\"\nbias = true"), Contains("c.toml:3: model.bias"));
+  CHECK_THROWS_WITH(resolve("[model]\nrope_theta = 500"), Contains("c.toml:2: model.rope_theta"));
+  CHECK_THROWS_WITH(resolve("[model]\nqk_norm = \"layer\""), Contains("none, layernorm, rmsnorm"));
+  CHECK_THROWS_WITH(resolve("[model]\ntied_head = 1"), Contains("true or false"));
+  CHECK_THROWS_WITH(resolve("[precision]\nrope_table = \"bf16\""), Contains("c.toml:2: precision.rope_table"));
+  CHECK_THROWS_WITH(resolve("[init]\nscheme = \"tinyllama\"\nstd = 0.1"),
+                    Contains("c.toml:3: init.std") && Contains("init.scale"));
+  CHECK_THROWS_WITH(resolve("[train]\nz_loss = -1"), Contains("train.z_loss = -1"));
+  for (const char* key : {"vector", "residual", "softmax", "norm", "norm_weights"})
+    CHECK_THROWS_WITH(resolve(std::string("[precision]\n") + key + " = \"e9m3\""),
+                      Contains(std::string("c.toml:2: precision.") + key));
+}
+
 TEST_CASE("a number on the command line is text where text is wanted") {
   const RunConfig config = resolve_config({parse_assignment("data.source=text"), parse_assignment("data.path=2024")});
   CHECK(config.data.path == "2024");

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Causal attention of many query heads over as many or fewer key and value heads (Shazeer 2019; Ainslie et al. 2023):
+//   O = softmax(Q K^T / sqrt(D)) V, query head h on key head h / (H / G).
+// The H / G query heads of one key head are the rows of one product, so keys and values are quantized once and their
+// gradient sums over the heads inside the product.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "precision/quantized_matmul.h"
+
+namespace precipice {
+
+// q (B, T, H, D), k and v (B, T, G, D), G divides H  ->  (B, T, H * D). `softmax` rounds the weights before PV.
+at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const MatmulSite& qk,
+                            const MatmulSite& pv, const MatrixQuantizer& softmax);
+
+}  // namespace precipice

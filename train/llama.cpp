@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/llama.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/silu.h>
+
+#include "precision/check.h"
+#include "train/initial_std.h"
+
+namespace precipice {
+
+Llama::Llama(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary, PrecisionSchedule schedule)
+    : Model(config, vocabulary, std::move(schedule)),
+      rope_(make_rope_table(config.context, config.head_size(), config.rope_theta, elements().rope_table)) {
+  PRECIPICE_CHECK(!config.bias, "a Llama has no biases");
+  const std::int64_t width = config.width, hidden = config.mlp_width(), keys = config.key_heads() * config.head_size();
+  const InitialStd std = initial_std(config, init);
+  add_embedding("model.embed_tokens.weight", std.weight);
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    Block block;
+    block.norm1 = add_norm(prefix + "input_layernorm", NormKind::Rms, width);
+    block.q = add_linear(prefix + "self_attn.q_proj", width, width, std.weight);
+    block.k = add_linear(prefix + "self_attn.k_proj", width, keys, std.weight);
+    block.v = add_linear(prefix + "self_attn.v_proj", width, keys, std.weight);
+    block.q_norm = add_qk_norm(prefix + "self_attn.q_norm");
+    block.k_norm = add_qk_norm(prefix + "self_attn.k_norm");
+    block.o = add_linear(prefix + "self_attn.o_proj", width, width, std.residual);
+    block.norm2 = add_norm(prefix + "post_attention_layernorm", NormKind::Rms, width);
+    block.gate = add_linear(prefix + "mlp.gate_proj", width, hidden, std.weight);
+    block.up = add_linear(prefix + "mlp.up_proj", width, hidden, std.weight);
+    block.down = add_linear(prefix + "mlp.down_proj", hidden, width, std.residual);
+    blocks_.push_back(block);
+  }
+  final_norm_ = add_norm("model.norm", NormKind::Rms, width);
+  add_head(std.weight);
+  initialise(init);
+}
+
+at::Tensor Llama::attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
+  const Block& block = blocks_[static_cast<std::size_t>(layer)];
+  const Linear qkv{at::cat({block.q.weight, block.k.weight, block.v.weight}), {}};
+  const at::Tensor mixed = attention(linear(x, qkv, SiteKind::AttnQkv, layer, context),
+                                     {block.q_norm, block.k_norm, &rope_}, layer, context);
+  return linear(mixed, block.o, SiteKind::AttnProj, layer, context);
+}
+
+at::Tensor Llama::mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
+  const Block& block = blocks_[static_cast<std::size_t>(layer)];
+  const MatrixQuantizer& vector = elements().vector;
+  const at::Tensor gate = round_gradient(linear(x, block.gate, SiteKind::MlpGate, layer, context), vector);
+  const at::Tensor up = round_gradient(linear(x, block.up, SiteKind::MlpUp, layer, context), vector);
+  const at::Tensor hidden = round_tensor(round_tensor(at::silu(gate), vector).mul(up), vector);
+  return linear(hidden, block.down, SiteKind::MlpDown, layer, context);
+}
+
+at::Tensor Llama::forward(const at::Tensor& tokens, const ForwardContext& context) const {
+  PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
+  at::Tensor x = round_tensor(at::embedding(token_embedding_, tokens), elements().residual);  // (B, T, C)
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
+    const Block& block = blocks_[static_cast<std::size_t>(layer)];
+    x = add_to_stream(x, attend(norm(x, block.norm1), layer, context));
+    x = add_to_stream(x, mlp(norm(x, block.norm2), layer, context));
+  }
+  return logits(norm(x, final_norm_), context);
+}
+
+}  // namespace precipice
