@@ -13,7 +13,7 @@
 
 namespace {
 
-constexpr int kRows = 4, kVectors = 2;
+constexpr int kRows = 4, kVectors = 2, kPanelBytes = kVectorBytes * kVectors;
 
 template <class Real>
 constexpr int kWidth = static_cast<int>(kVectors*(kVectorBytes / sizeof(Real)));
@@ -448,5 +448,5 @@ void multiply(const AccumulateCall& call, const void* panel, std::int64_t first_
 
 }  // namespace
 
-const AccumulateKernels kAccumulateKernels = {kWidth<float>,       kWidth<double>, kVectors*(kVectorBytes),
+const AccumulateKernels kAccumulateKernels = {kWidth<float>,       kWidth<double>, kPanelBytes,
                                               MultiplyAdd::kFused, pack,           multiply};

@@ -51,7 +51,8 @@ void parallel_in_three(std::int64_t items, const std::function<void(std::int64_t
   for (std::thread& thread : threads) thread.join();
 }
 
-const std::vector<Numbers> kAllNumbers = {Numbers::Small, Numbers::Wide, Numbers::Hard, Numbers::Special};
+const std::vector<Numbers> kAllNumbers = {Numbers::Small, Numbers::Twelve, Numbers::Thirteen,
+                                          Numbers::Wide,  Numbers::Hard,   Numbers::Special};
 
 void check_against_exact(const std::string& text) {
   const Accumulator accumulator = parse_accumulator(text);
