@@ -60,7 +60,7 @@ struct GemmCase {
   GemmCase(const Accumulator& accumulator, std::int64_t m, std::int64_t n, std::int64_t k, Numbers kind,
            std::int64_t scale_block = 0)
       : a(numbers(kind, static_cast<std::size_t>(m * k), 3)),
-        b(numbers(kind, static_cast<std::size_t>(n * k), 4)),
+        b(numbers(kind == Numbers::Thirteen ? Numbers::Twelve : kind, static_cast<std::size_t>(n * k), 4)),
         out(static_cast<std::size_t>(m * n)) {
     gemm.accumulator = accumulator;
     gemm.m = m, gemm.n = n, gemm.k = k;
