@@ -112,7 +112,9 @@ void sum_fp32_wide(const Tile<double>& tile, std::int64_t begin, std::int64_t en
   __builtin_memcpy(registers, sum, sizeof(sum));
 }
 
-// r = round_F(r + p)
+// r = round_F(r + p). No sum overflows binary32: F has at most 22 bits, so that its largest number is at least 2^(127 -
+// M) away from the end and a sum overflows only with a product of 2^(126 - M) or more. But where the largest product P
+// is that, a quantum is at most 2 P, an add moves r by at most 3 P, and r stays below 3 K P, far from the end.
 template <Rounding R>
 void sum_rounded_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t end, Registers<float>& registers) {
   const FormatConstants format = tile.call->format;
@@ -122,7 +124,7 @@ void sum_rounded_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_
     for (int r = 0; r < kRows; ++r) {
       const float a = tile.a[r][k];
       for (int j = 0; j < kWidth<float>; ++j)
-        sum[r][j] = round_and_check<R, false>(bounded_sum_to_odd(sum[r][j], a * b[j]), format, 0, 0).value;
+        sum[r][j] = round_and_check<R, false>(sum_to_odd<Binary32>(sum[r][j], a * b[j]), format, 0, 0).value;
     }
   }
   __builtin_memcpy(registers, sum, sizeof(sum));
@@ -425,9 +427,9 @@ void pack_as(const AccumulateCall& call, std::int64_t first_column, Real* panel)
   const GemmOperand& b = call.gemm->b;
   for (int j = 0; j < kWidth<Real>; ++j) {
     const std::int64_t column = first_column + j;
-    const float* from = b.data + column * b.row_stride;
-    for (std::int64_t k = 0; k < call.gemm->k; ++k)
-      panel[k * kWidth<Real> + j] = column < call.gemm->n ? from[k * b.k_stride] : 0.0f;
+    const bool exists = column < call.gemm->n;
+    const float* from = b.data + (exists ? column * b.row_stride : 0);
+    for (std::int64_t k = 0; k < call.gemm->k; ++k) panel[k * kWidth<Real> + j] = exists ? from[k * b.k_stride] : 0.0f;
   }
 }
 

@@ -63,9 +63,8 @@ Extent extent_of(const GemmOperand& operand, std::int64_t rows, std::int64_t k) 
   return {least_field > 0 && most_field < 255, least_field - 127 - (bits - 1), most_field - 127, bits};
 }
 
-// What accumulate-inl.h asks of narrow loops. Registers of F may round up as often as there are products; that is why
-// bounded_sum_to_odd does not need `highest`, but the others do: nearest and cut sums stay below 8 K times the largest
-// product.
+// What accumulate-inl.h asks of narrow loops. Registers stay below 8 K times the largest product P: rounding to nearest
+// at most doubles a term, and a sum is rounded up only by what its terms brought.
 bool fits_narrow(const EmulatedGemm& gemm, bool fused) {
   const Accumulator& accumulator = gemm.accumulator;
   if (fused && accumulator.kind != AccumulatorKind::TensorCore && !register_rounds(accumulator)) return true;
