@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The emulated GEMM's loops (accumulator.h), across outputs: a tile is kRows rows by a panel of columns, in as many
 // lanes. Included by one file per instruction set, inside that set's namespace, as quantize-inl.h is and for its
-// reasons. Expects accumulate_isa.h, accumulate_step.h and <bit> to be included, and kVectorBytes, Lanes and
-// LanesWideProduct (random_bits.h) to be declared in the surrounding namespace.
+// reasons. Expects accumulate_isa.h, accumulate_step.h and <bit> to be included, and kVectorBytes, Floats, MultiplyAdd,
+// Lanes and LanesWideProduct (random_bits.h) to be declared in the surrounding namespace.
 //
 // Narrow loops compute in binary32, wide ones in binary64. Narrow needs (emulated_gemm.cpp checks): products and
 // registers are multiples of one power of two, 2^-120 or more, and products have 24 bits, so that every product is
 // exact, no sum loses bits below binary32's range, and none of those in fp32 and tensor-core registers comes near its
-// end.
+// end. fp32 registers need none of that where MultiplyAdd is fused.
 
 #include "precision/random_words-inl.h"
 
 namespace {
 
-constexpr int kRows = 4, kVectors = 2;
+constexpr int kRows = 4, kVectors = 2, kPanelBytes = kVectorBytes * kVectors;
 
 template <class Real>
-constexpr int kWidth = kVectors* kVectorBytes / static_cast<int>(sizeof(Real));
+constexpr int kWidth = static_cast<int>(kVectors*(kVectorBytes / sizeof(Real)));
 
 template <class T>
 struct VectorOf {
@@ -82,7 +82,7 @@ using Registers = Real[kRows][kWidth<Real>];
 template <class Real>
 using SumSegment = void (*)(const Tile<Real>& tile, std::int64_t begin, std::int64_t end, Registers<Real>& registers);
 
-// r = fl32(r + p): binary32's own addition of exact products.
+// r = fl32(r + p): a fused operation, or binary32's own addition of exact products.
 void sum_fp32_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t end, Registers<float>& registers) {
   using V = Vector<float>;
   constexpr int kLanes = static_cast<int>(sizeof(V) / sizeof(float));
@@ -92,7 +92,7 @@ void sum_fp32_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t e
     for (int v = 0; v < kVectors; ++v) b[v] = load<V>(tile.panel + k * kWidth<float> + v * kLanes);
     for (int r = 0; r < kRows; ++r) {
       const float a = tile.a[r][k];
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += a * b[v];
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = MultiplyAdd{}(a, b[v], sum[r][v]);
     }
   }
   for (int r = 0; r < kRows; ++r)
@@ -112,7 +112,9 @@ void sum_fp32_wide(const Tile<double>& tile, std::int64_t begin, std::int64_t en
   __builtin_memcpy(registers, sum, sizeof(sum));
 }
 
-// r = round_F(r + p)
+// r = round_F(r + p). No sum overflows binary32: F has at most 22 bits, so that its largest number is at least 2^(127 -
+// M) away from the end and a sum overflows only with a product of 2^(126 - M) or more. But where the largest product P
+// is that, a quantum is at most 2 P, an add moves r by at most 3 P, and r stays below 3 K P, far from the end.
 template <Rounding R>
 void sum_rounded_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t end, Registers<float>& registers) {
   const FormatConstants format = tile.call->format;
@@ -122,13 +124,13 @@ void sum_rounded_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_
     for (int r = 0; r < kRows; ++r) {
       const float a = tile.a[r][k];
       for (int j = 0; j < kWidth<float>; ++j)
-        sum[r][j] = round_and_check<R, false>(bounded_sum_to_odd(sum[r][j], a * b[j]), format, 0, 0).value;
+        sum[r][j] = round_and_check<R, false>(sum_to_odd<Binary32>(sum[r][j], a * b[j]), format, 0, 0).value;
     }
   }
   __builtin_memcpy(registers, sum, sizeof(sum));
 }
 
-template <Rounding R>
+template <Rounding R, bool General>
 void sum_rounded_wide(const Tile<double>& tile, std::int64_t begin, std::int64_t end, Registers<double>& registers) {
   const WideFormatConstants format = tile.call->wide_format;
   const int random_bits = tile.call->gemm->accumulator.random_bits;
@@ -141,8 +143,8 @@ void sum_rounded_wide(const Tile<double>& tile, std::int64_t begin, std::int64_t
       const std::uint32_t* words = nullptr;
       if constexpr (is_stochastic(R)) words = buffer.fill(*tile.call, tile.row[r], tile.column, k);
       for (int j = 0; j < kWidth<double>; ++j)
-        sum[r][j] = round_and_check<R, true, Binary64>(sum_to_odd<Binary64>(sum[r][j], a * b[j]), format,
-                                                       is_stochastic(R) ? words[j] : 0, random_bits)
+        sum[r][j] = round_and_check<R, General, Binary64>(sum_to_odd<Binary64>(sum[r][j], a * b[j]), format,
+                                                          is_stochastic(R) ? words[j] : 0, random_bits)
                         .value;
     }
   }
@@ -292,7 +294,7 @@ void add_fp32(const Tile<Real>&, const Scales<Real>& scales, const Registers<Rea
   }
 }
 
-template <Rounding R, class Real>
+template <Rounding R, bool General, class Real>
 void add_rounded(const Tile<Real>& tile, const Scales<Real>& scales, const Registers<Real>& registers, std::int64_t add,
                  Totals<Real>& totals) {
   const WideFormatConstants format = tile.call->wide_format;
@@ -303,49 +305,54 @@ void add_rounded(const Tile<Real>& tile, const Scales<Real>& scales, const Regis
     if constexpr (is_stochastic(R)) words = buffer.fill(*tile.call, tile.row[r], tile.column, add);
     for (int j = 0; j < kWidth<Real>; ++j) {
       const double scaled = static_cast<double>(scales[r][j]) * static_cast<double>(registers[r][j]);
-      totals[r][j] = round_and_check<R, true, Binary64>(sum_to_odd<Binary64>(totals[r][j], scaled), format,
-                                                        is_stochastic(R) ? words[j] : 0, random_bits)
+      totals[r][j] = round_and_check<R, General, Binary64>(sum_to_odd<Binary64>(totals[r][j], scaled), format,
+                                                           is_stochastic(R) ? words[j] : 0, random_bits)
                          .value;
     }
   }
 }
 
+// f<R, General>() for F's mode and constants.
 template <class F>
-auto with_mode(Rounding rounding, F f) {
-  switch (rounding) {
+auto with_format(const AccumulateCall& call, F f) {
+  const auto with = [&]<Rounding R>() {
+    return call.wide_format.general ? f.template operator()<R, true>() : f.template operator()<R, false>();
+  };
+  switch (call.gemm->accumulator.rounding) {
     case Rounding::NearestEven:
-      return f.template operator()<Rounding::NearestEven>();
+      return with.template operator()<Rounding::NearestEven>();
     case Rounding::NearestAway:
-      return f.template operator()<Rounding::NearestAway>();
+      return with.template operator()<Rounding::NearestAway>();
     case Rounding::TowardZero:
-      return f.template operator()<Rounding::TowardZero>();
+      return with.template operator()<Rounding::TowardZero>();
     case Rounding::Up:
-      return f.template operator()<Rounding::Up>();
+      return with.template operator()<Rounding::Up>();
     case Rounding::Down:
-      return f.template operator()<Rounding::Down>();
+      return with.template operator()<Rounding::Down>();
     case Rounding::ToOdd:
-      return f.template operator()<Rounding::ToOdd>();
+      return with.template operator()<Rounding::ToOdd>();
     case Rounding::Stochastic:
-      return f.template operator()<Rounding::Stochastic>();
+      return with.template operator()<Rounding::Stochastic>();
     case Rounding::StochasticB:
-      return f.template operator()<Rounding::StochasticB>();
+      return with.template operator()<Rounding::StochasticB>();
     case Rounding::StochasticC:
-      return f.template operator()<Rounding::StochasticC>();
+      return with.template operator()<Rounding::StochasticC>();
   }
   __builtin_unreachable();
 }
 
 template <class Real>
-SumSegment<Real> choose_sum(const Accumulator& accumulator) {
+SumSegment<Real> choose_sum(const AccumulateCall& call) {
   constexpr bool kNarrow = sizeof(Real) == sizeof(float);
+  const Accumulator& accumulator = call.gemm->accumulator;
   if (accumulator.kind == AccumulatorKind::TensorCore)
     return accumulator.rounding == Rounding::TowardZero ? sum_tensor_core<true, Real> : sum_tensor_core<false, Real>;
   if (register_rounds(accumulator)) {
-    return with_mode(accumulator.rounding, []<Rounding R>() -> SumSegment<Real> {
+    return with_format(call, []<Rounding R, bool General>() -> SumSegment<Real> {
       if constexpr (!kNarrow)
-        return sum_rounded_wide<R>;
-      else if constexpr (is_stochastic(R))
-        return nullptr;
+        return sum_rounded_wide<R, General>;
+      else if constexpr (is_stochastic(R) || General)
+        return nullptr;  // not narrow
       else
         return sum_rounded_narrow<R>;
     });
@@ -357,9 +364,10 @@ SumSegment<Real> choose_sum(const Accumulator& accumulator) {
 }
 
 template <class Real>
-AddSegment<Real> choose_add(const Accumulator& accumulator) {
-  if (accumulator.kind != AccumulatorKind::Chunk) return add_fp32<Real>;
-  return with_mode(accumulator.rounding, []<Rounding R>() -> AddSegment<Real> { return add_rounded<R, Real>; });
+AddSegment<Real> choose_add(const AccumulateCall& call) {
+  if (call.gemm->accumulator.kind != AccumulatorKind::Chunk) return add_fp32<Real>;
+  return with_format(call,
+                     []<Rounding R, bool General>() -> AddSegment<Real> { return add_rounded<R, General, Real>; });
 }
 
 // scale_a * scale_b; columns beyond the last take its scale.
@@ -402,8 +410,8 @@ void multiply_tile(const Tile<Real>& tile, SumSegment<Real> sum_segment, AddSegm
 template <class Real>
 void multiply_as(const AccumulateCall& call, const Real* panel, std::int64_t first_column, std::int64_t first_row,
                  std::int64_t end_row) {
-  const auto sum_segment = choose_sum<Real>(call.gemm->accumulator);
-  const auto add_segment = choose_add<Real>(call.gemm->accumulator);
+  const auto sum_segment = choose_sum<Real>(call);
+  const auto add_segment = choose_add<Real>(call);
   for (std::int64_t row = first_row; row < end_row; row += kRows) {
     Tile<Real> tile{&call, {}, first_column, {}, panel};
     for (int r = 0; r < kRows; ++r) {
@@ -419,9 +427,9 @@ void pack_as(const AccumulateCall& call, std::int64_t first_column, Real* panel)
   const GemmOperand& b = call.gemm->b;
   for (int j = 0; j < kWidth<Real>; ++j) {
     const std::int64_t column = first_column + j;
-    const float* from = b.data + column * b.row_stride;
-    for (std::int64_t k = 0; k < call.gemm->k; ++k)
-      panel[k * kWidth<Real> + j] = column < call.gemm->n ? from[k * b.k_stride] : 0.0f;
+    const bool exists = column < call.gemm->n;
+    const float* from = b.data + (exists ? column * b.row_stride : 0);
+    for (std::int64_t k = 0; k < call.gemm->k; ++k) panel[k * kWidth<Real> + j] = exists ? from[k * b.k_stride] : 0.0f;
   }
 }
 
@@ -442,4 +450,5 @@ void multiply(const AccumulateCall& call, const void* panel, std::int64_t first_
 
 }  // namespace
 
-const AccumulateKernels kAccumulateKernels = {kWidth<float>, kWidth<double>, kVectors* kVectorBytes, pack, multiply};
+const AccumulateKernels kAccumulateKernels = {kWidth<float>,       kWidth<double>, kPanelBytes,
+                                              MultiplyAdd::kFused, pack,           multiply};

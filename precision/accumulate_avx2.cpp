@@ -22,6 +22,13 @@ struct LanesWideProduct {
   }
 };
 
+using Floats = float __attribute__((vector_size(kVectorBytes)));
+
+struct MultiplyAdd {
+  static constexpr bool kFused = false;
+  PRECIPICE_HD Floats operator()(float a, Floats b, Floats sum) const { return sum + a * b; }
+};
+
 }  // namespace
 #include "precision/accumulate-inl.h"
 }  // namespace precipice::avx2

@@ -23,6 +23,15 @@ struct LanesWideProduct {
   }
 };
 
+using Floats = float __attribute__((vector_size(kVectorBytes)));
+
+struct MultiplyAdd {
+  static constexpr bool kFused = true;
+  PRECIPICE_HD Floats operator()(float a, Floats b, Floats sum) const {
+    return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);
+  }
+};
+
 }  // namespace
 #include "precision/accumulate-inl.h"
 }  // namespace precipice::avx512

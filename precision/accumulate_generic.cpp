@@ -15,6 +15,13 @@ struct LanesWideProduct {
   PRECIPICE_HD Lanes operator()(std::uint32_t factor, Lanes lanes) const { return (lanes & 0xFFFFFFFFu) * factor; }
 };
 
+using Floats = float __attribute__((vector_size(kVectorBytes)));
+
+struct MultiplyAdd {
+  static constexpr bool kFused = false;
+  PRECIPICE_HD Floats operator()(float a, Floats b, Floats sum) const { return sum + a * b; }
+};
+
 }  // namespace
 #include "precision/accumulate-inl.h"
 }  // namespace precipice::generic

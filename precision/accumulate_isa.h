@@ -25,6 +25,7 @@ struct AccumulateCall {
 struct AccumulateKernels {
   // Columns to a panel, and what a buffer for `panel` has to hold, in bytes per k.
   int narrow_width, wide_width, panel_bytes;
+  bool fused;  // narrow fp32 registers take any operands
   // panel[k * width + j] = b[first_column + j, k], zeros beyond the last column.
   void (*pack)(const AccumulateCall& call, std::int64_t first_column, void* panel);
   void (*multiply)(const AccumulateCall& call, const void* panel, std::int64_t first_column, std::int64_t first_row,

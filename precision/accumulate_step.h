@@ -26,17 +26,6 @@ PRECIPICE_HD constexpr typename Source::Float sum_to_odd(typename Source::Float 
   return __builtin_bit_cast(Float, (__builtin_bit_cast(Int, s) - toward_zero) | inexact);
 }
 
-// The same in binary32 for sums on their way to formats of at most 22 bits, with finite y: a sum beyond binary32
-// becomes its largest number, which is odd and beyond, or rounds to beyond, every such format's largest number as well.
-PRECIPICE_HD constexpr float bounded_sum_to_odd(float x, float y) {
-  constexpr float kLargest = 0x1.FFFFFEp127f;
-  const float s = sum_to_odd<Binary32>(x, y);
-  const std::int32_t pattern = __builtin_bit_cast(std::int32_t, x) & 0x7FFFFFFF;
-  const float low = s < -kLargest ? -kLargest : s;
-  const float bounded = low > kLargest ? kLargest : low;
-  return pattern < kInfinityPattern ? bounded : s;
-}
-
 PRECIPICE_HD constexpr float with_one_nan(float x) {
   return x == x ? x : __builtin_bit_cast(float, Binary32::kQuietNan);
 }

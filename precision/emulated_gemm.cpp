@@ -63,11 +63,11 @@ Extent extent_of(const GemmOperand& operand, std::int64_t rows, std::int64_t k) 
   return {least_field > 0 && most_field < 255, least_field - 127 - (bits - 1), most_field - 127, bits};
 }
 
-// What accumulate-inl.h asks of narrow loops. Registers of F may round up as often as there are products; that is why
-// bounded_sum_to_odd does not need `highest`, but the others do: nearest and cut sums stay below 8 K times the largest
-// product.
-bool fits_narrow(const EmulatedGemm& gemm) {
+// What accumulate-inl.h asks of narrow loops. Registers stay below 8 K times the largest product P: rounding to nearest
+// at most doubles a term, and a sum is rounded up only by what its terms brought.
+bool fits_narrow(const EmulatedGemm& gemm, bool fused) {
   const Accumulator& accumulator = gemm.accumulator;
+  if (fused && accumulator.kind != AccumulatorKind::TensorCore && !register_rounds(accumulator)) return true;
   if (register_rounds(accumulator)) {
     const bool general = prepare(accumulator.format, accumulator.overflow).general;
     if (general || is_stochastic(accumulator.rounding) || accumulator.format.precision() > 22) return false;
@@ -142,7 +142,7 @@ void gemm_emulated_on(const EmulatedGemm& gemm, const ParallelFor& parallel_for,
   FloatFormat tensor_core;
   tensor_core.mantissa_bits = std::min(accumulator.bits, 24) - 1;
   call.wide_register = prepare_wide(tensor_core, Overflow::Native);
-  call.narrow = !force_wide && fits_narrow(gemm);
+  call.narrow = !force_wide && fits_narrow(gemm, kernels.fused);
 
   const std::int64_t width = call.narrow ? kernels.narrow_width : kernels.wide_width;
   const std::int64_t panels = (gemm.n + width - 1) / width;

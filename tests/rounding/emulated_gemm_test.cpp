@@ -51,7 +51,8 @@ void parallel_in_three(std::int64_t items, const std::function<void(std::int64_t
   for (std::thread& thread : threads) thread.join();
 }
 
-const std::vector<Numbers> kAllNumbers = {Numbers::Small, Numbers::Wide, Numbers::Hard, Numbers::Special};
+const std::vector<Numbers> kAllNumbers = {Numbers::Small, Numbers::Twelve, Numbers::Thirteen,
+                                          Numbers::Wide,  Numbers::Hard,   Numbers::Special};
 
 void check_against_exact(const std::string& text) {
   const Accumulator accumulator = parse_accumulator(text);
@@ -180,6 +181,32 @@ TEST_CASE("fp32 is the plain float loop where products are exact in binary32, an
         for (std::size_t k = 0; k < 500; ++k) sum += product.a[m * 500 + k] * product.b[n * 500 + k];
         REQUIRE(bits_of(product.out[m * 35 + n]) == bits_of(sum));
       }
+    }
+  }
+}
+
+TEST_CASE("Sums that climb by rounding alone leave binary32 as exact sums do, in binary32 and binary64") {
+  // Two values to a binade: every add of what is smaller moves the sum to the next one, past 2^128 within 300.
+  for (const char* rounding : {"rup", "rdn", "rto", "rtz"}) {
+    for (const char* overflow : {"native", "saturate"}) {
+      GemmCase product(parse_accumulator(fmt::format("every:format=e8m1,rounding={},overflow={}", rounding, overflow)),
+                       2, 3, 300, Numbers::Small);
+      for (float& x : product.a) x = 1.0f;
+      for (std::size_t i = 0; i < product.b.size(); ++i) product.b[i] = i < 300 ? 0.375f : -0.375f;
+      std::vector<float> exact;
+      for (std::int64_t m = 0; m < 2; ++m)
+        for (std::int64_t n = 0; n < 3; ++n) exact.push_back(ExactOutput(product.gemm, m, n).result());
+      for (const Isa& isa : available_isas()) {
+        for (const bool force_wide : {false, true}) {
+          gemm_emulated_on(product.gemm, {}, choose_accumulate_kernels(isa.name), force_wide);
+          INFO(rounding << " " << overflow << " " << isa.name << " wide " << force_wide);
+          CAPTURE(product.out, exact);
+          CHECK(first_difference(product.out, exact) == -1);
+        }
+      }
+      const float end = std::fabs(exact[std::string(rounding) == "rdn" ? 1 : 0]);
+      if (std::string(rounding) == "rup" || std::string(rounding) == "rdn")
+        CHECK(end == (std::string(overflow) == "native" ? HUGE_VALF : 0x1.8p127f));
     }
   }
 }

@@ -17,11 +17,11 @@
 
 namespace precipice::test {
 
-enum class Numbers { Small, Wide, Hard, Special };
+enum class Numbers { Small, Twelve, Thirteen, Wide, Hard, Special };
 
-// Small: e4m3's values, zeros and subnormals among them. Wide: all 24 bits, 40 binades. Hard: everything finite: the
-// ends of binary32, its subnormals, powers of two that make ties, neighbours that cancel. Special: NaN and infinity
-// too.
+// Small: e4m3's values, zeros and subnormals among them. Twelve, Thirteen: so many bits, at the edge of exact products
+// in binary32. Wide: all 24 bits, 40 binades. Hard: everything finite: the ends of binary32, its subnormals, powers of
+// two that make ties, neighbours that cancel. Special: NaN and infinity too.
 inline std::vector<float> numbers(Numbers kind, std::size_t size, std::uint64_t seed) {
   Stream stream{seed};
   std::vector<float> values(size);
@@ -34,6 +34,8 @@ inline std::vector<float> numbers(Numbers kind, std::size_t size, std::uint64_t 
     const std::uint32_t bits = stream.next(), choice = stream.next();
     const std::uint32_t field = 127 - 20 + (bits >> 24) % 40;
     values[i] = float_of((bits & 0x807FFFFFu) | (field << 23));
+    if (kind == Numbers::Twelve) values[i] = float_of(bits_of(values[i]) & ~0xFFFu);
+    if (kind == Numbers::Thirteen) values[i] = float_of(bits_of(values[i]) & ~0x7FFu);
     if (kind == Numbers::Small) {
       values[i] = decode(e4m3, bits % 256);
       if (is_nan(values[i])) values[i] = 0.0f;
@@ -58,7 +60,7 @@ struct GemmCase {
   GemmCase(const Accumulator& accumulator, std::int64_t m, std::int64_t n, std::int64_t k, Numbers kind,
            std::int64_t scale_block = 0)
       : a(numbers(kind, static_cast<std::size_t>(m * k), 3)),
-        b(numbers(kind, static_cast<std::size_t>(n * k), 4)),
+        b(numbers(kind == Numbers::Thirteen ? Numbers::Twelve : kind, static_cast<std::size_t>(n * k), 4)),
         out(static_cast<std::size_t>(m * n)) {
     gemm.accumulator = accumulator;
     gemm.m = m, gemm.n = n, gemm.k = k;
