@@ -105,13 +105,20 @@ void for_each_chunk(std::int64_t chunk, std::int32_t* noop, const TensorLists& l
 }
 
 template <class Body>
-UpdateNorms update(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Body& body) {
+UpdateNorms walk(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Body& body) {
   UpdateNorms norms;
   for_each_chunk(chunk, noop, lists, body, [&](std::size_t, const ChunkResult& result) {
     norms.update += result.squares[0];
     norms.weight += result.squares[1];
   });
   return norms;
+}
+
+template <class Body, class Args>
+UpdateNorms update(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Args& args) {
+  const Body body(args);
+  if (!args.kahan) return walk(chunk, noop, lists, body);
+  return walk(chunk, noop, lists, KahanBody<Body>{body, prepare(*args.kahan, Overflow::Native)});
 }
 
 // The norm of what the body measures; sets the flag when it is not finite.
@@ -154,13 +161,17 @@ double multi_tensor_unscale_l2norm(std::int64_t chunk, std::int32_t* noop, const
 
 UpdateNorms multi_tensor_adam(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const AdamArgs& args) {
   PRECIPICE_CHECK(args.step >= 1, "step is ", args.step);
-  return update(chunk, noop, lists, AdamBody(args));
+  return update<AdamBody>(chunk, noop, lists, args);
 }
 
 UpdateNorms multi_tensor_sgd(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const SgdArgs& args) {
   PRECIPICE_CHECK(noop != nullptr);
   if (*noop != 0) return {};
-  return update(chunk, noop, lists, SgdBody(args));
+  return update<SgdBody>(chunk, noop, lists, args);
+}
+
+UpdateNorms multi_tensor_lion(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const LionArgs& args) {
+  return update<LionBody>(chunk, noop, lists, args);
 }
 
 }  // namespace precipice
