@@ -130,6 +130,7 @@ void check_combinations(const RunConfig& c, const Places& places) {
           "train.batch * model.context must not exceed 2^28 tokens");
   try {
     make_policy(c.precision, c.model.layers);
+    parse_stored_formats(c.optimizer.state);
   } catch (const ConfigError& error) {
     const std::string& key = error.where().key;
     const auto place = places.find(key.empty() ? "precision.recipe" : key);
