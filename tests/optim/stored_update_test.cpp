@@ -316,6 +316,7 @@ TEST_CASE("an optimizer of kept state goes on from a saved one bit for bit", "[s
     Model straight, resumed;
     const auto optimizer = make_optimizer(config, straight.parameters(), kSeed);
     for (int step = 0; step < 3; ++step) optimizer->step(1.0, optimizer->unscale(8.0).norm);
+    for (float& x : resumed.value.data[0]) x *= 0x1p20f;  // other scales than the saved ones
     const auto second = make_optimizer(config, resumed.parameters(), kSeed);
     for (std::size_t t = 0; t < 2; ++t) {
       std::copy(straight.value.data[t].begin(), straight.value.data[t].end(), resumed.value.data[t].begin());
@@ -365,15 +366,19 @@ TEST_CASE("state is named after what is kept", "[store]") {
 }
 
 TEST_CASE("gradients are rounded as backward leaves them, before they are divided by the loss scale", "[store]") {
+  const bool stochastic = GENERATE(false, true);
   Model model;
   const Tensors before = model.grad;
-  const auto optimizer = make_optimizer(config_of("adamw", {.gradients = "bf16"}), model.parameters(), kSeed);
+  const StateConfig state{.gradients = stochastic ? "bf16-sr" : "bf16"};
+  const auto optimizer = make_optimizer(config_of("adamw", state), model.parameters(), kSeed);
   const GradStats stats = optimizer->unscale(1000.0);
   CHECK(stats.finite);
   std::size_t wrong = 0;
   for_each_element(before, [&](std::size_t t, std::size_t i) {
+    const RandomKey key{kSeed, 1, 0x80000000u + static_cast<std::uint32_t>(t), 3};
     const float kept =
-        reference::round(parse_float_format("bf16"), Rounding::NearestEven, Overflow::Native, before.data[t][i]);
+        reference::round(parse_float_format("bf16"), stochastic ? Rounding::Stochastic : Rounding::NearestEven,
+                         Overflow::Native, before.data[t][i], random_word(key, i));
     wrong += model.grad.data[t][i] != static_cast<float>(1.0 / 1000.0) * kept;
   });
   CHECK(wrong == 0);
