@@ -10,6 +10,7 @@
 
 #include "optim/multi_tensor_functors.h"
 #include "precision/check.h"
+#include "precision/quantize_kernels.h"
 
 namespace precipice {
 namespace {
@@ -56,6 +57,43 @@ std::uint32_t run_block(Body body, float* const (&list)[Body::kLists], std::int6
     }
     for (int k = 0; k < Body::kMeasures; ++k) measured[k][i] = outcome.value[k];
     nonfinite |= outcome.nonfinite;
+  }
+  return nonfinite;
+}
+
+// Kahan 1965 as in Zamirai et al. arXiv 2010.06192 and in optimi; but decay is part of the compensated update, where
+// optimi multiplies the kept weight by what decay leaves and so loses a decay of less than half an ulp.
+template <class Body>
+struct KahanBody {  // {Body's lists..., k}
+  static constexpr int kLists = Body::kLists + 1, kMeasures = 2;
+  ChangeBody<Body> change;
+  QuantizeSpec spec;
+};
+
+template <class Body>
+std::uint32_t run_block(const KahanBody<Body>& body, float* const (&list)[KahanBody<Body>::kLists], std::int64_t begin,
+                        std::int64_t size, float (&measured)[2][kBlock]) {
+  float* inner[Body::kLists];
+  for (int d = 0; d < Body::kLists; ++d) inner[d] = list[d];
+  const std::uint32_t nonfinite = run_block(body.change, inner, begin, size, measured);
+
+  EventCounts counts;
+  const auto round = [&](float* x) { quantize(x, x, size, body.spec, 1.0f, {}, 0, counts); };
+  float* p = list[1] + begin;
+  float* k = list[Body::kLists] + begin;
+  float* change = measured[0];  // from here on a scratch array, at last what was added
+  float next[kBlock];
+  for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
+  round(k);
+  for (std::int64_t i = 0; i < size; ++i) next[i] = p[i] + k[i];
+  round(next);
+  for (std::int64_t i = 0; i < size; ++i) change[i] = p[i] - next[i];
+  round(change);
+  for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
+  round(k);
+  for (std::int64_t i = 0; i < size; ++i) {
+    change[i] = next[i] - p[i];
+    p[i] = next[i];
   }
   return nonfinite;
 }
@@ -118,7 +156,7 @@ template <class Body, class Args>
 UpdateNorms update(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Args& args) {
   const Body body(args);
   if (!args.kahan) return walk(chunk, noop, lists, body);
-  return walk(chunk, noop, lists, KahanBody<Body>{body, prepare(*args.kahan, Overflow::Native)});
+  return walk(chunk, noop, lists, KahanBody<Body>{{body}, {.format = *args.kahan, .overflow = Overflow::Native}});
 }
 
 // The norm of what the body measures; sets the flag when it is not finite.

@@ -11,7 +11,6 @@
 
 #include "optim/multi_tensor.h"
 #include "precision/random_bits.h"
-#include "precision/round_to_format.h"
 
 namespace precipice {
 
@@ -66,29 +65,18 @@ PRECIPICE_HD Outcome update_in_fp32(const Body& body, float (&x)[Body::kLists]) 
   return {{x[1] - p, p}, 0};
 }
 
-// Kahan 1965 as in Zamirai et al. arXiv 2010.06192, algorithm 3, and in optimi; but decay is part of the compensated
-// update, where optimi multiplies the kept weight by keep and so loses a decay of less than half an ulp.
+// What the update would add to p, decay included, as value[0]: p itself stays. For weights that are kept with
+// compensation.
 template <class Body>
-struct KahanBody {  // {Body's lists..., k}
-  static constexpr int kCompensation = Body::kLists, kLists = Body::kLists + 1, kMeasures = 2;
-  static constexpr unsigned kWritten = Body::kWritten | (1u << kCompensation);
+struct ChangeBody {
+  static constexpr int kLists = Body::kLists, kMeasures = 2;
+  static constexpr unsigned kWritten = Body::kWritten & ~0b10u;
   Body body;
-  FormatConstants format;
 
   PRECIPICE_HD Outcome operator()(float (&x)[kLists]) const {
-    float inner[Body::kLists];
-    for (int d = 0; d < Body::kLists; ++d) inner[d] = x[d];
     const float p = x[1];
-    const float change = -(body.step(inner) + body.drop * p);
-    for (int d = 2; d < Body::kLists; ++d) x[d] = inner[d];
-    const float u = rounded(x[kCompensation] + change);
-    x[1] = rounded(p + u);
-    x[kCompensation] = rounded(u + rounded(p - x[1]));
-    return {{x[1] - p, p}, 0};
+    return {{-(body.step(x) + body.drop * p), p}, 0};
   }
-
- private:
-  PRECIPICE_HD float rounded(float x) const { return round_to_format<Rounding::NearestEven>(x, format); }
 };
 
 struct AdamBody {  // {g, p, m, v}
