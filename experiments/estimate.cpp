@@ -43,7 +43,8 @@ RunEstimate estimate_run(const RunConfig& config) {
   const auto tokens = open_tokens(config);
   const Trainer trainer(config, *tokens);
   estimate.parameters = trainer.num_parameters();
-  const double arrays = config.optimizer.kind == "adamw" ? 3 : 2;  // weights, and the optimizer's state
+  const bool compensated = parse_stored_formats(config.optimizer.state).weights.kahan;
+  const double arrays = (config.optimizer.kind == "adamw" ? 3 : 2) + (compensated ? 1 : 0);  // weights and state
   estimate.disk_bytes = log_bytes(config, trainer.groups()) + 2 * 4 * arrays * static_cast<double>(estimate.parameters);
   return estimate;
 }

@@ -9,6 +9,7 @@
 
 #include "optim/multi_tensor_functors.h"
 #include "optim/multi_tensor_walk.h"
+#include "precision/quantize_kernels.h"
 
 namespace precipice {
 namespace {
@@ -42,6 +43,43 @@ std::uint32_t run_block(Body body, float* const (&list)[Body::kLists], std::int6
   return nonfinite;
 }
 
+// Kahan 1965 as in Zamirai et al. arXiv 2010.06192 and in optimi; but decay is part of the compensated update, where
+// optimi multiplies the kept weight by what decay leaves and so loses a decay of less than half an ulp.
+template <class Body>
+struct KahanBody {  // {Body's lists..., k}
+  static constexpr int kLists = Body::kLists + 1, kMeasures = 2;
+  ChangeBody<Body> change;
+  QuantizeSpec spec;
+};
+
+template <class Body>
+std::uint32_t run_block(const KahanBody<Body>& body, float* const (&list)[KahanBody<Body>::kLists], std::int64_t begin,
+                        std::int64_t size, float (&measured)[2][kBlock]) {
+  float* inner[Body::kLists];
+  for (int d = 0; d < Body::kLists; ++d) inner[d] = list[d];
+  const std::uint32_t nonfinite = run_block(body.change, inner, begin, size, measured);
+
+  EventCounts counts;
+  const auto round = [&](float* x) { quantize(x, x, size, body.spec, 1.0f, {}, 0, counts); };
+  float* p = list[1] + begin;
+  float* k = list[Body::kLists] + begin;
+  float* change = measured[0];  // from here on a scratch array, at last what was added
+  float next[kBlock];
+  for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
+  round(k);
+  for (std::int64_t i = 0; i < size; ++i) next[i] = p[i] + k[i];
+  round(next);
+  for (std::int64_t i = 0; i < size; ++i) change[i] = p[i] - next[i];
+  round(change);
+  for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
+  round(k);
+  for (std::int64_t i = 0; i < size; ++i) {
+    change[i] = next[i] - p[i];
+    p[i] = next[i];
+  }
+  return nonfinite;
+}
+
 template <class Body>
 ChunkResult run_chunk(const Body& body, float* const (&list)[Body::kLists], std::int64_t size) {
   float measured[2][kBlock];
@@ -66,6 +104,11 @@ struct CpuRunner {
 
 using Ops = MultiTensorOps<CpuRunner>;
 
+template <class Body, class Args>
+UpdateNorms compensated_update(const Ops& ops, const TensorLists& lists, const Args& args) {
+  return ops.update(lists, KahanBody<Body>{{Body(args)}, {.format = *args.kahan, .overflow = Overflow::Native}});
+}
+
 }  // namespace
 
 void multi_tensor_scale(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, float scale) {
@@ -87,11 +130,19 @@ double multi_tensor_unscale_l2norm(std::int64_t chunk, std::int32_t* noop, const
 }
 
 UpdateNorms multi_tensor_adam(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const AdamArgs& args) {
-  return Ops{{}, chunk, noop}.adam(lists, args);
+  const Ops ops{{}, chunk, noop};
+  return args.kahan ? compensated_update<AdamBody>(ops, lists, args) : ops.adam(lists, args);
 }
 
 UpdateNorms multi_tensor_sgd(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const SgdArgs& args) {
-  return Ops{{}, chunk, noop}.sgd(lists, args);
+  const Ops ops{{}, chunk, noop};
+  PRECIPICE_CHECK(noop != nullptr);
+  return args.kahan && *noop == 0 ? compensated_update<SgdBody>(ops, lists, args) : ops.sgd(lists, args);
+}
+
+UpdateNorms multi_tensor_lion(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const LionArgs& args) {
+  const Ops ops{{}, chunk, noop};
+  return args.kahan ? compensated_update<LionBody>(ops, lists, args) : ops.lion(lists, args);
 }
 
 }  // namespace precipice

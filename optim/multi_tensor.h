@@ -9,7 +9,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
+
+#include "precision/float_format.h"
 
 namespace precipice {
 
@@ -47,21 +50,34 @@ struct AdamArgs {
   double independent_decay =
       0;                  // added outside the learning rate: p -= independent_decay * p (2309.14322: s_t * lambda)
   double grad_scale = 1;  // gradient clipping coefficient, applied as the gradient is read
+  // Weights kept in this format with Kahan compensation, in one more list k. With R its nearest-even rounding and d
+  // what the update would add (decay included): u = R(k + d), p' = R(p + u), k = R(u + R(p - p')).
+  std::optional<FloatFormat> kahan;
 };
 // By-products of an update: sums of squares in double, chunk by chunk in order.
 struct UpdateNorms {
   double update = 0;  // |p_new - p_old|^2
   double weight = 0;  // |p_old|^2
 };
-// lists {g, p, m, v}
+// lists {g, p, m, v}, with kahan {g, p, m, v, k}
 UpdateNorms multi_tensor_adam(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const AdamArgs& args);
 
 struct SgdArgs {
   double lr = 0, momentum = 0, dampening = 0, weight_decay = 0, independent_decay = 0, grad_scale = 1;
   // first_run: the momentum buffer is filled with the gradient instead of read.
   bool nesterov = false, first_run = false, weight_decay_after_momentum = false;
+  std::optional<FloatFormat> kahan;
 };
-// lists {g, p, momentum}
+// lists {g, p, momentum}, with kahan {g, p, momentum, k}
 UpdateNorms multi_tensor_sgd(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const SgdArgs& args);
+
+struct LionArgs {
+  double lr = 0, beta1 = 0, beta2 = 0;
+  double weight_decay = 0;  // p -= lr * (sign + weight_decay * p)
+  double independent_decay = 0, grad_scale = 1;
+  std::optional<FloatFormat> kahan;
+};
+// lists {g, p, m}, with kahan {g, p, m, k}. The flag is neither read nor set.
+UpdateNorms multi_tensor_lion(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const LionArgs& args);
 
 }  // namespace precipice

@@ -56,49 +56,42 @@ void cut_into_chunks(std::int64_t chunk, const TensorLists& lists, F f) {
 // The operations of multi_tensor.h.
 template <class Runner>
 struct MultiTensorOps {
-  Runner run;
+  mutable Runner run;  // a runner may keep buffers
   std::int64_t chunk;
   std::int32_t* noop;
 
-  void scale(const TensorLists& lists, float factor) {
+  void scale(const TensorLists& lists, float factor) const {
     for_each_chunk(lists, ScaleBody{factor}, [](std::size_t, const ChunkResult&) {});
   }
 
-  void axpby(const TensorLists& lists, float a, float b, AxpbyCheck check) {
+  void axpby(const TensorLists& lists, float a, float b, AxpbyCheck check) const {
     const AxpbyBody body{a, b, check != AxpbyCheck::Y, check != AxpbyCheck::X};
     for_each_chunk(lists, body, [](std::size_t, const ChunkResult&) {});
   }
 
-  double l2norm(const TensorLists& lists, std::vector<double>* per_tensor) {
+  double l2norm(const TensorLists& lists, std::vector<double>* per_tensor) const {
     return norm_of(lists, NormBody{}, per_tensor);
   }
 
-  double unscale_l2norm(const TensorLists& lists, float factor) { return norm_of(lists, ScaleBody{factor}, nullptr); }
+  double unscale_l2norm(const TensorLists& lists, float factor) const {
+    return norm_of(lists, ScaleBody{factor}, nullptr);
+  }
 
-  UpdateNorms adam(const TensorLists& lists, const AdamArgs& args) {
+  UpdateNorms adam(const TensorLists& lists, const AdamArgs& args) const {
     PRECIPICE_CHECK(args.step >= 1, "step is ", args.step);
     return update(lists, AdamBody(args));
   }
 
-  UpdateNorms sgd(const TensorLists& lists, const SgdArgs& args) {
+  UpdateNorms sgd(const TensorLists& lists, const SgdArgs& args) const {
     PRECIPICE_CHECK(noop != nullptr);
     if (*noop != 0) return {};
     return update(lists, SgdBody(args));
   }
 
- private:
-  // on_chunk(tensor, result) after every chunk, in order.
-  template <class Body, class OnChunk>
-  void for_each_chunk(const TensorLists& lists, const Body& body, OnChunk on_chunk) {
-    check_lists(chunk, noop, lists, Body::kLists);
-    run(chunk, lists, body, [&](std::size_t tensor, const ChunkResult& result) {
-      if (result.nonfinite) *noop = 1;
-      on_chunk(tensor, result);
-    });
-  }
+  UpdateNorms lion(const TensorLists& lists, const LionArgs& args) const { return update(lists, LionBody(args)); }
 
   template <class Body>
-  UpdateNorms update(const TensorLists& lists, const Body& body) {
+  UpdateNorms update(const TensorLists& lists, const Body& body) const {
     UpdateNorms norms;
     for_each_chunk(lists, body, [&](std::size_t, const ChunkResult& result) {
       norms.update += result.squares[0];
@@ -107,9 +100,20 @@ struct MultiTensorOps {
     return norms;
   }
 
+ private:
+  // on_chunk(tensor, result) after every chunk, in order.
+  template <class Body, class OnChunk>
+  void for_each_chunk(const TensorLists& lists, const Body& body, OnChunk on_chunk) const {
+    check_lists(chunk, noop, lists, Body::kLists);
+    run(chunk, lists, body, [&](std::size_t tensor, const ChunkResult& result) {
+      if (result.nonfinite) *noop = 1;
+      on_chunk(tensor, result);
+    });
+  }
+
   // The norm of what the body measures; sets the flag when it is not finite.
   template <class Body>
-  double norm_of(const TensorLists& lists, const Body& body, std::vector<double>* per_tensor) {
+  double norm_of(const TensorLists& lists, const Body& body, std::vector<double>* per_tensor) const {
     double total = 0;
     if (per_tensor) per_tensor->assign(lists.empty() ? 0 : lists[0].size(), 0.0);
     for_each_chunk(lists, body, [&](std::size_t tensor, const ChunkResult& result) {

@@ -17,24 +17,50 @@ double clip_coefficient(double clip_norm, double grad_norm) {
   return coefficient > 1.0 ? 1.0 : coefficient;
 }
 
-using Make = std::unique_ptr<Optimizer> (*)(const OptimizerConfig&, std::vector<Parameter>);
-constexpr Spellings<Make, 2> kKinds{{{"adamw", make_adamw}, {"sgd", make_sgd}}};
+std::vector<FloatSpan> spans_of(std::vector<std::vector<float>>& buffers) {
+  std::vector<FloatSpan> spans;
+  for (auto& buffer : buffers) spans.push_back({buffer.data(), static_cast<std::int64_t>(buffer.size())});
+  return spans;
+}
+
+using Make = std::unique_ptr<Optimizer> (*)(const OptimizerConfig&, std::vector<Parameter>, std::uint64_t);
+constexpr Spellings<Make, 3> kKinds{{{"adamw", make_adamw}, {"lion", make_lion}, {"sgd", make_sgd}}};
 constexpr Spellings<bool, 2> kDecays{{{"coupled", true}, {"independent", false}}};
 
 }  // namespace
 
-Optimizer::Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters)
+Optimizer::Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed,
+                     const std::vector<std::string>& moments)
     : config_(config),
       parameters_(std::move(parameters)),
-      coupled_decay_(parse_spelling("optimizer.decay", config.decay, kDecays)) {
+      coupled_decay_(parse_spelling("optimizer.decay", config.decay, kDecays)),
+      formats_(parse_stored_formats(config.state)),
+      weights_(formats_.weights, StoredOperand::Weights, spans(&Parameter::value), seed),
+      gradients_(formats_.gradients, StoredOperand::Gradients, spans(&Parameter::grad), seed) {
   for (const Parameter& p : parameters_) {
     PRECIPICE_CHECK(p.value.size == p.grad.size, p.name, " has ", p.value.size, " values, ", p.grad.size, " gradients");
+  }
+  for (std::size_t i = 0; i < moments.size(); ++i) {
+    Buffers values = zeros();
+    std::vector<FloatSpan> memory = spans_of(values);
+    const StoredFormat& format = i == 0 ? formats_.moment1 : formats_.moment2;
+    const StoredOperand operand = i == 0 ? StoredOperand::Moment1 : StoredOperand::Moment2;
+    plain_ = plain_ && format.is_plain();
+    moments_.push_back({moments[i], std::move(values), StoredArrays(format, operand, std::move(memory), seed)});
+  }
+  plain_ = plain_ && formats_.weights.is_plain();
+  if (formats_.weights.kahan) compensation_ = zeros();
+  for (TensorLists& lists : lists_) lists.resize(2 + moments.size() + (formats_.weights.kahan ? 1 : 0));
+  for (std::size_t t = 0; t < parameters_.size(); ++t) {
+    append_lists(lists_[parameters_[t].decay], t);
+    weights_.store_nearest(t);
   }
 }
 
 GradStats Optimizer::unscale(double loss_scale) {
   TensorList grads;
   for (const Parameter& p : parameters_) grads.push_back(p.grad);
+  for (std::size_t t = 0; t < parameters_.size(); ++t) gradients_.store(t, updates_ + 1);
   std::int32_t nonfinite = 0;
   const double norm =
       multi_tensor_unscale_l2norm(kChunkSize, &nonfinite, {grads, grads}, static_cast<float>(1.0 / loss_scale));
@@ -43,17 +69,57 @@ GradStats Optimizer::unscale(double loss_scale) {
 
 UpdateStats Optimizer::step(double factor, double grad_norm) {
   ++updates_;
-  const double lr = factor * config_.lr;
-  const double grad_scale = clip_coefficient(config_.clip_norm, grad_norm);
-  const double weight_decay = coupled_decay_ ? config_.weight_decay : 0.0;
-  const double independent_decay = coupled_decay_ ? 0.0 : factor * config_.weight_decay;
-  const UpdateNorms decayed = apply(true, lr, weight_decay, independent_decay, grad_scale);
-  const UpdateNorms undecayed = apply(false, lr, 0.0, 0.0, grad_scale);
+  Update update{.lr = factor * config_.lr,
+                .weight_decay = coupled_decay_ ? config_.weight_decay : 0.0,
+                .independent_decay = coupled_decay_ ? 0.0 : factor * config_.weight_decay,
+                .grad_scale = clip_coefficient(config_.clip_norm, grad_norm),
+                .kahan = {}};
+  if (formats_.weights.kahan) update.kahan = formats_.weights.format;
+  const UpdateNorms decayed = update_group(true, update);
+  update.weight_decay = update.independent_decay = 0.0;
+  const UpdateNorms undecayed = update_group(false, update);
 
   const double weight = decayed.weight + undecayed.weight;
-  const double update = decayed.update + undecayed.update;
-  const double ratio = weight == 0 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(update / weight);
+  const double change = decayed.update + undecayed.update;
+  const double ratio = weight == 0 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(change / weight);
   return {std::sqrt(weight), ratio};
+}
+
+UpdateNorms Optimizer::update_group(bool decayed, const Update& update) {
+  if (plain_) return apply(lists_[decayed], update);
+  UpdateNorms norms;
+  for (std::size_t t = 0; t < parameters_.size(); ++t) {
+    if (parameters_[t].decay != decayed) continue;
+    const UpdateNorms one = update_and_store(t, update);
+    norms.update += one.update;
+    norms.weight += one.weight;
+  }
+  return norms;
+}
+
+UpdateNorms Optimizer::update_and_store(std::size_t t, const Update& update) {
+  const FloatSpan value = parameters_[t].value;
+  const bool rounded = !formats_.weights.is_plain() && !update.kahan;  // Kahan rounds inside its update
+  if (rounded) before_.assign(value.data, value.data + value.size);
+  TensorLists lists;
+  append_lists(lists, t);
+  UpdateNorms norms = apply(lists, update);
+  for (Moment& moment : moments_) moment.stored.store(t, updates_);
+  if (!rounded) return norms;
+
+  weights_.store(t, updates_);
+  const TensorList before{{before_.data(), value.size}};
+  std::int32_t noop = 0;
+  multi_tensor_axpby(kChunkSize, &noop, {{value}, before, before}, 1.0f, -1.0f, AxpbyCheck::Both);
+  const double change = multi_tensor_l2norm(kChunkSize, &noop, {before}, nullptr);
+  norms.update = change * change;
+  return norms;
+}
+
+std::vector<FloatSpan> Optimizer::spans(FloatSpan Parameter::*member) const {
+  std::vector<FloatSpan> spans;
+  for (const Parameter& p : parameters_) spans.push_back(p.*member);
+  return spans;
 }
 
 Optimizer::Buffers Optimizer::zeros() const {
@@ -62,27 +128,34 @@ Optimizer::Buffers Optimizer::zeros() const {
   return buffers;
 }
 
-TensorLists Optimizer::group_lists(bool decayed_group, const std::vector<Buffers*>& buffers) const {
-  TensorLists lists(2 + buffers.size());
-  for (std::size_t t = 0; t < parameters_.size(); ++t) {
-    const Parameter& p = parameters_[t];
-    if (p.decay != decayed_group) continue;
-    lists[0].push_back(p.grad);
-    lists[1].push_back(p.value);
-    for (std::size_t b = 0; b < buffers.size(); ++b) lists[2 + b].push_back({(*buffers[b])[t].data(), p.value.size});
-  }
-  return lists;
+void Optimizer::append_lists(TensorLists& lists, std::size_t t) {
+  const std::int64_t size = parameters_[t].value.size;
+  TensorList tensors = {parameters_[t].grad, parameters_[t].value};
+  for (Moment& moment : moments_) tensors.push_back({moment.values[t].data(), size});
+  if (!compensation_.empty()) tensors.push_back({compensation_[t].data(), size});
+  lists.resize(tensors.size());
+  for (std::size_t d = 0; d < tensors.size(); ++d) lists[d].push_back(tensors[d]);
 }
 
-void Optimizer::append_state(std::vector<std::pair<std::string, FloatSpan>>& state, const std::string& prefix,
-                             Buffers& buffers) const {
-  for (std::size_t t = 0; t < parameters_.size(); ++t) {
-    state.emplace_back(prefix + parameters_[t].name, FloatSpan{buffers[t].data(), parameters_[t].value.size});
-  }
+std::vector<std::pair<std::string, FloatSpan>> Optimizer::state() {
+  std::vector<std::pair<std::string, FloatSpan>> state;
+  const auto append = [&](const std::string& prefix, const std::vector<FloatSpan>& spans) {
+    for (std::size_t t = 0; t < spans.size(); ++t) state.emplace_back(prefix + parameters_[t].name, spans[t]);
+  };
+  const auto append_scales = [&](const std::string& prefix, StoredArrays& stored) {
+    if (stored.format().rule != ScaleRule::None) append("scale." + prefix, stored.scales());
+  };
+  for (Moment& moment : moments_) append(moment.prefix, spans_of(moment.values));
+  append("k.", spans_of(compensation_));
+  append_scales("p.", weights_);
+  for (Moment& moment : moments_) append_scales(moment.prefix, moment.stored);
+  append_scales("g.", gradients_);
+  return state;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters) {
-  return parse_spelling("optimizer.kind", config.kind, kKinds)(config, std::move(parameters));
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters,
+                                          std::uint64_t seed) {
+  return parse_spelling("optimizer.kind", config.kind, kKinds)(config, std::move(parameters), seed);
 }
 
 }  // namespace precipice

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optimizers over fp32 master weights: AdamW (arXiv 1711.05101) and SGD with momentum, through the multi-tensor
-// kernels. Two groups as in nanoGPT: matrices and embeddings decay, vectors (biases, LayerNorm) do not. Weight decay:
-// "coupled" to the learning rate, p -= lr (u + wd p), as torch.optim.AdamW; or "independent" of it, p -= s_t (lr u + wd
-// p) with the schedule's factor s_t (arXiv 2309.14322).
+// AdamW (arXiv 1711.05101), Lion (arXiv 2302.06675) and SGD with momentum, through the multi-tensor kernels. Two groups
+// as in nanoGPT: matrices and embeddings decay, vectors (biases, LayerNorm) do not. Weight decay: "coupled" to the
+// learning rate, p -= lr (u + wd p), as torch.optim.AdamW; or "independent" of it, p -= s_t (lr u + wd p) with the
+// schedule's factor s_t (arXiv 2309.14322). Weights are fp32 masters and moments fp32 unless StateConfig says
+// otherwise: then every update is computed in fp32 from what is kept and its results are rounded as they are kept
+// (store.h).
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "optim/multi_tensor.h"
+#include "optim/store.h"
+#include "optim/stored_format.h"
 
 namespace precipice {
 
 struct OptimizerConfig {
-  std::string kind = "adamw";  // adamw | sgd
+  std::string kind = "adamw";  // adamw | lion | sgd
   double lr = 1e-3;            // peak learning rate
   double beta1 = 0.9;
   double beta2 = 0.95;
@@ -26,6 +31,7 @@ struct OptimizerConfig {
   double momentum = 0.9;          // sgd
   bool nesterov = false;          // sgd
   double clip_norm = 1.0;         // global gradient norm; 0 = no clipping
+  StateConfig state;
 };
 
 // Spans of equal size into memory that outlives the optimizer and does not move.
@@ -43,47 +49,77 @@ struct GradStats {
 
 struct UpdateStats {
   double param_norm = 0;    // before the update
-  double update_ratio = 0;  // |update| / |weights|; NaN when the weights are all zero
+  double update_ratio = 0;  // |change of the kept weights| / |weights|; NaN when the weights are all zero
 };
 
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // grad *= 1 / loss_scale in place, checked for finiteness and normed in the same pass.
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+  // Gradients are rounded to the format that they are kept in; then grad *= 1 / loss_scale in place, checked for
+  // finiteness and normed in the same pass.
   GradStats unscale(double loss_scale);
   // One update. factor: the schedule's value for this step; grad_norm: from unscale(). Gradients are clipped as by
   // torch.nn.utils.clip_grad_norm_, times min(1, clip_norm / (norm + 1e-6)); a NaN norm makes every weight NaN.
   UpdateStats step(double factor, double grad_norm);
-  // Named state for checkpoints ("m.<parameter>", ...) and the number of updates made.
-  virtual std::vector<std::pair<std::string, FloatSpan>> state() = 0;
+  // Named state for checkpoints and the number of updates made: moments "m.<parameter>", ..., Kahan compensations
+  // "k.<parameter>", scales "scale.p.<parameter>" (weights), "scale.m.<parameter>", ..., "scale.g.<parameter>"
+  // (gradients); only what the configuration has.
+  std::vector<std::pair<std::string, FloatSpan>> state();
   std::int64_t updates() const { return updates_; }
   void set_updates(std::int64_t updates) { updates_ = updates; }
 
  protected:
-  // One zeroed buffer per parameter.
-  using Buffers = std::vector<std::vector<float>>;
+  struct Update {
+    double lr, weight_decay, independent_decay, grad_scale;  // weight_decay is coupled to lr
+    std::optional<FloatFormat> kahan;
+  };
 
-  Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters);
-  // Update number updates_ of one group; weight_decay is coupled to lr.
-  virtual UpdateNorms apply(bool decayed_group, double lr, double weight_decay, double independent_decay,
-                            double grad_scale) = 0;
-  Buffers zeros() const;
-  // {grad, value, buffers...} of a group, as the kernels take them.
-  TensorLists group_lists(bool decayed_group, const std::vector<Buffers*>& buffers) const;
-  void append_state(std::vector<std::pair<std::string, FloatSpan>>& state, const std::string& prefix,
-                    Buffers& buffers) const;
+  // Rounds the weights to the format they are kept in. `moments`: prefixes of the state buffers' names, first moment
+  // first.
+  Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed,
+            const std::vector<std::string>& moments);
+  // Update number updates_ of {grad, value, moments...[, compensation]}.
+  virtual UpdateNorms apply(const TensorLists& lists, const Update& update) = 0;
 
   OptimizerConfig config_;
-  std::vector<Parameter> parameters_;
   std::int64_t updates_ = 0;
 
  private:
+  // One buffer per parameter.
+  using Buffers = std::vector<std::vector<float>>;
+  struct Moment {
+    std::string prefix;
+    Buffers values;
+    StoredArrays stored;
+  };
+
+  std::vector<FloatSpan> spans(FloatSpan Parameter::*member) const;
+  Buffers zeros() const;
+  void append_lists(TensorLists& lists, std::size_t parameter);
+  UpdateNorms update_group(bool decayed, const Update& update);
+  UpdateNorms update_and_store(std::size_t parameter, const Update& update);
+
+  std::vector<Parameter> parameters_;
   bool coupled_decay_;
+  StoredFormats formats_;
+  StoredArrays weights_, gradients_;
+  std::vector<Moment> moments_;
+  Buffers compensation_;       // Kahan only
+  bool plain_ = true;          // weights and moments are fp32 and nothing needs to be stored
+  TensorLists lists_[2];       // undecayed, decayed
+  std::vector<float> before_;  // weights of one parameter before its update
 };
 
-// Throws ConfigError for an unknown kind or decay.
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters);
-std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config, std::vector<Parameter> parameters);
-std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config, std::vector<Parameter> parameters);
+// seed: of stochastic rounding. Throws ConfigError for an unknown kind, decay or format.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters,
+                                          std::uint64_t seed = 0);
+std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config, std::vector<Parameter> parameters,
+                                      std::uint64_t seed);
+std::unique_ptr<Optimizer> make_lion(const OptimizerConfig& config, std::vector<Parameter> parameters,
+                                     std::uint64_t seed);
+std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config, std::vector<Parameter> parameters,
+                                    std::uint64_t seed);
 
 }  // namespace precipice

@@ -126,10 +126,12 @@ void add_precision(Fields& f, PrecisionConfig& c) {
 }
 
 void add_optimizer(Fields& f, OptimizerConfig& c) {
-  f.push_back(text("optimizer.kind", &c.kind, {"adamw", "sgd"}, "Optimizer over fp32 master weights."));
+  f.push_back(text("optimizer.kind", &c.kind, {"adamw", "lion", "sgd"}, "Optimizer; Lion is arXiv 2302.06675."));
   f.push_back(number("optimizer.lr", &c.lr, 0, kHuge, "Peak learning rate."));
-  f.push_back(number("optimizer.beta1", &c.beta1, 0, 0.9999999, "AdamW: decay of the first moment."));
-  f.push_back(number("optimizer.beta2", &c.beta2, 0, 0.9999999, "AdamW: decay of the second moment."));
+  f.push_back(number("optimizer.beta1", &c.beta1, 0, 0.9999999,
+                     "AdamW: decay of the first moment. Lion: weight of the momentum in the update's direction."));
+  f.push_back(number("optimizer.beta2", &c.beta2, 0, 0.9999999,
+                     "AdamW: decay of the second moment. Lion: decay of the momentum, 0.99 in its paper."));
   f.push_back(number("optimizer.eps", &c.eps, 0, 1, "AdamW: added to the root of the second moment."));
   f.push_back(number("optimizer.weight_decay", &c.weight_decay, 0, 100, "Weight decay of matrices and embeddings."));
   f.push_back(text("optimizer.decay", &c.decay, {"coupled", "independent"},
@@ -138,6 +140,22 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
   f.push_back(flag("optimizer.nesterov", &c.nesterov, "SGD: Nesterov momentum."));
   f.push_back(
       number("optimizer.clip_norm", &c.clip_norm, 0, kHuge, "Clip the global gradient norm to this; 0: no clipping."));
+  f.push_back(text("optimizer.weights", &c.state.weights, {},
+                   "Format that weights are kept in: fp32 (master weights); any format, rounded to nearest after each "
+                   "update; with -sr stochastically (bf16-sr); with -kahan compensated (bf16-kahan); with -rtz, ..."));
+  f.push_back(
+      text("optimizer.weight_scaling", &c.state.weight_scaling, {},
+           "Scale of kept weights: none | current (largest value / amax) | current-pow2 | ms-amp, per tensor or "
+           "with :block=N; never used with 8 exponent bits."));
+  f.push_back(
+      text("optimizer.moment1", &c.state.moment1, {},
+           "Format of the first moment (AdamW, Lion) or momentum (SGD) between updates, e.g. bf16, bf16-sr, e4m3."));
+  f.push_back(text("optimizer.moment2", &c.state.moment2, {}, "Format of AdamW's second moment, e.g. fp16, e5m2."));
+  f.push_back(text("optimizer.state_scaling", &c.state.state_scaling, {}, "Scale of both moments, likewise."));
+  f.push_back(text("optimizer.gradients", &c.state.gradients, {},
+                   "Format that weight gradients are rounded to once, as backward leaves them."));
+  f.push_back(
+      text("optimizer.gradient_scaling", &c.state.gradient_scaling, {}, "Scale of weight gradients, likewise."));
 }
 
 void add_schedule(Fields& f, ScheduleConfig& c) {

@@ -166,6 +166,7 @@ void check_combinations(const RunConfig& c, const Places& places) {
           "train.batch * model.context must not exceed 2^28 tokens");
   try {
     make_schedule(c.precision, c.model, c.train.steps);
+    parse_stored_formats(c.optimizer.state);
   } catch (const ConfigError& error) {
     const std::string& key = error.where().key;
     const auto place = places.find(key.empty() ? "precision.recipe" : key);

@@ -68,7 +68,8 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
     value.mutable_grad() = gradients_.back();
     parameters.push_back({name, span_of(value), span_of(gradients_.back()), decays(value)});
   }
-  optimizer_ = make_optimizer(config.optimizer, std::move(parameters));
+  optimizer_ =
+      make_optimizer(config.optimizer, std::move(parameters), static_cast<std::uint64_t>(*config.precision.seed));
 }
 
 Trainer::~Trainer() = default;

@@ -91,7 +91,7 @@ TEST_CASE("clipping scales gradients to the norm, leaves smaller ones alone, and
 }
 
 TEST_CASE("a NaN gradient norm makes every weight NaN, an infinite one stops the finite gradients", "[optimizer]") {
-  const std::string kind = GENERATE("adamw", "sgd");
+  const std::string kind = GENERATE("adamw", "lion", "sgd");
   OptimizerConfig config = config_of(kind);
   config.clip_norm = 1;
   config.weight_decay = 0;
@@ -114,7 +114,7 @@ TEST_CASE("a NaN gradient norm makes every weight NaN, an infinite one stops the
 }
 
 TEST_CASE("without a gradient only the decayed group shrinks: by lr wd coupled, by s wd independent", "[optimizer]") {
-  const std::string kind = GENERATE("adamw", "sgd");
+  const std::string kind = GENERATE("adamw", "lion", "sgd");
   const std::string decay = GENERATE("coupled", "independent");
   OptimizerConfig config = config_of(kind);
   config.decay = decay;
@@ -136,7 +136,7 @@ TEST_CASE("without a gradient only the decayed group shrinks: by lr wd coupled, 
 }
 
 TEST_CASE("a factor of zero changes no weight and still counts as an update", "[optimizer]") {
-  const std::string kind = GENERATE("adamw", "sgd");
+  const std::string kind = GENERATE("adamw", "lion", "sgd");
   const std::string decay = GENERATE("coupled", "independent");
   OptimizerConfig config = config_of(kind);
   config.decay = decay;
@@ -150,7 +150,7 @@ TEST_CASE("a factor of zero changes no weight and still counts as an update", "[
 }
 
 TEST_CASE("the reported norms cover both groups; the ratio of all-zero weights is NaN", "[optimizer]") {
-  const std::string kind = GENERATE("adamw", "sgd");
+  const std::string kind = GENERATE("adamw", "lion", "sgd");
   Model model;
   const Tensors before = model.value;
   const auto optimizer = make_optimizer(config_of(kind), model.parameters());
@@ -164,7 +164,7 @@ TEST_CASE("the reported norms cover both groups; the ratio of all-zero weights i
 }
 
 TEST_CASE("an optimizer built on a saved state goes on bit for bit", "[optimizer]") {
-  const std::string kind = GENERATE("adamw", "sgd");
+  const std::string kind = GENERATE("adamw", "lion", "sgd");
   OptimizerConfig config = config_of(kind);
   Model straight, resumed;
   auto optimizer = make_optimizer(config, straight.parameters());

@@ -61,7 +61,11 @@ TEST_CASE("wrong keys, types and values are refused with file, line, key, value 
   CHECK_THROWS_WITH(resolve("[optimizer]\nlr = inf"), Contains("optimizer.lr"));
   CHECK_THROWS_WITH(resolve("[optimizer]\nlr = [1, 2]"), Contains("array"));
   CHECK_THROWS_WITH(resolve("[optimizer]\nkind = \"adamv\""),
-                    Contains("adamw, sgd") && Contains("did you mean adamw?"));
+                    Contains("adamw, lion, sgd") && Contains("did you mean adamw?"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nweights = \"bf61\""),
+                    Contains("c.toml:2: optimizer.weights") && Contains("did you mean bf16?"));
+  CHECK_THROWS_WITH(resolve("[optimizer]\nlr = 1\nstate_scaling = \"curent\""),
+                    Contains("c.toml:3: optimizer.state_scaling") && Contains("did you mean current?"));
   CHECK_THROWS_WITH(resolve("seed = -1"), Contains("seed = -1"));
   CHECK_THROWS_WITH(resolve("[model]\nbias = 1"), Contains("true or false"));
   CHECK_THROWS_WITH(resolve("[model]\nwidth = 65\nheads = 2"), Contains("c.toml:2") && Contains("multiple"));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer.h"
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -94,6 +96,36 @@ TEST_CASE("the z-loss moves the gradient and not the reported losses") {
   CHECK(a[0] == b[0]);  // train_loss
   CHECK(b[3] > 1.1 * a[3]);
   CHECK(only(without.rows, kEvalGroup).at(0).values[0] == only(with.rows, kEvalGroup).at(0).values[0]);
+}
+
+TEST_CASE("weights and moments kept in low precision repeat their bits and go on with them from a checkpoint") {
+  const std::vector<std::vector<std::string>> ways = {
+      {"optimizer.weights=bf16-sr", "optimizer.moment1=bf16-sr", "optimizer.moment2=bf16-sr"},
+      {"optimizer.weights=bf16-kahan", "optimizer.kind=lion", "optimizer.lr=1e-4"},
+      {"optimizer.weights=fp16", "optimizer.weight_scaling=ms-amp", "optimizer.moment1=e4m3", "optimizer.moment2=fp16",
+       "optimizer.state_scaling=ms-amp", "optimizer.gradients=e4m3", "optimizer.gradient_scaling=ms-amp"}};
+  for (auto way : ways) {
+    INFO(way[0]);
+    const RunConfig config = tiny_config(way);
+    const Trained straight = train(config), resumed = train(config, 9);
+    CHECK(same_rows(straight.rows, resumed.rows));
+    CHECK(same_weights(straight.end, resumed.end));
+    if (config.optimizer.state.weights == "fp16") continue;
+    // The upper half of the bits is all there is to a bf16 number.
+    for (const NamedArray& array : straight.end.arrays) {
+      if (!array.name.starts_with("p.")) continue;
+      std::size_t wide = 0;
+      for (const float x : array.values) wide += (std::bit_cast<std::uint32_t>(x) & 0xFFFFu) != 0;
+      CHECK(wide == 0);
+    }
+  }
+  // Stochastic rounding follows precision.seed and nothing else does in fp32.
+  auto first = ways[0], second = ways[0];
+  for (auto* way : {&first, &second}) way->push_back("precision.recipe=fp32");
+  second.push_back("precision.seed=1");
+  CHECK_FALSE(same_weights(train(tiny_config(first)).end, train(tiny_config(second)).end));
+  CHECK(same_weights(train(tiny_config({"precision.recipe=fp32"})).end,
+                     train(tiny_config({"precision.recipe=fp32", "precision.seed=1"})).end));
 }
 
 TEST_CASE("dynamic loss scaling survives a checkpoint") {

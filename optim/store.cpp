@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optim/store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "precision/check.h"
+#include "precision/quantize_kernels.h"
+#include "precision/scaling.h"
+
+namespace precipice {
+namespace {
+
+float next_scale(const StoredFormat& stored, float amax, float previous) {
+  const float end = stored.format.max_finite();
+  if (stored.rule == ScaleRule::MsAmp) return msamp_scale(amax, end, previous);
+  return current_scale(amax, end, stored.rule == ScaleRule::CurrentPow2);
+}
+
+}  // namespace
+
+void store(std::int64_t chunk, FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key) {
+  PRECIPICE_CHECK(chunk > 0, "chunk size is ", chunk);
+  PRECIPICE_CHECK(scales.size == stored.scales(values.size), scales.size, " scales for ", values.size, " values");
+  if (stored.format.is_fp32()) return;
+  const bool scaled = stored.rule != ScaleRule::None;
+  const QuantizeSpec spec{.format = stored.format,
+                          .rounding = stored.rounding,
+                          .overflow = scaled ? Overflow::Propagate : Overflow::Native};
+  EventCounts counts;
+  const std::int64_t block = stored.block == 0 ? values.size : stored.block;
+  for (std::int64_t begin = 0, b = 0; begin < values.size; begin += block, ++b) {
+    const std::int64_t end = std::min(begin + block, values.size);
+    float scale = 1.0f;
+    if (scaled) {
+      scale = next_scale(stored, amax(values.data + begin, end - begin), scales.data[b]);
+      scales.data[b] = scale;
+    }
+    const float inverse = 1.0f / scale;
+    for (std::int64_t at = begin; at < end; at += chunk) {
+      float* data = values.data + at;
+      const std::int64_t size = std::min(chunk, end - at);
+      quantize(data, data, size, spec, scale, key, static_cast<std::uint64_t>(at), counts);
+      if (scale == 1.0f) continue;
+      for (std::int64_t i = 0; i < size; ++i) data[i] *= inverse;
+    }
+  }
+}
+
+StoredArrays::StoredArrays(const StoredFormat& format, StoredOperand operand, std::vector<FloatSpan> values,
+                           std::uint64_t seed)
+    : format_(format), operand_(operand), values_(std::move(values)), seed_(seed) {
+  for (const FloatSpan& span : values_) scales_.emplace_back(static_cast<std::size_t>(format_.scales(span.size)), 1.0f);
+}
+
+void StoredArrays::store(std::size_t t, std::int64_t update) {
+  const RandomKey key{seed_, static_cast<std::uint32_t>(update), kStorageSite + static_cast<std::uint32_t>(t),
+                      static_cast<std::uint16_t>(operand_)};
+  precipice::store(kChunkSize, values_[t], format_, scales(t), key);
+}
+
+void StoredArrays::store_nearest(std::size_t t) {
+  StoredFormat nearest = format_;
+  nearest.rounding = Rounding::NearestEven;
+  precipice::store(kChunkSize, values_[t], nearest, scales(t), {});
+}
+
+FloatSpan StoredArrays::scales(std::size_t t) {
+  return {scales_[t].data(), static_cast<std::int64_t>(scales_[t].size())};
+}
+
+std::vector<FloatSpan> StoredArrays::scales() {
+  std::vector<FloatSpan> spans;
+  for (std::size_t t = 0; t < scales_.size(); ++t) spans.push_back(scales(t));
+  return spans;
+}
+
+}  // namespace precipice

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeping an array: its values become the nearest (or randomly nearest) ones that a StoredFormat can hold,
+//   scale = rule(amax),  q = round(x * scale),  x = q * (1 / scale)
+// in fp32, per tensor or per block of consecutive elements. What overflows an unscaled format becomes the format's own
+// infinity or NaN, as a cast does; under a scale finite values saturate. Infinities and NaNs stay visible either way.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "optim/multi_tensor.h"
+#include "optim/stored_format.h"
+#include "precision/random_bits.h"
+
+namespace precipice {
+
+// Streams of stochastic rounding: step is the number of the update, site kStorageSite + the parameter's index. The top
+// bit keeps them apart from the sites of matmuls, which count from 0.
+inline constexpr std::uint32_t kStorageSite = 0x80000000u;
+enum class StoredOperand : std::uint16_t { Weights, Moment1, Moment2, Gradients };
+
+// scales: format.scales(values.size) of them; read for `previous` by MsAmp, then written. The chunk size changes no
+// bit.
+void store(std::int64_t chunk, FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key);
+
+// What is kept of one kind for every parameter (all weights, all first moments, ...), with its scales.
+class StoredArrays {
+ public:
+  // values[t] belongs to parameter t; the memory is the caller's.
+  StoredArrays(const StoredFormat& format, StoredOperand operand, std::vector<FloatSpan> values, std::uint64_t seed);
+  const StoredFormat& format() const { return format_; }
+  // Array t as update number `update` leaves it.
+  void store(std::size_t t, std::int64_t update);
+  // To nearest whatever the format's rounding: the start of training, where torch casts the model.
+  void store_nearest(std::size_t t);
+  // One span per parameter; without scales all of them are empty.
+  std::vector<FloatSpan> scales();
+
+ private:
+  FloatSpan scales(std::size_t t);
+
+  StoredFormat format_;
+  StoredOperand operand_;
+  std::vector<FloatSpan> values_;
+  std::vector<std::vector<float>> scales_;
+  std::uint64_t seed_;
+};
+
+}  // namespace precipice

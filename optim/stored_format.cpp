@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optim/stored_format.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <numbers>
+#include <optional>
+
+#include "precision/check.h"
+#include "precision/spellings.h"
+
+namespace precipice {
+namespace {
+
+constexpr Spellings<ScaleRule, 4> kRules{{{"none", ScaleRule::None},
+                                          {"current", ScaleRule::Current},
+                                          {"current-pow2", ScaleRule::CurrentPow2},
+                                          {"ms-amp", ScaleRule::MsAmp}}};
+constexpr std::string_view kKahan = "-kahan";
+constexpr std::string_view kBlock = ":block=";
+
+[[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& problem) {
+  throw ConfigError({.file = "", .line = 0, .key = key, .value = std::string(value.substr(0, 60))}, problem);
+}
+
+template <class Parse>
+auto with_key(const std::string& key, std::string_view value, const Parse& parse) {
+  try {
+    return parse();
+  } catch (const ConfigError& error) {
+    refuse(key, value, error.problem());
+  }
+}
+
+struct Scaling {
+  ScaleRule rule;
+  std::int64_t block;
+};
+
+Scaling parse_scaling(const std::string& key, std::string_view text) {
+  const std::size_t at = std::min(text.find(kBlock), text.size());
+  const ScaleRule rule = with_key(key, text, [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
+  if (at == text.size()) return {rule, 0};
+  const std::string_view digits = text.substr(at + kBlock.size());
+  std::int64_t block = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), block);
+  if (error != std::errc() || end != digits.data() + digits.size() || block < 1)
+    refuse(key, text, "block must be a whole number of at least 1");
+  if (rule == ScaleRule::None) refuse(key, text, "none has no scales to share; write none alone");
+  return {rule, block};
+}
+
+// The longest word after the format's spelling that names a rounding.
+std::optional<Rounding> rounding_suffix(std::string_view& text) {
+  for (const Rounding rounding :
+       {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero, Rounding::Up, Rounding::Down,
+        Rounding::ToOdd, Rounding::Stochastic, Rounding::StochasticB, Rounding::StochasticC}) {
+    const std::string word = "-" + to_string(rounding);
+    if (!text.ends_with(word)) continue;
+    text.remove_suffix(word.size());
+    return rounding;
+  }
+  return {};
+}
+
+struct Role {
+  std::string key;
+  bool kahan_allowed;
+  bool is_signed;
+};
+
+StoredFormat parse_stored_format(const Role& role, std::string_view text, const Scaling& scaling) {
+  StoredFormat stored;
+  std::string_view name = text;
+  stored.kahan = name.ends_with(kKahan);
+  if (stored.kahan) name.remove_suffix(kKahan.size());
+  const auto rounding = rounding_suffix(name);
+  stored.rounding = rounding.value_or(Rounding::NearestEven);
+  stored.format = with_key(role.key, text, [&] { return parse_float_format(name); });
+
+  if (stored.kahan && !role.kahan_allowed) refuse(role.key, text, "only optimizer.weights can be compensated (-kahan)");
+  if (stored.kahan && rounding)
+    refuse(role.key, text, "-kahan rounds to nearest; write " + std::string(name) + "-kahan");
+  if (stored.format.is_fp32() && rounding) refuse(role.key, text, "nothing is rounded in fp32; write fp32 alone");
+  if (!stored.format.zero) refuse(role.key, text, "needs a format with a zero");
+  if (role.is_signed && stored.format.sign == Sign::Unsigned) refuse(role.key, text, "needs a format with a sign");
+
+  // A scale moves numbers into a format's range, and here the ranges are the same.
+  if (stored.format.exponent_bits < 8) {
+    stored.rule = scaling.rule;
+    stored.block = scaling.block;
+  }
+  if (stored.kahan && stored.rule != ScaleRule::None)
+    refuse(role.key, text, "the weight and its compensation have no scale; set optimizer.weight_scaling = \"none\"");
+  return stored;
+}
+
+// floor of log2(v) rounded to fp32, without a logarithm: the rounded log2 is k already when v is n ulps (of 2^-24
+// relative) below 2^k and n / ln 2 is at most the quanta of half an ulp of the number just below k.
+int floor_of_rounded_log2(float v) {
+  const auto pattern = std::bit_cast<std::uint32_t>(v);
+  const int exponent = std::ilogb(v);
+  if (exponent < -126) return exponent;  // subnormal: far from a power of two that the table would reach
+  const int next = exponent + 1;
+  if (next == 0) return exponent;  // fp32 is as fine as it gets around zero
+  const auto magnitude = static_cast<std::uint32_t>(std::abs(next));
+  const int binade = static_cast<int>(next > 0 ? std::bit_width(magnitude - 1) : std::bit_width(magnitude));
+  const auto reach = static_cast<std::uint32_t>(std::numbers::ln2 * std::ldexp(0.5, binade));
+  const std::uint32_t below = 0x800000u - (pattern & 0x7FFFFFu);
+  return below <= reach ? next : exponent;
+}
+
+}  // namespace
+
+std::int64_t StoredFormat::scales(std::int64_t size) const {
+  if (rule == ScaleRule::None || size == 0) return 0;
+  return block == 0 ? 1 : (size + block - 1) / block;
+}
+
+StoredFormats parse_stored_formats(const StateConfig& c) {
+  const Scaling weights = parse_scaling("optimizer.weight_scaling", c.weight_scaling);
+  const Scaling states = parse_scaling("optimizer.state_scaling", c.state_scaling);
+  const Scaling gradients = parse_scaling("optimizer.gradient_scaling", c.gradient_scaling);
+  return {parse_stored_format({"optimizer.weights", true, true}, c.weights, weights),
+          parse_stored_format({"optimizer.moment1", false, true}, c.moment1, states),
+          parse_stored_format({"optimizer.moment2", false, false}, c.moment2, states),
+          parse_stored_format({"optimizer.gradients", false, true}, c.gradients, gradients)};
+}
+
+float msamp_scale(float amax, float max_finite, float previous) {
+  if (!(amax > 0.0f) || std::isinf(amax)) return previous;
+  const float ratio = 1.0f / amax * max_finite;
+  const int exponent = std::isinf(ratio) ? 126 : floor_of_rounded_log2(ratio);
+  return std::ldexp(1.0f, std::clamp(exponent, -126, 126));
+}
+
+}  // namespace precipice

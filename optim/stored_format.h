@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// How numbers are kept from one update to the next: weights without an fp32 master copy, moments, gradients. Updates
+// are computed in fp32 from what is kept, and their results rounded once when they are kept again.
+//   bf16-sr, bf16-kahan weights    arXiv 2502.20566; Zamirai et al. arXiv 2010.06192
+//   fp16 weights under ms-amp      MS-AMP O1: a power-of-two scale per tensor and no master copy (arXiv 2310.18313)
+//   moments e4m3 + fp16            MS-AMP O2;  e4m3 + e5m2  arXiv 2409.12517;  bf16 + bf16  DeepSeek-V3 (2412.19437)
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "precision/float_format.h"
+#include "precision/rounding.h"
+
+namespace precipice {
+
+// As a user writes it. Formats: any spelling of parse_float_format, nearest-even; with -sr, -rtz, ... another rounding;
+// weights also with -kahan. Scalings: none | current | current-pow2 | ms-amp, each per tensor or with :block=N.
+struct StateConfig {
+  std::string weights = "fp32";
+  std::string weight_scaling = "none";
+  std::string moment1 = "fp32";  // AdamW's and Lion's m, SGD's momentum
+  std::string moment2 = "fp32";  // AdamW's v
+  std::string state_scaling = "current";
+  std::string gradients = "fp32";  // rounded once, as backward leaves them (times the loss scale)
+  std::string gradient_scaling = "none";
+};
+
+enum class ScaleRule : std::uint8_t {
+  None,
+  Current,      // largest / amax
+  CurrentPow2,  // the same, rounded down to a power of two
+  MsAmp,        // MS-AMP's power of two (msamp_scale), the previous scale where amax is 0 or not finite
+};
+
+struct StoredFormat {
+  FloatFormat format;
+  Rounding rounding = Rounding::NearestEven;
+  bool kahan = false;  // nearest-even with a compensation buffer of the same format
+  // None when the format has fp32's range, eight exponent bits, whatever the scaling's key says.
+  ScaleRule rule = ScaleRule::None;
+  std::int64_t block = 0;  // elements that share a scale; 0: the tensor
+
+  bool is_plain() const { return format.is_fp32() && !kahan; }
+  // How many scales a tensor of `size` elements has.
+  std::int64_t scales(std::int64_t size) const;
+};
+
+struct StoredFormats {
+  StoredFormat weights, moment1, moment2, gradients;
+};
+
+// Throws ConfigError naming the key, as optimizer.weights.
+StoredFormats parse_stored_formats(const StateConfig& config);
+
+// floor(log2(max / amax)) as MS-AMP computes it (common/tensor/meta.py: fp32 throughout, log2 rounded to fp32), cut to
+// +-126 so that scale and inverse are normal numbers; `previous` when amax is 0 or not finite.
+float msamp_scale(float amax, float max_finite, float previous);
+
+}  // namespace precipice
