@@ -95,8 +95,7 @@ def grid(values, bits):
     chosen = np.arange(0, finite.size - 1, 1 if bits <= 10 else 509)
     points = np.concatenate([finite[chosen], (finite[chosen] + finite[chosen + 1]) / 2, finite[-8:],
                              [(finite[-1] + end) / 2, end]])
-    with np.errstate(over="ignore"):
-        points = points.astype(np.float32)
+    points = points.astype(np.float32)
     inf = np.float32(np.inf)
     points = np.concatenate([points, np.nextafter(points, inf), np.nextafter(points, -inf)])
     return np.concatenate([points, -points, np.array([0.0, -0.0, inf, -inf, np.nan], np.float32)])
@@ -106,9 +105,8 @@ def check_ml_dtypes(report, program, preset, peers, points):
     random = np.random.default_rng(1).integers(0, 2**32, 2**20, dtype=np.uint32).view(np.float32)
     bf16 = (np.arange(2**16, dtype=np.uint32) << 16).view(np.float32)
     x = np.concatenate([points, bf16, random])
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = x.astype(peers.rounding)
-        theirs = rounded.astype(np.float64)
+    rounded = x.astype(peers.rounding)
+    theirs = rounded.astype(np.float64)
     arguments = ["--format", preset, "--rounding", "rne", "--overflow", "native"]
     report.compare("ml_dtypes", preset, "rne native", x, cast(program, arguments, x, np.float32).astype(np.float64),
                    theirs)
@@ -127,8 +125,7 @@ def check_gfloat(report, program, preset, peers, points):
     exponents = np.random.default_rng(3).integers(max(low, -140), min(high, 126) + 1, 4096)
     near = np.ldexp(random.astype(np.float64) / 2**31 - 1.0, exponents).astype(np.float32)
     x = np.concatenate([points, random.view(np.float32), near])
-    with np.errstate(invalid="ignore"):  # signalling NaNs
-        wide = x.astype(np.float64)
+    wide = x.astype(np.float64)
     words = philox_words(x.size)
     for mode, gfloat_mode in MODES.items():
         stochastic = mode.startswith("sr")
@@ -142,8 +139,7 @@ def check_gfloat(report, program, preset, peers, points):
             for overflow in ("saturate", "native"):
                 # gfloat refuses to overflow where there is neither infinity nor NaN; native saturates there.
                 saturate = overflow == "saturate" or (peers.gfloat.num_nans == 0 and peers.gfloat.num_infs == 0)
-                with np.errstate(all="ignore"):
-                    theirs = gfloat.round_ndarray(peers.gfloat, wide, gfloat_mode, saturate, **drawn)
+                theirs = gfloat.round_ndarray(peers.gfloat, wide, gfloat_mode, saturate, **drawn)
                 ours = cast(program, arguments + ["--overflow", overflow], x, np.float32).astype(np.float64)
                 report.compare("gfloat", preset, f"{mode} {overflow} bits {bits}", x, ours, theirs)
 
@@ -156,6 +152,7 @@ def main():
     listed = {name for name in PEERS if not arguments.only or name == arguments.only}
     if not listed:
         parser.error(f"no preset {arguments.only}")
+    np.seterr(all="ignore")  # overflow and NaN are among what is compared
     report = Report()
     for preset, peers in PEERS.items():
         if preset not in listed:
