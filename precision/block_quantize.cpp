@@ -13,7 +13,7 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kSlab = 1024;           // columns, in whole blocks
+constexpr std::int64_t kSlab = 2048;           // columns, in whole blocks
 constexpr std::int64_t kSlabElements = 65536;  // a quarter of a MiB: with its results within the second-level cache
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -161,6 +161,13 @@ EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, s
     return counts;
   }
   const std::int64_t width = slab_cols();
+  if (grid_.block_rows == 1 && cols % grid_.block_cols == 0 && outers_.size() == 1 && 2 * grid_.block_cols <= kSlab) {
+    // Rows of whole blocks follow one another as one long row.
+    const std::int64_t all = (last_row - first_row) * cols;
+    for (std::int64_t col = 0; col < all; col += width)
+      quantize_slab({in, first_row, 1, col, std::min(width, all - col)}, key, outputs, counts);
+    return counts;
+  }
   for (std::int64_t row = first_row; row < last_row; row += grid_.block_rows) {
     const std::int64_t rows = std::min(grid_.block_rows, shape_.rows - row);
     for (std::int64_t col = 0; col < cols; col += width)
@@ -198,14 +205,25 @@ bool MatrixPlan::is_flushed(float amax) const {
   return (spec_.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
-void MatrixPlan::scale_slab(const Slab& slab, BlockScale* scales) const {
+void MatrixPlan::scale_slab(const Slab& slab, float* multiply, float* inverse) const {
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   std::int32_t patterns[kSlab];
   float amaxes[kSlab];
   std::fill(patterns, patterns + blocks, 0);
   const float* first = slab.in + slab.first_row * shape_.cols + slab.first_col;
-  for (std::int64_t r = 0; r < slab.rows; ++r)
-    kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
+  if (slab.rows > 1 && width > 1 && slab.cols <= kSlab) {
+    // Down the columns first: patterns of magnitudes are numbers again.
+    alignas(64) std::int32_t columns[kSlab];
+    float magnitudes[kSlab];
+    std::fill(columns, columns + slab.cols, 0);
+    for (std::int64_t r = 0; r < slab.rows; ++r)
+      kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, 1, columns);
+    __builtin_memcpy(magnitudes, columns, static_cast<std::size_t>(slab.cols) * sizeof(float));
+    kernels_->blocks.amax_of_blocks(magnitudes, slab.cols, width, patterns);
+  } else {
+    for (std::int64_t r = 0; r < slab.rows; ++r)
+      kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
+  }
   const bool passes_over_nan = ignores_nan(constants_);
   for (std::int64_t b = 0; b < blocks; ++b) {
     amaxes[b] =
@@ -218,46 +236,49 @@ void MatrixPlan::scale_slab(const Slab& slab, BlockScale* scales) const {
       const BlockView view = shape_.contraction == 1
                                  ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
                                  : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
-      scales[b] = four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
+      const BlockScale scale =
+          four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
+      multiply[b] = scale.multiply;
+      inverse[b] = scale.inverse;
     }
   } else if (outers_.size() > 1 && shape_.contraction == 0) {
     for (std::int64_t b = 0; b < blocks; ++b)
-      scales[b] = scale_of(constants_, amaxes[b], outer_of(slab.first_row, slab.first_col + b * width));
+      scales_of(constants_, amaxes + b, 1, outer_of(slab.first_row, slab.first_col + b * width), multiply + b,
+                inverse + b);
   } else {
-    scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(slab.first_row, slab.first_col), scales);
+    scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(slab.first_row, slab.first_col), multiply,
+              inverse);
   }
   if (!spec_.flush_subnormal_blocks) return;
   for (std::int64_t b = 0; b < blocks; ++b) {
-    if (is_flushed(amaxes[b])) scales[b].multiply = 0.0f;
+    if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
   }
 }
 
 void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs,
                                EventCounts& counts) const {
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
-  BlockScale scales[kSlab];
-  alignas(64) float multipliers[kSlab];
-  scale_slab(slab, scales);
+  float multiply[kSlab], inverse[kSlab];  // of blocks
+  alignas(64) float multipliers[kSlab];   // of elements
+  scale_slab(slab, multiply, inverse);
 
   const std::int64_t first_block =
       slab.first_row / grid_.block_rows * grid_.grid_cols + slab.first_col / grid_.block_cols;
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    outputs.scales[first_block + b] = scales[b].inverse;
-    if (outputs.multipliers != nullptr) outputs.multipliers[first_block + b] = scales[b].multiply;
-  }
+  std::copy(inverse, inverse + blocks, outputs.scales + first_block);
+  if (outputs.multipliers != nullptr) std::copy(multiply, multiply + blocks, outputs.multipliers + first_block);
   const bool is_one = blocks == 1 && !call_.divide;
   const std::int64_t piece = std::min(slab.cols, kSlab);
   // One block may be wider than the buffer, which then holds the same multiplier throughout.
   if (!is_one) {
     for (std::int64_t b = 0; b < blocks; ++b)
-      std::fill(multipliers + b * width, multipliers + std::min((b + 1) * width, piece), scales[b].multiply);
+      std::fill(multipliers + b * width, multipliers + std::min((b + 1) * width, piece), multiply[b]);
   }
   for (std::int64_t r = 0; r < slab.rows; ++r) {
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, outputs.values + begin + c, std::min(step, slab.cols - c),
-                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, scales[0].multiply},
+                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, multiply[0]},
                        key, counts);
   }
 }

@@ -72,7 +72,7 @@ class MatrixPlan {
 
   void choose_element();
   std::int64_t slab_cols() const;
-  void scale_slab(const Slab& slab, BlockScale* scales) const;
+  void scale_slab(const Slab& slab, float* multiply, float* inverse) const;
   void quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs, EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
   float amax_without_nan(const Slab& slab, std::int64_t block) const;

@@ -163,8 +163,12 @@ BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& 
 }
 
 template <class Rule>
-void for_all(const float* amaxes, int count, BlockScale* scales, Rule rule) {
-  for (int i = 0; i < count; ++i) scales[i] = rule(amaxes[i]);
+void for_all(const float* amaxes, int count, float* multiply, float* inverse, Rule rule) {
+  for (int i = 0; i < count; ++i) {
+    const BlockScale scale = rule(amaxes[i]);
+    multiply[i] = scale.multiply;
+    inverse[i] = scale.inverse;
+  }
 }
 
 }  // namespace
@@ -224,9 +228,9 @@ bool ignores_nan(const ScaleConstants& c) {
 }
 
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
-               BlockScale* scales) {
+               float* multiply, float* inverse) {
   const ScaleConstants& c = constants;
-  const auto fill = [&](auto rule) { for_all(amaxes, count, scales, rule); };
+  const auto fill = [&](auto rule) { for_all(amaxes, count, multiply, inverse, rule); };
   switch (c.rule) {
     case ScaleRule::Amax:
       switch (c.arithmetic) {
@@ -270,7 +274,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
 
 BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScale& outer) {
   BlockScale scale;
-  scales_of(constants, &amax, 1, outer, &scale);
+  scales_of(constants, &amax, 1, outer, &scale.multiply, &scale.inverse);
   return scale;
 }
 
