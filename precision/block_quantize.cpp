@@ -107,7 +107,7 @@ void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t l
                          std::int32_t* patterns) const {
   const auto amax_of_blocks = kernels_->blocks.amax_of_blocks;
   const std::int64_t cols = shape_.cols, rows = last_row - first_row;
-  if (measured_size_ == 0 || cols == 0) return;
+  if (measured_size_ == 0 || cols == 0 || rows == 0) return;
   const float* first = in + first_row * cols;
   const bool per_row = !settled_by_pass_ && spec_.row_scaled && shape_.contraction == 1;
   const bool per_column = settled_by_pass_ ? grid_.grid_cols > 1 : spec_.row_scaled && !per_row;
@@ -144,11 +144,11 @@ void MatrixPlan::settle(const std::int32_t* patterns, const MatrixOutputs& outpu
 
 EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, std::int64_t last_row,
                                       const RandomKey& key, const MatrixOutputs& outputs) const {
-  PRECIPICE_CHECK(first_row % row_step_ == 0 && last_row <= shape_.rows, "rows ", first_row, " to ", last_row, " of ",
-                  shape_.rows, " in steps of ", row_step_);
   EventCounts counts;
   const std::int64_t cols = shape_.cols;
   if (cols == 0 || first_row == last_row) return counts;
+  PRECIPICE_CHECK(first_row % row_step_ == 0 && last_row <= shape_.rows, "rows ", first_row, " to ", last_row, " of ",
+                  shape_.rows, " in steps of ", row_step_);
   if (settled_by_pass_) {
     const bool is_one = settled_multiply_.size() == 1;
     const std::int64_t step = is_one ? last_row - first_row : 1;
