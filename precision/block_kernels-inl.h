@@ -19,11 +19,26 @@ PRECIPICE_HD std::int32_t larger_of(std::int32_t a, std::int32_t b) {
 // loop over the elements of one block would end in a reduction across lanes.
 void amax_by_folding(const float* row, int blocks, int width, std::int32_t* patterns) {
   alignas(64) std::int32_t a[kFolded / 2], b[kFolded / 4];
-  int size = blocks * width / 2;
-  for (int i = 0; i < size; ++i) a[i] = larger_of(magnitude_of(row[2 * i]), magnitude_of(row[2 * i + 1]));
   std::int32_t* from = a;
   std::int32_t* to = b;
-  for (int w = width / 2; w > 1; w /= 2) {
+  int w = width / 2;
+  if (width > 16) {
+    // Sixteen partial maxima of each block first, which needs no neighbours.
+    w = 16;
+    for (int block = 0; block < blocks; ++block) {
+      const float* x = row + block * width;
+      std::int32_t partial[16];
+      for (int i = 0; i < 16; ++i) partial[i] = larger_of(magnitude_of(x[i]), magnitude_of(x[i + 16]));
+      for (int begin = 32; begin < width; begin += 16) {
+        for (int i = 0; i < 16; ++i) partial[i] = larger_of(magnitude_of(x[begin + i]), partial[i]);
+      }
+      __builtin_memcpy(a + 16 * block, partial, sizeof(partial));
+    }
+  } else {
+    for (int i = 0; i < blocks * w; ++i) a[i] = larger_of(magnitude_of(row[2 * i]), magnitude_of(row[2 * i + 1]));
+  }
+  int size = blocks * w;
+  for (; w > 1; w /= 2) {
     size /= 2;
     PRECIPICE_INDEPENDENT_LOOP
     for (int i = 0; i < size; ++i) to[i] = larger_of(from[2 * i], from[2 * i + 1]);
@@ -34,11 +49,41 @@ void amax_by_folding(const float* row, int blocks, int width, std::int32_t* patt
   for (int i = 0; i < blocks; ++i) patterns[i] = larger_of(from[i], patterns[i]);
 }
 
-void amax_of_blocks(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns) {
-  if (width == 1) {
-    for (std::int64_t i = 0; i < cols; ++i) patterns[i] = larger_of(magnitude_of(row[i]), patterns[i]);
+void amax_of_columns(const float* in, std::int64_t rows, std::int64_t stride, std::int64_t cols,
+                     std::int32_t* patterns) {
+  std::int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const float *a = in + r * stride, *b = a + stride, *c = b + stride, *d = c + stride;
+    PRECIPICE_INDEPENDENT_LOOP
+    for (std::int64_t i = 0; i < cols; ++i) {
+      const std::int32_t ab = larger_of(magnitude_of(a[i]), magnitude_of(b[i]));
+      const std::int32_t cd = larger_of(magnitude_of(c[i]), magnitude_of(d[i]));
+      patterns[i] = larger_of(larger_of(ab, cd), patterns[i]);
+    }
+  }
+  for (; r < rows; ++r) {
+    PRECIPICE_INDEPENDENT_LOOP
+    for (std::int64_t i = 0; i < cols; ++i) patterns[i] = larger_of(magnitude_of(in[r * stride + i]), patterns[i]);
+  }
+}
+
+void expand(const float* values, std::int64_t width, float* out, std::int64_t size) {
+  if (width % 16 == 0 && size % width == 0) {
+    for (std::int64_t begin = 0; begin < size; begin += 16) {
+      const float value = values[begin / width];
+      for (int i = 0; i < 16; ++i) out[begin + i] = value;
+    }
     return;
   }
+  std::int64_t i = 0;
+  for (std::int64_t b = 0; i < size; ++b) {
+    const std::int64_t end = (b + 1) * width < size ? (b + 1) * width : size;
+    for (; i < end; ++i) out[i] = values[b];
+  }
+}
+
+void amax_of_blocks(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns) {
+  if (width == 1) return amax_of_columns(row, 1, cols, cols, patterns);
   std::int64_t done = 0;  // blocks
   if (width <= kFolded && (width & (width - 1)) == 0) {
     for (; cols - done * width >= kFolded; done += kFolded / width)
@@ -212,7 +257,7 @@ ElementCounts deepgemm_fp4(const float* in, float* out, std::int64_t size, const
   return {nan_in, 0, saturated, underflowed, subnormal};
 }
 
-constexpr BlockKernels kBlockKernels = {amax_of_blocks, rotate_row, rotate_columns, to_bf16, microxcaling,
+constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand, rotate_row, rotate_columns, to_bf16, microxcaling,
                                         deepgemm_fp4};
 
 }  // namespace

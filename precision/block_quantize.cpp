@@ -13,7 +13,7 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kSlab = 2048;           // columns, in whole blocks
+constexpr std::int64_t kSlab = 4096;           // columns, in whole blocks
 constexpr std::int64_t kSlabElements = 65536;  // a quarter of a MiB: with its results within the second-level cache
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -114,7 +114,7 @@ void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t l
   if (per_row) {
     amax_of_blocks(first, rows * cols, cols, patterns + first_row);
   } else if (per_column) {
-    for (std::int64_t r = 0; r < rows; ++r) amax_of_blocks(first + r * cols, cols, 1, patterns);
+    kernels_->blocks.amax_of_columns(first, rows, cols, cols, patterns);
   } else {
     amax_of_blocks(first, rows * cols, rows * cols, patterns);
   }
@@ -211,18 +211,18 @@ void MatrixPlan::scale_slab(const Slab& slab, float* multiply, float* inverse) c
   float amaxes[kSlab];
   std::fill(patterns, patterns + blocks, 0);
   const float* first = slab.in + slab.first_row * shape_.cols + slab.first_col;
-  if (slab.rows > 1 && width > 1 && slab.cols <= kSlab) {
+  const BlockKernels& kernels = kernels_->blocks;
+  if (slab.rows > 1 && slab.cols <= kSlab) {
     // Down the columns first: patterns of magnitudes are numbers again.
     alignas(64) std::int32_t columns[kSlab];
-    float magnitudes[kSlab];
     std::fill(columns, columns + slab.cols, 0);
-    for (std::int64_t r = 0; r < slab.rows; ++r)
-      kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, 1, columns);
+    kernels.amax_of_columns(first, slab.rows, shape_.cols, slab.cols, columns);
+    float magnitudes[kSlab];
     __builtin_memcpy(magnitudes, columns, static_cast<std::size_t>(slab.cols) * sizeof(float));
-    kernels_->blocks.amax_of_blocks(magnitudes, slab.cols, width, patterns);
+    kernels.amax_of_blocks(magnitudes, slab.cols, width, patterns);
   } else {
     for (std::int64_t r = 0; r < slab.rows; ++r)
-      kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
+      kernels.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
   }
   const bool passes_over_nan = ignores_nan(constants_);
   for (std::int64_t b = 0; b < blocks; ++b) {
@@ -269,10 +269,7 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   const bool is_one = blocks == 1 && !call_.divide;
   const std::int64_t piece = std::min(slab.cols, kSlab);
   // One block may be wider than the buffer, which then holds the same multiplier throughout.
-  if (!is_one) {
-    for (std::int64_t b = 0; b < blocks; ++b)
-      std::fill(multipliers + b * width, multipliers + std::min((b + 1) * width, piece), multiply[b]);
-  }
+  if (!is_one) kernels_->blocks.expand(multiply, width, multipliers, piece);
   for (std::int64_t r = 0; r < slab.rows; ++r) {
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
