@@ -69,9 +69,10 @@ void amax_of_columns(const float* in, std::int64_t rows, std::int64_t stride, st
 
 void expand(const float* values, std::int64_t width, float* out, std::int64_t size) {
   if (width % 16 == 0 && size % width == 0) {
-    for (std::int64_t begin = 0; begin < size; begin += 16) {
-      const float value = values[begin / width];
-      for (int i = 0; i < 16; ++i) out[begin + i] = value;
+    for (float* const end = out + size; out < end; ++values) {
+      for (const float* const block_end = out + width; out < block_end; out += 16) {
+        for (int i = 0; i < 16; ++i) out[i] = *values;
+      }
     }
     return;
   }
