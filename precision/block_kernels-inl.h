@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops of block_kernels.h, included once per instruction set inside that set's namespace, before quantize-inl.h and
-// under the same rules: internal linkage, nothing called that is not always_inline or a constant.
-// Expects precision/{quantize_isa,block_kernels,hadamard,log2_exponent}.h to be included.
+// The loops of block_kernels.h, included once per instruction set inside that set's namespace, before quantize-inl.h
+// and under the same rules: internal linkage, nothing called that is not always_inline or a constant. Expects
+// precision/{quantize_isa,block_kernels,hadamard,log2_exponent}.h to be included.
 
 namespace {
 
@@ -67,7 +67,17 @@ void amax_of_columns(const float* in, std::int64_t rows, std::int64_t stride, st
   }
 }
 
+// out[i] = values[i / (16 kVectors)]
+template <int kVectors>
+void expand_to_vectors(const float* values, float* out, std::int64_t blocks) {
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    for (int i = 0; i < 16 * kVectors; ++i) out[16 * kVectors * b + i] = values[b];
+  }
+}
+
 void expand(const float* values, std::int64_t width, float* out, std::int64_t size) {
+  if (width == 16 && size % 16 == 0) return expand_to_vectors<1>(values, out, size / 16);
+  if (width == 32 && size % 32 == 0) return expand_to_vectors<2>(values, out, size / 32);
   if (width % 16 == 0 && size % width == 0) {
     for (float* const end = out + size; out < end; ++values) {
       for (const float* const block_end = out + width; out < block_end; out += 16) {
@@ -186,7 +196,8 @@ PRECIPICE_HD float microxcaling_magnitude(float magnitude, const MicroxcalingEle
   if (element.fixed_point) exponent = 0;
   // Both factors are powers of two in range for every format: the products are exact.
   const std::int32_t shift = element.fraction_bits - exponent;
-  const float up = __builtin_bit_cast(float, (shift + 127) << 23), down = __builtin_bit_cast(float, (127 - shift) << 23);
+  const float up = __builtin_bit_cast(float, (shift + 127) << 23),
+              down = __builtin_bit_cast(float, (127 - shift) << 23);
   const float u = magnitude * up;
   float plus_half = u + 0.5f;
   if constexpr (kBf16) plus_half = bf16_of(plus_half);
@@ -258,7 +269,7 @@ ElementCounts deepgemm_fp4(const float* in, float* out, std::int64_t size, const
   return {nan_in, 0, saturated, underflowed, subnormal};
 }
 
-constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand, rotate_row, rotate_columns, to_bf16, microxcaling,
-                                        deepgemm_fp4};
+constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand,       rotate_row,
+                                        rotate_columns, to_bf16,         microxcaling, deepgemm_fp4};
 
 }  // namespace

@@ -35,6 +35,10 @@ MatrixQuantizer checked(const MatrixQuantizer& spec) {
   return spec;
 }
 
+std::int32_t pattern_of(float x) {
+  return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
+}
+
 float bf16_of(float x) {
   float result;
   active_kernels().blocks.to_bf16(&x, &result, 1);
@@ -103,8 +107,7 @@ void MatrixPlan::rotate(const float* in, float* out, std::int64_t first_row, std
   precipice::rotate(in, out, shape_, spec_.through_bf16, first_row, last_row);
 }
 
-void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t last_row,
-                         std::int32_t* patterns) const {
+void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const {
   const auto amax_of_blocks = kernels_->blocks.amax_of_blocks;
   const std::int64_t cols = shape_.cols, rows = last_row - first_row;
   if (measured_size_ == 0 || cols == 0 || rows == 0) return;
@@ -205,7 +208,8 @@ bool MatrixPlan::is_flushed(float amax) const {
   return (spec_.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
-void MatrixPlan::scale_slab(const Slab& slab, float* multiply, float* inverse) const {
+void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
+  float *multiply = scales.multiply, *inverse = scales.inverse;
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   std::int32_t patterns[kSlab];
   float amaxes[kSlab];
@@ -226,16 +230,14 @@ void MatrixPlan::scale_slab(const Slab& slab, float* multiply, float* inverse) c
   }
   const bool passes_over_nan = ignores_nan(constants_);
   for (std::int64_t b = 0; b < blocks; ++b) {
-    amaxes[b] =
-        passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
+    amaxes[b] = passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
   }
   if (spec_.four_over_six != FourOverSix::Off) {
     for (std::int64_t b = 0; b < blocks; ++b) {
       const std::int64_t begin = b * width, cols = std::min(width, slab.cols - begin);
       const OuterScale& outer = outer_of(slab.first_row, slab.first_col + begin);
-      const BlockView view = shape_.contraction == 1
-                                 ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
-                                 : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
+      const BlockView view = shape_.contraction == 1 ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
+                                                     : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
       const BlockScale scale =
           four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
       multiply[b] = scale.multiply;
@@ -249,9 +251,16 @@ void MatrixPlan::scale_slab(const Slab& slab, float* multiply, float* inverse) c
     scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(slab.first_row, slab.first_col), multiply,
               inverse);
   }
-  if (!spec_.flush_subnormal_blocks) return;
+  if (spec_.flush_subnormal_blocks) {
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
+    }
+  }
   for (std::int64_t b = 0; b < blocks; ++b) {
-    if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
+    // Where amax passed over a NaN, the pattern has it.
+    const float amax = patterns[b] > kInfinityPattern ? kNan : amaxes[b];
+    scales.largest = std::max(scales.largest, pattern_of(amax));
+    scales.largest_scaled = std::max(scales.largest_scaled, pattern_of(amax * multiply[b]));
   }
 }
 
@@ -260,7 +269,8 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   float multiply[kSlab], inverse[kSlab];  // of blocks
   alignas(64) float multipliers[kSlab];   // of elements
-  scale_slab(slab, multiply, inverse);
+  SlabScales scales{multiply, inverse, 0, 0};
+  scale_slab(slab, scales);
 
   const std::int64_t first_block =
       slab.first_row / grid_.block_rows * grid_.grid_cols + slab.first_col / grid_.block_cols;
@@ -275,7 +285,8 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, outputs.values + begin + c, std::min(step, slab.cols - c),
-                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, multiply[0]},
+                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, multiply[0],
+                        scales.largest, scales.largest_scaled},
                        key, counts);
   }
 }
@@ -297,11 +308,10 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
         in = staged;
       }
       kernels_->blocks.amax_of_blocks(in, size, size, &largest);
-      const ElementCounts part =
-          element_ == Element::Microxcaling
-              ? kernels_->blocks.microxcaling(in, stretch.out + begin, size, multipliers, microxcaling_,
-                                              spec_.through_bf16)
-              : kernels_->blocks.deepgemm_fp4(in, stretch.out + begin, size, multipliers);
+      const ElementCounts part = element_ == Element::Microxcaling
+                                     ? kernels_->blocks.microxcaling(in, stretch.out + begin, size, multipliers,
+                                                                     microxcaling_, spec_.through_bf16)
+                                     : kernels_->blocks.deepgemm_fp4(in, stretch.out + begin, size, multipliers);
       EventCounts total;
       total.total = static_cast<std::uint64_t>(size);
       total.nan_in = static_cast<std::uint64_t>(part.nan_in);
@@ -321,6 +331,8 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
   call.multipliers = stretch.multipliers;
   call.divide = call_.divide && stretch.multipliers != nullptr;
+  call.largest = stretch.largest;
+  call.largest_scaled = stretch.largest_scaled;
   call.key = key;
   call.first_element = stretch.first_element;
   const EventCounts part = kernels_->quantize(call);
@@ -355,8 +367,8 @@ void dequantize_matrix(const float* values, const MatrixShape& shape, const Matr
   const bool divides = dequantizes_by_division(spec);
   // microxcaling computes in the tensor's type; torchao's scale of a whole tensor has no dimensions, so that the
   // result keeps the tensor's type as well.
-  const bool to_bf16 = spec.through_bf16 && (spec.arithmetic == Arithmetic::Microxcaling ||
-                                             (divides && spec.kind == ScaleKind::Tensor));
+  const bool to_bf16 =
+      spec.through_bf16 && (spec.arithmetic == Arithmetic::Microxcaling || (divides && spec.kind == ScaleKind::Tensor));
   PRECIPICE_CHECK(!divides || multipliers != nullptr, "multipliers are needed");
   std::vector<float> factors(static_cast<std::size_t>(shape.cols));
   for (std::int64_t row = 0; row < shape.rows; ++row) {

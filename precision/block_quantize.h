@@ -43,8 +43,8 @@ class MatrixPlan {
 
   // Amaxes that are known only after a pass over the whole matrix: of the tensor, or of each row or column.
   std::int64_t measured_size() const { return measured_size_; }  // 0: none needed
-  // Raises patterns[measured_size()], the binary32 patterns of those amaxes, which begin as zeros. Concurrent calls have
-  // arrays of their own; the larger pattern is the larger amax, NaN being the largest.
+  // Raises patterns[measured_size()], the binary32 patterns of those amaxes, which begin as zeros. Concurrent calls
+  // have arrays of their own; the larger pattern is the larger amax, NaN being the largest.
   void measure(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const;
   // Scales that follow from them, written to `outputs` where they are the blocks' own.
   void settle(const std::int32_t* patterns, const MatrixOutputs& outputs);
@@ -68,11 +68,17 @@ class MatrixPlan {
     std::uint64_t first_element;
     const float* multipliers;
     float multiplier;
+    std::int32_t largest = -1, largest_scaled = -1;  // as in QuantizeCall
+  };
+  // Scales of the blocks of a slab, and the largest patterns of elements and products.
+  struct SlabScales {
+    float *multiply, *inverse;
+    std::int32_t largest, largest_scaled;
   };
 
   void choose_element();
   std::int64_t slab_cols() const;
-  void scale_slab(const Slab& slab, float* multiply, float* inverse) const;
+  void scale_slab(const Slab& slab, SlabScales& scales) const;
   void quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs, EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
   float amax_without_nan(const Slab& slab, std::int64_t block) const;
@@ -92,7 +98,7 @@ class MatrixPlan {
   bool through_bf16_ = false;     // still to be done when rows are quantized
   std::int64_t row_step_ = 1;
   std::int64_t measured_size_ = 0;
-  std::vector<OuterScale> outers_;        // NVFP4: one, or one per row of the operand
+  std::vector<OuterScale> outers_;       // NVFP4: one, or one per row of the operand
   std::vector<float> settled_multiply_;  // when settled_by_pass_
 };
 

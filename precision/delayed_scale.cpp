@@ -55,8 +55,7 @@ void update_te(DelayedScale& state, const DelayedRule& rule, float max_finite, b
 }
 
 void update_te_unfused(DelayedScale& state, const DelayedRule& rule, float max_finite, bool recompute) {
-  const float amax =
-      rule.algorithm == AmaxAlgorithm::MostRecent ? state.history.front() : largest(state.history, true);
+  const float amax = rule.algorithm == AmaxAlgorithm::MostRecent ? state.history.front() : largest(state.history, true);
   roll(state.history);
   if (!recompute || !is_positive_finite(amax)) return;
   const float inverse = 1.0f / amax;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Delayed scaling: a tensor's scale comes from the amaxes of earlier steps.
 // TransformerEngine: common/recipe/delayed_scaling.cu (te), pytorch/quantization.py _default_sf_compute (te-unfused);
-// MS-AMP: common/tensor/meta.py, with current scaling for the first steps; Intel (arXiv 2409.12517): te with scales that
-// are powers of two and refreshed once per history.
+// MS-AMP: common/tensor/meta.py, with current scaling for the first steps; Intel (arXiv 2409.12517): te with scales
+// that are powers of two and refreshed once per history.
 #pragma once
 
 #include <cstdint>

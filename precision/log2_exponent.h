@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exponents of binary32 numbers as scaling recipes take them, in integers: exact, or by a logarithm that was rounded to
 // binary32 first. The latter is what floor(log2(x)) is in PyTorch: log2 of a number a little below 2^k rounds to k when
-// it is nearer than half a unit in the last place of k, that is for n ulp with n <= 2^j ln 2, where 2^(j-24) is half the
-// spacing of binary32 below k. The same on the upper side for the ceiling.
-// Used by microxcaling mx/mx_ops.py _shared_exponents, MS-AMP common/tensor/meta.py, torchao float8_utils.py.
+// it is nearer than half a unit in the last place of k, that is for n ulp with n <= 2^j ln 2, where 2^(j-24) is half
+// the spacing of binary32 below k. The same on the upper side for the ceiling. Used by microxcaling mx/mx_ops.py
+// _shared_exponents, MS-AMP common/tensor/meta.py, torchao float8_utils.py.
 #pragma once
 
 #include <bit>

@@ -102,7 +102,8 @@ void validate(const MatrixQuantizer& spec) {
   validate(spec.element);
   const bool has_scales = spec.kind != ScaleKind::None && spec.kind != ScaleKind::Fixed;
   const std::string arithmetic = to_string(spec.arithmetic), rule = to_string(spec.rule);
-  require(!has_scales || has_rule(spec.arithmetic, spec.rule), "rule", rule, "is not a rule of arithmetic " + arithmetic);
+  require(!has_scales || has_rule(spec.arithmetic, spec.rule), "rule", rule,
+          "is not a rule of arithmetic " + arithmetic);
   require(!has_scales || !is_e8m0(spec.rule) || spec.kind == ScaleKind::Block, "scale", to_string(spec.kind),
           "must be block with rule " + rule);
   require(!has_scales || spec.arithmetic != Arithmetic::DeepSeek || spec.kind == ScaleKind::Block, "scale",
@@ -114,8 +115,7 @@ void validate(const MatrixQuantizer& spec) {
   require(std::isfinite(spec.fixed) && spec.fixed > 0.0f, "fixed", join_parts(spec.fixed), "must be positive");
   const double floor = spec.amax_floor.value_or(0.0);
   require(std::isfinite(floor) && floor >= 0.0, "amax_floor", join_parts(floor), "must not be negative");
-  require(!spec.amax_floor || spec.arithmetic != Arithmetic::MsAmp, "amax_floor", join_parts(floor),
-          "ms-amp has none");
+  require(!spec.amax_floor || spec.arithmetic != Arithmetic::MsAmp, "amax_floor", join_parts(floor), "ms-amp has none");
   require(spec.arithmetic != Arithmetic::MsAmp || !has_scales || spec.kind == ScaleKind::Tensor, "scale",
           to_string(spec.kind), "must be tensor with arithmetic ms-amp");
   require(!is_microxcaling(spec.arithmetic) || !has_scales || spec.rounding == Rounding::NearestEven ||

@@ -118,8 +118,8 @@ bool is_ordinary(const QuantizeCall& call, std::int32_t largest) {
 // round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input. With kOwn each
 // element has its own multiplier.
 template <Rounding R, bool kOwn>
-ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call,
-                           const std::uint32_t* words, const float* multipliers) {
+ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words,
+                           const float* multipliers) {
   const FormatConstants format = call.format;
   const int random_bits = call.random_bits;
   const float scale = call.scale;
@@ -272,7 +272,9 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     } else if constexpr (Source::kMantissa == Binary32::kMantissa) {
       if constexpr (!General) {
         const float* own = call.multipliers + begin;
-        const LargestPatterns both = largest_patterns(source, own, size);
+        const bool is_known = call.largest_scaled >= 0 && is_ordinary<R>(call, call.largest_scaled);
+        const LargestPatterns both =
+            is_known ? LargestPatterns{call.largest, call.largest_scaled} : largest_patterns(source, own, size);
         if (!call.divide && is_ordinary<R>(call, both.after)) {
           largest = both.before > largest ? both.before : largest;
           add(total, round_ordinary<R, true>(source, call.out + begin, size, call, words + first % 4, own));

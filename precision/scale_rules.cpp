@@ -236,8 +236,8 @@ BlockScale te_nvfp4_scale(const ScaleConstants& c, float sf, const OuterScale& o
 }
 
 bool ignores_nan(const ScaleConstants& c) {
-  const bool is_te = c.arithmetic == Arithmetic::Te || c.arithmetic == Arithmetic::TePython ||
-                     c.arithmetic == Arithmetic::TeUnfused;
+  const bool is_te =
+      c.arithmetic == Arithmetic::Te || c.arithmetic == Arithmetic::TePython || c.arithmetic == Arithmetic::TeUnfused;
   const bool is_e8m0 = c.rule == ScaleRule::Floor || c.rule == ScaleRule::Ceil || c.rule == ScaleRule::Rceil ||
                        c.rule == ScaleRule::Even;
   return is_te && is_e8m0 && !c.rounded_log2_mxfp4;
@@ -281,8 +281,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
       if (c.rounded_log2_mxfp4) return fill([&](float amax) { return te_mxfp4_scale(c, amax); });
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
     case ScaleRule::Nvfp4:
-      if (c.arithmetic == Arithmetic::Torchao)
-        return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
+      if (c.arithmetic == Arithmetic::Torchao) return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
       return fill([&](float amax) { return te_nvfp4(c, amax, outer); });
     case ScaleRule::SharedExponent:
       return fill([&](float amax) { return shared_exponent_scale(c, amax); });

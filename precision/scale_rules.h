@@ -27,10 +27,10 @@ struct ScaleConstants {
   float reciprocal_max;  // fl(1 / max)
   int emax, mantissa_bits;
   bool power_of_two, through_bf16, two_level, rounded_log2_mxfp4;
-  double floor;            // of amax
-  int block_scale_max;     // NVFP4: 448 or 256
-  FormatConstants e4m3;    // of NVFP4's block scales
-  float previous_scale;    // ms-amp
+  double floor;          // of amax
+  int block_scale_max;   // NVFP4: 448 or 256
+  FormatConstants e4m3;  // of NVFP4's block scales
+  float previous_scale;  // ms-amp
 };
 ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale = 1.0f);
 

@@ -29,7 +29,8 @@ const std::vector<MatrixQuantizer>& all_shapes() {
     std::vector<MatrixQuantizer> list;
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::TowardZero, Rounding::Stochastic}) {
       for (const char* element : {"e4m3", "e5m2", "int8twos"}) {
-        for (const ScaleKind kind : {ScaleKind::None, ScaleKind::Fixed, ScaleKind::Tensor, ScaleKind::Row, ScaleKind::Column})
+        for (const ScaleKind kind :
+             {ScaleKind::None, ScaleKind::Fixed, ScaleKind::Tensor, ScaleKind::Row, ScaleKind::Column})
           list.push_back(spec_of(kind, 1, 32, element, rounding));
         for (const auto& [across, along] : {std::pair{1, 1}, {1, 7}, {1, 32}, {5, 3}, {16, 16}, {1, 4096}, {128, 128}})
           list.push_back(spec_of(ScaleKind::Block, across, along, element, rounding));
@@ -65,13 +66,14 @@ TEST_CASE("every element has the scale of its block, its own random word and the
       for (const int contraction : {0, 1}) {
         const MatrixShape shape{rows, cols, contraction};
         const Quantized got = quantize_all(in, shape, spec, key);
-        const std::int64_t across = spec.kind == ScaleKind::Block   ? spec.block_across
-                                    : spec.kind == ScaleKind::Row   ? 1
-                                                                    : 1 << 20;
+        const std::int64_t across = spec.kind == ScaleKind::Block ? spec.block_across
+                                    : spec.kind == ScaleKind::Row ? 1
+                                                                  : 1 << 20;
         const std::int64_t along = spec.kind == ScaleKind::Block    ? spec.block_along
                                    : spec.kind == ScaleKind::Column ? 1
                                                                     : 1 << 20;
-        const std::int64_t block_rows = contraction == 1 ? across : along, block_cols = contraction == 1 ? along : across;
+        const std::int64_t block_rows = contraction == 1 ? across : along,
+                           block_cols = contraction == 1 ? along : across;
         const std::int64_t per_row = (cols + block_cols - 1) / block_cols;
         std::vector<double> amaxes(got.scales.size(), 0.0);
         for (int pass = 0; pass < 2; ++pass) {
@@ -211,8 +213,8 @@ TEST_CASE("the loops of block scaling give the same bits on every instruction se
     keep(out);
     for (const bool in_bf16 : {false, true}) {
       for (const int rounding : {0, 1, 2}) {
-        kernels.blocks.microxcaling(in.data(), out.data(), 4816, multipliers.data(), {-6, false, 3, 448.0f, 0x1p-6f, rounding},
-                                    in_bf16);
+        kernels.blocks.microxcaling(in.data(), out.data(), 4816, multipliers.data(),
+                                    {-6, false, 3, 448.0f, 0x1p-6f, rounding}, in_bf16);
         keep(out);
       }
     }
@@ -220,7 +222,8 @@ TEST_CASE("the loops of block scaling give the same bits on every instruction se
     keep(out);
     for (const bool divide : {false, true}) {
       for (const Rounding rounding : all_roundings()) {
-        QuantizeCall call = prepare_call(in.data(), out.data(), 4816, {parse_float_format("e4m3"), rounding}, 1.0f, {}, 3);
+        QuantizeCall call =
+            prepare_call(in.data(), out.data(), 4816, {parse_float_format("e4m3"), rounding}, 1.0f, {}, 3);
         call.multipliers = multipliers.data();
         call.divide = divide;
         const EventCounts counts = kernels.quantize(call);
@@ -291,7 +294,8 @@ TEST_CASE("what a power-of-two scale gave is given again by it") {
   }
 }
 
-TEST_CASE("a matrix of no rows or no columns is quantized to nothing, in place works, delayed scales are taken as given") {
+TEST_CASE(
+    "a matrix of no rows or no columns is quantized to nothing, in place works, delayed scales are taken as given") {
   for (const MatrixQuantizer& spec : all_shapes()) {
     CHECK(quantize_all({}, {0, 7, 1}, spec).counts.total == 0);
     CHECK(quantize_all({}, {7, 0, 0}, spec).counts.total == 0);
@@ -308,8 +312,11 @@ TEST_CASE("a matrix of no rows or no columns is quantized to nothing, in place w
   CHECK(got.scales[0] == 0.25f);
 }
 
-TEST_CASE("torchao refuses blocks that do not fill the matrix, the others pad; impossible combinations name their key") {
-  const auto refuses = [](MatrixQuantizer spec, const char* what) { CHECK_THROWS_WITH(validate(spec), Catch::Contains(what)); };
+TEST_CASE(
+    "torchao refuses blocks that do not fill the matrix, the others pad; impossible combinations name their key") {
+  const auto refuses = [](MatrixQuantizer spec, const char* what) {
+    CHECK_THROWS_WITH(validate(spec), Catch::Contains(what));
+  };
   MatrixQuantizer spec = block_spec("e4m3", ScaleRule::Floor, Arithmetic::Torchao, 32);
   CHECK_THROWS_WITH(block_grid(spec, {5, 40, 1}), Catch::Contains("1x32") && Catch::Contains("5x40"));
   spec.arithmetic = Arithmetic::Microxcaling;

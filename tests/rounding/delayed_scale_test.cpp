@@ -53,9 +53,8 @@ struct Reference {
     // One of the places holds the zero of the step to come.
     if (static_cast<int>(past.size()) > rule.history - 1) past.pop_back();
     if (!(a > 0.0) || std::isinf(a)) return;
-    const double s = rule.update == DelayedUpdate::Te
-                         ? fl(fl(std::ldexp(max, -rule.margin)) / a)
-                         : fl(fl(fl(1.0 / a) * max) / std::ldexp(1.0, rule.margin));
+    const double s = rule.update == DelayedUpdate::Te ? fl(fl(std::ldexp(max, -rule.margin)) / a)
+                                                      : fl(fl(fl(1.0 / a) * max) / std::ldexp(1.0, rule.margin));
     scale = std::fmin(s, reference::kLargestFloat);
   }
 };

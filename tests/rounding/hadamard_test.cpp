@@ -59,7 +59,8 @@ TEST_CASE("rotating adds x[k] m[k][j] from k = 0 up in binary32, along either ax
             const std::int64_t place = contraction == 1 ? c : r, group = place / 16 * 16;
             double sum = 0.0;
             for (int k = 0; k < 16; ++k) {
-              const auto at = static_cast<std::size_t>(contraction == 1 ? r * cols + group + k : (group + k) * cols + c);
+              const auto at =
+                  static_cast<std::size_t>(contraction == 1 ? r * cols + group + k : (group + k) * cols + c);
               sum = fl(sum + fl(in[at] * entry(k, static_cast<int>(place - group))));
             }
             expected[static_cast<std::size_t>(r * cols + c)] = static_cast<float>(sum);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Microscaling blocks as torchao, TransformerEngine, microxcaling and DeepGEMM compute them: every kind of input against
-// the recipes in other arithmetic, and the places where the peers disagree, with the numbers that show it.
+// Microscaling blocks as torchao, TransformerEngine, microxcaling and DeepGEMM compute them: every kind of input
+// against the recipes in other arithmetic, and the places where the peers disagree, with the numbers that show it.
 #include "precision/check.h"
 #include "tests/rounding/scaling_support.h"
 #include "tests/support/catch.h"
@@ -232,7 +232,8 @@ TEST_CASE("DeepGEMM's MXFP4 sends ties toward zero, drops -0 and floors amax at 
   CHECK(in_block(spec, 2.8e-6f, 2.8e-6f) == 0.0f);
 }
 
-TEST_CASE("TransformerEngine's power-of-two branch of FP4 has half of torchao's rceil scale where the logarithm rounds") {
+TEST_CASE(
+    "TransformerEngine's power-of-two branch of FP4 has half of torchao's rceil scale where the logarithm rounds") {
   const float amax = 1.4305116e-06f, x = -3.576279e-07f;
   const MatrixQuantizer te = block_spec("e2m1", ScaleRule::Rceil, Arithmetic::TePython, 32);
   CHECK(scale_of_block(te, amax) * 2.0f == scale_of_block(torchao("e2m1", ScaleRule::Rceil), amax));

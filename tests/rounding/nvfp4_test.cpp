@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// NVFP4 as TransformerEngine and torchao compute it: every kind of input against the recipes in other arithmetic, 4over6
-// against an evaluation of both candidates, and the places where the two disagree, with the numbers that show it.
+// NVFP4 as TransformerEngine and torchao compute it: every kind of input against the recipes in other arithmetic,
+// 4over6 against an evaluation of both candidates, and the places where the two disagree, with the numbers that show
+// it.
 #include "precision/check.h"
 #include "tests/rounding/scaling_support.h"
 #include "tests/support/catch.h"
@@ -43,10 +44,12 @@ double error_of(const reference::Block& candidate, double sf, const reference::N
 }
 
 // As the recipe has it for one line of 16.
-reference::Block four_over_six(const std::vector<float>& x, const reference::Nvfp4Outer& outer, double m, bool squared) {
+reference::Block four_over_six(const std::vector<float>& x, const reference::Nvfp4Outer& outer, double m,
+                               bool squared) {
   const double base = fl(fl(reference::amax_of(x) / 6.0) * outer.encode);
   const double sf4 = reference::e4m3_scale(fl(1.5 * base)), sf6 = reference::e4m3_scale(base);
-  const reference::Block four = reference::te_nvfp4_with(x, sf4, outer, m), six = reference::te_nvfp4_with(x, sf6, outer, m);
+  const reference::Block four = reference::te_nvfp4_with(x, sf4, outer, m),
+                         six = reference::te_nvfp4_with(x, sf6, outer, m);
   return error_of(four, sf4, outer, m, x, squared) < error_of(six, sf6, outer, m, x, squared) ? four : six;
 }
 
@@ -54,9 +57,10 @@ reference::Block four_over_six(const std::vector<float>& x, const reference::Nvf
 
 TEST_CASE("TransformerEngine's NVFP4 agrees with the recipe in 1x16 and 16x16 blocks, ragged ones too") {
   for (const std::int64_t across : {1, 16}) {
-    check_blocks(nvfp4(Arithmetic::Te, across), 40, 70, [](const std::vector<float>& block, const std::vector<float>& all) {
-      return reference::te_nvfp4(block, reference::amax_of(block), reference::te_outer(reference::amax_of(all)));
-    });
+    check_blocks(
+        nvfp4(Arithmetic::Te, across), 40, 70, [](const std::vector<float>& block, const std::vector<float>& all) {
+          return reference::te_nvfp4(block, reference::amax_of(block), reference::te_outer(reference::amax_of(all)));
+        });
   }
 }
 
@@ -171,7 +175,8 @@ TEST_CASE("block scales below 2^-6: te uses subnormal E4M3 0.013671875, torchao 
   CHECK(torchao.dequantized[17] == static_cast<float>(4.0 * fl(fl(static_cast<double>(42320.477f) / 2688.0) / 64.0)));
 }
 
-TEST_CASE("order of operations: tensor amax 1.015625 and block amax 0.76171875 give block scale 352 in te, 320 in torchao") {
+TEST_CASE(
+    "order of operations: tensor amax 1.015625 and block amax 0.76171875 give block scale 352 in te, 320 in torchao") {
   for (const std::int64_t across : {1, 16}) {
     const Quantized te = two_blocks(nvfp4(Arithmetic::Te, across), 1.015625f, 0.76171875f, 0.0f);
     CHECK(block_scale_of(te.scales[1], 1.015625 / 2688.0) == 352.0f);

@@ -25,15 +25,16 @@ MatrixQuantizer tensor_spec(const char* element, Arithmetic arithmetic, bool pow
 
 // Amaxes of every size: binary32 patterns at random, edges, neighbours of max 2^k and of powers of two, bf16 numbers.
 std::vector<float> amaxes() {
-  std::vector<float> all = {0.0f,          kInfF,       kNanF,   1e-12f,  1e-4f,          9.9999997e-13f, 1.3e-36f,
-                            3.4028235e38f, 0x1p-149f,   1e-38f,  448.0f,  7.0000005f,     229376.02f,     0x1p-126f,
-                            1e-36f,        7.9999995f,  2.59375f};
+  std::vector<float> all = {0.0f,       kInfF,         kNanF,     1e-12f,     1e-4f,   9.9999997e-13f,
+                            1.3e-36f,   3.4028235e38f, 0x1p-149f, 1e-38f,     448.0f,  7.0000005f,
+                            229376.02f, 0x1p-126f,     1e-36f,    7.9999995f, 2.59375f};
   Stream stream{9};
   for (int i = 0; i < 20000; ++i) all.push_back(float_of(stream.next() % 0x7F800000u));
   for (int i = 0; i < 5000; ++i) all.push_back(float_of(stream.next() % 0x7F80u << 16));
   for (int k = -140; k < 120; ++k) {
     for (const float edge : {1.0f, 1.75f, 448.0f / 3.0f}) {
-      for (int ulp = -45; ulp <= 45; ulp += 5) all.push_back(float_of(bits_of(std::ldexp(edge, k)) + static_cast<std::uint32_t>(ulp)));
+      for (int ulp = -45; ulp <= 45; ulp += 5)
+        all.push_back(float_of(bits_of(std::ldexp(edge, k)) + static_cast<std::uint32_t>(ulp)));
     }
   }
   for (float& x : all) x = std::fabs(x);
@@ -65,7 +66,8 @@ double floor_power(double s) {
 
 }  // namespace
 
-TEST_CASE("te: max / amax in one division, 1 for amax 0, infinity and NaN, the largest float beyond it; pow2 rounds down") {
+TEST_CASE(
+    "te: max / amax in one division, 1 for amax 0, infinity and NaN, the largest float beyond it; pow2 rounds down") {
   for (const char* element : {"e4m3", "e5m2", "gaudi_e4m3"}) {
     for (const bool pow2 : {false, true}) {
       const auto reference = [pow2](double amax, double max) {
@@ -81,7 +83,8 @@ TEST_CASE("te: max / amax in one division, 1 for amax 0, infinity and NaN, the l
   }
 }
 
-TEST_CASE("te-python: infinity and NaN go through the formula, NaN with pow2 gives 0.5, bf16 has its own largest number") {
+TEST_CASE(
+    "te-python: infinity and NaN go through the formula, NaN with pow2 gives 0.5, bf16 has its own largest number") {
   for (const bool pow2 : {false, true}) {
     for (const bool in_bf16 : {false, true}) {
       MatrixQuantizer spec = tensor_spec("e4m3", Arithmetic::TePython, pow2);
@@ -97,14 +100,17 @@ TEST_CASE("te-python: infinity and NaN go through the formula, NaN with pow2 giv
   }
 }
 
-TEST_CASE("torchao float8: a reciprocal and a product in binary64, amax floored at 1e-12, pow2 by the rounded logarithm") {
+TEST_CASE(
+    "torchao float8: a reciprocal and a product in binary64, amax floored at 1e-12, pow2 by the rounded logarithm") {
   for (const char* element : {"e4m3", "e5m2"}) {
     for (const bool pow2 : {false, true}) {
-      CHECK(wrong_scales(tensor_spec(element, Arithmetic::Torchao, pow2, ScaleKind::Row), [pow2](double amax, double max) {
-              double s = fl(max * (1.0 / (std::isnan(amax) ? amax : std::fmax(amax, 1e-12))));
-              if (pow2 && s > 0.0) s = std::ldexp(1.0, static_cast<int>(std::floor(reference::log2_of(s))));
-              return with_inverse(s);
-            }) == 0);
+      CHECK(wrong_scales(tensor_spec(element, Arithmetic::Torchao, pow2, ScaleKind::Row),
+                         [pow2](double amax, double max) {
+                           double s = fl(max * (1.0 / (std::isnan(amax) ? amax : std::fmax(amax, 1e-12))));
+                           if (pow2 && s > 0.0)
+                             s = std::ldexp(1.0, static_cast<int>(std::floor(reference::log2_of(s))));
+                           return with_inverse(s);
+                         }) == 0);
     }
   }
   MatrixQuantizer block = tensor_spec("e4m3", Arithmetic::Torchao, false, ScaleKind::Block);
@@ -138,7 +144,8 @@ TEST_CASE("int8 per token: amax / 127 and its inverse, a row of zeros at scale 1
   CHECK(got.scales[1] == 1.0f);
 }
 
-TEST_CASE("ms-amp: a power of two from the rounded logarithm, the previous scale for 0 and NaN, its inverse for infinity") {
+TEST_CASE(
+    "ms-amp: a power of two from the rounded logarithm, the previous scale for 0 and NaN, its inverse for infinity") {
   for (const float previous : {1.0f, 8.0f, 0.25f}) {
     CHECK(wrong_scales(
               tensor_spec("e4m3", Arithmetic::MsAmp),

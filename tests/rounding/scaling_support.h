@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of scaling share: seeded inputs of every kind that recipes distinguish, and one call that quantizes and
-// dequantizes.
+// What the tests of scaling share: seeded inputs of every kind that recipes distinguish, and one call that quantizes
+// and dequantizes.
 #pragma once
 
 #include <cmath>
@@ -60,9 +60,9 @@ inline float normal(Stream& stream) {
   return sum;
 }
 
-inline const std::vector<std::string> kInputKinds = {
-    "normal", "tiny",      "huge",   "heavy-tailed", "outlier channel", "zero blocks", "edges",
-    "bf16",   "subnormal", "powers", "nan and inf",  "any bits"};
+inline const std::vector<std::string> kInputKinds = {"normal",          "tiny",        "huge",        "heavy-tailed",
+                                                     "outlier channel", "zero blocks", "edges",       "bf16",
+                                                     "subnormal",       "powers",      "nan and inf", "any bits"};
 
 // rows x cols numbers of a kind; every 16th column of "outlier channel" is 2^7 times larger, "zero blocks" has whole
 // stretches of zeros of both signs, "edges" numbers within a few ulp of powers of two and of format limits.
