@@ -143,7 +143,7 @@ std::vector<std::pair<std::string, FloatSpan>> Optimizer::state() {
     for (std::size_t t = 0; t < spans.size(); ++t) state.emplace_back(prefix + parameters_[t].name, spans[t]);
   };
   const auto append_scales = [&](const std::string& prefix, StoredArrays& stored) {
-    if (stored.format().rule != ScaleRule::None) append("scale." + prefix, stored.scales());
+    if (stored.format().rule != StoredScaling::None) append("scale." + prefix, stored.scales());
   };
   for (Moment& moment : moments_) append(moment.prefix, spans_of(moment.values));
   append("k.", spans_of(compensation_));

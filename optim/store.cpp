@@ -13,8 +13,8 @@ namespace {
 
 float next_scale(const StoredFormat& stored, float amax, float previous) {
   const float end = stored.format.max_finite();
-  if (stored.rule == ScaleRule::MsAmp) return msamp_scale(amax, end, previous);
-  return current_scale(amax, end, stored.rule == ScaleRule::CurrentPow2);
+  if (stored.rule == StoredScaling::MsAmp) return msamp_scale(amax, end, previous);
+  return current_scale(amax, end, stored.rule == StoredScaling::CurrentPow2);
 }
 
 }  // namespace
@@ -23,7 +23,7 @@ void store(std::int64_t chunk, FloatSpan values, const StoredFormat& stored, Flo
   PRECIPICE_CHECK(chunk > 0, "chunk size is ", chunk);
   PRECIPICE_CHECK(scales.size == stored.scales(values.size), scales.size, " scales for ", values.size, " values");
   if (stored.format.is_fp32()) return;
-  const bool scaled = stored.rule != ScaleRule::None;
+  const bool scaled = stored.rule != StoredScaling::None;
   const QuantizeSpec spec{.format = stored.format,
                           .rounding = stored.rounding,
                           .overflow = scaled ? Overflow::Propagate : Overflow::Native};

@@ -14,10 +14,10 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<ScaleRule, 4> kRules{{{"none", ScaleRule::None},
-                                          {"current", ScaleRule::Current},
-                                          {"current-pow2", ScaleRule::CurrentPow2},
-                                          {"ms-amp", ScaleRule::MsAmp}}};
+constexpr Spellings<StoredScaling, 4> kRules{{{"none", StoredScaling::None},
+                                          {"current", StoredScaling::Current},
+                                          {"current-pow2", StoredScaling::CurrentPow2},
+                                          {"ms-amp", StoredScaling::MsAmp}}};
 constexpr std::string_view kKahan = "-kahan";
 constexpr std::string_view kBlock = ":block=";
 
@@ -35,20 +35,20 @@ auto with_key(const std::string& key, std::string_view value, const Parse& parse
 }
 
 struct Scaling {
-  ScaleRule rule;
+  StoredScaling rule;
   std::int64_t block;
 };
 
 Scaling parse_scaling(const std::string& key, std::string_view text) {
   const std::size_t at = std::min(text.find(kBlock), text.size());
-  const ScaleRule rule = with_key(key, text, [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
+  const StoredScaling rule = with_key(key, text, [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
   if (at == text.size()) return {rule, 0};
   const std::string_view digits = text.substr(at + kBlock.size());
   std::int64_t block = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), block);
   if (error != std::errc() || end != digits.data() + digits.size() || block < 1)
     refuse(key, text, "block must be a whole number of at least 1");
-  if (rule == ScaleRule::None) refuse(key, text, "none has no scales to share; write none alone");
+  if (rule == StoredScaling::None) refuse(key, text, "none has no scales to share; write none alone");
   return {rule, block};
 }
 
@@ -92,7 +92,7 @@ StoredFormat parse_stored_format(const Role& role, std::string_view text, const 
     stored.rule = scaling.rule;
     stored.block = scaling.block;
   }
-  if (stored.kahan && stored.rule != ScaleRule::None)
+  if (stored.kahan && stored.rule != StoredScaling::None)
     refuse(role.key, text, "the weight and its compensation have no scale; set optimizer.weight_scaling = \"none\"");
   return stored;
 }
@@ -115,7 +115,7 @@ int floor_of_rounded_log2(float v) {
 }  // namespace
 
 std::int64_t StoredFormat::scales(std::int64_t size) const {
-  if (rule == ScaleRule::None || size == 0) return 0;
+  if (rule == StoredScaling::None || size == 0) return 0;
   return block == 0 ? 1 : (size + block - 1) / block;
 }
 

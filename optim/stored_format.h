@@ -27,7 +27,7 @@ struct StateConfig {
   std::string gradient_scaling = "none";
 };
 
-enum class ScaleRule : std::uint8_t {
+enum class StoredScaling : std::uint8_t {
   None,
   Current,      // largest / amax
   CurrentPow2,  // the same, rounded down to a power of two
@@ -39,7 +39,7 @@ struct StoredFormat {
   Rounding rounding = Rounding::NearestEven;
   bool kahan = false;  // nearest-even with a compensation buffer of the same format
   // None when the format has fp32's range, eight exponent bits, whatever the scaling's key says.
-  ScaleRule rule = ScaleRule::None;
+  StoredScaling rule = StoredScaling::None;
   std::int64_t block = 0;  // elements that share a scale; 0: the tensor
 
   bool is_plain() const { return format.is_fp32() && !kahan; }

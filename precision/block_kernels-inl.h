@@ -5,75 +5,155 @@
 
 namespace {
 
+constexpr int kFolded = 1024;
+
 PRECIPICE_HD std::int32_t magnitude_of(float x) {
   return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
 }
 
-template <int kWidth>
-void amax_of_narrow_blocks(const float* row, std::int64_t blocks, std::int32_t* patterns) {
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    std::int32_t largest = patterns[b];
-    for (int i = 0; i < kWidth; ++i) {
-      const std::int32_t pattern = magnitude_of(row[b * kWidth + i]);
-      largest = pattern > largest ? pattern : largest;
+PRECIPICE_HD std::int32_t larger_of(std::int32_t a, std::int32_t b) {
+  return a > b ? a : b;
+}
+
+// Blocks whose width is a power of two, by folding neighbours: each halving is a loop over all blocks at once, where a
+// loop over the elements of one block would end in a reduction across lanes.
+void amax_by_folding(const float* row, int blocks, int width, std::int32_t* patterns) {
+  alignas(64) std::int32_t a[kFolded / 2], b[kFolded / 4];
+  std::int32_t* from = a;
+  std::int32_t* to = b;
+  int w = width / 2;
+  if (width > 16) {
+    // Sixteen partial maxima of each block first, which needs no neighbours.
+    w = 16;
+    for (int block = 0; block < blocks; ++block) {
+      const float* x = row + block * width;
+      std::int32_t partial[16];
+      for (int i = 0; i < 16; ++i) partial[i] = larger_of(magnitude_of(x[i]), magnitude_of(x[i + 16]));
+      for (int begin = 32; begin < width; begin += 16) {
+        for (int i = 0; i < 16; ++i) partial[i] = larger_of(magnitude_of(x[begin + i]), partial[i]);
+      }
+      __builtin_memcpy(a + 16 * block, partial, sizeof(partial));
     }
-    patterns[b] = largest;
+  } else {
+    for (int i = 0; i < blocks * w; ++i) a[i] = larger_of(magnitude_of(row[2 * i]), magnitude_of(row[2 * i + 1]));
+  }
+  int size = blocks * w;
+  for (; w > 1; w /= 2) {
+    size /= 2;
+    PRECIPICE_INDEPENDENT_LOOP
+    for (int i = 0; i < size; ++i) to[i] = larger_of(from[2 * i], from[2 * i + 1]);
+    std::int32_t* const swapped = from;
+    from = to;
+    to = swapped;
+  }
+  for (int i = 0; i < blocks; ++i) patterns[i] = larger_of(from[i], patterns[i]);
+}
+
+void amax_of_columns(const float* in, std::int64_t rows, std::int64_t stride, std::int64_t cols,
+                     std::int32_t* patterns) {
+  std::int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const float *a = in + r * stride, *b = a + stride, *c = b + stride, *d = c + stride;
+    PRECIPICE_INDEPENDENT_LOOP
+    for (std::int64_t i = 0; i < cols; ++i) {
+      const std::int32_t ab = larger_of(magnitude_of(a[i]), magnitude_of(b[i]));
+      const std::int32_t cd = larger_of(magnitude_of(c[i]), magnitude_of(d[i]));
+      patterns[i] = larger_of(larger_of(ab, cd), patterns[i]);
+    }
+  }
+  for (; r < rows; ++r) {
+    PRECIPICE_INDEPENDENT_LOOP
+    for (std::int64_t i = 0; i < cols; ++i) patterns[i] = larger_of(magnitude_of(in[r * stride + i]), patterns[i]);
+  }
+}
+
+// out[i] = values[i / (16 kVectors)]
+template <int kVectors>
+void expand_to_vectors(const float* values, float* out, std::int64_t blocks) {
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    for (int i = 0; i < 16 * kVectors; ++i) out[16 * kVectors * b + i] = values[b];
+  }
+}
+
+void expand(const float* values, std::int64_t width, float* out, std::int64_t size) {
+  if (width == 16 && size % 16 == 0) return expand_to_vectors<1>(values, out, size / 16);
+  if (width == 32 && size % 32 == 0) return expand_to_vectors<2>(values, out, size / 32);
+  if (width % 16 == 0 && size % width == 0) {
+    for (float* const end = out + size; out < end; ++values) {
+      for (const float* const block_end = out + width; out < block_end; out += 16) {
+        for (int i = 0; i < 16; ++i) out[i] = *values;
+      }
+    }
+    return;
+  }
+  std::int64_t i = 0;
+  for (std::int64_t b = 0; i < size; ++b) {
+    const std::int64_t end = (b + 1) * width < size ? (b + 1) * width : size;
+    for (; i < end; ++i) out[i] = values[b];
   }
 }
 
 void amax_of_blocks(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns) {
-  if (width == 1) {
-    for (std::int64_t i = 0; i < cols; ++i) {
-      const std::int32_t pattern = magnitude_of(row[i]);
-      patterns[i] = pattern > patterns[i] ? pattern : patterns[i];
-    }
-    return;
+  if (width == 1) return amax_of_columns(row, 1, cols, cols, patterns);
+  std::int64_t done = 0;  // blocks
+  if (width <= kFolded && (width & (width - 1)) == 0) {
+    for (; cols - done * width >= kFolded; done += kFolded / width)
+      amax_by_folding(row + done * width, static_cast<int>(kFolded / width), static_cast<int>(width), patterns + done);
+    const std::int64_t rest = cols / width - done;
+    if (rest > 0) amax_by_folding(row + done * width, static_cast<int>(rest), static_cast<int>(width), patterns + done);
+    done += rest;
   }
-  std::int64_t whole = 0;
-  if (width == 16) amax_of_narrow_blocks<16>(row, whole = cols / 16, patterns);
-  if (width == 32) amax_of_narrow_blocks<32>(row, whole = cols / 32, patterns);
-  for (std::int64_t b = whole; b * width < cols; ++b) {
-    const std::int64_t end = (b + 1) * width < cols ? (b + 1) * width : cols;
-    std::int32_t largest = patterns[b];
-    for (std::int64_t i = b * width; i < end; ++i) {
-      const std::int32_t pattern = magnitude_of(row[i]);
-      largest = pattern > largest ? pattern : largest;
-    }
-    patterns[b] = largest;
+  for (; done * width < cols; ++done) {
+    const std::int64_t end = (done + 1) * width < cols ? (done + 1) * width : cols;
+    std::int32_t largest = patterns[done];
+    for (std::int64_t i = done * width; i < end; ++i) largest = larger_of(magnitude_of(row[i]), largest);
+    patterns[done] = largest;
   }
 }
 
 constexpr HadamardMatrix kHadamardMatrix = hadamard_matrix();
 
+// A vector of 16 numbers on every instruction set; g++ keeps arrays of them in registers, which it does not for loops.
+using Sixteen = float __attribute__((vector_size(64)));
+
+PRECIPICE_HD Sixteen load_16(const float* from) {
+  Sixteen x;
+  __builtin_memcpy(&x, from, sizeof(x));
+  return x;
+}
+
 void rotate_row(const float* in, float* out, std::int64_t groups) {
   for (std::int64_t g = 0; g < groups; ++g) {
-    float sums[kHadamard] = {}, x[kHadamard];
-    for (int k = 0; k < kHadamard; ++k) x[k] = in[g * kHadamard + k];
-    for (int k = 0; k < kHadamard; ++k) {
-      const float* m = kHadamardMatrix.entry[k];
-      for (int j = 0; j < kHadamard; ++j) sums[j] += x[k] * m[j];
+    float x[kHadamard];
+    __builtin_memcpy(x, in + g * kHadamard, sizeof(x));
+    Sixteen sums = {};
+    for (int k = 0; k < kHadamard; ++k) sums += x[k] * load_16(kHadamardMatrix.entry[k]);
+    __builtin_memcpy(out + g * kHadamard, &sums, sizeof(sums));
+  }
+}
+
+// Columns first .. first + 15 of 16 rows, or as many of them as there are.
+PRECIPICE_HD void rotate_16_columns(const float* in, float* out, int width, std::int64_t stride) {
+  Sixteen sums[kHadamard] = {};
+  for (int k = 0; k < kHadamard; ++k) {
+    float row[kHadamard] = {};
+    if (width < kHadamard) {
+      for (int i = 0; i < width; ++i) row[i] = in[k * stride + i];
     }
-    for (int j = 0; j < kHadamard; ++j) out[g * kHadamard + j] = sums[j];
+    const Sixteen x = width < kHadamard ? load_16(row) : load_16(in + k * stride);
+    for (int j = 0; j < kHadamard; ++j) sums[j] += x * kHadamardMatrix.entry[k][j];
+  }
+  for (int j = 0; j < kHadamard; ++j) {
+    float row[kHadamard];
+    __builtin_memcpy(row, &sums[j], sizeof(row));
+    for (int i = 0; i < width; ++i) out[j * stride + i] = row[i];
   }
 }
 
 void rotate_columns(const float* in, float* out, std::int64_t cols, std::int64_t stride) {
-  constexpr int kLanesWide = 16;
-  for (std::int64_t first = 0; first < cols; first += kLanesWide) {
-    const int width = static_cast<int>(cols - first < kLanesWide ? cols - first : kLanesWide);
-    float sums[kHadamard][kLanesWide] = {};
-    for (int k = 0; k < kHadamard; ++k) {
-      float x[kLanesWide] = {};
-      for (int i = 0; i < width; ++i) x[i] = in[k * stride + first + i];
-      const float* m = kHadamardMatrix.entry[k];
-      for (int j = 0; j < kHadamard; ++j) {
-        for (int i = 0; i < kLanesWide; ++i) sums[j][i] += x[i] * m[j];
-      }
-    }
-    for (int j = 0; j < kHadamard; ++j) {
-      for (int i = 0; i < width; ++i) out[j * stride + first + i] = sums[j][i];
-    }
-  }
+  std::int64_t first = 0;
+  for (; first + kHadamard <= cols; first += kHadamard) rotate_16_columns(in + first, out + first, kHadamard, stride);
+  if (first < cols) rotate_16_columns(in + first, out + first, static_cast<int>(cols - first), stride);
 }
 
 // Nearest even; a NaN keeps its high bits and stays one.
@@ -189,7 +269,7 @@ ElementCounts deepgemm_fp4(const float* in, float* out, std::int64_t size, const
   return {nan_in, 0, saturated, underflowed, subnormal};
 }
 
-constexpr BlockKernels kBlockKernels = {amax_of_blocks, rotate_row,   rotate_columns,
-                                        to_bf16,        microxcaling, deepgemm_fp4};
+constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand,       rotate_row,
+                                        rotate_columns, to_bf16,         microxcaling, deepgemm_fp4};
 
 }  // namespace

@@ -27,6 +27,11 @@ struct MicroxcalingElement {
 struct BlockKernels {
   // patterns[b] = max(patterns[b], patterns of |row[i]|) over the elements of block b = i / width. NaNs are largest.
   void (*amax_of_blocks)(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns);
+  // patterns[i] = max(patterns[i], patterns of |column i|) over rows that are `stride` apart.
+  void (*amax_of_columns)(const float* in, std::int64_t rows, std::int64_t stride, std::int64_t cols,
+                          std::int32_t* patterns);
+  // out[i] = values[i / width].
+  void (*expand)(const float* values, std::int64_t width, float* out, std::int64_t size);
   // Rotates `groups` groups of 16 successive numbers; in may be out.
   void (*rotate_row)(const float* in, float* out, std::int64_t groups);
   // Rotates the columns of 16 rows that are `stride` apart; in may be out.

@@ -13,7 +13,7 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kSlab = 1024;           // columns, in whole blocks
+constexpr std::int64_t kSlab = 4096;           // columns, in whole blocks
 constexpr std::int64_t kSlabElements = 65536;  // a quarter of a MiB: with its results within the second-level cache
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -33,6 +33,10 @@ bool is_nvfp4(const MatrixQuantizer& spec) {
 MatrixQuantizer checked(const MatrixQuantizer& spec) {
   validate(spec);
   return spec;
+}
+
+std::int32_t pattern_of(float x) {
+  return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
 }
 
 float bf16_of(float x) {
@@ -106,14 +110,14 @@ void MatrixPlan::rotate(const float* in, float* out, std::int64_t first_row, std
 void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const {
   const auto amax_of_blocks = kernels_->blocks.amax_of_blocks;
   const std::int64_t cols = shape_.cols, rows = last_row - first_row;
-  if (measured_size_ == 0 || cols == 0) return;
+  if (measured_size_ == 0 || cols == 0 || rows == 0) return;
   const float* first = in + first_row * cols;
   const bool per_row = !settled_by_pass_ && spec_.row_scaled && shape_.contraction == 1;
   const bool per_column = settled_by_pass_ ? grid_.grid_cols > 1 : spec_.row_scaled && !per_row;
   if (per_row) {
     amax_of_blocks(first, rows * cols, cols, patterns + first_row);
   } else if (per_column) {
-    for (std::int64_t r = 0; r < rows; ++r) amax_of_blocks(first + r * cols, cols, 1, patterns);
+    kernels_->blocks.amax_of_columns(first, rows, cols, cols, patterns);
   } else {
     amax_of_blocks(first, rows * cols, rows * cols, patterns);
   }
@@ -143,11 +147,11 @@ void MatrixPlan::settle(const std::int32_t* patterns, const MatrixOutputs& outpu
 
 EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, std::int64_t last_row,
                                       const RandomKey& key, const MatrixOutputs& outputs) const {
-  PRECIPICE_CHECK(first_row % row_step_ == 0 && last_row <= shape_.rows, "rows ", first_row, " to ", last_row, " of ",
-                  shape_.rows, " in steps of ", row_step_);
   EventCounts counts;
   const std::int64_t cols = shape_.cols;
   if (cols == 0 || first_row == last_row) return counts;
+  PRECIPICE_CHECK(first_row % row_step_ == 0 && last_row <= shape_.rows, "rows ", first_row, " to ", last_row, " of ",
+                  shape_.rows, " in steps of ", row_step_);
   if (settled_by_pass_) {
     const bool is_one = settled_multiply_.size() == 1;
     const std::int64_t step = is_one ? last_row - first_row : 1;
@@ -160,6 +164,13 @@ EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, s
     return counts;
   }
   const std::int64_t width = slab_cols();
+  if (grid_.block_rows == 1 && cols % grid_.block_cols == 0 && outers_.size() == 1 && 2 * grid_.block_cols <= kSlab) {
+    // Rows of whole blocks follow one another as one long row.
+    const std::int64_t all = (last_row - first_row) * cols;
+    for (std::int64_t col = 0; col < all; col += width)
+      quantize_slab({in, first_row, 1, col, std::min(width, all - col)}, key, outputs, counts);
+    return counts;
+  }
   for (std::int64_t row = first_row; row < last_row; row += grid_.block_rows) {
     const std::int64_t rows = std::min(grid_.block_rows, shape_.rows - row);
     for (std::int64_t col = 0; col < cols; col += width)
@@ -197,14 +208,26 @@ bool MatrixPlan::is_flushed(float amax) const {
   return (spec_.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
-void MatrixPlan::scale_slab(const Slab& slab, BlockScale* scales) const {
+void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
+  float *multiply = scales.multiply, *inverse = scales.inverse;
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   std::int32_t patterns[kSlab];
   float amaxes[kSlab];
   std::fill(patterns, patterns + blocks, 0);
   const float* first = slab.in + slab.first_row * shape_.cols + slab.first_col;
-  for (std::int64_t r = 0; r < slab.rows; ++r)
-    kernels_->blocks.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
+  const BlockKernels& kernels = kernels_->blocks;
+  if (slab.rows > 1 && slab.cols <= kSlab) {
+    // Down the columns first: patterns of magnitudes are numbers again.
+    alignas(64) std::int32_t columns[kSlab];
+    std::fill(columns, columns + slab.cols, 0);
+    kernels.amax_of_columns(first, slab.rows, shape_.cols, slab.cols, columns);
+    float magnitudes[kSlab];
+    __builtin_memcpy(magnitudes, columns, static_cast<std::size_t>(slab.cols) * sizeof(float));
+    kernels.amax_of_blocks(magnitudes, slab.cols, width, patterns);
+  } else {
+    for (std::int64_t r = 0; r < slab.rows; ++r)
+      kernels.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
+  }
   const bool passes_over_nan = ignores_nan(constants_);
   for (std::int64_t b = 0; b < blocks; ++b) {
     amaxes[b] = passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
@@ -215,46 +238,55 @@ void MatrixPlan::scale_slab(const Slab& slab, BlockScale* scales) const {
       const OuterScale& outer = outer_of(slab.first_row, slab.first_col + begin);
       const BlockView view = shape_.contraction == 1 ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
                                                      : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
-      scales[b] = four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
+      const BlockScale scale =
+          four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
+      multiply[b] = scale.multiply;
+      inverse[b] = scale.inverse;
     }
   } else if (outers_.size() > 1 && shape_.contraction == 0) {
     for (std::int64_t b = 0; b < blocks; ++b)
-      scales[b] = scale_of(constants_, amaxes[b], outer_of(slab.first_row, slab.first_col + b * width));
+      scales_of(constants_, amaxes + b, 1, outer_of(slab.first_row, slab.first_col + b * width), multiply + b,
+                inverse + b);
   } else {
-    scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(slab.first_row, slab.first_col), scales);
+    scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(slab.first_row, slab.first_col), multiply,
+              inverse);
   }
-  if (!spec_.flush_subnormal_blocks) return;
+  if (spec_.flush_subnormal_blocks) {
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
+    }
+  }
   for (std::int64_t b = 0; b < blocks; ++b) {
-    if (is_flushed(amaxes[b])) scales[b].multiply = 0.0f;
+    // Where amax passed over a NaN, the pattern has it.
+    const float amax = patterns[b] > kInfinityPattern ? kNan : amaxes[b];
+    scales.largest = std::max(scales.largest, pattern_of(amax));
+    scales.largest_scaled = std::max(scales.largest_scaled, pattern_of(amax * multiply[b]));
   }
 }
 
 void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs,
                                EventCounts& counts) const {
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
-  BlockScale scales[kSlab];
-  alignas(64) float multipliers[kSlab];
+  float multiply[kSlab], inverse[kSlab];  // of blocks
+  alignas(64) float multipliers[kSlab];   // of elements
+  SlabScales scales{multiply, inverse, 0, 0};
   scale_slab(slab, scales);
 
   const std::int64_t first_block =
       slab.first_row / grid_.block_rows * grid_.grid_cols + slab.first_col / grid_.block_cols;
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    outputs.scales[first_block + b] = scales[b].inverse;
-    if (outputs.multipliers != nullptr) outputs.multipliers[first_block + b] = scales[b].multiply;
-  }
+  std::copy(inverse, inverse + blocks, outputs.scales + first_block);
+  if (outputs.multipliers != nullptr) std::copy(multiply, multiply + blocks, outputs.multipliers + first_block);
   const bool is_one = blocks == 1 && !call_.divide;
   const std::int64_t piece = std::min(slab.cols, kSlab);
   // One block may be wider than the buffer, which then holds the same multiplier throughout.
-  if (!is_one) {
-    for (std::int64_t b = 0; b < blocks; ++b)
-      std::fill(multipliers + b * width, multipliers + std::min((b + 1) * width, piece), scales[b].multiply);
-  }
+  if (!is_one) kernels_->blocks.expand(multiply, width, multipliers, piece);
   for (std::int64_t r = 0; r < slab.rows; ++r) {
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, outputs.values + begin + c, std::min(step, slab.cols - c),
-                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, scales[0].multiply},
+                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, multiply[0],
+                        scales.largest, scales.largest_scaled},
                        key, counts);
   }
 }
@@ -299,6 +331,8 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
   call.multipliers = stretch.multipliers;
   call.divide = call_.divide && stretch.multipliers != nullptr;
+  call.largest = stretch.largest;
+  call.largest_scaled = stretch.largest_scaled;
   call.key = key;
   call.first_element = stretch.first_element;
   const EventCounts part = kernels_->quantize(call);

@@ -68,11 +68,17 @@ class MatrixPlan {
     std::uint64_t first_element;
     const float* multipliers;
     float multiplier;
+    std::int32_t largest = -1, largest_scaled = -1;  // as in QuantizeCall
+  };
+  // Scales of the blocks of a slab, and the largest patterns of elements and products.
+  struct SlabScales {
+    float *multiply, *inverse;
+    std::int32_t largest, largest_scaled;
   };
 
   void choose_element();
   std::int64_t slab_cols() const;
-  void scale_slab(const Slab& slab, BlockScale* scales) const;
+  void scale_slab(const Slab& slab, SlabScales& scales) const;
   void quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs, EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
   float amax_without_nan(const Slab& slab, std::int64_t block) const;

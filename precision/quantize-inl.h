@@ -117,10 +117,11 @@ bool is_ordinary(const QuantizeCall& call, std::int32_t largest) {
   return scaled < kInfinityPattern - to_last_place;
 }
 
-// round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input.
-template <Rounding R>
-ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call,
-                           const std::uint32_t* words) {
+// round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input. With kOwn each
+// element has its own multiplier.
+template <Rounding R, bool kOwn>
+ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words,
+                           const float* multipliers) {
   const FormatConstants format = call.format;
   const int random_bits = call.random_bits;
   const float scale = call.scale;
@@ -135,7 +136,7 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
     const float x = in[i];
-    const auto bits = __builtin_bit_cast(std::uint32_t, x * scale);
+    const auto bits = __builtin_bit_cast(std::uint32_t, x * (kOwn ? multipliers[i] : scale));
     const auto pattern = static_cast<std::int32_t>(bits & ~kSignBit);
     const bool negative = (bits & kSignBit) != 0;
     std::int32_t rounded;
@@ -165,8 +166,22 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   return {0, nonfinite_out, beyond, underflowed, subnormal};
 }
 
-// A chunk times its elements' own multipliers, before it is rounded with scale 1: largest patterns before and after,
-// and what the product did to elements that the rounding then sees as zero or NaN.
+// Largest patterns of a chunk and of its product with its elements' own multipliers.
+struct LargestPatterns {
+  std::int32_t before = 0, after = 0;
+};
+LargestPatterns largest_patterns(const float* in, const float* multipliers, int size) {
+  std::int32_t before = 0, after = 0;
+  for (int i = 0; i < size; ++i) {
+    const std::int32_t own = pattern_of(in[i]), scaled = pattern_of(in[i] * multipliers[i]);
+    before = own > before ? own : before;
+    after = scaled > after ? scaled : after;
+  }
+  return {before, after};
+}
+
+// A chunk times (or by) its elements' own multipliers, before it is rounded with scale 1: largest patterns before and
+// after, and what the product did to elements that the rounding then sees as zero or NaN.
 struct ScaledChunk {
   std::int32_t largest = 0, largest_scaled = 0, vanished = 0, spoiled = 0;
 };
@@ -228,6 +243,17 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
       chunk_largest = largest_pattern(source, size);
       largest = chunk_largest > largest ? chunk_largest : largest;
     } else if constexpr (Source::kMantissa == Binary32::kMantissa) {
+      if constexpr (!General) {
+        const float* own = call.multipliers + begin;
+        const bool is_known = call.largest_scaled >= 0 && is_ordinary<R>(call, call.largest_scaled);
+        const LargestPatterns both =
+            is_known ? LargestPatterns{call.largest, call.largest_scaled} : largest_patterns(source, own, size);
+        if (!call.divide && is_ordinary<R>(call, both.after)) {
+          largest = both.before > largest ? both.before : largest;
+          add(total, round_ordinary<R, true>(source, call.out + begin, size, call, words + first % 4, own));
+          continue;
+        }
+      }
       const ScaledChunk scaled = scale_chunk(source, call.multipliers + begin, staged, size, call.divide);
       source = staged;
       chunk_largest = scaled.largest_scaled;
@@ -238,7 +264,7 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     }
     if constexpr (!General && Source::kMantissa == Binary32::kMantissa) {
       if (is_ordinary<R>(call, chunk_largest)) {
-        add(total, round_ordinary<R>(source, call.out + begin, size, call, words + first % 4));
+        add(total, round_ordinary<R, false>(source, call.out + begin, size, call, words + first % 4, nullptr));
         continue;
       }
     }

@@ -39,6 +39,9 @@ struct QuantizeCallOf {
   // Not null, not for binary64: element i is multiplied by multipliers[i] (or divided, when `divide`), and scale is 1.
   const float* multipliers = nullptr;
   bool divide = false;
+  // With multipliers: binary32 patterns of the largest element and the largest product, NaN being largest; upper bounds
+  // will do for the latter. -1: not known.
+  std::int32_t largest = -1, largest_scaled = -1;
 };
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;

@@ -87,9 +87,14 @@ BlockScale ms_amp_block_scale(const ScaleConstants& c, float amax) {
   return {s, 1.0f / s};
 }
 
+// 2^(127 - code) and 2^(code - 127), without branches: both ends of E8M0 are 2^-127, a subnormal number.
 BlockScale e8m0_scale(int code) {
-  if (code > 254) return {kNan, kNan};
-  return {power_of_two(127 - code), power_of_two(code - 127)};
+  constexpr std::uint32_t kSmallest = 0x400000u;  // 2^-127
+  const auto field = static_cast<std::uint32_t>(code);
+  const std::uint32_t down = field < 254 ? (254 - field) << 23 : kSmallest;
+  const std::uint32_t up = field > 0 ? field << 23 : kSmallest;
+  const std::uint32_t nan = field > 254 ? 0x7FC00000u : 0;
+  return {std::bit_cast<float>(down | nan), std::bit_cast<float>(up | nan)};
 }
 
 // Amax rounded to the element's mantissa bits, half up: bits += half a place, cleared below.
@@ -99,18 +104,29 @@ float rounded_to_mantissa(float amax, int mantissa_bits) {
   return std::bit_cast<float>(bits & ~(2 * half - 1));
 }
 
-int mx_code(const ScaleConstants& c, float amax) {
-  // Infinite codes: torchao spoils the block, te saturates at 2^127.
-  const int end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
+// `end`: the code of infinity. torchao spoils the block (255), te saturates at 2^127 (254).
+template <ScaleRule kRule>
+int mx_code(const ScaleConstants& c, float amax, int end) {
   float a = amax;
-  if (std::isnan(a)) return 255;
-  if (c.rule == ScaleRule::Even && std::isfinite(a)) a = rounded_to_mantissa(a, c.mantissa_bits);
-  if (c.rule == ScaleRule::Rceil) a = a * c.reciprocal_max;
-  if (!std::isfinite(a)) return end;
-  if (c.rule == ScaleRule::Rceil) return std::min(e8m0_code_up(a), 254);
-  int k = exponent_field_of(a) - c.emax;
-  if (c.rule == ScaleRule::Ceil && has_mantissa(a)) ++k;
-  return std::min(std::clamp(k, -127, 128) + 127, end);
+  if (kRule == ScaleRule::Even && amax < std::numeric_limits<float>::infinity())
+    a = rounded_to_mantissa(amax, c.mantissa_bits);
+  if (kRule == ScaleRule::Rceil) a = amax * c.reciprocal_max;
+  const std::uint32_t pattern = std::bit_cast<std::uint32_t>(a);
+  const int field = static_cast<int>(pattern >> 23);
+  int code;
+  if (kRule == ScaleRule::Rceil) {
+    // e8m0_code_up, at most 254.
+    const int up = field + static_cast<int>((pattern & 0x7FFFFFu) != 0);
+    const int code_of_subnormal = static_cast<int>(pattern > 0x400000u);
+    code = field == 0 ? code_of_subnormal : up;
+    code = code > 254 ? 254 : code;
+  } else {
+    const int k = field - c.emax + static_cast<int>(kRule == ScaleRule::Ceil && (pattern & 0x7FFFFFu) != 0);
+    code = k < 0 ? 0 : k;
+    code = code > end ? end : code;
+  }
+  code = pattern >= 0x7F800000u ? end : code;
+  return pattern > 0x7F800000u ? 255 : code;
 }
 
 // NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
@@ -163,8 +179,12 @@ BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& 
 }
 
 template <class Rule>
-void for_all(const float* amaxes, int count, BlockScale* scales, Rule rule) {
-  for (int i = 0; i < count; ++i) scales[i] = rule(amaxes[i]);
+void for_all(const float* amaxes, int count, float* multiply, float* inverse, Rule rule) {
+  for (int i = 0; i < count; ++i) {
+    const BlockScale scale = rule(amaxes[i]);
+    multiply[i] = scale.multiply;
+    inverse[i] = scale.inverse;
+  }
 }
 
 }  // namespace
@@ -224,9 +244,10 @@ bool ignores_nan(const ScaleConstants& c) {
 }
 
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
-               BlockScale* scales) {
+               float* multiply, float* inverse) {
   const ScaleConstants& c = constants;
-  const auto fill = [&](auto rule) { for_all(amaxes, count, scales, rule); };
+  const int end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
+  const auto fill = [&](auto rule) { for_all(amaxes, count, multiply, inverse, rule); };
   switch (c.rule) {
     case ScaleRule::Amax:
       switch (c.arithmetic) {
@@ -250,14 +271,15 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
     case ScaleRule::Floor:
       if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
         return fill([&](float amax) { return microxcaling_scale(c, amax); });
-      [[fallthrough]];
+      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
     case ScaleRule::Ceil:
+      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });
     case ScaleRule::Even:
-      return fill([&](float amax) { return e8m0_scale(mx_code(c, amax)); });
+      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Even>(c, amax, end)); });
     case ScaleRule::Rceil:
       if (c.arithmetic == Arithmetic::DeepGemm) return fill([&](float amax) { return deepgemm_scale(c, amax); });
       if (c.rounded_log2_mxfp4) return fill([&](float amax) { return te_mxfp4_scale(c, amax); });
-      return fill([&](float amax) { return e8m0_scale(mx_code(c, amax)); });
+      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
     case ScaleRule::Nvfp4:
       if (c.arithmetic == Arithmetic::Torchao) return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
       return fill([&](float amax) { return te_nvfp4(c, amax, outer); });
@@ -269,7 +291,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
 
 BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScale& outer) {
   BlockScale scale;
-  scales_of(constants, &amax, 1, outer, &scale);
+  scales_of(constants, &amax, 1, outer, &scale.multiply, &scale.inverse);
   return scale;
 }
 

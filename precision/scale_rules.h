@@ -47,7 +47,7 @@ BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScal
 
 // The same for many blocks, with the choice of the rule outside the loop.
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
-               BlockScale* scales);
+               float* multiply, float* inverse);
 
 // NVFP4 with this E4M3 block scale, for 4over6.
 BlockScale te_nvfp4_scale(const ScaleConstants& constants, float block_scale, const OuterScale& outer);

@@ -41,15 +41,15 @@ std::vector<float> heavy_tailed(std::size_t size, std::uint32_t seed) {
 float reference_scale(const StoredFormat& stored, double amax, float previous) {
   const bool usable = amax > 0 && std::isfinite(amax);
   const double end = reference::max_finite(stored.format);
-  if (stored.rule == ScaleRule::None) return 1.0f;
-  if (stored.rule == ScaleRule::MsAmp) {
+  if (stored.rule == StoredScaling::None) return 1.0f;
+  if (stored.rule == StoredScaling::MsAmp) {
     if (!usable) return previous;
     const float inverse = static_cast<float>(1.0 / amax), ratio = static_cast<float>(inverse * end);
     return static_cast<float>(std::exp2(std::floor(static_cast<float>(std::log2(static_cast<double>(ratio))))));
   }
   if (!usable) return 1.0f;
   const auto scale = static_cast<float>(end / amax);
-  return stored.rule == ScaleRule::Current ? scale : static_cast<float>(std::exp2(std::ilogb(scale)));
+  return stored.rule == StoredScaling::Current ? scale : static_cast<float>(std::exp2(std::ilogb(scale)));
 }
 
 // What store() should leave, element by element.
@@ -63,7 +63,7 @@ std::vector<float> reference_store(const std::vector<float>& x, const StoredForm
     for (std::size_t i = begin; i < end; ++i) {
       if (!(std::abs(x[i]) <= amax)) amax = std::abs(x[i]);  // a NaN stays
     }
-    const bool scaled = stored.rule != ScaleRule::None;
+    const bool scaled = stored.rule != StoredScaling::None;
     const float scale = reference_scale(stored, amax, scaled ? scales[begin / block] : 1.0f);
     if (scaled) scales[begin / block] = scale;
     for (std::size_t i = begin; i < end; ++i) {
@@ -169,7 +169,7 @@ TEST_CASE("without a scale finite values overflow as a cast does; under a scale 
 }
 
 TEST_CASE("formats with fp32's range are never scaled", "[store]") {
-  CHECK(first_moment("bf16", "current").rule == ScaleRule::None);
+  CHECK(first_moment("bf16", "current").rule == StoredScaling::None);
   CHECK(first_moment("e8m3", "ms-amp:block=32").scales(1000) == 0);
   CHECK(first_moment("fp32", "current").is_plain());
   CHECK(first_moment("e4m3", "ms-amp:block=32").scales(1000) == 32);

@@ -75,8 +75,8 @@ void keep(std::vector<float>& x, const StoredFormat& f, std::uint32_t update, st
     for (std::size_t i = begin; i < end; ++i) amax = std::max(amax, std::abs(x[i]));
     const double max = reference::max_finite(f.format);
     double scale = 1;
-    if (f.rule == ScaleRule::Current) scale = static_cast<float>(max / static_cast<double>(amax));
-    if (f.rule == ScaleRule::MsAmp) scale = std::exp2(std::floor(std::log2(max / static_cast<double>(amax))));
+    if (f.rule == StoredScaling::Current) scale = static_cast<float>(max / static_cast<double>(amax));
+    if (f.rule == StoredScaling::MsAmp) scale = std::exp2(std::floor(std::log2(max / static_cast<double>(amax))));
     for (std::size_t i = begin; i < end; ++i) {
       const float scaled = x[i] * static_cast<float>(scale);
       x[i] = reference::round(f.format, f.rounding, Overflow::Saturate, scaled, random_word(key, i)) *
