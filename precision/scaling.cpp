@@ -6,16 +6,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "precision/check.h"
-
 namespace precipice {
-
-Scaling::Kind parse_scaling_kind(std::string_view text) {
-  if (text == "none") return Scaling::Kind::None;
-  if (text == "fixed") return Scaling::Kind::Fixed;
-  if (text == "current") return Scaling::Kind::CurrentTensor;
-  throw ConfigError({"", 0, "scaling", std::string(text)}, "must be one of none, fixed, current");
-}
 
 float current_scale(float amax, float max_finite, bool power_of_two) {
   if (!(amax > 0.0f) || std::isinf(amax)) return 1.0f;

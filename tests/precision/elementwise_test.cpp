@@ -11,9 +11,9 @@ using test::same_bits;
 
 namespace {
 
-QuantizerConfig in_format(const char* name) {
-  QuantizerConfig config;
-  config.format = parse_float_format(name);
+MatrixQuantizer in_format(const char* name) {
+  MatrixQuantizer config;
+  config.element = parse_float_format(name);
   config.overflow = Overflow::Native;
   return config;
 }
@@ -48,14 +48,14 @@ TEST_CASE("one format does both ways, and a gradient alone leaves the value as i
 
 TEST_CASE("without rounding there is no node: the result is the tensor itself") {
   const at::Tensor x = random_tensor({3}, 5).set_requires_grad(true);
-  CHECK(round_tensor(x, QuantizerConfig{}).is_same(x));
-  CHECK_FALSE(round_tensor(x, QuantizerConfig{}, in_format("bf16")).is_same(x));
+  CHECK(round_tensor(x, MatrixQuantizer{}).is_same(x));
+  CHECK_FALSE(round_tensor(x, MatrixQuantizer{}, in_format("bf16")).is_same(x));
 }
 
 TEST_CASE("a scaled quantizer gives the value back, not the grid's") {
-  QuantizerConfig scaled = in_format("e4m3");
-  scaled.scaling.kind = Scaling::Kind::Fixed;
-  scaled.scaling.fixed = 8.0f;
+  MatrixQuantizer scaled = in_format("e4m3");
+  scaled.kind = ScaleKind::Fixed;
+  scaled.fixed = 8.0f;
   const at::Tensor x = random_tensor({64}, 6);
   // 8 x on E4M3's grid, over 8; powers of two are exact.
   CHECK(same_bits(round_tensor(x, scaled), round_tensor(x.mul(8), in_format("e4m3")).div(8)));
@@ -63,7 +63,7 @@ TEST_CASE("a scaled quantizer gives the value back, not the grid's") {
 }
 
 TEST_CASE("stochastic rounding is refused: there are no random words between matmuls") {
-  QuantizerConfig stochastic = in_format("bf16");
+  MatrixQuantizer stochastic = in_format("bf16");
   stochastic.rounding = Rounding::Stochastic;
   const at::Tensor x = random_tensor({3}, 7);
   CHECK_THROWS_AS(round_tensor(x, stochastic), ContractError);

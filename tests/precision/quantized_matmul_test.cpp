@@ -32,28 +32,31 @@ Product run(const at::Tensor& x0, const at::Tensor& w0, const at::Tensor& dy, co
   return {y.detach(), x.grad(), w.grad(), bias.defined() ? bias.grad() : at::Tensor()};
 }
 
-QuantizerConfig scaled(const char* format, Rounding rounding = Rounding::NearestEven) {
-  QuantizerConfig config;
-  config.format = parse_float_format(format);
+MatrixQuantizer scaled(const char* format, Rounding rounding = Rounding::NearestEven) {
+  MatrixQuantizer config;
+  config.element = parse_float_format(format);
   config.rounding = rounding;
-  config.scaling.kind = Scaling::Kind::CurrentTensor;
+  config.kind = ScaleKind::Tensor;
   return config;
 }
 
-QuantizerConfig unscaled(const char* format) {
-  QuantizerConfig config;
-  config.format = parse_float_format(format);
+MatrixQuantizer unscaled(const char* format) {
+  MatrixQuantizer config;
+  config.element = parse_float_format(format);
   config.overflow = Overflow::Native;
   return config;
 }
 
 SitePrecision fp8() {
-  return SitePrecision::of_tensors(scaled("e4m3"), scaled("e4m3"), scaled("e5m2"), unscaled("bf16"));
+  return SitePrecision::of_tensors(scaled("e4m3"), scaled("e4m3"), scaled("e5m2"),
+                                   {{}, ScalesAct::Sums, unscaled("bf16")});
 }
 
 at::Tensor by_hand(const at::Tensor& a, const at::Tensor& b, const GemmPrecision& p) {
-  const Quantized qa = quantize(a, p.first, {}), qb = quantize(b, p.second, {});
-  return quantize(at::matmul(qa.values, qb.values).mul(qa.scale_inv * qb.scale_inv), p.output, {}).values;
+  const Quantized qa = quantize(a, p.first, Contraction::LastAxis, {});
+  const Quantized qb = quantize(b, p.second, Contraction::AxisBefore, {});
+  const at::Tensor sums = at::matmul(qa.values, qb.values.transpose(-2, -1)).mul(qa.scale * qb.scale);
+  return quantize(sums, p.arithmetic.output, Contraction::LastAxis, {}).values;
 }
 
 }  // namespace
@@ -105,9 +108,10 @@ TEST_CASE("each of the six slots and three outputs changes its own pass and no o
   const at::Tensor x = random_tensor({20, 16}, 1), w = random_tensor({12, 16}, 2), dy = random_tensor({20, 12}, 3);
   const Product base = run(x, w, dy, fp8());
   for (const Pass pass : {Pass::Fprop, Pass::Dgrad, Pass::Wgrad})
-    for (const auto member : {&GemmPrecision::first, &GemmPrecision::second, &GemmPrecision::output}) {
+    for (const int member : {0, 1, 2}) {
       SitePrecision changed = fp8();
-      changed.pass(pass).*member = unscaled("e3m2");
+      GemmPrecision& gemm = changed.pass(pass);
+      (member == 0 ? gemm.first : member == 1 ? gemm.second : gemm.arithmetic.output) = unscaled("e3m2");
       const Product other = run(x, w, dy, changed);
       CHECK(same_bits(base.y, other.y) == (pass != Pass::Fprop));
       CHECK(same_bits(base.dx, other.dx) == (pass != Pass::Dgrad));
@@ -117,18 +121,20 @@ TEST_CASE("each of the six slots and three outputs changes its own pass and no o
 
 TEST_CASE("stochastic slots of one tensor draw different bits, and the same bits every time") {
   const at::Tensor x = random_tensor({16, 16}, 1), w = random_tensor({16, 16}, 2), dy = random_tensor({16, 16}, 3);
-  const QuantizerConfig sr = scaled("e4m3", Rounding::Stochastic);
+  const MatrixQuantizer sr = scaled("e4m3", Rounding::Stochastic);
   const SitePrecision p = SitePrecision::of_tensors(sr, sr, sr, {});
   const Product first = run(x, w, dy, p), again = run(x, w, dy, p), next_step = run(x, w, dy, p, {}, 1);
   CHECK(same_bits(first.y, again.y));
   CHECK(same_bits(first.dw, again.dw));
   CHECK_FALSE(same_bits(first.y, next_step.y));
   // fprop's x and wgrad's x: slot keys differ, so do the roundings.
-  const auto slot = [&](Slot s) { return quantize(x, sr, {11, 0, 3, static_cast<std::uint16_t>(s)}).values; };
+  const auto slot = [&](Slot s) {
+    return quantize(x, sr, Contraction::LastAxis, {11, 0, 3, static_cast<std::uint16_t>(s)}).values;
+  };
   CHECK_FALSE(same_bits(slot(Slot::FpropX), slot(Slot::WgradX)));
-  const Quantized qdy = quantize(dy, sr, {11, 0, 3, static_cast<std::uint16_t>(Slot::WgradDy)});
-  const Quantized qx = quantize(x, sr, {11, 0, 3, static_cast<std::uint16_t>(Slot::WgradX)});
-  CHECK(same_bits(first.dw, at::mm(qdy.values.t(), qx.values).mul(qdy.scale_inv * qx.scale_inv)));
+  const Quantized qdy = quantize(dy, sr, Contraction::LastAxis, {11, 0, 3, static_cast<std::uint16_t>(Slot::WgradDy)});
+  const Quantized qx = quantize(x, sr, Contraction::LastAxis, {11, 0, 3, static_cast<std::uint16_t>(Slot::WgradX)});
+  CHECK(same_bits(first.dw, at::mm(qdy.values.t(), qx.values).mul(qdy.scale * qx.scale)));
 }
 
 TEST_CASE("a bias is added to the scaled sums before the output is rounded, and its gradient is exact") {
@@ -136,9 +142,10 @@ TEST_CASE("a bias is added to the scaled sums before the output is rounded, and 
   const at::Tensor dy = random_tensor({2, 5, 12}, 3);
   const SitePrecision p = fp8();
   const Product ours = run(x, w, dy, p, bias);
-  const Quantized qx = quantize(x.view({10, 16}), p.fprop.first, {}), qw = quantize(w, p.fprop.second, {});
-  const at::Tensor sums = at::addmm(bias, qx.values, qw.values.t(), 1.0, qx.scale_inv * qw.scale_inv);
-  CHECK(same_bits(ours.y.view({10, 12}), quantize(sums, p.fprop.output, {}).values));
+  const Quantized qx = quantize(x.view({10, 16}), p.fprop.first, Contraction::LastAxis, {});
+  const Quantized qw = quantize(w, p.fprop.second, Contraction::LastAxis, {});
+  const at::Tensor sums = at::addmm(bias, qx.values, qw.values.t(), 1.0, qx.scale * qw.scale);
+  CHECK(same_bits(ours.y.view({10, 12}), quantize(sums, p.fprop.arithmetic.output, Contraction::LastAxis, {}).values));
   CHECK(same_bits(ours.dbias, dy.view({10, 12}).sum(0)));
 }
 

@@ -15,10 +15,10 @@ using test::same_bits;
 
 namespace {
 
-QuantizerConfig e4m3(Scaling::Kind kind = Scaling::Kind::CurrentTensor) {
-  QuantizerConfig config;
-  config.format = parse_float_format("e4m3");
-  config.scaling.kind = kind;
+MatrixQuantizer e4m3(ScaleKind kind = ScaleKind::Tensor) {
+  MatrixQuantizer config;
+  config.element = parse_float_format("e4m3");
+  config.kind = kind;
   return config;
 }
 
@@ -26,18 +26,18 @@ QuantizerConfig e4m3(Scaling::Kind kind = Scaling::Kind::CurrentTensor) {
 
 TEST_CASE("the identity quantizer returns the tensor itself and counts nothing") {
   const at::Tensor x = random_tensor({7, 5}, 1);
-  const Quantized q = quantize(x, {}, {});
+  const Quantized q = quantize(x, {}, Contraction::LastAxis, {});
   CHECK(q.values.is_same(x));
-  CHECK(q.scale_inv == 1.0f);
+  CHECK(q.scale == 1.0f);
   CHECK(q.events.total == 0);
 }
 
 TEST_CASE("current scaling maps amax to the format's maximum and keeps the scale's inverse") {
   at::Tensor x = random_tensor({64, 64}, 2, 1e-3f);
   x.mutable_data_ptr<float>()[100] = -0.7f;
-  const Quantized q = quantize(x, e4m3(), {});
+  const Quantized q = quantize(x, e4m3(), Contraction::LastAxis, {});
   const float scale = 448.0f / 0.7f;
-  CHECK(q.scale_inv == 1.0f / scale);
+  CHECK(q.scale == 1.0f / scale);
   CHECK(q.values.const_data_ptr<float>()[100] == -448.0f);
   CHECK(q.events.amax == 0.7f);
   CHECK(q.events.total == 4096);
@@ -47,22 +47,23 @@ TEST_CASE("current scaling maps amax to the format's maximum and keeps the scale
 TEST_CASE("a strided tensor quantizes to the bits of its contiguous copy and is left as it was") {
   const at::Tensor base = random_tensor({33, 17}, 3);
   const at::Tensor before = base.clone();
-  QuantizerConfig config = e4m3();
+  MatrixQuantizer config = e4m3();
   config.rounding = Rounding::Stochastic;
   const RandomKey key{5, 6, 7, 8};
-  CHECK(same_bits(quantize(base.t(), config, key).values, quantize(base.t().contiguous(), config, key).values));
+  CHECK(same_bits(quantize(base.t(), config, Contraction::LastAxis, key).values,
+                  quantize(base.t().contiguous(), config, Contraction::LastAxis, key).values));
   CHECK(same_bits(base, before));
 }
 
 TEST_CASE("bits and counts do not depend on the number of threads") {
-  const at::Tensor x = random_tensor({300'001}, 4, 100.0f);
-  QuantizerConfig config = e4m3(Scaling::Kind::None);
+  const at::Tensor x = random_tensor({3'001, 101}, 4, 100.0f);
+  MatrixQuantizer config = e4m3(ScaleKind::None);
   config.rounding = Rounding::Stochastic;
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
-  const Quantized one = quantize(x, config, {1, 2, 3, 4});
+  const Quantized one = quantize(x, config, Contraction::LastAxis, {1, 2, 3, 4});
   at::set_num_threads(2);
-  const Quantized two = quantize(x, config, {1, 2, 3, 4});
+  const Quantized two = quantize(x, config, Contraction::LastAxis, {1, 2, 3, 4});
   at::set_num_threads(threads);
   CHECK(same_bits(one.values, two.values));
   CHECK(one.events.underflowed == two.events.underflowed);
@@ -71,32 +72,32 @@ TEST_CASE("bits and counts do not depend on the number of threads") {
 }
 
 TEST_CASE("NaN and infinity are seen: kept or saturated, and counted") {
-  at::Tensor x = random_tensor({10}, 5);
+  at::Tensor x = random_tensor({2, 5}, 5);
   x.mutable_data_ptr<float>()[3] = std::numeric_limits<float>::quiet_NaN();
-  const Quantized with_nan = quantize(x, e4m3(), {});
+  const Quantized with_nan = quantize(x, e4m3(), Contraction::LastAxis, {});
   CHECK(std::isnan(with_nan.values.const_data_ptr<float>()[3]));
   CHECK(with_nan.events.nan_in == 1);
   CHECK(std::isnan(with_nan.events.amax));
-  CHECK(with_nan.scale_inv == 1.0f);
+  CHECK(with_nan.scale == 1.0f);
 
   x.mutable_data_ptr<float>()[3] = std::numeric_limits<float>::infinity();
-  const Quantized with_inf = quantize(x, e4m3(), {});
+  const Quantized with_inf = quantize(x, e4m3(), Contraction::LastAxis, {});
   CHECK(with_inf.values.const_data_ptr<float>()[3] == 448.0f);
   CHECK(with_inf.events.saturated == 1);
 }
 
 TEST_CASE("an output is scaled and rounded in place, once") {
-  QuantizerConfig bf16;
-  bf16.format = parse_float_format("bf16");
-  at::Tensor y = random_tensor({100}, 6);
-  const at::Tensor expected = quantize(y.mul(3.0f), bf16, {}).values;
+  MatrixQuantizer bf16;
+  bf16.element = parse_float_format("bf16");
+  at::Tensor y = random_tensor({4, 25}, 6);
+  const at::Tensor expected = quantize(y.mul(3.0f), bf16, Contraction::LastAxis, {}).values;
   round_output(y, 3.0f, bf16, {});
   CHECK(same_bits(y, expected));
-  at::Tensor plain = random_tensor({100}, 6);
+  at::Tensor plain = random_tensor({4, 25}, 6);
   round_output(plain, 0.5f, {}, {});
-  CHECK(same_bits(plain, random_tensor({100}, 6).mul(0.5f)));
+  CHECK(same_bits(plain, random_tensor({4, 25}, 6).mul(0.5f)));
 }
 
 TEST_CASE("a tensor of another type is a broken contract") {
-  CHECK_THROWS_AS(quantize(random_tensor({3}, 1).to(at::kDouble), e4m3(), {}), ContractError);
+  CHECK_THROWS_AS(quantize(random_tensor({3, 1}, 1).to(at::kDouble), e4m3(), Contraction::LastAxis, {}), ContractError);
 }

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "precision/check.h"
 #include "tests/support/catch.h"
 
 using namespace precipice;
@@ -44,8 +43,4 @@ TEST_CASE("power-of-two scales are the largest power of two not above the plain 
 
 TEST_CASE("a tensor scaled by the power-of-two rule never exceeds the format's maximum") {
   for (float amax = 1e-30f; amax < 1e30f; amax *= 1.0137f) CHECK(amax * current_scale(amax, 448.0f, true) <= 448.0f);
-}
-
-TEST_CASE("an unknown scaling is refused with what is allowed") {
-  CHECK_THROWS_WITH(parse_scaling_kind("delayedd"), Catch::Contains("none, fixed, current"));
 }

@@ -150,20 +150,20 @@ TEST_CASE("recipes put the formats where their tables say") {
   PrecisionConfig config;
   config.recipe = "fp8";
   const PrecisionPolicy fp8 = make_policy(config, 2);
-  CHECK(to_string(site(fp8, SiteKind::MlpUp).fprop.first.format) == "e4m3");
-  CHECK(to_string(site(fp8, SiteKind::MlpUp).dgrad.first.format) == "e5m2");
-  CHECK(to_string(site(fp8, SiteKind::MlpUp).wgrad.second.format) == "e4m3");
-  CHECK(site(fp8, SiteKind::MlpUp).wgrad.first.scaling.kind == Scaling::Kind::CurrentTensor);
-  CHECK(to_string(site(fp8, SiteKind::AttnQk).fprop.first.format) == "bf16");
-  CHECK(site(fp8, SiteKind::LmHead).dgrad.first.scaling.kind == Scaling::Kind::None);
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).fprop.first.element) == "e4m3");
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).dgrad.first.element) == "e5m2");
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).wgrad.second.element) == "e4m3");
+  CHECK(site(fp8, SiteKind::MlpUp).wgrad.first.kind == ScaleKind::Tensor);
+  CHECK(to_string(site(fp8, SiteKind::AttnQk).fprop.first.element) == "bf16");
+  CHECK(site(fp8, SiteKind::LmHead).dgrad.first.kind == ScaleKind::None);
   config.recipe = "fp8-all";
   CHECK(site(make_policy(config, 2), SiteKind::LmHead) == site(fp8, SiteKind::MlpUp));
   config.recipe = "e8m3";
   const SitePrecision masked = site(make_policy(config, 2), SiteKind::LmHead);
   for (const GemmPrecision& gemm : {masked.fprop, masked.dgrad, masked.wgrad})
-    for (const QuantizerConfig& operand : {gemm.first, gemm.second}) {
-      CHECK(operand.format.mantissa_bits == 3);
-      CHECK(operand.format.exponent_bits == 8);
+    for (const MatrixQuantizer& operand : {gemm.first, gemm.second}) {
+      CHECK(operand.element.mantissa_bits == 3);
+      CHECK(operand.element.exponent_bits == 8);
       CHECK(operand.rounding == Rounding::TowardZero);
       CHECK(operand.through_bf16);
     }
@@ -182,11 +182,11 @@ TEST_CASE("formats by hand go over the recipe") {
   config.attention = "recipe";
   const PrecisionPolicy policy = make_policy(config, 1);
   const SitePrecision linear = policy.at(policy.site_index(SiteKind::MlpUp, 0));
-  CHECK(to_string(linear.dgrad.first.format) == "e4m3");
+  CHECK(to_string(linear.dgrad.first.element) == "e4m3");
   CHECK(linear.dgrad.first.rounding == Rounding::Stochastic);
   CHECK(linear.dgrad.first.random_bits == 8);
   CHECK(linear.fprop.first.rounding == Rounding::NearestEven);
-  CHECK(linear.fprop.second.scaling.power_of_two);
+  CHECK(linear.fprop.second.power_of_two);
   CHECK(policy.at(policy.site_index(SiteKind::AttnQk, 0)) == linear);
   CHECK(policy.at(policy.site_index(SiteKind::LmHead, 0)) == SitePrecision{});
 }
