@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seam to accelerators. CUDA code lives in a library of its own, libprecipice_cuda.so beside the program, which is
 // opened only when a run asks for `device = "cuda"`: a CPU run never pays for it. The library has the kernels of
-// cuda_kernels.h and optim/cuda_kernels.h, which do not make a training step yet: train/run.cpp refuses every device but
-// the CPU after this.
+// cuda_kernels.h and optim/cuda_kernels.h, which do not make a training step yet: train/run.cpp refuses every device
+// but the CPU after this.
 #pragma once
 
 #include <ATen/core/Tensor.h>
