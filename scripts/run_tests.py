@@ -35,9 +35,17 @@ class Outcome:
 
 def run_limited(command: List[str], limit: float, log: Path) -> Optional[int]:
     """Exit status, or None if the limit ended it; its whole process group goes with it. Output goes to `log`."""
+    # OpenMP threads that spin at a barrier starve each other when other programs use the cores as well.
+    environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             return process.wait(timeout=limit)

@@ -6,8 +6,7 @@
 //   fp8       linears: x, w E4M3 and dy E5M2 with current per-tensor scaling (Transformer Engine Float8CurrentScaling,
 //             HYBRID), outputs bf16; attention products and LM head as in bf16
 //   fp8-all   the same in attention products and LM head too
-//   e8mN      the mask of arXiv 2405.18710: bf16 operands whose mantissa is cut to N bits by truncation at every
-//   matmul,
+//   e8mN      the mask of arXiv 2405.18710: bf16 operands, mantissa cut to N bits by truncation, at every matmul,
 //             forward and backward, no scaling; outputs bf16. e8m7 equals bf16.
 //   custom    fp32, to be changed by hand (precision.x, precision.w, ...)
 #pragma once

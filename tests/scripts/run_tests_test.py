@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import os
 import re
 import tempfile
 import unittest
@@ -50,6 +51,14 @@ class Counting(unittest.TestCase):
         closing = [line for line in lines if re.fullmatch(r"(\w+: ?)?\d+ passed, \d+ failed(, \d+ skipped)?", line)]
         self.assertEqual(closing, lines[-1:])
         return closing[0]
+
+    def test_threads_of_a_program_wait_without_spinning_unless_the_user_says_so(self) -> None:
+        self.add("a_tests", f"<Catch>{case('one')}</Catch>", 'test "$OMP_WAIT_POLICY" = passive')
+        with mock.patch.dict("os.environ"):
+            os.environ.pop("OMP_WAIT_POLICY", None)
+            self.assertEqual(self.run_all(), 0)
+            os.environ["OMP_WAIT_POLICY"] = "active"
+            self.assertEqual(self.run_all(), 1)
 
     def test_cases_are_counted_over_programs_and_python(self) -> None:
         self.add("a_tests", f"<Catch>{case('one')}{case('two', inside='<Warning> skipped: no GPU </Warning>')}</Catch>")
