@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
@@ -21,6 +24,8 @@ constexpr const char* kExamples =
     "  precipice train run.toml optimizer.lr=3e-3 precision.recipe=fp8 --out runs/first\n"
     "  precipice sweep experiments/fp8_vs_bf16.toml --out runs/fp8_vs_bf16 --jobs 2\n"
     "  precipice status runs/fp8_vs_bf16\n"
+    "  precipice formats e2m1\n"
+    "  precipice cast --format e4m3 0.3 448 500\n"
     "Keys are listed in docs/CONFIG.md and by `precipice config`. Exit codes: 0 done or diverged, 2 usage or config,\n"
     "3 some runs failed, 4 bad data, 5 output not written, 130/143 interrupted after a checkpoint.";
 
@@ -43,6 +48,35 @@ std::string unknown_command(const std::vector<Command>& commands, const std::str
                      near.empty() ? "" : fmt::format(", did you mean {}?", near));
 }
 
+// " (did you mean --seed?)" for a word that no command or option takes.
+std::string suggestion(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands()) {
+    const std::vector<std::string> unknown = command->remaining();
+    std::vector<std::string> names;
+    for (const CLI::Option* option : command->get_options())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    const std::string word = unknown.empty() ? "" : unknown[0].substr(0, unknown[0].find('='));
+    const std::string near = word.starts_with("--") ? nearest_word(word, names) : "";
+    if (!near.empty()) return fmt::format(" (did you mean {}?)", near);
+  }
+  return {};
+}
+
+// The parser takes -inf, -nan and -.5 for options, but not with a blank in front; a number may have one.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  for (std::string& word : words) {
+    if (words[0] != "cast" || !word.starts_with("-") || word.size() < 2 ||
+        std::isdigit(static_cast<unsigned char>(word[1])))
+      continue;
+    char* end = nullptr;
+    std::strtod(word.c_str(), &end);
+    if (*end == '\0') word.insert(0, " ");
+  }
+  std::reverse(words.begin(), words.end());  // as the parser wants them
+  return words;
+}
+
 int run_commands(int argc, char** argv) {
   CLI::App app("precipice trains small transformers in any number format and shows where training falls off the cliff.",
                "precipice");
@@ -57,15 +91,17 @@ int run_commands(int argc, char** argv) {
                                          add_export(app),
                                          add_batches(app),
                                          add_config(app),
-                                         add_bench(app)};
+                                         add_bench(app),
+                                         add_formats(app),
+                                         add_cast(app)};
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success)) {
       const bool no_command = app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
       return report_error(kUsageError, "error: " + (argc < 2 ? std::string("a command is missing; see precipice --help")
                                                     : no_command ? unknown_command(commands, argv[1])
-                                                                 : std::string(error.what())));
+                                                                 : error.what() + suggestion(app)));
     }
     return app.exit(error);  // --help and --version
   }
@@ -80,9 +116,9 @@ std::string refuse_empty_path(const std::string& path) {
   return path.empty() ? "a path is missing" : "";
 }
 
-void refuse_existing(const std::string& path, bool force) {
+void refuse_existing(const std::string& path, bool force, const std::string& option) {
   if (!force && std::filesystem::exists(std::filesystem::symlink_status(path)))
-    throw ConfigError({"command line", 0, "--out", path}, "the file exists; --force replaces it");
+    throw ConfigError({"command line", 0, option, path}, "the file exists; --force replaces it");
 }
 
 int run_cli(int argc, char** argv) {

@@ -32,11 +32,13 @@ Command add_export(CLI::App& app);
 Command add_batches(CLI::App& app);
 Command add_config(CLI::App& app);
 Command add_bench(CLI::App& app);
+Command add_formats(CLI::App& app);
+Command add_cast(CLI::App& app);
 
 // A CLI11 check: an empty --out is an unset variable of a script, not a wish for the default.
 std::string refuse_empty_path(const std::string& path);
 
 // A file that a command makes for the user is never replaced unless asked to.
-void refuse_existing(const std::string& path, bool force);
+void refuse_existing(const std::string& path, bool force, const std::string& option = "--out");
 
 }  // namespace precipice

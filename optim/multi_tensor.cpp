@@ -1,45 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU walk over tensor lists, one template for every element body. A chunk is cut into blocks that stay in the
 // first-level cache: the body runs over a block, then the values it measured are squared and summed. Element i of a
-// chunk adds to partial sum i % kLanes and the partial sums are combined in a fixed order, so the compiler may use
-// vectors of any width and every width gives the same bits. One thread.
+// block adds to partial sum i % kLanes, the partial sums are combined in a fixed order, and blocks are added in order,
+// so the compiler may use vectors of any width, and a GPU any number of threads, and the bits are the same. One thread.
 #include "optim/multi_tensor.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "optim/multi_tensor_functors.h"
-#include "precision/check.h"
+#include "optim/multi_tensor_walk.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kBlock = 1024;
-constexpr std::int64_t kLanes = 8;
-static_assert(kBlock % kLanes == 0);
-
-struct SumOfSquares {
+double sum_of_squares(const float* x, std::int64_t size) {
   double lane[kLanes] = {};
-
-  void add(const float* x, std::int64_t size) {
-    std::int64_t i = 0;
-    for (; i + kLanes <= size; i += kLanes) {
-      for (std::int64_t k = 0; k < kLanes; ++k)
-        lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
-    }
-    for (std::int64_t k = 0; i + k < size; ++k)
-      lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+  std::int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    for (std::int64_t k = 0; k < kLanes; ++k) lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
   }
-
-  double total() const {
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-  }
-};
-
-struct ChunkResult {
-  double squares[2] = {0, 0};
-  std::uint32_t nonfinite = 0;
-};
+  for (std::int64_t k = 0; i + k < size; ++k) lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+  return sum_of_lanes(lane);
+}
 
 template <class Body>
 std::uint32_t run_block(Body body, float* const (&list)[Body::kLists], std::int64_t begin, std::int64_t size,
@@ -63,104 +45,53 @@ std::uint32_t run_block(Body body, float* const (&list)[Body::kLists], std::int6
 template <class Body>
 ChunkResult run_chunk(const Body& body, float* const (&list)[Body::kLists], std::int64_t size) {
   float measured[2][kBlock];
-  SumOfSquares sums[2];
-  ChunkResult result;
+  ChunkResult result{};
   for (std::int64_t begin = 0; begin < size; begin += kBlock) {
     const std::int64_t count = std::min(kBlock, size - begin);
     result.nonfinite |= run_block(body, list, begin, count, measured);
-    for (int k = 0; k < Body::kMeasures; ++k) sums[k].add(measured[k], count);
+    for (int k = 0; k < Body::kMeasures; ++k) result.squares[k] += sum_of_squares(measured[k], count);
   }
-  for (int k = 0; k < Body::kMeasures; ++k) result.squares[k] = sums[k].total();
   return result;
 }
 
-void check_lists(std::int64_t chunk, const std::int32_t* noop, const TensorLists& lists, int expected) {
-  PRECIPICE_CHECK(chunk > 0, "chunk size is ", chunk);
-  PRECIPICE_CHECK(noop != nullptr);
-  PRECIPICE_CHECK(static_cast<int>(lists.size()) == expected, "needs ", expected, " lists, got ", lists.size());
-  for (const TensorList& list : lists) {
-    PRECIPICE_CHECK(list.size() == lists[0].size(), list.size(), " tensors beside ", lists[0].size());
-    for (std::size_t t = 0; t < list.size(); ++t) {
-      PRECIPICE_CHECK(list[t].size == lists[0][t].size, "tensor ", t, ": ", list[t].size, " beside ", lists[0][t].size);
-      PRECIPICE_CHECK(list[t].data != nullptr || list[t].size == 0, "tensor ", t, " has no data");
-    }
+struct CpuRunner {
+  template <class Body, class OnChunk>
+  void operator()(std::int64_t chunk, const TensorLists& lists, const Body& body, OnChunk on_chunk) {
+    cut_into_chunks<Body::kLists>(chunk, lists,
+                                  [&](std::size_t tensor, float* const(&at)[Body::kLists], std::int64_t size) {
+                                    on_chunk(tensor, run_chunk(body, at, size));
+                                  });
   }
-}
+};
 
-// on_chunk(tensor, result) after every chunk, in order.
-template <class Body, class OnChunk>
-void for_each_chunk(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Body& body,
-                    OnChunk on_chunk) {
-  check_lists(chunk, noop, lists, Body::kLists);
-  for (std::size_t t = 0; t < lists[0].size(); ++t) {
-    const std::int64_t size = lists[0][t].size;
-    for (std::int64_t begin = 0; begin < size; begin += chunk) {
-      float* at[Body::kLists];
-      for (int d = 0; d < Body::kLists; ++d) at[d] = lists[d][t].data + begin;
-      const ChunkResult result = run_chunk(body, at, std::min(chunk, size - begin));
-      if (result.nonfinite) *noop = 1;
-      on_chunk(t, result);
-    }
-  }
-}
-
-template <class Body>
-UpdateNorms update(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Body& body) {
-  UpdateNorms norms;
-  for_each_chunk(chunk, noop, lists, body, [&](std::size_t, const ChunkResult& result) {
-    norms.update += result.squares[0];
-    norms.weight += result.squares[1];
-  });
-  return norms;
-}
-
-// The norm of what the body measures; sets the flag when it is not finite.
-template <class Body>
-double norm_of(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const Body& body,
-               std::vector<double>* per_tensor) {
-  double total = 0;
-  if (per_tensor) per_tensor->assign(lists.empty() ? 0 : lists[0].size(), 0.0);
-  for_each_chunk(chunk, noop, lists, body, [&](std::size_t tensor, const ChunkResult& result) {
-    total += result.squares[0];
-    if (per_tensor) (*per_tensor)[tensor] += result.squares[0];
-  });
-  if (per_tensor) {
-    for (double& norm : *per_tensor) norm = std::sqrt(norm);
-  }
-  if (!std::isfinite(total)) *noop = 1;
-  return std::sqrt(total);
-}
+using Ops = MultiTensorOps<CpuRunner>;
 
 }  // namespace
 
 void multi_tensor_scale(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, float scale) {
-  for_each_chunk(chunk, noop, lists, ScaleBody{scale}, [](std::size_t, const ChunkResult&) {});
+  Ops{{}, chunk, noop}.scale(lists, scale);
 }
 
 void multi_tensor_axpby(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, float a, float b,
                         AxpbyCheck check) {
-  const AxpbyBody body{a, b, check != AxpbyCheck::Y, check != AxpbyCheck::X};
-  for_each_chunk(chunk, noop, lists, body, [](std::size_t, const ChunkResult&) {});
+  Ops{{}, chunk, noop}.axpby(lists, a, b, check);
 }
 
 double multi_tensor_l2norm(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists,
                            std::vector<double>* per_tensor) {
-  return norm_of(chunk, noop, lists, NormBody{}, per_tensor);
+  return Ops{{}, chunk, noop}.l2norm(lists, per_tensor);
 }
 
 double multi_tensor_unscale_l2norm(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, float scale) {
-  return norm_of(chunk, noop, lists, ScaleBody{scale}, nullptr);
+  return Ops{{}, chunk, noop}.unscale_l2norm(lists, scale);
 }
 
 UpdateNorms multi_tensor_adam(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const AdamArgs& args) {
-  PRECIPICE_CHECK(args.step >= 1, "step is ", args.step);
-  return update(chunk, noop, lists, AdamBody(args));
+  return Ops{{}, chunk, noop}.adam(lists, args);
 }
 
 UpdateNorms multi_tensor_sgd(std::int64_t chunk, std::int32_t* noop, const TensorLists& lists, const SgdArgs& args) {
-  PRECIPICE_CHECK(noop != nullptr);
-  if (*noop != 0) return {};
-  return update(chunk, noop, lists, SgdBody(args));
+  return Ops{{}, chunk, noop}.sgd(lists, args);
 }
 
 }  // namespace precipice

@@ -153,6 +153,7 @@ def parse_arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", dest="tag", action="store_const", const="[slow]", default="")
     which.add_argument("--exhaustive", dest="tag", action="store_const", const="[exhaustive]")
+    which.add_argument("--cuda", dest="tag", action="store_const", const="[cuda]")
     parser.add_argument("--filter", default="")
     parser.add_argument("--limit", type=float)
     parser.add_argument("--build", type=Path, default=ROOT / "build/release/tests", help=argparse.SUPPRESS)
@@ -190,7 +191,7 @@ def main() -> int:
             total.failed += outcome.failed
             total.skipped += outcome.skipped
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
-    if total.passed + total.failed == 0:
+    if total.passed + total.failed + total.skipped == 0:
         print("test: no test was run", file=sys.stderr)
         return 1
     return 1 if total.failed else 0

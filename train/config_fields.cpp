@@ -33,7 +33,7 @@ void add_run(Fields& f, RunConfig& c) {
                      "CPU threads of the run. Part of its identity: summation order depends on it. Small runs scale "
                      "best side by side."));
   f.push_back(text("device", &c.device, {"cpu", "cuda"},
-                   "Where the run computes; cuda needs the CUDA library beside the program."));
+                   "Where the run computes. This version trains on the CPU and refuses cuda."));
 }
 
 void add_model(Fields& f, ModelConfig& c) {
@@ -92,11 +92,13 @@ void add_precision(Fields& f, PrecisionConfig& c) {
   f.push_back(text("precision.w", &c.w, {}, "Format of weights over the recipe's."));
   f.push_back(text("precision.dy", &c.dy, {}, "Format of output gradients over the recipe's."));
   f.push_back(text("precision.output", &c.output, {}, "Format of products over the recipe's."));
-  f.push_back(text("precision.rounding", &c.rounding, {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr"},
+  f.push_back(text("precision.rounding", &c.rounding,
+                   {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr", "sr-b", "sr-c"},
                    "Rounding of x and w over the recipe's."));
-  f.push_back(text("precision.dy_rounding", &c.dy_rounding, {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr"},
+  f.push_back(text("precision.dy_rounding", &c.dy_rounding,
+                   {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr", "sr-b", "sr-c"},
                    "Rounding of dy over the recipe's."));
-  f.push_back(text("precision.overflow", &c.overflow, {"", "saturate", "native"},
+  f.push_back(text("precision.overflow", &c.overflow, {"", "saturate", "native", "propagate"},
                    "Overflow of the operands over the recipe's."));
   f.push_back(text("precision.scaling", &c.scaling, {"", "none", "fixed", "current"},
                    "Scaling of the operands over the recipe's."));

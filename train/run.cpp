@@ -242,7 +242,9 @@ RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
   open_device(config_.device);
   if (config_.device != "cpu")
-    throw ConfigError({"", 0, "device", config_.device}, "training runs on the CPU in this version");
+    throw ConfigError(
+        {"", 0, "device", config_.device},
+        "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
   at::set_num_threads(static_cast<int>(config_.threads));
   tokens_ = open_tokens(config_);
   if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)

@@ -82,6 +82,13 @@ TEST_CASE("a directory, a device or nothing as config or data is refused", "[int
   CHECK_FALSE(fs::exists(place.path("run")));
 }
 
+TEST_CASE("a GPU is refused before anything is written, whether or not its library is there", "[integration]") {
+  Workplace place;
+  const ProgramResult result = place.run({"train", place.config(), "device=cuda", "--out", place.path("run")});
+  check_refused(result, 2, {"device = cuda: ", "trains on the CPU", "use device = \"cpu\""});
+  CHECK_FALSE(fs::exists(place.path("run")));
+}
+
 TEST_CASE("data that cannot be trained on is exit code 4", "[integration]") {
   Workplace place;
   const auto refused = [&](const std::string& source, const std::string& bytes, const std::string& more) {

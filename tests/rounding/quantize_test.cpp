@@ -1,31 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The array loops: the same bits and counts on every instruction set, for every length, alignment and cut, equal to the
 // scalar function and to a slow count from the definition of each event.
-#include <fmt/format.h>
-
-#include <cmath>
 #include <limits>
 
 #include "precision/check.h"
-#include "precision/quantize_isa.h"
-#include "tests/rounding/support.h"
-#include "tests/support/catch.h"
-#include "tests/support/reference_rounding.h"
+#include "tests/rounding/quantize_support.h"
 
 namespace precipice::test {
 namespace {
-
-std::vector<Isa> available_isas() {
-  std::vector<Isa> isas;
-  for (const char* name : {"generic", "avx2", "avx512"}) {
-    try {
-      isas.push_back(choose_isa(name));
-    } catch (const ConfigError&) {
-      // Not on this CPU.
-    }
-  }
-  return isas;
-}
 
 // Numbers around the range of 8-bit formats with every kind of special value among them.
 std::vector<float> inputs(std::size_t size, bool with_nan) {
@@ -43,72 +25,15 @@ std::vector<float> inputs(std::size_t size, bool with_nan) {
                                        0x1p-9f,
                                        float_of(0x7FC01234u),
                                        float_of(0xFFC00001u)};
-  Stream stream{size};
-  std::vector<float> values(size);
-  for (float& value : values) {
-    const std::uint32_t bits = stream.next();
-    const std::uint32_t field = 127 - 14 + (bits >> 24) % 28;
-    value = float_of((bits & 0x807FFFFFu) | (field << 23));
-    const std::size_t special = stream.next() % 100;
-    if (special < specials.size() && (with_nan || !is_nan(specials[special]))) value = specials[special];
-  }
-  return values;
-}
-
-EventCounts slow_counts(const std::vector<float>& in, const std::vector<float>& out, const QuantizeSpec& spec,
-                        float scale, const RandomKey& key, std::uint64_t first) {
-  EventCounts counts;
-  const FormatConstants constants = prepare(spec.format, spec.overflow);
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    const float x = spec.through_bf16
-                        ? reference::round(parse_float_format("bf16"), Rounding::NearestEven, Overflow::Native, in[i])
-                        : in[i];
-    const float y = x * scale;
-    const double end = y < 0.0f && spec.format.sign == Sign::Unsigned ? 0.0 : spec.format.max_finite();
-    double unbounded = std::isfinite(y) ? reference::round_to_grid(spec.format, spec.rounding, std::fabs(y), y < 0.0f,
-                                                                   random_word(key, first + i), spec.random_bits)
-                                        : std::fabs(y);
-    if (spec.format.subnormals == Subnormals::Flush && unbounded < reference::min_normal(spec.format)) unbounded = 0.0;
-    const bool beyond = unbounded > end;
-    CHECK(same(out[i], round_as(spec.rounding, x * scale, constants, random_word(key, first + i), spec.random_bits)));
-    counts.total += 1;
-    counts.nan_in += std::isnan(x);
-    counts.saturated += beyond && std::isfinite(out[i]);
-    counts.overflowed += !std::isnan(x) && !std::isfinite(out[i]);
-    counts.underflowed += x != 0.0f && out[i] == 0.0f && !beyond;
-    counts.subnormal += out[i] != 0.0f && std::fabs(out[i]) < spec.format.min_normal();
-    counts.amax = std::isnan(x) || std::isnan(counts.amax) ? std::numeric_limits<float>::quiet_NaN()
-                                                           : std::max(counts.amax, std::fabs(x));
-  }
-  return counts;
-}
-
-void check_equal(const EventCounts& a, const EventCounts& b) {
-  CHECK(a.total == b.total);
-  CHECK(a.nan_in == b.nan_in);
-  CHECK(a.saturated == b.saturated);
-  CHECK(a.overflowed == b.overflowed);
-  CHECK(a.underflowed == b.underflowed);
-  CHECK(a.subnormal == b.subnormal);
-  CHECK(same(a.amax, b.amax));
+  std::vector<float> kept;
+  for (const float special : specials)
+    if (with_nan || !is_nan(special)) kept.push_back(special);
+  return random_inputs(size, 127 - 14, 28, kept);
 }
 
 QuantizeSpec spec_of(const char* format, Rounding rounding, Overflow overflow, bool through_bf16 = false,
                      int bits = 32) {
   return {parse_float_format(format), rounding, overflow, bits, through_bf16};
-}
-
-const RandomKey kKey{0x123456789ABCDEFu, 17, 5, 3};
-
-EventCounts run(const Isa& isa, const float* in, float* out, std::size_t size, const QuantizeSpec& spec, float scale,
-                std::uint64_t first = 0) {
-  return isa.kernels->quantize(prepare_call(in, out, static_cast<std::int64_t>(size), spec, scale, kKey, first));
-}
-
-int differences(const float* a, const float* b, std::size_t size) {
-  int count = 0;
-  for (std::size_t i = 0; i < size; ++i) count += bits_of(a[i]) != bits_of(b[i]);
-  return count;
 }
 
 std::vector<QuantizeSpec> all_kinds_of_spec() {

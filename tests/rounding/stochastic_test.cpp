@@ -12,30 +12,58 @@ namespace precipice::test {
 namespace {
 
 // How many of the 2^N words take x away from zero, with something else in the bits that must not matter.
-std::uint32_t count_up(float x, const FormatConstants& format, int random_bits) {
+template <class Input, class Constants>
+std::uint32_t count_up(Rounding rounding, Input x, const Constants& format, int random_bits) {
   const float down = round_as(Rounding::TowardZero, x, format);
   std::uint32_t up = 0;
   for (std::uint32_t word = 0; word < 1u << random_bits; ++word) {
     const std::uint32_t unused = (word * 2654435761u) >> random_bits;
     const std::uint32_t random = (word << (32 - random_bits)) | unused;
-    up += bits_of(round_as(Rounding::Stochastic, x, format, random, random_bits)) != bits_of(down);
+    up += bits_of(round_as(rounding, x, format, random, random_bits)) != bits_of(down);
   }
   return up;
 }
 
-// x = quantum * (whole + fraction) in a range with this quantum; the fraction is what binary32 makes of it.
-void check_counts(const char* name, double quantum, double whole) {
-  const FormatConstants format = prepare(parse_float_format(name), Overflow::Native);
-  for (const double fraction :
-       {0.0, 1.0 / 3.0, 0.5, 1.0 / 512.0, 511.0 / 512.0, 0.999, 0x1p-11, 0x1p-20, 3.0 / 4096.0}) {
-    const auto x = static_cast<float>(quantum * (whole + fraction));
-    const double tail = x / quantum - whole;
+// How many of the words R = 0 .. 2^N - 1 meet the definition in precision/rounding.h, for a discarded part of n / 2^60
+// of the quantum: with s = 2^N n and one = 2^60, the number of R from 2^N - k on is k.
+using Wide = unsigned __int128;
+std::uint32_t words_up(Rounding rounding, std::uint64_t n, int random_bits) {
+  constexpr Wide one = Wide{1} << 60;
+  const Wide s = Wide{n} << random_bits;
+  Wide k = s / one;                                                      // A: floor(s) + R >= 2^N
+  if (rounding == Rounding::StochasticB) k = (2 * s + one) / (2 * one);  // B: s + R + 1/2 >= 2^N
+  if (rounding == Rounding::StochasticC) {                               // C: round_to_even(s) + R >= 2^N
+    const Wide rest = s % one;
+    if (rest > one / 2 || (rest == one / 2 && k % 2 == 1)) ++k;
+  }
+  return static_cast<std::uint32_t>(k);
+}
+
+template <class Input, class Constants>
+void check_counts_of(Input x, double tail, const Constants& format) {
+  const auto n = static_cast<std::uint64_t>(std::ldexp(tail, 60));
+  REQUIRE(std::ldexp(static_cast<double>(n), -60) == tail);
+  for (const Rounding rounding : kStochastic) {
     for (int bits = 1; bits <= 12; ++bits) {
-      const auto expected = static_cast<std::uint32_t>(std::floor(std::ldexp(tail, bits)));
-      INFO(name << " quantum " << quantum << " whole " << whole << " fraction " << fraction << " bits " << bits);
-      CHECK(count_up(x, format, bits) == expected);
-      CHECK(count_up(-x, format, bits) == expected);
+      INFO(to_string(rounding) << " " << x << " tail " << tail << " bits " << bits);
+      CHECK(count_up(rounding, x, format, bits) == words_up(rounding, n, bits));
+      CHECK(count_up(rounding, -x, format, bits) == words_up(rounding, n, bits));
     }
+  }
+}
+
+// x = quantum * (whole + fraction) in a range with this quantum; the fraction is what the type of input makes of it.
+void check_counts(const char* name, double quantum, double whole) {
+  INFO(name << " quantum " << quantum << " whole " << whole);
+  const FloatFormat f = parse_float_format(name);
+  const FormatConstants format = prepare(f, Overflow::Native);
+  const WideFormatConstants wide_format = prepare_wide(f, Overflow::Native);
+  for (const double fraction :
+       {0.0, 1.0 / 3.0, 0.5, 1.0 / 512.0, 511.0 / 512.0, 0.999, 0x1p-11, 0x1p-20, 3.0 / 4096.0, 5.0 / 8192.0}) {
+    const double wide = quantum * (whole + fraction);
+    const auto x = static_cast<float>(wide);
+    check_counts_of(x, x / quantum - whole, format);
+    check_counts_of(wide, wide / quantum - whole, wide_format);
   }
 }
 
@@ -46,7 +74,7 @@ bool goes_up(float x, const FormatConstants& format, std::uint64_t random) {
 
 }  // namespace
 
-TEST_CASE("exactly floor(2^N tail) of the 2^N words round up") {
+TEST_CASE("as many of the 2^N words round up as the definitions of the three variants say, from float and double") {
   check_counts("e4m3", 0x1p-3, 8.0);   // [1, 1.125)
   check_counts("e4m3", 0x1p-3, 15.0);  // into the next binade
   check_counts("e4m3", 0x1p-9, 5.0);   // subnormals
@@ -59,6 +87,30 @@ TEST_CASE("exactly floor(2^N tail) of the 2^N words round up") {
   check_counts("bf16", 0x1p-133, 3.0);  // binary32 subnormals
   check_counts("fp16", 0x1p-24, 0.0);
   check_counts("e4m3:bias=-112", 0x1p110, 0.0);
+}
+
+TEST_CASE("the low bits of a word that are not used do not matter") {
+  Stream stream{13};
+  int changed = 0;
+  for (const char* name : {"e4m3", "e2m1", "bf16", "e8m0", "int8"}) {
+    const FloatFormat f = parse_float_format(name);
+    const FormatConstants format = prepare(f, Overflow::Saturate);
+    const WideFormatConstants wide_format = prepare_wide(f, Overflow::Saturate);
+    for (int i = 0; i < 30000; ++i) {
+      const int bits = 1 + i % 31;
+      // Near the format's range, with all bits of the significand in use.
+      const float x = std::ldexp(float_of((stream.next() & 0x807FFFFFu) | 0x3F800000u), i % 24 - 12);
+      const double wide = x * (1.0 + std::ldexp(static_cast<double>(stream.next()), -56));
+      const std::uint32_t word = stream.next(), unused = 0xFFFFFFFFu >> bits;
+      for (const Rounding rounding : kStochastic) {
+        changed += bits_of(round_as(rounding, x, format, word & ~unused, bits)) !=
+                   bits_of(round_as(rounding, x, format, word | unused, bits));
+        changed += bits_of(round_as(rounding, wide, wide_format, word & ~unused, bits)) !=
+                   bits_of(round_as(rounding, wide, wide_format, word | unused, bits));
+      }
+    }
+  }
+  CHECK(changed == 0);
 }
 
 TEST_CASE("saturating stochastic rounding never leaves the largest finite value") {

@@ -101,6 +101,15 @@ class Counting(unittest.TestCase):
         self.assertEqual(self.run_all(), 1)
         self.assertEqual(self.closing_line(), "0 passed, 0 failed, 0 skipped")
 
+    def test_the_cuda_tests_are_asked_for_and_skips_alone_are_no_failure(self) -> None:
+        skipped = case("one", inside="<Warning> skipped: no NVIDIA driver is installed </Warning>")
+        spec = self.folder / "spec"
+        self.add("cuda_tests", f"<Catch>{skipped}</Catch>", f'echo "$5" > {spec}')
+        self.add("other_tests", "<Catch></Catch>", "exit 1")
+        self.assertEqual(self.run_all("--cuda"), 0)
+        self.assertEqual(self.closing_line(), "0 passed, 0 failed, 1 skipped")
+        self.assertEqual(spec.read_text(), "[cuda]\n")
+
     def test_a_filter_that_matches_nothing_in_one_program_is_fine(self) -> None:
         self.add("a_tests", "<Catch></Catch>", "exit 2")
         self.add("b_tests", f"<Catch>{case('one')}</Catch>")

@@ -125,6 +125,22 @@ TEST_CASE("docs/CONFIG.md is what the declarations say") {
   CHECK(text.str() == config_reference());
 }
 
+TEST_CASE("every rounding mode and overflow policy that has a name is a setting") {
+  const auto quantizer = [](const std::string& setting) {
+    const PrecisionConfig config =
+        resolve("[precision]\nrecipe = \"custom\"\nx = \"e4m3\"\n" + setting + "\n").precision;
+    const PrecisionPolicy policy = make_policy(config, 1);
+    return policy.at(policy.site_index(SiteKind::MlpUp, 0)).fprop.first;
+  };
+  for (int i = 0; i <= static_cast<int>(Rounding::StochasticC); ++i) {
+    const auto rounding = static_cast<Rounding>(i);
+    CHECK(quantizer("rounding = \"" + to_string(rounding) + "\"").rounding == rounding);
+    CHECK_NOTHROW(quantizer("dy_rounding = \"" + to_string(rounding) + "\""));
+  }
+  for (const Overflow overflow : {Overflow::Saturate, Overflow::Native, Overflow::Propagate})
+    CHECK(quantizer("overflow = \"" + to_string(overflow) + "\"").overflow == overflow);
+}
+
 TEST_CASE("recipes put the formats where their tables say") {
   const auto site = [](const PrecisionPolicy& policy, SiteKind kind) { return policy.at(policy.site_index(kind, 0)); };
   PrecisionConfig config;

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
+#include "tests/cuda/multi_tensor_comparison.h"
+#include "tests/cuda/quantize_comparison.h"
+
+using namespace precipice;
+using namespace precipice::test;
+
+namespace {
+
+// The GPU's kernels, or null after saying why the test is skipped.
+const Kernels* gpu_kernels() {
+  static std::string reason;
+  static const std::optional<CudaLibrary> library = [] {
+    std::optional<CudaLibrary> opened = load_cuda_library(reason);
+    if (opened) {
+      const char* problem = opened->open();
+      reason = problem != nullptr ? problem : "";
+    }
+    return opened;
+  }();
+  if (!reason.empty()) {
+    WARN("skipped: " << reason);
+    return nullptr;
+  }
+  return &library->kernels;
+}
+
+}  // namespace
+
+TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can be used", "[cuda_library]") {
+  std::string reason;
+  const std::optional<CudaLibrary> library = load_cuda_library(reason);
+  if (std::string(PRECIPICE_CUDA_LIBRARY).empty()) {
+    CHECK_FALSE(library);
+    WARN("skipped: " << reason);
+    return;
+  }
+  INFO(reason);
+  REQUIRE(library);
+  const char* problem = library->open();
+  if (problem == nullptr) return;
+  const std::string sentence = problem;
+  CHECK(sentence.size() > 10);
+  CHECK(sentence.find('\n') == std::string::npos);
+  // Without a GPU a call is refused with a reason as well.
+  std::int32_t noop = 0;
+  double norm = 0;
+  float value = 1.0f;
+  const FloatSpan span{&value, 1};
+  CHECK(library->kernels.multi_tensor->l2norm({kChunkSize, &noop, {&span, 1, 1}, {}}, norm, nullptr) != nullptr);
+  CHECK(library->kernels.quantize->amax(&value, 1, {}, value) != nullptr);
+}
+
+TEST_CASE("on the GPU, quantize gives the host's bits and events for every format, mode and launch", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) compare_all_formats<float>(*gpu);
+}
+
+TEST_CASE("on the GPU, quantize from binary64 gives the host's bits and events", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) compare_all_formats<double>(*gpu);
+}
+
+TEST_CASE("on the GPU, quantize handles every tail once", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) compare_tails(*gpu);
+}
+
+TEST_CASE("on the GPU, amax and encode give the host's results", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    compare_amax(*gpu);
+    compare_encode(*gpu);
+  }
+}
+
+TEST_CASE("on the GPU, a large array fills every multiprocessor and gives the host's bits", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    QuantizeCase c;
+    c.spec = {parse_float_format("e4m3"), Rounding::Stochastic};
+    compare_quantize(*gpu, quantize_inputs<float>(c.spec.format, (std::int64_t{1} << 24) + 5), c, {});
+  }
+}
+
+TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits, flags and norms", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    for (const bool bad : {false, true}) {
+      compare_scale_and_axpby(*gpu, bad);
+      compare_norms(*gpu, bad);
+      compare_updates(*gpu, bad);
+    }
+  }
+}
+
+TEST_CASE("on the GPU, what a kernel call cannot do comes back as a reason", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) check_refusals(*gpu);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA library's kernels, or the same bodies on an emulated machine, behind one set of tables, and arrays in the
+// memory of either with guards on both sides.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "optim/cuda_kernels.h"
+#include "precision/cuda_kernels.h"
+#include "tests/support/catch.h"
+
+namespace precipice::test {
+
+struct Kernels {
+  const CudaMemory* memory;
+  const CudaQuantizeKernels* quantize;
+  const CudaMultiTensorKernels* multi_tensor;
+};
+
+const Kernels& emulated_kernels();
+
+// The library's entry points; nothing, and why, where it was not built or does not open.
+struct CudaLibrary {
+  const char* (*open)();
+  Kernels kernels;
+};
+std::optional<CudaLibrary> load_cuda_library(std::string& reason);
+
+// Shapes with one thread, blocks that are no multiple of a warp, more threads than items, and many rounds of the
+// stride.
+inline const std::vector<Launch> kLaunches = {{1, 1}, {3, 7}, {5, 33}, {2, 256}, {64, 128}, {0, 0}};
+
+inline void require_done(const char* reason) {
+  if (reason != nullptr) FAIL(reason);
+}
+
+// `shift` elements away from the alignment of an allocation.
+template <class T>
+class DeviceArray {
+ public:
+  DeviceArray(const Kernels& kernels, const std::vector<T>& host, std::size_t shift = 0)
+      : memory_(*kernels.memory), shift_(shift), size_(host.size()), all_(kGuard + shift + size_ + kGuard, guard()) {
+    std::copy(host.begin(), host.end(), all_.begin() + begin());
+    void* memory = nullptr;
+    require_done(memory_.allocate(all_.size() * sizeof(T), &memory));
+    device_ = static_cast<T*>(memory);
+    require_done(memory_.to_device(device_, all_.data(), all_.size() * sizeof(T)));
+  }
+  DeviceArray(const DeviceArray&) = delete;
+  DeviceArray& operator=(const DeviceArray&) = delete;
+  ~DeviceArray() { memory_.release(device_); }
+
+  T* data() const { return device_ + begin(); }
+
+  // Fails where a guard was written.
+  std::vector<T> contents() {
+    require_done(memory_.to_host(all_.data(), device_, all_.size() * sizeof(T)));
+    const auto first = all_.begin() + begin(), last = first + static_cast<std::ptrdiff_t>(size_);
+    const auto is_guard = [](T x) { return x == guard(); };
+    CHECK(std::all_of(all_.begin(), first, is_guard));
+    CHECK(std::all_of(last, all_.end(), is_guard));
+    return {first, last};
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 16;
+  static T guard() { return static_cast<T>(12345.0f); }
+  std::ptrdiff_t begin() const { return static_cast<std::ptrdiff_t>(kGuard + shift_); }
+
+  const CudaMemory& memory_;
+  std::size_t shift_, size_;
+  std::vector<T> all_;
+  T* device_ = nullptr;
+};
+
+}  // namespace precipice::test

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The planted mistakes of scripts/plant_mistakes still fit the code."""
+import importlib.machinery
+import importlib.util
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load():
+    loader = importlib.machinery.SourceFileLoader("plant_mistakes", str(ROOT / "scripts/plant_mistakes"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
+
+
+class PlantMistakesTest(unittest.TestCase):
+    def test_each_edit_fits_one_place_of_the_code_and_changes_it(self):
+        mistakes = load().MISTAKES
+        self.assertEqual(len({mistake.name for mistake in mistakes}), 8)
+        for mistake in mistakes:
+            text = (ROOT / mistake.file).read_text()
+            self.assertEqual(text.count(mistake.right), 1, mistake.name)
+            self.assertNotEqual(mistake.right, mistake.wrong, mistake.name)
+
+    def test_an_edit_that_no_longer_fits_and_an_unknown_name_are_refused(self):
+        module = load()
+        with self.assertRaises(SystemExit) as refused:
+            module.planted(module.MISTAKES[0], "int main() {}")
+        self.assertEqual(refused.exception.code, 2)
+        done = subprocess.run([sys.executable, str(ROOT / "scripts/plant_mistakes"), "--only", "no such mistake"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no such mistake", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
