@@ -26,7 +26,8 @@ def rotated(x, theta):
     """x (B, H, T, D): pairs (i, i + D/2) turned as complex numbers, in double."""
     length, half = x.shape[2], x.shape[3] // 2
     angles = torch.outer(torch.arange(length), theta ** (-torch.arange(half, dtype=torch.float64) / half))
-    turned = torch.complex(x[..., :half].double(), x[..., half:].double()) * torch.polar(torch.ones_like(angles), angles)
+    pairs = torch.complex(x[..., :half].double(), x[..., half:].double())
+    turned = pairs * torch.polar(torch.ones_like(angles), angles)
     return torch.cat([turned.real, turned.imag], dim=-1).float()
 
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scales of rows and blocks, delayed scales and accumulators in the quantized matmul. Oracle: double sums of grid
 // values with their scales, element by element.
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
+
 #include <cmath>
 
 #include "precision/check.h"
@@ -34,7 +37,7 @@ MatrixQuantizer blocks(std::int64_t across, std::int64_t along, ScaleRule rule =
 // The scale of element (row, k).
 double scale_at(const Quantized& q, std::int64_t row, std::int64_t k) {
   if (!q.scales.defined()) return q.scale;
-  return q.scales.index({row / q.block_rows, k / q.block_k}).item<float>();
+  return q.scales.select(0, row / q.block_rows).select(0, k / q.block_k).item<float>();
 }
 
 // sum over k of a b with scales, in double; also the sum of magnitudes, which bounds what fp32 may differ by.

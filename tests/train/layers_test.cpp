@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pieces that models are made of, each against its definition in double.
+#include <ATen/ops/eye.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
+#include <limits>
 
 #include "precision/check.h"
 #include "tests/support/catch.h"
@@ -110,7 +114,7 @@ TEST_CASE("RMSNorm turns a row with a NaN or an infinity into one with a NaN, an
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     at::Tensor x = random_tensor({3, 8}, 1);
     x.mutable_data_ptr<float>()[8 + 2] = bad;
-    const at::Tensor nan = rms_norm(x, at::ones_like(x[0]), 1e-5).isnan();
+    const at::Tensor nan = rms_norm(x, at::ones({8}), 1e-5).isnan();
     CHECK(nan[1].any().item<bool>());
     CHECK_FALSE(nan[0].any().item<bool>());
     CHECK_FALSE(nan[2].any().item<bool>());
@@ -132,7 +136,7 @@ TEST_CASE("grouped-query attention is attention with every key and value head re
     const at::Tensor qd = leaf(q.detach().to(at::kDouble)), kd = leaf(k.detach().to(at::kDouble)),
                      vd = leaf(v.detach().to(at::kDouble));
     const at::Tensor keys = kd.repeat_interleave(heads / groups, 2), values = vd.repeat_interleave(heads / groups, 2);
-    const at::Tensor mask = at::ones({length, length}, at::TensorOptions(at::kBool)).triu(1);
+    const at::Tensor mask = at::ones({length, length}).triu(1).to(at::kBool);
     const at::Tensor scores = qd.transpose(1, 2).matmul(keys.permute({0, 2, 3, 1})).div(std::sqrt(double(depth)));
     const at::Tensor weights = at::softmax(scores.masked_fill(mask, -INFINITY), -1);
     const at::Tensor theirs = weights.matmul(values.transpose(1, 2)).transpose(1, 2).reshape({batch, length, -1});

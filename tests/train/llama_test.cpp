@@ -38,6 +38,14 @@ bool same(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
   return true;
 }
 
+// A large eps bounds the curvature of norms of few elements, which finite steps in fp32 cannot follow;
+// losses are summed in double below to keep their own rounding out of the differences.
+ModelConfig smooth_config() {
+  ModelConfig config = tiny_llama_config();
+  config.norm_eps = 0.2;
+  return config;
+}
+
 ModelConfig small_gpt() {
   ModelConfig config = tiny_llama_config();
   config.kind = "gpt";
@@ -48,19 +56,19 @@ ModelConfig small_gpt() {
 
 TEST_CASE("gradients of a Llama agree with central differences, tied or not, for every number of key heads") {
   for (const std::int64_t groups : {1, 2, 4}) {
-    ModelConfig config = tiny_llama_config();
+    ModelConfig config = smooth_config();
     config.kv_heads = groups;
     config.tied_head = groups == 2;
     const auto model = tiny(config);
     const at::Tensor x = random_tokens(8, 6, 1), y = random_tokens(8, 6, 2).view({-1});
-    test::check_gradients(*model, [&] { return cross_entropy(model->forward(x, {}), y); });
+    test::check_gradients(*model, [&] { return cross_entropy(model->forward(x, {}).to(at::kDouble), y); });
   }
 }
 
 TEST_CASE("gradients with QK norm, z-loss, softcap and grouped queries agree with central differences in both models") {
   for (const char* kind : {"gpt", "llama"})
     for (const char* norm : {"layernorm", "rmsnorm"}) {
-      ModelConfig config = tiny_llama_config();
+      ModelConfig config = smooth_config();
       config.kind = kind;
       config.qk_norm = norm;
       config.softcap = 2;
@@ -68,7 +76,7 @@ TEST_CASE("gradients with QK norm, z-loss, softcap and grouped queries agree wit
       const at::Tensor x = random_tokens(8, 6, 1), y = random_tokens(8, 6, 2).view({-1});
       INFO(kind << " " << norm);
       test::check_gradients(*model, [&] {
-        const at::Tensor logits = model->forward(x, {});
+        const at::Tensor logits = model->forward(x, {}).to(at::kDouble);
         return cross_entropy(logits, y).add(z_loss(logits), 0.02);
       });
     }

@@ -72,7 +72,10 @@ TEST_CASE("the number of parameters follows from the config") {
       CHECK(tiny_gpt(config).num_parameters() == count_parameters(config, kVocabulary));
     }
   // GPT-2 124M: 124,439,808 parameters with biases and a tied head of 50257 tokens.
-  ModelConfig gpt2{12, 768, 12, 1024, true, true};
+  ModelConfig gpt2 = tiny_model(true, true);
+  gpt2.layers = gpt2.heads = 12;
+  gpt2.width = 768;
+  gpt2.context = 1024;
   CHECK(count_parameters(gpt2, 50257) == 124'439'808);
 }
 
