@@ -93,7 +93,9 @@ int run_commands(int argc, char** argv) {
                                          add_config(app),
                                          add_bench(app),
                                          add_formats(app),
-                                         add_cast(app)};
+                                         add_cast(app),
+                                         add_recipes(app),
+                                         add_gemm(app)};
   try {
     app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {

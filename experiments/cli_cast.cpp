@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "experiments/cast_report.h"
-#include "experiments/cli_commands.h"
+#include "experiments/cli_recipes.h"
 #include "experiments/console.h"
 #include "metrics/files.h"
 #include "precision/check.h"
@@ -30,7 +30,8 @@ struct Options {
   int random_bits = 32, threads = 1;
   std::uint64_t seed = 0, first_element = 0;
   std::uint32_t step = 0, site = 0;
-  std::uint16_t operand = 0;
+  std::string operand = "0";  // number of a stream, or an operand of a recipe
+  CastRecipeOptions tensor;
   bool codes = false, from_codes = false, force = false;
 };
 
@@ -56,7 +57,33 @@ Rounding resolve_rounding(const CLI::App& parser, const Options& options) {
   return variant;
 }
 
+std::uint16_t stream_operand(const std::string& text) {
+  std::uint16_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size())
+    throw ConfigError({"command line", 0, "--operand", text},
+                      "must be a whole number from 0 to 65535, or x, w, dy with --recipe");
+  return number;
+}
+
+// With a recipe the stream is tensors, and what belongs to single values is refused.
+CastRecipeOptions resolve_recipe(const CLI::App& parser, const Options& options) {
+  refuse_given(parser,
+               {"NUMBER", "--format", "--rounding", "--sr-variant", "--overflow", "--random-bits", "--step", "--site",
+                "--first-element", "--codes", "--from-codes", "--counters", "--threads"},
+               "--recipe says how tensors are quantized; its options follow its name, --recipe mxfp8:rule=floor");
+  CastRecipeOptions tensor = options.tensor;
+  if (parser.count("--operand") > 0) tensor.operand = options.operand;
+  if (tensor.shape.empty())
+    refuse("--shape", "a recipe needs the tensor's shape, rows x columns as the model holds it");
+  tensor.input = options.input;
+  tensor.seed = options.seed;
+  tensor.force = options.force;
+  return tensor;
+}
+
 CastSpec resolve(const CLI::App& parser, const Options& options) {
+  refuse_given(parser, {"--gemm", "--shape", "--steps", "--scales", "--grid"}, "belongs to --recipe");
   if (options.format.empty()) throw ConfigError("cast needs --format, such as e4m3; see precipice formats");
   if (options.from_codes)
     refuse_given(parser,
@@ -71,7 +98,7 @@ CastSpec resolve(const CLI::App& parser, const Options& options) {
   spec.quantize.rounding = resolve_rounding(parser, options);
   spec.quantize.overflow = parse_overflow(options.overflow);
   spec.quantize.random_bits = options.random_bits;
-  spec.key = {options.seed, options.step, options.site, options.operand};
+  spec.key = {options.seed, options.step, options.site, stream_operand(options.operand)};
   spec.first_element = options.first_element;
   spec.input = options.from_codes ? CastInput::Codes : parse_cast_input(options.input);
   spec.codes = options.codes;
@@ -176,23 +203,34 @@ Command add_cast(CLI::App& app) {
   parser->add_option("--site", o.site, "Their site")
       ->transform(whole_number(0, std::numeric_limits<std::uint32_t>::max()))
       ->capture_default_str();
-  parser->add_option("--operand", o.operand, "Their operand")
-      ->transform(whole_number(0, std::numeric_limits<std::uint16_t>::max()))
-      ->capture_default_str();
+  parser->add_option("--operand", o.operand, "Their operand; with --recipe: x, w or dy")->capture_default_str();
   parser->add_option("--first-element", o.first_element, "Random word of the first value")
       ->transform(whole_number(0, kLastElement))
       ->capture_default_str();
   parser->add_flag("--codes", o.codes, "Write codes");
   parser->add_flag("--from-codes", o.from_codes, "Read codes of the format, write float32");
   parser->add_option("--input", o.input, "What is read: f32 f64 bf16 f16")->capture_default_str();
-  CLI::Option* counters =
-      parser->add_option("--counters", o.counters, "JSON file for the numbers of saturated, underflowed, ... values");
-  parser->add_flag("--force", o.force, "Replace that file if there is one")->needs(counters);
+  parser->add_option("--counters", o.counters, "JSON file for the numbers of saturated, underflowed, ... values");
+  CastRecipeOptions& t = o.tensor;
+  CLI::Option* recipe =
+      parser->add_option("--recipe", t.recipe, "Cast whole tensors as a recipe does; see precipice recipes");
+  parser->add_option("--gemm", t.gemm, "The GEMM whose operand it is: fprop dgrad wgrad")
+      ->needs(recipe)
+      ->capture_default_str();
+  parser->add_option("--shape", t.shape, "RxC: x is tokens x in, w out x in, dy tokens x out")->needs(recipe);
+  parser->add_option("--steps", t.steps, "Tensors, one after the other, for recipes with state")
+      ->transform(whole_number(1, 1u << 31))
+      ->needs(recipe)
+      ->capture_default_str();
+  parser->add_option("--scales", t.scales, "File for the dequantization scales, float32")->needs(recipe);
+  parser->add_flag("--grid", t.grid, "Values on the format's grid, not dequantized")->needs(recipe);
+  parser->add_flag("--force", o.force, "Replace the file of --counters or --scales if there is one");
   parser->add_option("--threads", o.threads, "Threads that round")
       ->transform(whole_number(1, 1024))
       ->capture_default_str();
   parser->footer(kFooter);
   return {parser, [options, parser] {
+            if (!options->tensor.recipe.empty()) return cast_recipe(resolve_recipe(*parser, *options));
             const CastSpec spec = resolve(*parser, *options);
             check_counters_file(*options);
             return options->numbers.empty() ? cast_values(*options, spec) : cast_numbers(*options, spec);

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/recipes_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "train/recipes.h"
+
+namespace precipice {
+namespace {
+
+struct Row {
+  const char* gemm;
+  const char* operand;
+  std::string linear, attention, lm_head;
+};
+
+std::vector<Row> rows_of(const RecipeChoice& choice) {
+  std::vector<Row> rows;
+  const auto add = [&](const char* gemm, const char* operand, auto get) {
+    rows.push_back(
+        {gemm, operand, describe(get(choice.linear)), describe(get(choice.attention)), describe(get(choice.lm_head))});
+  };
+  add("fprop", "x", [](const SitePrecision& s) { return s.fprop.first; });
+  add("fprop", "w", [](const SitePrecision& s) { return s.fprop.second; });
+  add("dgrad", "dy", [](const SitePrecision& s) { return s.dgrad.first; });
+  add("dgrad", "w", [](const SitePrecision& s) { return s.dgrad.second; });
+  add("wgrad", "dy", [](const SitePrecision& s) { return s.wgrad.first; });
+  add("wgrad", "x", [](const SitePrecision& s) { return s.wgrad.second; });
+  add("fprop", "y", [](const SitePrecision& s) { return s.fprop.arithmetic; });
+  add("dgrad", "dx", [](const SitePrecision& s) { return s.dgrad.arithmetic; });
+  add("wgrad", "dw", [](const SitePrecision& s) { return s.wgrad.arithmetic; });
+  return rows;
+}
+
+bool is_mask(const Recipe& recipe) {
+  return recipe.name.starts_with("e8m");
+}
+
+}  // namespace
+
+std::string recipes_list() {
+  std::string text;
+  for (const Recipe& recipe : recipes()) text += fmt::format("{:<24} {}\n", recipe.name, recipe.summary);
+  return text + "precipice recipes NAME shows a recipe's table, source and options.\n";
+}
+
+std::string recipe_table(const std::string& given) {
+  const RecipeChoice choice = make_recipe(given);
+  const Recipe& recipe = find_recipe(given.substr(0, given.find(':')));
+  std::string text = fmt::format("{}: {}\nsource: {}\n\nlinears\n", given, recipe.summary,
+                                 recipe.citation.empty() ? "none" : recipe.citation);
+  const std::vector<Row> rows = rows_of(choice);
+  for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
+  const auto others = [&](const char* name, std::string Row::*column) {
+    text += fmt::format("\n{}\n", name);
+    for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.*column);
+  };
+  if (!(choice.attention == choice.linear)) others("attention products", &Row::attention);
+  if (!(choice.lm_head == choice.linear)) others("LM head", &Row::lm_head);
+  if (!recipe.options.empty()) text += "\noptions\n";
+  for (const RecipeOption& option : recipe.options) text += fmt::format("  {:<22} {}\n", option.name, option.help);
+  return text;
+}
+
+std::string recipes_reference() {
+  std::string text =
+      "# Recipes\n\n"
+      "Written by `precipice recipes --reference`. `precision.recipe` takes a name with options, "
+      "`mxfp8:rule=rceil,element=e5m2`; so do rules (`precision.rules`), `precipice cast --recipe` and `precipice "
+      "gemm`. "
+      "`precipice recipes NAME` prints the table of a spelling. A row's operand is quantized from the high-precision "
+      "tensor, "
+      "with blocks and rows along the contraction of its own GEMM. Formulas: `precision/scale_rules.h`.\n";
+  for (const Recipe& recipe : recipes()) {
+    if (is_mask(recipe) && recipe.name != "e8m3") continue;
+    const RecipeChoice choice = make_recipe(recipe.name);
+    text += fmt::format("\n## {}\n\n{}.{}\n\n", is_mask(recipe) ? "e8m0 to e8m7" : recipe.name, recipe.summary,
+                        recipe.citation.empty() ? "" : " Source: " + recipe.citation + ".");
+    text += "| GEMM | tensor | linears |\n| --- | --- | --- |\n";
+    for (const Row& row : rows_of(choice)) text += fmt::format("| {} | {} | {} |\n", row.gemm, row.operand, row.linear);
+    const bool everywhere = choice.attention == choice.linear && choice.lm_head == choice.linear;
+    text += everywhere
+                ? "\nThe same in attention products and LM head.\n"
+                : fmt::format("\nAttention products and LM head: operands {}, result {}.\n",
+                              describe(choice.lm_head.fprop.first), describe(choice.lm_head.fprop.arithmetic.output));
+    if (recipe.options.empty()) continue;
+    text += "\nOptions:";
+    for (const RecipeOption& option : recipe.options) text += fmt::format(" `{}`", option.name);
+    text += ".\n";
+  }
+  text += "\n## Options\n\n| option | values |\n| --- | --- |\n";
+  std::vector<std::string> seen;
+  for (const Recipe& recipe : recipes())
+    for (const RecipeOption& option : recipe.options) {
+      if (std::find(seen.begin(), seen.end(), option.name) != seen.end()) continue;
+      seen.push_back(option.name);
+      text += fmt::format("| `{}` | {} |\n", option.name, option.help);
+    }
+  return text;
+}
+
+}  // namespace precipice
