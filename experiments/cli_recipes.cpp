@@ -15,6 +15,7 @@
 #include "experiments/descriptor_io.h"
 #include "experiments/recipes_report.h"
 #include "precision/check.h"
+#include "precision/quantized_matmul.h"
 #include "precision/spellings.h"
 #include "train/recipes.h"
 

@@ -84,9 +84,10 @@ void add_data(Fields& f, DataConfig& c) {
 }
 
 void add_precision(Fields& f, PrecisionConfig& c) {
-  f.push_back(
-      text("precision.recipe", &c.recipe, {},
-           "fp32 | bf16 | tf32 | fp8 | fp8-all | e8m0 .. e8m7 (mantissa mask) | custom (fp32 with the keys below)."));
+  f.push_back(text("precision.recipe", &c.recipe, {},
+                   "A recipe with its options, mxfp8:rule=floor; `precipice recipes` and docs/RECIPES.md list them. "
+                   "custom: fp32 with the "
+                   "keys below."));
   f.push_back(text("precision.x", &c.x, {},
                    "Format of activations over the recipe's, e.g. e5m3 or e4m3:bias=8; high: no rounding."));
   f.push_back(text("precision.w", &c.w, {}, "Format of weights over the recipe's."));
@@ -122,6 +123,13 @@ void add_precision(Fields& f, PrecisionConfig& c) {
                    "Format to which gains and biases of norms are rounded before use; empty: no rounding."));
   f.push_back(text("precision.rope_table", &c.rope_table, {},
                    "llama: format of the sines and cosines of the rotary positions; empty: fp32."));
+  f.push_back(
+      text("precision.accumulator", &c.accumulator, {},
+           "How every matmul sums: fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, ...; "
+           "docs/ACCUMULATORS.md. Empty: fp32."));
+  f.push_back(text("precision.rules", &c.rules, {},
+                   "Changes to the recipe, later ones win, separated by ';': lm_head -> bf16; steps=:500 -> bf16; "
+                   "layers=-15%: -> bf16; attn.* pass=dgrad -> high; operand=dy -> rounding=sr random_bits=8."));
   f.push_back(number("precision.seed", &c.seed, 0, kMaxInteger, "Seed of stochastic rounding; default: seed."));
 }
 

@@ -308,7 +308,8 @@ const Recipe& find_recipe(std::string_view name) {
   for (const Recipe& recipe : recipes())
     if (recipe.name == name) return recipe;
   const std::string near = nearest_word(std::string(name.substr(0, 60)), recipe_names());
-  throw ConfigError(fmt::format("must be one of {}{}", fmt::join(recipe_names(), ", "),
+  throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
+                    fmt::format("must be one of {}{}", fmt::join(recipe_names(), ", "),
                                 near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
 }
 

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of recipes: each trains and resumes with the same bits; options and rules do what they say and nothing
+// else.
+#include "train/recipes.h"
+
+#include "precision/check.h"
+#include "tests/support/catch.h"
+#include "tests/support/tiny_run.h"
+#include "tests/train/data_support.h"
+#include "train/trainer.h"
+
+using namespace precipice;
+using Catch::Contains;
+
+namespace {
+
+SitePrecision linear_of(const std::string& recipe) {
+  return make_recipe(recipe).linear;
+}
+
+PrecisionSchedule schedule_of(const std::string& recipe, const std::string& rules, std::int64_t layers = 4,
+                              std::int64_t steps = 100) {
+  PrecisionConfig config;
+  config.recipe = recipe;
+  config.rules = rules;
+  ModelConfig model;
+  model.layers = layers;
+  return make_schedule(config, model, steps);
+}
+
+const SitePrecision& at(const PrecisionSchedule& schedule, std::int64_t step, SiteKind kind, std::int64_t layer = 0) {
+  const PrecisionPolicy& policy = schedule.at_step(step);
+  return policy.at(policy.site_index(kind, layer));
+}
+
+std::string problem_of(const std::string& recipe) {
+  try {
+    make_recipe(recipe);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+struct End {
+  std::vector<std::vector<double>> losses;
+  Checkpoint checkpoint;
+};
+
+// Six steps, or three, a checkpoint through its file's bytes, and three more.
+End train(const std::string& recipe, bool resumed) {
+  const RunConfig config = test::tiny_config({"precision.recipe=" + recipe, "train.steps=6", "train.eval_every=3"});
+  const auto tokens = open_tokens(config);
+  auto trainer = std::make_unique<Trainer>(config, *tokens);
+  std::vector<SeriesRow> rows;
+  for (int step = 0; step < 6; ++step) {
+    if (resumed && step == 3) {
+      const std::string bytes = encode_checkpoint(trainer->checkpoint("id"));
+      trainer = std::make_unique<Trainer>(config, *tokens);
+      trainer->restore(parse_checkpoint(bytes, "memory", "id"), rows);
+    }
+    for (SeriesRow& row : trainer->step()) rows.push_back(std::move(row));
+  }
+  End end{{}, trainer->checkpoint("id")};
+  for (const SeriesRow& row : rows)
+    if (row.group == kMetricsGroup) end.losses.push_back(row.values);
+  return end;
+}
+
+}  // namespace
+
+TEST_CASE("every recipe trains, and resumes with the bits of an uninterrupted run, its scales included") {
+  for (const Recipe& recipe : recipes()) {
+    if (recipe.name.starts_with("e8m") && recipe.name != "e8m3") continue;
+    INFO(recipe.name);
+    const End straight = train(recipe.name, false), resumed = train(recipe.name, true);
+    CHECK(straight.losses.back()[0] < straight.losses.front()[0]);
+    CHECK(straight.losses == resumed.losses);
+    CHECK(encode_checkpoint(straight.checkpoint) == encode_checkpoint(resumed.checkpoint));
+  }
+}
+
+TEST_CASE("recipes put formats, blocks and passes where their tables say") {
+  const SitePrecision nvfp4 = linear_of("nvfp4");
+  CHECK(nvfp4.fprop.second.block_across == 16);
+  CHECK(nvfp4.fprop.first.block_across == 1);
+  CHECK(nvfp4.dgrad.first.rounding == Rounding::Stochastic);
+  CHECK((nvfp4.wgrad.first.hadamard && nvfp4.wgrad.second.hadamard && !nvfp4.fprop.first.hadamard &&
+         !nvfp4.dgrad.first.hadamard));
+  const SitePrecision rowwise = linear_of("torchao-rowwise-gw-hp");
+  CHECK(rowwise.fprop.first.kind == ScaleKind::Row);
+  CHECK(rowwise.dgrad.second.kind == ScaleKind::Tensor);
+  CHECK(to_string(rowwise.wgrad.first.element) == "bf16");
+  const SitePrecision deepseek = linear_of("deepseek-v3");
+  CHECK((deepseek.dgrad.second.block_across == 128 && deepseek.dgrad.second.block_along == 128));
+  CHECK((deepseek.wgrad.first.block_across == 1 && deepseek.wgrad.first.block_along == 128));
+  const SitePrecision intel = linear_of("intel-fp8");
+  CHECK(intel.fprop.second.element.max_finite() == 240.0f);
+  CHECK(to_string(intel.dgrad.second.element) == "e5m2");
+  CHECK(to_string(make_recipe("te-current").attention.fprop.first.element) == "bf16");
+  CHECK(make_recipe("te-current").linear == make_recipe("fp8").linear);
+}
+
+TEST_CASE("options change what they name in every slot that has it") {
+  const SitePrecision site =
+      linear_of("mxfp8:rule=floor,element=e5m2:bias=14,subnormals=flush,arithmetic=microxcaling,block=16");
+  for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad})
+    for (const MatrixQuantizer* q : {&gemm->first, &gemm->second}) {
+      CHECK(to_string(q->element) == "e5m2:bias=14,subnormals=flush");
+      CHECK(q->rule == ScaleRule::Floor);
+      CHECK(q->arithmetic == Arithmetic::Microxcaling);
+      CHECK((q->block_along == 16 && q->block_across == 1));
+    }
+  CHECK(linear_of("te-delayed:history=16,margin=2,algo=most-recent").wgrad.first.delayed ==
+        DelayedRule{DelayedUpdate::Te, 16, AmaxAlgorithm::MostRecent, 2});
+  CHECK(linear_of("te-delayed:arithmetic=te-unfused").fprop.first.delayed->update == DelayedUpdate::TeUnfused);
+  CHECK(linear_of("te-block:pow2=false").fprop.first.power_of_two == false);
+  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").dgrad.first.rounding == Rounding::Stochastic);
+  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").fprop.first.rounding == Rounding::NearestEven);
+  CHECK(linear_of("nvfp4:rht=false").wgrad.first.hadamard == false);
+  CHECK(linear_of("bfp:mantissa=4").fprop.first.element.mantissa_bits == 4);
+  CHECK(linear_of("mxfp8:scales=operand").dgrad.arithmetic.scales == ScalesAct::Operands);
+}
+
+TEST_CASE("a recipe or option that is not there is refused with those that are") {
+  CHECK_THAT(problem_of("mxfp9"),
+             Contains("recipe = mxfp9") && Contains("did you mean mxfp8?") && Contains("te-delayed"));
+  CHECK_THAT(problem_of("mxfp8:rul=floor"), Contains("did you mean rule?") && Contains("element"));
+  CHECK_THAT(problem_of("fp32:rule=floor"), Contains("it has none"));
+  CHECK_THAT(problem_of("mxfp8:rule"), Contains("needs a value"));
+  CHECK_THAT(problem_of("mxfp8:rule=flor"), Contains("floor"));
+  CHECK_THAT(problem_of("mxfp8:rule=floor,rule=ceil"), Contains("twice"));
+  CHECK_THAT(problem_of("mxfp8:block=0"), Contains("from 1"));
+  CHECK_THAT(problem_of("mxfp8:rule=floor,arithmetic=deepgemm"), Contains("deepgemm"));
+  CHECK_THAT(problem_of("te-current:pow2=maybe"), Contains("true or false"));
+}
+
+TEST_CASE("rules reach their sites, layers, passes, operands and steps and no others") {
+  const PrecisionSchedule s =
+      schedule_of("mxfp8",
+                  "steps=:10 -> bf16; layers=-1 mlp.* -> high; lm_head -> te-current; attn.proj pass=dgrad -> high; "
+                  "attn.qkv operand=dy -> rounding=sr random_bits=8");
+  const SitePrecision plain = linear_of("mxfp8");
+  CHECK(s.first_steps == std::vector<std::int64_t>{0, 10});
+  CHECK(to_string(at(s, 9, SiteKind::MlpUp).fprop.first.element) == "bf16");
+  CHECK(at(s, 9, SiteKind::MlpUp, 3) == SitePrecision{});  // the later rule wins
+  CHECK(at(s, 10, SiteKind::MlpUp) == plain);
+  CHECK(at(s, 99, SiteKind::MlpDown, 3) == SitePrecision{});
+  CHECK(at(s, 99, SiteKind::MlpDown, 2) == plain);
+  CHECK(at(s, 50, SiteKind::LmHead) == make_recipe("te-current").lm_head);
+  const SitePrecision& proj = at(s, 50, SiteKind::AttnProj);
+  CHECK((proj.dgrad == GemmPrecision{} && proj.fprop == plain.fprop && proj.wgrad == plain.wgrad));
+  const SitePrecision& qkv = at(s, 50, SiteKind::AttnQkv);
+  CHECK((qkv.dgrad.first.rounding == Rounding::Stochastic && qkv.wgrad.first.random_bits == 8));
+  CHECK(qkv.fprop == plain.fprop);
+  CHECK(qkv.dgrad.second == plain.dgrad.second);
+}
+
+TEST_CASE("rules that match nothing or cannot be applied are refused by name") {
+  const auto refused = [](const std::string& rules) {
+    try {
+      schedule_of("fp8", rules);
+    } catch (const ConfigError& error) {
+      CHECK(error.where().key == "precision.rules");
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  CHECK_THAT(refused("mlp.gate -> bf16"), Contains("\"mlp.gate -> bf16\" matches no site"));  // a GPT has no gate
+  CHECK_THAT(refused("layers=9 -> bf16"), Contains("matches no site, layer or step"));
+  CHECK_THAT(refused("steps=200: -> bf16"), Contains("matches no site, layer or step"));
+  CHECK_THAT(refused("mlp.up -> foo"), Contains("must be one of"));
+  CHECK_THAT(refused("mlp.up -> colour=red"), Contains("fields are format, rounding"));
+  CHECK_THAT(refused("attn.qk -> deepseek-v3; attn.qk operand=w -> rounding=up"), Contains("rup"));
+}
+
+TEST_CASE("a schedule changes what a run computes from its step on and not before") {
+  const auto losses = [](const std::string& rules) {
+    std::vector<std::string> settings = {"precision.recipe=mxfp4", "train.steps=6"};
+    if (!rules.empty()) settings.push_back("precision.rules=" + rules);
+    const RunConfig config = test::tiny_config(settings);
+    const auto tokens = open_tokens(config);
+    Trainer trainer(config, *tokens);
+    std::vector<double> values;
+    for (int step = 0; step < 6; ++step)
+      for (const SeriesRow& row : trainer.step())
+        if (row.group == kMetricsGroup) values.push_back(row.values[0]);
+    return values;
+  };
+  const auto plain = losses(""), late = losses("steps=3: -> high");
+  for (int step = 0; step < 3; ++step)
+    CHECK(plain[static_cast<std::size_t>(step)] == late[static_cast<std::size_t>(step)]);
+  CHECK(plain[3] != late[3]);
+}
