@@ -70,7 +70,7 @@ struct PrecisionConfig {
   std::int64_t random_bits = 32;     // stochastic rounding
   std::string attention, lm_head;    // format of all operands there, unscaled; "high": no rounding; "recipe"
   std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
-  // Between the matmuls (elementwise.h): a format, or "high" for none; empty: as the comment says.
+  // Between the matmuls (round_tensor.h): a format, or "high" for none; empty: as the comment says.
   std::string vector;                    // empty: the recipe's choice
   std::string residual, softmax, norm;   // empty: like vector
   std::string norm_weights, rope_table;  // empty: fp32
