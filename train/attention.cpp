@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "precision/check.h"
-#include "precision/elementwise.h"
+#include "precision/round_tensor.h"
 #include "train/causal_softmax.h"
 
 namespace precipice {

@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "precision/elementwise.h"
+#include "precision/round_tensor.h"
 
 namespace precipice {
 

@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "precision/check.h"
-#include "precision/elementwise.h"
+#include "precision/round_tensor.h"
 
 namespace precipice {
 namespace {

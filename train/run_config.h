@@ -72,7 +72,7 @@ struct PrecisionConfig {
   std::string accumulator;           // how every matmul sums (accumulator.h); empty: fp32
   std::string rules;                 // changes at sites, layers, passes, steps (precision_rules.h)
   std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
-  // Between the matmuls (elementwise.h): a format, or "high" for none; empty: as the comment says.
+  // Between the matmuls (round_tensor.h): a format, or "high" for none; empty: as the comment says.
   std::string vector;                    // empty: the recipe's choice
   std::string residual, softmax, norm;   // empty: like vector
   std::string norm_weights, rope_table;  // empty: fp32

@@ -151,7 +151,7 @@ inline void compare_norms(const Kernels& kernels, bool bad) {
 inline void compare_updates(const Kernels& kernels, bool bad) {
   const auto& device = *kernels.multi_tensor;
   for (const AdamMode mode : {AdamMode::L2, AdamMode::DecoupledDecay}) {
-    AdamArgs args{1e-2, 0.9, 0.999, 1e-8, 3, mode, true, 0.1, 1e-3, 0.37};
+    AdamArgs args{1e-2, 0.9, 0.999, 1e-8, 3, mode, true, 0.1, 1e-3, 0.37, {}};
     compare_operation(
         kernels,
         {{wide_tensors(9, bad), wide_tensors(10), wide_tensors(11), squares_of(wide_tensors(12))}, {0, 1, 2, 3}},
@@ -174,7 +174,8 @@ inline void compare_updates(const Kernels& kernels, bool bad) {
                  0.37,
                  (choice & 2) != 0,
                  (choice & 4) != 0,
-                 (choice & 2) == 0};
+                 (choice & 2) == 0,
+                 {}};
     // A set flag stops sgd.
     compare_operation(
         kernels, {{wide_tensors(13, bad), wide_tensors(14), wide_tensors(15)}, {0, 1, 2}, choice == 7 ? 1 : 0},

@@ -71,8 +71,8 @@ TEST_CASE("the gradient of a rotation is the rotation back, and positions enter 
 }
 
 TEST_CASE("a rounded rope table holds values of its format and turns by it in both directions") {
-  QuantizerConfig bf16;
-  bf16.format = parse_float_format("bf16");
+  MatrixQuantizer bf16;
+  bf16.element = parse_float_format("bf16");
   const RopeTable exact = make_rope_table(64, 8, 10000, {}), rounded = make_rope_table(64, 8, 10000, bf16);
   CHECK(same_bits(rounded.sines, exact.sines.to(at::kBFloat16).to(at::kFloat)));
   CHECK(same_bits(rounded.cosines, exact.cosines.to(at::kBFloat16).to(at::kFloat)));
@@ -153,8 +153,8 @@ TEST_CASE("grouped-query attention is attention with every key and value head re
 TEST_CASE("the softmax's output and gradient are rounded to its format, nothing else") {
   const SitePrecision fp32;
   const MatmulSite site{&fp32};
-  QuantizerConfig e4m3;
-  e4m3.format = parse_float_format("e4m3");
+  MatrixQuantizer e4m3;
+  e4m3.element = parse_float_format("e4m3");
   const at::Tensor q = random_tensor({1, 4, 1, 4}, 1, 3.0f), k = random_tensor({1, 4, 1, 4}, 2, 3.0f);
   // Unit vectors as values: the output is the weights.
   const at::Tensor v = at::eye(4).view({1, 4, 1, 4});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "precision/elementwise.h"
+#include "precision/round_tensor.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
