@@ -230,6 +230,8 @@ Command add_cast(CLI::App& app) {
       ->capture_default_str();
   parser->footer(kFooter);
   return {parser, [options, parser] {
+            if (options->force && options->counters.empty() && options->tensor.scales.empty())
+              refuse("--force", "belongs to --counters and --scales");
             if (!options->tensor.recipe.empty()) return cast_recipe(resolve_recipe(*parser, *options));
             const CastSpec spec = resolve(*parser, *options);
             check_counters_file(*options);

@@ -159,7 +159,7 @@ std::vector<std::int64_t> rule_cuts(const std::vector<PrecisionRule>& rules, std
     const auto [first, last] = rule.steps.resolve(steps);
     if (first < last) cuts.insert({first, last});
   }
-  cuts.erase(steps);
+  if (steps > 0) cuts.erase(steps);
   return {cuts.begin(), cuts.end()};
 }
 

@@ -309,8 +309,10 @@ void add_mx(std::vector<Recipe>& table) {
   };
   mx("mxfp8", "e4m3", ScaleRule::Rceil, Arithmetic::Te,
      "E4M3 in blocks of 32 with E8M0 scales, rule rceil as NVIDIA Transformer Engine's MXFP8BlockScaling");
-  mx("mxfp6", "e2m3", ScaleRule::Floor, Arithmetic::Torchao, "E2M3 in blocks of 32 with E8M0 scales, rule floor");
-  mx("mxfp4", "e2m1", ScaleRule::Floor, Arithmetic::Torchao, "E2M1 in blocks of 32 with E8M0 scales, rule floor");
+  mx("mxfp6", "e2m3", ScaleRule::Floor, Arithmetic::MicroxcalingCuda,
+     "E2M3 in blocks of 32 with E8M0 scales, rule floor; what is left of a block is padded");
+  mx("mxfp4", "e2m1", ScaleRule::Floor, Arithmetic::MicroxcalingCuda,
+     "E2M1 in blocks of 32 with E8M0 scales, rule floor; what is left of a block is padded");
   table.push_back(with_options("bfp", "block floating point: e.g. Drumond et al., arXiv 1804.01526",
                                "signed mantissas under a shared exponent",
                                options({"mantissa", "block", "rounding", "random_bits"}), [] {

@@ -70,6 +70,8 @@ TEST_CASE("steps are cut where a rule begins or ends") {
       parse_rules("steps=:500 -> bf16; steps=-10%: -> bf16; steps=400:600 lm_head -> high; steps=5000: -> high");
   CHECK(rule_cuts(rules, 1000) == std::vector<std::int64_t>{0, 400, 500, 600, 900});
   CHECK(rule_cuts({}, 1000) == std::vector<std::int64_t>{0});
+  CHECK(rule_cuts(rules, 0) ==
+        std::vector<std::int64_t>{0});  // a run that does not train has a first policy all the same
 }
 
 TEST_CASE("rules that cannot be read are refused with what is allowed") {

@@ -28,7 +28,7 @@ PrecisionSchedule schedule_of(const std::string& recipe, const std::string& rule
   return make_schedule(config, model, steps);
 }
 
-const SitePrecision& at(const PrecisionSchedule& schedule, std::int64_t step, SiteKind kind, std::int64_t layer = 0) {
+const SitePrecision& site_at(const PrecisionSchedule& schedule, std::int64_t step, SiteKind kind, std::int64_t layer = 0) {
   const PrecisionPolicy& policy = schedule.at_step(step);
   return policy.at(policy.site_index(kind, layer));
 }
@@ -142,15 +142,15 @@ TEST_CASE("rules reach their sites, layers, passes, operands and steps and no ot
                   "attn.qkv operand=dy -> rounding=sr random_bits=8");
   const SitePrecision plain = linear_of("mxfp8");
   CHECK(s.first_steps == std::vector<std::int64_t>{0, 10});
-  CHECK(to_string(at(s, 9, SiteKind::MlpUp).fprop.first.element) == "bf16");
-  CHECK(at(s, 9, SiteKind::MlpUp, 3) == SitePrecision{});  // the later rule wins
-  CHECK(at(s, 10, SiteKind::MlpUp) == plain);
-  CHECK(at(s, 99, SiteKind::MlpDown, 3) == SitePrecision{});
-  CHECK(at(s, 99, SiteKind::MlpDown, 2) == plain);
-  CHECK(at(s, 50, SiteKind::LmHead) == make_recipe("te-current").lm_head);
-  const SitePrecision& proj = at(s, 50, SiteKind::AttnProj);
+  CHECK(to_string(site_at(s, 9, SiteKind::MlpUp).fprop.first.element) == "bf16");
+  CHECK(site_at(s, 9, SiteKind::MlpUp, 3) == SitePrecision{});  // the later rule wins
+  CHECK(site_at(s, 10, SiteKind::MlpUp) == plain);
+  CHECK(site_at(s, 99, SiteKind::MlpDown, 3) == SitePrecision{});
+  CHECK(site_at(s, 99, SiteKind::MlpDown, 2) == plain);
+  CHECK(site_at(s, 50, SiteKind::LmHead) == make_recipe("te-current").lm_head);
+  const SitePrecision& proj = site_at(s, 50, SiteKind::AttnProj);
   CHECK((proj.dgrad == GemmPrecision{} && proj.fprop == plain.fprop && proj.wgrad == plain.wgrad));
-  const SitePrecision& qkv = at(s, 50, SiteKind::AttnQkv);
+  const SitePrecision& qkv = site_at(s, 50, SiteKind::AttnQkv);
   CHECK((qkv.dgrad.first.rounding == Rounding::Stochastic && qkv.wgrad.first.random_bits == 8));
   CHECK(qkv.fprop == plain.fprop);
   CHECK(qkv.dgrad.second == plain.dgrad.second);
