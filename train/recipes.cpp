@@ -279,7 +279,11 @@ void validate_policy(const PrecisionPolicy& policy) {
 
 PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
   RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] { return make_recipe(config.recipe); });
+  // Where the recipe does the same at attention products and LM head, so do the keys.
+  const bool attention_follows = choice.attention == choice.linear, lm_head_follows = choice.lm_head == choice.linear;
   apply_by_hand(choice.linear, config);
+  if (attention_follows) choice.attention = choice.linear;
+  if (lm_head_follows) choice.lm_head = choice.linear;
   choice.attention = beside("precision.attention", config.attention, choice.attention, choice.linear);
   choice.lm_head = beside("precision.lm_head", config.lm_head, choice.lm_head, choice.linear);
   if (!config.accumulator.empty()) {
