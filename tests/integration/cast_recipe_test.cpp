@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice cast --recipe and precipice gemm as run. Oracle: scales and sums in double, from the definitions.
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "precision/random_bits.h"
+#include "tests/integration/program.h"
+#include "tests/support/catch.h"
+#include "tests/support/reference_rounding.h"
+
+using namespace precipice;
+
+namespace {
+
+// Bell-shaped, with magnitudes over 2^20 and some zeros.
+std::vector<float> numbers(std::size_t size, std::uint64_t seed) {
+  std::vector<float> values(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const Philox4 w = random_block({seed, 0, 0, 0}, i);
+    const double bell = (w.word[0] * 0x1p-32 + w.word[1] * 0x1p-32 + w.word[2] * 0x1p-32) - 1.5;
+    values[i] =
+        w.word[3] % 17 == 0 ? 0.0f : static_cast<float>(std::ldexp(bell, static_cast<int>(w.word[3] % 21) - 10));
+  }
+  return values;
+}
+
+std::string bytes_of(const std::vector<float>& values) {
+  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+}
+
+std::vector<float> floats_of(const std::string& bytes) {
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+ProgramResult piped(const Workplace& place, const std::string& arguments, const std::vector<float>& input) {
+  write_text(place.path("input"), bytes_of(input));
+  const std::string line =
+      "cd '" + place.dir.path().string() + "' && '" PRECIPICE_BINARY "' " + arguments + " <input >stdout 2>stderr";
+  const int status = std::system(line.c_str());
+  return {WEXITSTATUS(status), text_of(place.path("stdout")), text_of(place.path("stderr"))};
+}
+
+float e4m3(double x) {
+  return reference::round(parse_float_format("e4m3"), Rounding::NearestEven, Overflow::Saturate, x);
+}
+
+// The smallest power of two with amax <= 448 s, no smaller than 2^-127; 2^-127 for zeros.
+double rceil_scale(double amax) {
+  double scale = 0x1p-127;
+  while (amax > 448.0 * scale) scale *= 2.0;
+  return scale;
+}
+
+}  // namespace
+
+TEST_CASE("cast --recipe mxfp8 gives the blocks of each operand's own contraction, values and scales") {
+  const Workplace place;
+  constexpr int kRows = 40, kCols = 70;  // neither is a multiple of 32
+  const std::vector<float> w = numbers(kRows * kCols, 3);
+  for (const bool down : {false, true}) {
+    const int lines = down ? kCols : kRows, length = down ? kRows : kCols, blocks = (length + 31) / 32;
+    const auto index = [&](int line, int k) {
+      return static_cast<std::size_t>(down ? k * kCols + line : line * kCols + k);
+    };
+    std::vector<float> expected(w.size()), grid(w.size()), scales(static_cast<std::size_t>(lines * blocks));
+    for (int line = 0; line < lines; ++line)
+      for (int block = 0; block < blocks; ++block) {
+        double amax = 0;
+        for (int k = 32 * block; k < std::min(length, 32 * block + 32); ++k)
+          amax = std::max(amax, std::fabs(double{w[index(line, k)]}));
+        const double scale = rceil_scale(amax);
+        scales[static_cast<std::size_t>(down ? block * lines + line : line * blocks + block)] =
+            static_cast<float>(scale);
+        for (int k = 32 * block; k < std::min(length, 32 * block + 32); ++k) {
+          grid[index(line, k)] = e4m3(w[index(line, k)] / scale);
+          expected[index(line, k)] = static_cast<float>(grid[index(line, k)] * scale);
+        }
+      }
+    const std::string slot =
+        std::string("cast --recipe mxfp8 --shape 40x70 --operand w --gemm ") + (down ? "dgrad" : "fprop");
+    const ProgramResult values = piped(place, slot + " --force --scales scales", w);
+    CHECK(values.err.empty());
+    CHECK(values.out == bytes_of(expected));
+    CHECK(text_of(place.path("scales")) == bytes_of(scales));
+    CHECK(piped(place, slot + " --grid", w).out == bytes_of(grid));
+  }
+}
+
+TEST_CASE("cast --recipe te-delayed keeps its history from tensor to tensor") {
+  const Workplace place;
+  std::vector<float> three = numbers(3 * 64, 5), expected;
+  for (std::size_t i = 64; i < 128; ++i) three[i] *= 8.0f;
+  float scale = 1.0f, largest = 0.0f;
+  for (std::size_t step = 0; step < 3; ++step) {
+    const float inverse = 1.0f / scale;
+    for (std::size_t i = 64 * step; i < 64 * step + 64; ++i) {
+      expected.push_back(e4m3(double{three[i] * scale}) * inverse);
+      largest = std::max(largest, std::fabs(three[i]));
+    }
+    scale = 448.0f / largest;  // the history is longer than three steps
+  }
+  CHECK(piped(place, "cast --recipe te-delayed --shape 8x8 --steps 3", three).out == bytes_of(expected));
+}
+
+TEST_CASE("gemm multiplies x by the transpose of w, and an accumulator of few bits loses some of it") {
+  const Workplace place;
+  constexpr std::size_t kM = 9, kN = 7, kK = 160;
+  const std::vector<float> xw = numbers((kM + kN) * kK, 7);
+  std::vector<double> sums(kM * kN), magnitudes(kM * kN);
+  for (std::size_t m = 0; m < kM; ++m)
+    for (std::size_t n = 0; n < kN; ++n)
+      for (std::size_t k = 0; k < kK; ++k) {
+        const double term = double{xw[m * kK + k]} * xw[(kM + n) * kK + k];
+        sums[m * kN + n] += term, magnitudes[m * kN + n] += std::fabs(term);
+      }
+  const auto error_of = [&](const std::string& arguments) {
+    const std::vector<float> y = floats_of(piped(place, "gemm --shape 9x7x160 " + arguments, xw).out);
+    REQUIRE(y.size() == sums.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) worst = std::max(worst, std::fabs(y[i] - sums[i]) / magnitudes[i]);
+    return worst;
+  };
+  CHECK(error_of("") <= 161 * 0x1p-24);  // 160 additions and products of fp32
+  const double few = error_of("--accumulator every:format=e8m6"), more = error_of("--accumulator every:format=e8m13");
+  CHECK(few > 0x1p-12);
+  CHECK(more < few / 8);
+}
+
+TEST_CASE("cast --recipe and gemm refuse what they cannot do in one line") {
+  const Workplace place;
+  const std::vector<float> x = numbers(64, 9);
+  const auto refused = [&](const std::string& arguments, int exit_code, const std::string& part) {
+    const ProgramResult result = piped(place, arguments, x);
+    INFO(arguments << ": " << result.err);
+    CHECK(result.exit_code == exit_code);
+    CHECK(count_lines(result.err) == 1);
+    CHECK(contains(result.err, part));
+  };
+  refused("cast --recipe mxfp9 --shape 8x8", 2, "did you mean mxfp8?");
+  refused("cast --recipe mxfp8:rul=floor --shape 8x8", 2, "did you mean rule?");
+  refused("cast --recipe mxfp8", 2, "--shape");
+  refused("cast --recipe mxfp8 --shape 8by8", 2, "--shape = 8by8");
+  refused("cast --recipe mxfp8 --shape 8x8 --operand dy --gemm fprop", 2, "fprop has x and w");
+  refused("cast --recipe mxfp8 --shape 8x8 --format e4m3", 2, "--format");
+  refused("cast --format e4m3 --shape 8x8", 2, "--recipe");
+  refused("cast --recipe nvfp4 --shape 8x8 --operand x --gemm wgrad", 2, "16");
+  refused("cast --recipe mxfp8 --shape 8x9", 4, "ends in tensor 0");
+  refused("cast --recipe mxfp8 --shape 7x9", 4, "goes on after");
+  refused("gemm --shape 4x4", 2, "--shape = 4x4");
+  refused("gemm --shape 4x4x8 --accumulator chunks", 2, "chunk");
+  refused("gemm --shape 4x4x9", 4, "ends in w");
+}
