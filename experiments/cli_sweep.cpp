@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice sweep: many runs, one process each.
 #include <fmt/format.h>
+
 #include <sched.h>
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/estimate.h"
 #include "experiments/process_setup.h"
+#include "experiments/recipes_report.h"
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
 #include "experiments/table.h"
@@ -62,6 +65,11 @@ int print_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const Opti
     if (!is_selected(status.state, selection_of(options.only))) continue;
     ++to_go;
     steps += run.config.train.steps - std::min(status.step, run.config.train.steps);
+  }
+  std::set<std::string> plans;
+  for (const SweepRun& run : runs) {
+    const std::string plan = precision_plan(run.config);
+    if (plans.insert(plan).second) print_result("\n" + plan);
   }
   const RunEstimate estimate = estimate_run(runs.front().config);
   const auto parallel = static_cast<double>(std::clamp<std::size_t>(to_go, 1, workers));

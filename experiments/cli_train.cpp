@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <sstream>
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/estimate.h"
 #include "experiments/process_setup.h"
+#include "experiments/recipes_report.h"
 #include "experiments/run_directory.h"
 #include "experiments/sweep.h"
 #include "experiments/sweep_record.h"
@@ -31,9 +33,12 @@ int print_plan(const RunConfig& config, const std::filesystem::path& directory) 
       fmt::format("# run {} in {}: {}\n", run_id(config), directory.string(), to_string(observe_run(directory).state)));
   print_result(fmt::format("# {} parameters, {} steps, about {} ({:.1f} ms a step, measured)\n", estimate.parameters,
                            config.train.steps, format_duration(seconds), 1e3 * estimate.step_seconds));
-  print_result(fmt::format("# memory about {}, disk up to {} ({} free)\n\n", format_bytes(estimate.memory_bytes),
+  print_result(fmt::format("# memory about {}, disk up to {} ({} free)\n", format_bytes(estimate.memory_bytes),
                            format_bytes(estimate.disk_bytes), format_bytes(free_bytes(directory))));
-  print_result(to_toml(config));
+  // The whole output is a config file.
+  std::istringstream plan(precision_plan(config));
+  for (std::string line; std::getline(plan, line);) print_result("# " + line + "\n");
+  print_result("\n" + to_toml(config));
   return kSuccess;
 }
 

@@ -35,6 +35,25 @@ std::vector<Row> rows_of(const RecipeChoice& choice) {
   return rows;
 }
 
+// The nine lines of a site, operands that are alike in all six slots as one.
+std::string site_lines(const SitePrecision& site) {
+  std::string text;
+  const RecipeChoice choice{site, site, site};
+  const std::vector<Row> rows = rows_of(choice);
+  const bool one =
+      std::all_of(rows.begin(), rows.begin() + 6, [&](const Row& row) { return row.linear == rows[0].linear; }) &&
+      rows[6].linear == rows[7].linear && rows[6].linear == rows[8].linear;
+  if (one) return fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
+  for (const Row& row : rows) text += fmt::format("    {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
+  return text;
+}
+
+std::string element_lines(const ElementPrecision& e) {
+  return fmt::format("  element-wise operations {}, residual stream {}, softmax {}, norms {}, their gains {}\n",
+                     describe(e.vector), describe(e.residual), describe(e.softmax), describe(e.norm),
+                     describe(e.norm_weights));
+}
+
 bool is_mask(const Recipe& recipe) {
   return recipe.name.starts_with("e8m");
 }
@@ -60,8 +79,32 @@ std::string recipe_table(const std::string& given) {
   };
   if (!(choice.attention == choice.linear)) others("attention products", &Row::attention);
   if (!(choice.lm_head == choice.linear)) others("LM head", &Row::lm_head);
+  if (!(choice.elements == ElementPrecision{})) text += "\nbetween the matmuls\n" + element_lines(choice.elements);
   if (!recipe.options.empty()) text += "\noptions\n";
   for (const RecipeOption& option : recipe.options) text += fmt::format("  {:<22} {}\n", option.name, option.help);
+  return text;
+}
+
+std::string precision_plan(const RunConfig& config) {
+  const PrecisionSchedule schedule = make_schedule(config.precision, config.model, config.train.steps);
+  std::string text;
+  for (std::size_t i = 0; i < schedule.policies.size(); ++i) {
+    const std::int64_t last = i + 1 < schedule.policies.size() ? schedule.first_steps[i + 1] : config.train.steps;
+    text += fmt::format("precision   {}, steps {} to {}\n", config.precision.recipe, schedule.first_steps[i], last - 1);
+    const PrecisionPolicy& policy = schedule.policies[i];
+    const std::vector<std::string> names = policy.site_names();
+    std::vector<bool> told(names.size(), false);
+    for (std::size_t site = 0; site < names.size(); ++site) {
+      if (told[site]) continue;
+      std::string alike;
+      for (std::size_t other = site; other < names.size(); ++other) {
+        if (!(policy.at(other) == policy.at(site))) continue;
+        told[other] = true;
+        alike += (alike.empty() ? "" : " ") + names[other];
+      }
+      text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
+    }
+  }
   return text;
 }
 
@@ -86,6 +129,7 @@ std::string recipes_reference() {
                 ? "\nThe same in attention products and LM head.\n"
                 : fmt::format("\nAttention products and LM head: operands {}, result {}.\n",
                               describe(choice.lm_head.fprop.first), describe(choice.lm_head.fprop.arithmetic.output));
+    if (!(choice.elements == ElementPrecision{})) text += "\nBetween the matmuls:\n" + element_lines(choice.elements);
     if (recipe.options.empty()) continue;
     text += "\nOptions:";
     for (const RecipeOption& option : recipe.options) text += fmt::format(" `{}`", option.name);

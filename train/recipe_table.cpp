@@ -73,6 +73,13 @@ RecipeChoice everywhere(const SitePrecision& site) {
   return {site, site, site};
 }
 
+// Results of all operations between matmuls in bf16.
+ElementPrecision in_bf16() {
+  ElementPrecision elements;
+  elements.vector = elements.residual = elements.softmax = elements.norm = bf16();
+  return elements;
+}
+
 // ---- options ----------------------------------------------------------------------------------------------------
 
 bool parse_flag(const std::string& name, const std::string& value) {
@@ -207,6 +214,16 @@ void add_plain(std::vector<Recipe>& table) {
         "operands and results of every matmul in bf16; residual stream, norms and softmax in fp32, and what autocast "
         "keeps in bf16 between them is rounded where the next matmul reads it",
         {}, [] { return everywhere(bf16_site()); }));
+  table.push_back(with_options(
+      "bf16-pure", "Zamirai et al., arXiv 2010.06192",
+      "every result in bf16, gains of norms too; with optimizer.weights=bf16-sr or bf16-kahan and bf16 moments nothing "
+      "of fp32 is kept (docs/STATES.md)",
+      {}, [] {
+        RecipeChoice choice = everywhere(bf16_site());
+        choice.elements = in_bf16();
+        choice.elements.norm_weights = bf16();
+        return choice;
+      }));
   table.push_back(
       with_options("fp16", "apex amp O1", "operands and results of every matmul in fp16; set loss_scale.kind", {}, [] {
         GemmArithmetic arithmetic;
@@ -313,6 +330,17 @@ void add_mx(std::vector<Recipe>& table) {
      "E2M3 in blocks of 32 with E8M0 scales, rule floor; what is left of a block is padded");
   mx("mxfp4", "e2m1", ScaleRule::Floor, Arithmetic::MicroxcalingCuda,
      "E2M1 in blocks of 32 with E8M0 scales, rule floor; what is left of a block is padded");
+  table.push_back(with_options(
+      "mx-systems-scaling", "arXiv 2506.20752, with microxcaling",
+      "E4M3 in blocks of 32 everywhere, ties away from zero; element-wise operations in bf16, gains of norms in MX too",
+      mx_options, [] {
+        MatrixQuantizer q = e8m0_blocks("e4m3", ScaleRule::Floor, Arithmetic::Microxcaling);
+        q.rounding = Rounding::NearestAway;
+        RecipeChoice choice = everywhere(SitePrecision::of_tensors(q, q, q, to_bf16()));
+        choice.elements = in_bf16();
+        choice.elements.norm_weights = q;
+        return choice;
+      }));
   table.push_back(with_options("bfp", "block floating point: e.g. Drumond et al., arXiv 1804.01526",
                                "signed mantissas under a shared exponent",
                                options({"mantissa", "block", "rounding", "random_bits"}), [] {
@@ -391,15 +419,16 @@ void add_others(std::vector<Recipe>& table) {
                      const MatrixQuantizer w = blocks("e4m3", 128, 128, Arithmetic::DeepGemm);
                      return beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
                    }));
-  table.push_back(with_options(
-      "ms-amp-o1", "MS-AMP (FP8-LM, arXiv 2310.18313)",
-      "x, w E4M3, dy E5M2, delayed power-of-two scales, window 16; pair it with optimizer.weights=fp16-scaled",
-      options({"history", "margin", "rounding", "random_bits"}), [] {
-        const auto q = [](const char* f, int window) {
-          return delayed(f, DelayedUpdate::MsAmp, window, Arithmetic::MsAmp);
-        };
-        return beside_bf16(SitePrecision::of_tensors(q("e4m3", 16), q("e4m3", 1), q("e5m2", 16), to_bf16()));
-      }));
+  table.push_back(with_options("ms-amp-o1", "MS-AMP (FP8-LM, arXiv 2310.18313)",
+                               "x, w E4M3, dy E5M2, delayed power-of-two scales, window 16; its weights are "
+                               "optimizer.weights=fp16 with optimizer.weight_scaling=ms-amp (docs/STATES.md)",
+                               options({"history", "margin", "rounding", "random_bits"}), [] {
+                                 const auto q = [](const char* f, int window) {
+                                   return delayed(f, DelayedUpdate::MsAmp, window, Arithmetic::MsAmp);
+                                 };
+                                 return beside_bf16(
+                                     SitePrecision::of_tensors(q("e4m3", 16), q("e4m3", 1), q("e5m2", 16), to_bf16()));
+                               }));
   table.push_back(with_options("intel-fp8", "Fishman et al., arXiv 2409.12517",
                                "forward E4M3 with largest value 240, backward operands re-cast to E5M2, delayed "
                                "power-of-two scales, stochastic gradients",

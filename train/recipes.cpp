@@ -169,7 +169,7 @@ SitePrecision beside(const std::string& key, const std::string& by_hand, const S
 
 // The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value
 // shows.
-ElementPrecision element_precision(const PrecisionConfig& by_hand) {
+ElementPrecision element_precision(const PrecisionConfig& by_hand, const ElementPrecision& of_recipe) {
   const auto format = [](const std::string& key, const std::string& text, const MatrixQuantizer& otherwise) {
     if (text.empty() || text == "high") return text.empty() ? otherwise : MatrixQuantizer{};
     MatrixQuantizer q;
@@ -178,12 +178,14 @@ ElementPrecision element_precision(const PrecisionConfig& by_hand) {
     return q;
   };
   ElementPrecision elements;
-  elements.vector = format("precision.vector", by_hand.vector, {});
-  elements.residual = format("precision.residual", by_hand.residual, elements.vector);
-  elements.softmax = format("precision.softmax", by_hand.softmax, elements.vector);
-  elements.norm = format("precision.norm", by_hand.norm, elements.vector);
-  elements.norm_weights = format("precision.norm_weights", by_hand.norm_weights, {});
-  elements.rope_table = format("precision.rope_table", by_hand.rope_table, {});
+  elements.vector = format("precision.vector", by_hand.vector, of_recipe.vector);
+  // The others follow precision.vector where it is given.
+  const bool given = !by_hand.vector.empty();
+  elements.residual = format("precision.residual", by_hand.residual, given ? elements.vector : of_recipe.residual);
+  elements.softmax = format("precision.softmax", by_hand.softmax, given ? elements.vector : of_recipe.softmax);
+  elements.norm = format("precision.norm", by_hand.norm, given ? elements.vector : of_recipe.norm);
+  elements.norm_weights = format("precision.norm_weights", by_hand.norm_weights, of_recipe.norm_weights);
+  elements.rope_table = format("precision.rope_table", by_hand.rope_table, of_recipe.rope_table);
   return elements;
 }
 
@@ -296,7 +298,7 @@ PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& mo
                                                              : std::span<const SiteKind>(kBlockSites));
   for (const SiteKind kind : policy.block_sites()) policy.set(kind, site_of(choice, kind));
   policy.set(SiteKind::LmHead, choice.lm_head);
-  policy.elements() = element_precision(config);
+  policy.elements() = element_precision(config, choice.elements);
   return policy;
 }
 

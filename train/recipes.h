@@ -18,6 +18,7 @@ namespace precipice {
 // What a recipe does at the linears, and at the two kinds of sites beside them.
 struct RecipeChoice {
   SitePrecision linear, attention, lm_head;
+  ElementPrecision elements{};  // what happens between the matmuls
 };
 
 struct RecipeOption {

@@ -25,3 +25,14 @@ TEST_CASE("the list names every recipe, and a recipe's table its slots, source a
              Contains("rceil scale per 1x32 block, te") && Contains("LM head\n  fprop x   bf16"));
   CHECK_THROWS_AS(recipe_table("mxfp8:rule=up"), ConfigError);
 }
+
+TEST_CASE("the plan of a run shows what stands where in which steps") {
+  const RunConfig config =
+      resolve_config({parse_assignment("precision.recipe=mxfp8"), parse_assignment("train.steps=100"),
+                      parse_assignment("precision.rules=steps=:10 -> bf16; lm_head -> high")});
+  const std::string plan = precision_plan(config);
+  CHECK_THAT(plan, Contains("mxfp8, steps 0 to 9\n") && Contains("mxfp8, steps 10 to 99\n"));
+  CHECK_THAT(plan, Contains("\n  lm_head\n    all operands fp32; accumulated in fp32"));
+  CHECK_THAT(plan, Contains("  h.0.attn.qkv h.0.attn.proj h.0.mlp.up h.0.mlp.down h.1.attn.qkv"));
+  CHECK_THAT(plan, Contains("rceil scale per 1x32 block, te"));
+}
