@@ -2,13 +2,12 @@
 #include "optim/stored_format.h"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cmath>
-#include <numbers>
 #include <optional>
 
 #include "precision/check.h"
+#include "precision/log2_exponent.h"
 #include "precision/spellings.h"
 
 namespace precipice {
@@ -95,21 +94,6 @@ StoredFormat parse_stored_format(const Role& role, std::string_view text, const 
   if (stored.kahan && stored.rule != StoredScaling::None)
     refuse(role.key, text, "the weight and its compensation have no scale; set optimizer.weight_scaling = \"none\"");
   return stored;
-}
-
-// floor of log2(v) rounded to fp32, without a logarithm: the rounded log2 is k already when v is n ulps (of 2^-24
-// relative) below 2^k and n / ln 2 is at most the quanta of half an ulp of the number just below k.
-int floor_of_rounded_log2(float v) {
-  const auto pattern = std::bit_cast<std::uint32_t>(v);
-  const int exponent = std::ilogb(v);
-  if (exponent < -126) return exponent;  // subnormal: far from a power of two that the table would reach
-  const int next = exponent + 1;
-  if (next == 0) return exponent;  // fp32 is as fine as it gets around zero
-  const auto magnitude = static_cast<std::uint32_t>(std::abs(next));
-  const int binade = static_cast<int>(next > 0 ? std::bit_width(magnitude - 1) : std::bit_width(magnitude));
-  const auto reach = static_cast<std::uint32_t>(std::numbers::ln2 * std::ldexp(0.5, binade));
-  const std::uint32_t below = 0x800000u - (pattern & 0x7FFFFFu);
-  return below <= reach ? next : exponent;
 }
 
 }  // namespace
