@@ -12,6 +12,7 @@
 #include "precision/check.h"
 #include "precision/format_codes.h"
 #include "precision/quantize_isa.h"
+#include "tests/rounding/isas.h"
 #include "tests/rounding/support.h"
 #include "tests/support/exact_sum.h"
 
@@ -80,18 +81,6 @@ struct GemmCase {
   }
   GemmCase(const GemmCase&) = delete;
 };
-
-inline std::vector<Isa> available_isas() {
-  std::vector<Isa> isas;
-  for (const char* name : {"generic", "avx2", "avx512"}) {
-    try {
-      isas.push_back(choose_isa(name));
-    } catch (const ConfigError&) {
-      // Not on this CPU.
-    }
-  }
-  return isas;
-}
 
 // One output from the text of accumulator.h, in integers.
 class ExactOutput {

@@ -9,23 +9,12 @@
 
 #include "precision/check.h"
 #include "precision/quantize_isa.h"
+#include "tests/rounding/isas.h"
 #include "tests/rounding/support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_rounding.h"
 
 namespace precipice::test {
-
-inline std::vector<Isa> available_isas() {
-  std::vector<Isa> isas;
-  for (const char* name : {"generic", "avx2", "avx512"}) {
-    try {
-      isas.push_back(choose_isa(name));
-    } catch (const ConfigError&) {
-      // Not on this CPU.
-    }
-  }
-  return isas;
-}
 
 // Numbers with fields lowest .. lowest + fields - 1 of binary32, and `specials` among them, a hundredth each.
 inline std::vector<float> random_inputs(std::size_t size, int lowest, int fields, const std::vector<float>& specials) {
