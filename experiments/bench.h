@@ -16,25 +16,42 @@ struct BenchRow {
   std::string work, reference;
   double goal = 0;                   // ratio to stay at or below; 0: none stated
   std::vector<double> ours, theirs;  // seconds, by repetition
+  std::string rate = {};             // what the median time means in the work's own unit, in words
   double ratio() const;              // median of the pairwise ratios
   double lowest() const;             // smallest and largest of them
   double highest() const;
 };
 
+double median(std::vector<double> values);
+
 // Runs the two in turn, `repetitions` times after one warm-up of each.
 BenchRow compare(const std::string& work, const std::string& reference, double goal, int repetitions,
                  const std::function<void()>& ours, const std::function<void()>& theirs);
 
-struct BenchReport {
-  std::vector<BenchRow> rows;
-  double peak_memory_mb = 0;  // of a default run in a process of its own
-  double start_seconds = 0;   // from exec to the end of `precipice --version`
+struct BenchOptions {
+  std::string part = "all";  // one of bench_parts()
+  bool quick = false;        // a sixteenth of the elements and fewer repetitions, for a first look
+  int threads = 1;           // of quantizers, matmuls, linears and steps
 };
+std::vector<std::string> bench_parts();  // quantize gemm linear step optimizer sweep growth all
 
-// quick: a sixteenth of the elements and fewer repetitions, for a first look.
-BenchReport run_bench(bool quick);
+struct BenchReport {
+  int threads = 1;
+  std::vector<BenchRow> rows;
+};
+BenchReport run_bench(const BenchOptions& options);
 std::string to_text(const BenchReport& report);
 std::string to_json(const BenchReport& report);
+
+// The parts; each appends its rows. bench_processes: whole processes of this program, before anything else, as the peak
+// of a forked process counts what its parent held.
+void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_linear(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_growth(const BenchOptions& options, std::vector<BenchRow>& rows);
 
 // The same GPT as train/model, written with torch::nn modules, torch::optim::AdamW and clip_grad_norm_.
 class ReferenceTrainer {
@@ -47,8 +64,5 @@ class ReferenceTrainer {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// AdamW with clipping over `tensors` tensors of `size` elements: ours and torch's.
-BenchRow bench_optimizer(int repetitions, int tensors, std::int64_t size);
 
 }  // namespace precipice

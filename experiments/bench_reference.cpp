@@ -3,6 +3,8 @@
 #include <torch/nn.h>
 #include <torch/optim.h>
 
+#include <fmt/format.h>
+
 #include "experiments/bench.h"
 #include "optim/optimizer.h"
 #include "train/tokens.h"
@@ -111,7 +113,9 @@ double ReferenceTrainer::step() {
   return loss.item<double>();
 }
 
-BenchRow bench_optimizer(int repetitions, int tensors, std::int64_t size) {
+void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows) {
+  const int tensors = 150;
+  const std::int64_t size = options.quick ? 6667 : 66667;
   OptimizerConfig config;
   std::vector<torch::Tensor> values, gradients, theirs;
   std::vector<Parameter> parameters;
@@ -125,9 +129,9 @@ BenchRow bench_optimizer(int repetitions, int tensors, std::int64_t size) {
   }
   const auto ours = make_optimizer(config, parameters);
   torch::optim::AdamW reference(theirs, torch::optim::AdamWOptions(config.lr).betas({0.9, 0.95}).weight_decay(0.1));
-  return compare(
+  rows.push_back(compare(
       "unscale, check, norm, clip, AdamW, " + std::to_string(tensors) + " tensors of " + std::to_string(size),
-      "torch clip_grad_norm_ + AdamW", 0, repetitions,
+      "torch clip_grad_norm_ + AdamW", 1.0 / 3, options.quick ? 5 : 15,
       [&] {
         const GradStats stats = ours->unscale(1.0);
         ours->step(1.0, stats.norm);
@@ -135,7 +139,10 @@ BenchRow bench_optimizer(int repetitions, int tensors, std::int64_t size) {
       [&] {
         nn::utils::clip_grad_norm_(theirs, config.clip_norm);
         reference.step();
-      });
+      }));
+  // Gradients are read twice and written once, weights and two moments read and written.
+  rows.back().rate =
+      fmt::format("{:.1f} GB/s", 1e-9 * 4 * 9 * tensors * static_cast<double>(size) / median(rows.back().ours));
 }
 
 }  // namespace precipice

@@ -9,16 +9,22 @@
 namespace precipice {
 
 Command add_bench(CLI::App& app) {
-  struct Options {
-    bool json = false, quick = false;
+  struct Options : BenchOptions {
+    bool json = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
+  parser->add_option("part", options->part, "What is timed")
+      ->check(CLI::IsMember(bench_parts()))
+      ->capture_default_str();
+  parser->add_option("--threads", options->threads, "Of quantizers, matmuls, linears and steps")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
   parser->add_flag("--quick", options->quick, "Smaller tensors and fewer repetitions");
-  parser->footer("Example: precipice bench --quick");
+  parser->footer("Example: precipice bench step --quick");
   return {parser, [options] {
-            const BenchReport report = run_bench(options->quick);
+            const BenchReport report = run_bench(*options);
             print_result(options->json ? to_json(report) : to_text(report));
             return static_cast<int>(kSuccess);
           }};

@@ -169,6 +169,19 @@ void to_bf16(const float* in, float* out, std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) out[i] = bf16_of(in[i]);
 }
 
+std::uint32_t pack_bf16(const float* in, std::uint16_t* out, std::int64_t size) {
+  std::uint32_t smallest = ~0u;
+  for (std::int64_t i = 0; i < size; ++i) {
+    const auto bits = __builtin_bit_cast(std::uint32_t, in[i]);
+    const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
+    const std::uint32_t quiet = magnitude > 0x7F800000u ? 0x400000u : 0u;
+    out[i] = static_cast<std::uint16_t>((bits | quiet) >> 16);
+    const std::uint32_t less_one = magnitude - 1;  // zero wraps around to the largest
+    smallest = less_one < smallest ? less_one : smallest;
+  }
+  return smallest;
+}
+
 // How far below the next power of two the logarithm of a number counts as that power's, by exponent field.
 struct LogTable {
   std::int32_t below[256];
@@ -269,7 +282,7 @@ ElementCounts deepgemm_fp4(const float* in, float* out, std::int64_t size, const
   return {nan_in, 0, saturated, underflowed, subnormal};
 }
 
-constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand,       rotate_row,
-                                        rotate_columns, to_bf16,         microxcaling, deepgemm_fp4};
+constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand,       rotate_row,  rotate_columns,
+                                        to_bf16,        pack_bf16,       microxcaling, deepgemm_fp4};
 
 }  // namespace

@@ -37,6 +37,9 @@ struct BlockKernels {
   // Rotates the columns of 16 rows that are `stride` apart; in may be out.
   void (*rotate_columns)(const float* in, float* out, std::int64_t cols, std::int64_t stride);
   void (*to_bf16)(const float* in, float* out, std::int64_t size);
+  // Numbers that are bf16 ones already, as such; a NaN stays one. The binary32 pattern of the smallest nonzero
+  // magnitude, less one.
+  std::uint32_t (*pack_bf16)(const float* in, std::uint16_t* out, std::int64_t size);
   // out = element arithmetic of in * multipliers; in may be out. Multipliers are powers of two or NaN.
   ElementCounts (*microxcaling)(const float* in, float* out, std::int64_t size, const float* multipliers,
                                 const MicroxcalingElement& element, bool in_bf16);

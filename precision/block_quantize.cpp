@@ -157,9 +157,9 @@ EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, s
     const std::int64_t step = is_one ? last_row - first_row : 1;
     for (std::int64_t row = first_row; row < last_row; row += step) {
       const std::int64_t begin = row * cols;
-      quantize_stretch({in + begin, outputs.values + begin, step * cols, static_cast<std::uint64_t>(begin),
+      quantize_stretch({in + begin, step * cols, static_cast<std::uint64_t>(begin),
                         is_one ? nullptr : settled_multiply_.data(), settled_multiply_[0]},
-                       key, counts);
+                       key, outputs, counts);
     }
     return counts;
   }
@@ -284,49 +284,60 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
-      quantize_stretch({slab.in + begin + c, outputs.values + begin + c, std::min(step, slab.cols - c),
-                        static_cast<std::uint64_t>(begin + c), is_one ? nullptr : multipliers, multiply[0],
-                        scales.largest, scales.largest_scaled},
-                       key, counts);
+      quantize_stretch({slab.in + begin + c, std::min(step, slab.cols - c), static_cast<std::uint64_t>(begin + c),
+                        is_one ? nullptr : multipliers, multiply[0], scales.largest, scales.largest_scaled},
+                       key, outputs, counts);
   }
 }
 
-void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, EventCounts& counts) const {
-  if (element_ != Element::General) {
-    alignas(64) float staged[kSlab], own[kSlab];
-    for (std::int64_t begin = 0; begin < stretch.size; begin += kSlab) {
-      const std::int64_t size = std::min(kSlab, stretch.size - begin);
-      const float* in = stretch.in + begin;
-      const float* multipliers = stretch.multipliers + begin;
-      std::int32_t largest = 0;
-      if (stretch.multipliers == nullptr) {
-        std::fill(own, own + size, stretch.multiplier);
-        multipliers = own;
-      }
-      if (through_bf16_) {
-        kernels_->blocks.to_bf16(in, staged, size);
-        in = staged;
-      }
-      kernels_->blocks.amax_of_blocks(in, size, size, &largest);
-      const ElementCounts part = element_ == Element::Microxcaling
-                                     ? kernels_->blocks.microxcaling(in, stretch.out + begin, size, multipliers,
-                                                                     microxcaling_, spec_.through_bf16)
-                                     : kernels_->blocks.deepgemm_fp4(in, stretch.out + begin, size, multipliers);
-      EventCounts total;
-      total.total = static_cast<std::uint64_t>(size);
-      total.nan_in = static_cast<std::uint64_t>(part.nan_in);
-      total.saturated = static_cast<std::uint64_t>(part.saturated);
-      total.overflowed = static_cast<std::uint64_t>(part.overflowed);
-      total.underflowed = static_cast<std::uint64_t>(part.underflowed);
-      total.subnormal = static_cast<std::uint64_t>(part.subnormal);
-      total.amax = largest > kInfinityPattern ? kNan : __builtin_bit_cast(float, largest);
-      counts += total;
+void MatrixPlan::quantize_as_peer(const Stretch& stretch, const MatrixOutputs& outputs, EventCounts& counts) const {
+  alignas(64) float staged[kSlab], own[kSlab], unpacked[kSlab];
+  const BlockKernels& kernels = kernels_->blocks;
+  for (std::int64_t begin = 0; begin < stretch.size; begin += kSlab) {
+    const std::int64_t size = std::min(kSlab, stretch.size - begin);
+    const auto place = static_cast<std::int64_t>(stretch.first_element) + begin;
+    const float* in = stretch.in + begin;
+    const float* multipliers = stretch.multipliers + begin;
+    float* const out = outputs.packed == nullptr ? outputs.values + place : unpacked;
+    std::int32_t largest = 0;
+    if (stretch.multipliers == nullptr) {
+      std::fill(own, own + size, stretch.multiplier);
+      multipliers = own;
     }
-    return;
+    if (through_bf16_) {
+      kernels.to_bf16(in, staged, size);
+      in = staged;
+    }
+    kernels.amax_of_blocks(in, size, size, &largest);
+    const ElementCounts part = element_ == Element::Microxcaling
+                                   ? kernels.microxcaling(in, out, size, multipliers, microxcaling_, spec_.through_bf16)
+                                   : kernels.deepgemm_fp4(in, out, size, multipliers);
+    if (outputs.packed != nullptr) {
+      const std::uint32_t smallest = kernels.pack_bf16(unpacked, outputs.packed + place, size);
+      if (outputs.smallest_result != nullptr) *outputs.smallest_result = std::min(*outputs.smallest_result, smallest);
+    }
+    EventCounts total;
+    total.total = static_cast<std::uint64_t>(size);
+    total.nan_in = static_cast<std::uint64_t>(part.nan_in);
+    total.saturated = static_cast<std::uint64_t>(part.saturated);
+    total.overflowed = static_cast<std::uint64_t>(part.overflowed);
+    total.underflowed = static_cast<std::uint64_t>(part.underflowed);
+    total.subnormal = static_cast<std::uint64_t>(part.subnormal);
+    total.amax = largest > kInfinityPattern ? kNan : __builtin_bit_cast(float, largest);
+    counts += total;
   }
+}
+
+void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, const MatrixOutputs& outputs,
+                                  EventCounts& counts) const {
+  if (element_ != Element::General) return quantize_as_peer(stretch, outputs, counts);
+  float* const out = outputs.packed == nullptr ? outputs.values + stretch.first_element : nullptr;
+  std::uint16_t* const packed = outputs.packed == nullptr ? nullptr : outputs.packed + stretch.first_element;
   QuantizeCall call = call_;
   call.in = stretch.in;
-  call.out = stretch.out;
+  call.out = out;
+  call.packed = packed;
+  call.smallest_result = outputs.smallest_result;
   call.size = stretch.size;
   call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
   call.multipliers = stretch.multipliers;
@@ -340,8 +351,10 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   // E2M1 has no NaN: te's cast gives +0, torchao's code 0xB.
   if (is_nvfp4(spec_) && part.nan_in + part.overflowed > 0) {
     const float stand_in = spec_.arithmetic == Arithmetic::Torchao ? -1.5f : 0.0f;
+    const auto packed_stand_in = static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, stand_in) >> 16);
     for (std::int64_t i = 0; i < stretch.size; ++i) {
-      if (stretch.out[i] != stretch.out[i]) stretch.out[i] = stand_in;
+      if (packed == nullptr && out[i] != out[i]) out[i] = stand_in;
+      if (packed != nullptr && (packed[i] & 0x7FFF) > 0x7F80) packed[i] = packed_stand_in;
     }
   }
 }

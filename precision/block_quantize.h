@@ -17,9 +17,11 @@ namespace precipice {
 
 // Where results go. `multipliers` may be null unless dequantizes_by_division(spec).
 struct MatrixOutputs {
-  float* values;       // rows x cols
-  float* scales;       // block_grid(spec, shape).count(): what grid values are multiplied by
-  float* multipliers;  // as many: what elements were multiplied by (deepseek: divided by)
+  float* values;                             // rows x cols; null when they are packed and nothing is rotated
+  float* scales;                             // block_grid(spec, shape).count(): what grid values are multiplied by
+  float* multipliers;                        // as many: what elements were multiplied by (deepseek: divided by)
+  std::uint16_t* packed = nullptr;           // not null: values go here, as bf16 numbers (a format that fits them)
+  std::uint32_t* smallest_result = nullptr;  // as in QuantizeCall
 };
 
 // What of earlier steps a scale depends on: `scale` with spec.delayed (scale_now(...)), `previous` for ms-amp.
@@ -63,9 +65,8 @@ class MatrixPlan {
   // Successive elements of the matrix, with multipliers of their own or one for all.
   struct Stretch {
     const float* in;
-    float* out;
     std::int64_t size;
-    std::uint64_t first_element;
+    std::uint64_t first_element;  // and where results begin
     const float* multipliers;
     float multiplier;
     std::int32_t largest = -1, largest_scaled = -1;  // as in QuantizeCall
@@ -84,7 +85,9 @@ class MatrixPlan {
   float amax_without_nan(const Slab& slab, std::int64_t block) const;
   bool is_flushed(float amax) const;
   const OuterScale& outer_of(std::int64_t row, std::int64_t col) const;
-  void quantize_stretch(const Stretch& stretch, const RandomKey& key, EventCounts& counts) const;
+  void quantize_stretch(const Stretch& stretch, const RandomKey& key, const MatrixOutputs& outputs,
+                        EventCounts& counts) const;
+  void quantize_as_peer(const Stretch& stretch, const MatrixOutputs& outputs, EventCounts& counts) const;
 
   MatrixQuantizer spec_;
   MatrixShape shape_;

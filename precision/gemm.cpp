@@ -2,11 +2,9 @@
 #include "precision/gemm.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/matmul.h>
-#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,12 +15,43 @@
 namespace precipice {
 namespace {
 
-bool has_blocks_of_k(const Quantized& q) {
-  return q.scales.defined() && q.scales.size(-1) > 1;
+// A view as the carrier wants it: one of a matrix's strides is 1, and no element repeats.
+at::Tensor as_operand(const at::Tensor& x) {
+  const auto is_dense = [&](std::int64_t inner, std::int64_t outer) {
+    return x.stride(inner) == 1 && (x.stride(outer) >= x.size(inner) || x.size(outer) == 1);
+  };
+  bool repeats = false;
+  for (std::int64_t d = 0; d + 2 < x.dim(); ++d) repeats |= x.stride(d) == 0 && x.size(d) > 1;
+  return (is_dense(-1, -2) || is_dense(-2, -1)) && !repeats ? x : x.contiguous();
 }
 
-at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
-  return a.dim() == 2 ? at::mm(a, b.t()) : at::matmul(a, b.transpose(-2, -1));
+// scale (a b^T) + bias in fp32. a (..., M, K), b (..., N, K), both fp32 or both bf16; bias undefined or (N).
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& bias) {
+  PRECIPICE_CHECK(a.dim() == b.dim() && a.size(-1) == b.size(-1) && a.scalar_type() == b.scalar_type(), "operands ",
+                  a.sizes(), " and ", b.sizes());
+  std::vector<std::int64_t> shape = a.sizes().vec();
+  shape.back() = b.size(-2);
+  const auto options = a.options().dtype(at::kFloat);
+  if (a.numel() == 0 || b.numel() == 0) {
+    const at::Tensor zeros = at::zeros(shape, options);
+    return bias.defined() ? zeros.add(bias) : zeros;
+  }
+  at::Tensor y = at::empty(shape, options);
+  const at::Tensor first = as_operand(a), second = as_operand(b), addend = bias.defined() ? bias.contiguous() : bias;
+  CarrierProduct call;
+  call.bf16 = a.scalar_type() == at::kBFloat16;
+  call.a = first.const_data_ptr(), call.b = second.const_data_ptr();
+  call.a_sizes = first.sizes().vec(), call.a_strides = first.strides().vec();
+  call.b_sizes = second.sizes().vec(), call.b_strides = second.strides().vec();
+  call.scale = scale;
+  call.bias = addend.defined() ? addend.const_data_ptr<float>() : nullptr;
+  call.y = y.mutable_data_ptr<float>();
+  multiply(call);
+  return y;
+}
+
+bool has_blocks_of_k(const Quantized& q) {
+  return q.scales.defined() && q.scales.size(-1) > 1;
 }
 
 // The scale of row `row` of one matrix in K block `block`.
@@ -85,7 +114,7 @@ void scaled_product(const Quantized& a, const Quantized& b, std::int64_t index, 
   const at::Tensor values_a = matrix(a.values, index), values_b = matrix(b.values, index);
   const RowScales scales_a(a, matrix(a.scales, index)), scales_b(b, matrix(b.scales, index));
   if (!has_blocks_of_k(a) && !has_blocks_of_k(b)) {
-    at::mm_out(y, values_a, values_b.t());
+    y.copy_(product(values_a, values_b, 1.0f, {}));
     apply_scales(y, y, scales_a, scales_b, 0);
     return;
   }
@@ -93,7 +122,7 @@ void scaled_product(const Quantized& a, const Quantized& b, std::int64_t index, 
   y.zero_();
   for (std::int64_t begin = 0; begin < k; begin += block) {
     const std::int64_t size = std::min(block, k - begin);
-    const at::Tensor sums = at::mm(values_a.narrow(1, begin, size), values_b.narrow(1, begin, size).t());
+    const at::Tensor sums = product(values_a.narrow(1, begin, size), values_b.narrow(1, begin, size), 1.0f, {});
     apply_scales(sums, y, scales_a, scales_b, begin / block);
   }
 }
@@ -121,8 +150,11 @@ bool is_power_of_two(float x) {
   return (__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFu) == 0;
 }
 
+constexpr FloatFormat kE4m3{4, 3, 7, Specials::Fn};
+
 // Values times scales where every product is exact: powers of two that take nothing out of fp32's range, NaN blocks and
-// zeros among them. NVFP4's E4M3 block scales are exact on its elements too, once the tensor's part is left out.
+// zeros among them. NVFP4's E4M3 block scales are exact on its elements too, once the tensor's part is left out: they
+// have 4 significant bits and the elements 2, so that bf16 has room for the products as well.
 bool fold(const Quantized& q, Quantized& folded) {
   const at::Tensor scales = q.scales.contiguous();
   const float* data = scales.const_data_ptr<float>();
@@ -134,28 +166,39 @@ bool fold(const Quantized& q, Quantized& folded) {
     if (q.outer == 1.0f && !is_power_of_two(scale)) return false;
     smallest = std::min(smallest, scale), largest = std::max(largest, scale);
   }
-  const at::Tensor values = q.values.contiguous();
-  const float amax = precipice::amax(values.const_data_ptr<float>(), values.numel());
-  if (!(double{smallest} * q.quantum >= 0x1p-149) || !(double{largest} * amax < 0x1p128)) return false;
+  const bool is_bf16 = q.values.scalar_type() == at::kBFloat16;
+  // A quotient by the tensor's scale is a multiple of E4M3's quantum.
+  const double quantum = q.quantum * (q.outer == 1.0f ? double{smallest} : quantum_of(kE4m3));
+  const double amax = amax_of(q.values.to(at::kFloat)) * double{largest};
+  if (!(double{smallest} * q.quantum >= 0x1p-149) || !(amax < 0x1p128)) return false;
   folded = q;
   if (q.outer != 1.0f) {
     at::Tensor block_scales = at::empty_like(scales);
     float* out = block_scales.mutable_data_ptr<float>();
-    const FormatConstants e4m3 = prepare(FloatFormat{4, 3, 7, Specials::Fn}, Overflow::Saturate);
+    const FormatConstants e4m3 = prepare(kE4m3, Overflow::Saturate);
     for (std::int64_t i = 0; i < count; ++i) out[i] = round_to_format<Rounding::NearestEven>(data[i] / q.outer, e4m3);
     folded.scales = block_scales;
   }
   folded.values = dequantized(folded);
   folded.scales = at::Tensor();
   folded.scale = q.outer;
+  folded.quantum = static_cast<float>(quantum);
+  if (is_bf16 && quantum >= 0x1p-126 && amax <= 0x1.FEp127) folded.values = folded.values.to(at::kBFloat16);
   return true;
+}
+
+// bf16 operands meet only their like, and only where their products fit; emulated accumulators read fp32.
+bool fit_one_carrier(const Quantized& a, const Quantized& b, bool emulated) {
+  const bool a_bf16 = a.values.scalar_type() == at::kBFloat16, b_bf16 = b.values.scalar_type() == at::kBFloat16;
+  if (!a_bf16 && !b_bf16) return true;
+  return a_bf16 && b_bf16 && !emulated && products_fit_bf16(a.quantum, b.quantum);
 }
 
 }  // namespace
 
 at::Tensor dequantized(const Quantized& q) {
-  if (!q.scales.defined()) return q.scale == 1.0f ? q.values : q.values.mul(q.scale);
-  const at::Tensor values = q.values.contiguous();
+  const at::Tensor values = q.values.to(at::kFloat).contiguous();
+  if (!q.scales.defined()) return q.scale == 1.0f ? values : values.mul(q.scale);
   at::Tensor out = at::empty_like(values);
   const std::int64_t rows = values.size(-2), cols = values.size(-1);
   for (std::int64_t index = 0; index < matrices_of(values); ++index) {
@@ -173,6 +216,18 @@ at::Tensor dequantized(const Quantized& q) {
   return out;
 }
 
+bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic) {
+  const bool scales_operands =
+      arithmetic.scales == ScalesAct::Operands && (a.kind != ScaleKind::None || b.kind != ScaleKind::None);
+  return arithmetic.accumulator.kind == AccumulatorKind::Fp32 && !scales_operands && fits_bf16(a.element) &&
+         fits_bf16(b.element);
+}
+
+bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic) {
+  return arithmetic.carrier != Carrier::Fp32 && (arithmetic.carrier == Carrier::Bf16 || has_bf16_instructions()) &&
+         bf16_is_exact(a, b, arithmetic);
+}
+
 at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
                 const RandomKey& output_key) {
   if (arithmetic.scales == ScalesAct::Operands &&
@@ -185,17 +240,19 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
   }
   PRECIPICE_CHECK(!bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
   const bool emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
-  if (!emulated && !a.scales.defined() && !b.scales.defined()) {
-    const float scale = a.scale * b.scale;
-    at::Tensor y = bias.defined() ? at::addmm(bias, a.values, b.values.t(), 1.0f, scale) : product(a.values, b.values);
-    round_output(y, bias.defined() ? 1.0f : scale, arithmetic.output, output_key);
-    return y;
-  }
-  Quantized folded_a = a, folded_b = b;
   if (!emulated && (has_blocks_of_k(a) || has_blocks_of_k(b))) {
+    Quantized folded_a = a, folded_b = b;
     const bool folds_a = !a.scales.defined() || fold(a, folded_a), folds_b = !b.scales.defined() || fold(b, folded_b);
     if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key);
-    folded_a = a, folded_b = b;
+  }
+  if (!fit_one_carrier(a, b, emulated)) return gemm(a.widened(), b.widened(), bias, arithmetic, output_key);
+  if (!emulated && !a.scales.defined() && !b.scales.defined()) {
+    // A rounding of the output multiplies in the same pass.
+    const float scale = a.scale * b.scale;
+    const bool scales_later = !bias.defined() && !arithmetic.output.is_identity();
+    at::Tensor y = product(a.values, b.values, scales_later ? 1.0f : scale, bias);
+    round_output(y, scales_later ? scale : 1.0f, arithmetic.output, output_key);
+    return y;
   }
   if (has_blocks_of_k(a) && has_blocks_of_k(b) && a.block_k != b.block_k)
     throw ConfigError(join_parts("the operands of one matmul have scales for blocks of ", a.block_k, " and of ",

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arithmetic behind a quantized matmul: grid values in, products summed, scales applied to the sums as hardware
-// does: one product of scales for tensors and rows, one per block of K for blocks, in fp32. Carrier: fp32. Every grid
-// value is an fp32 number, so the operands are exact and only the summation order is the library's; an emulated
-// accumulator has an order of its own (accumulator.h).
+// does: one product of scales for tensors and rows, one per block of K for blocks, in fp32. The carrier (carrier.h)
+// takes operands as they are, so that only the summation order is the library's; an emulated accumulator has an order
+// of its own (accumulator.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include "precision/accumulator.h"
+#include "precision/carrier.h"
 #include "precision/quantizer.h"
 
 namespace precipice {
@@ -20,8 +21,15 @@ struct GemmArithmetic {
   Accumulator accumulator;
   ScalesAct scales = ScalesAct::Sums;
   MatrixQuantizer output;  // unscaled
+  Carrier carrier = Carrier::Auto;
   bool operator==(const GemmArithmetic&) const = default;
 };
+
+// Whether the product of operands of these kinds can run on bf16 instructions exactly: all but tensors with numbers too
+// small for them (carrier.h), which go through fp32.
+bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic);
+// Whether it will, on this CPU: then operands are quantized as bf16.
+bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic);
 
 // a (..., M, K), b (..., N, K), equal leading dimensions or none -> a b^T (..., M, N). bias: undefined or (N), added to
 // the scaled sums before the output is rounded.

@@ -222,14 +222,22 @@ void add(EventCounts& total, const ChunkCounts& chunk) {
 
 template <Rounding R, bool General, class Source>
 EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
-  alignas(64) float staged[kChunk];
+  alignas(64) float staged[kChunk], unpacked[kChunk];
   alignas(64) std::uint32_t words[4 * kBlocks];
   using Int = typename Source::Int;
   EventCounts total;
   Int largest = 0;
+  std::uint32_t smallest = ~0u;
   for (std::int64_t begin = 0; begin < call.size; begin += kChunk) {
     const int size = static_cast<int>(call.size - begin < kChunk ? call.size - begin : kChunk);
     const typename Source::Float* source = call.in + begin;
+    float* const out = call.packed == nullptr ? call.out + begin : unpacked;
+    const auto finish = [&](const ChunkCounts& counts) {
+      add(total, counts);
+      if (call.packed == nullptr) return;
+      const std::uint32_t own = pack_bf16(unpacked, call.packed + begin, size);
+      smallest = own < smallest ? own : smallest;
+    };
     if constexpr (Source::kMantissa == Binary32::kMantissa) {
       if (call.through_bf16) {
         round_chunk_to_bf16(source, staged, size, call.bf16);
@@ -250,7 +258,7 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
             is_known ? LargestPatterns{call.largest, call.largest_scaled} : largest_patterns(source, own, size);
         if (!call.divide && is_ordinary<R>(call, both.after)) {
           largest = both.before > largest ? both.before : largest;
-          add(total, round_ordinary<R, true>(source, call.out + begin, size, call, words + first % 4, own));
+          finish(round_ordinary<R, true>(source, out, size, call, words + first % 4, own));
           continue;
         }
       }
@@ -264,14 +272,15 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     }
     if constexpr (!General && Source::kMantissa == Binary32::kMantissa) {
       if (is_ordinary<R>(call, chunk_largest)) {
-        add(total, round_ordinary<R, false>(source, call.out + begin, size, call, words + first % 4, nullptr));
+        finish(round_ordinary<R, false>(source, out, size, call, words + first % 4, nullptr));
         continue;
       }
     }
-    add(total, round_chunk<R, General, Source>(source, call.out + begin, size, call, words + first % 4));
+    finish(round_chunk<R, General, Source>(source, out, size, call, words + first % 4));
   }
   total.total = static_cast<std::uint64_t>(call.size);
   total.amax = amax_of_pattern(largest);
+  if (call.smallest_result != nullptr && smallest < *call.smallest_result) *call.smallest_result = smallest;
   return total;
 }
 

@@ -42,6 +42,10 @@ struct QuantizeCallOf {
   // With multipliers: binary32 patterns of the largest element and the largest product, NaN being largest; upper bounds
   // will do for the latter. -1: not known.
   std::int32_t largest = -1, largest_scaled = -1;
+  // Not null: results go here as bf16 numbers, which they must be, and not to `out`.
+  std::uint16_t* packed = nullptr;
+  // Not null: lowered to the binary32 pattern of the smallest nonzero magnitude among packed results, less one.
+  std::uint32_t* smallest_result = nullptr;
 };
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;

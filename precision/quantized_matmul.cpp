@@ -19,14 +19,14 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
 }
 
 Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
-                        const MatmulSite& site, Slot slot) {
+                        const MatmulSite& site, Slot slot, bool as_bf16) {
   const auto number = static_cast<std::uint16_t>(slot);
   ScaleState state;
   if (quantizer.delayed && site.scales) {
     const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
     state = site.scales->scale_for(site.site, number, quantizer, amax);
   }
-  Quantized result = quantize(x, quantizer, contraction, key_of(site, slot), state);
+  Quantized result = quantize(x, quantizer, contraction, key_of(site, slot), state, as_bf16);
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
   return result;
@@ -36,6 +36,10 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
 // bits where the scales do not depend on the contraction. Stochastic slots draw from different streams and never share.
 bool shares(const MatrixQuantizer& first, const MatrixQuantizer& second) {
   return first == second && serves_both_contractions(first);
+}
+
+bool runs_on_bf16(const GemmPrecision& gemm) {
+  return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic);
 }
 
 // Integers and numbers of a Quantized, as saved_data can hold them.
@@ -61,8 +65,9 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w,
                             const std::optional<at::Tensor>& bias, MatmulSite site) {
     const SitePrecision& p = *site.precision;
-    const Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site, Slot::FpropX);
-    const Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site, Slot::FpropW);
+    const bool as_bf16 = runs_on_bf16(p.fprop);
+    const Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site, Slot::FpropX, as_bf16);
+    const Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site, Slot::FpropW, as_bf16);
     const bool shares_x = shares(p.fprop.first, p.wgrad.second), shares_w = shares(p.fprop.second, p.dgrad.second);
     ctx->save_for_backward({shares_x ? qx.values : x, shares_w ? qw.values : w, shares_x ? qx.scales : at::Tensor(),
                             shares_w ? qw.scales : at::Tensor()});
@@ -80,24 +85,27 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
     const at::Tensor dy = gradients[0].contiguous();
     const bool need_dx = ctx->needs_input_grad(0), need_dw = ctx->needs_input_grad(1);
     // An operand for its second GEMM, which sums over its other axis.
-    const auto operand = [&](std::size_t index, const char* name, const MatrixQuantizer& quantizer, Slot slot) {
+    const auto operand = [&](std::size_t index, const char* name, const MatrixQuantizer& quantizer, Slot slot,
+                             bool as_bf16) {
       const std::vector<double> numbers = ctx->saved_data[name].toDoubleVector();
       if (numbers[0] != 0.0) return quantized_from(saved[index], saved[index + 2], numbers).transposed();
-      return quantize_slot(saved[index], quantizer, Contraction::AxisBefore, site, slot);
+      return quantize_slot(saved[index], quantizer, Contraction::AxisBefore, site, slot, as_bf16);
     };
 
     at::Tensor dx, dw, dbias;
     Quantized qdy;
     if (need_dx) {
-      qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site, Slot::DgradDy);
-      const Quantized qw = operand(1, "w", p.dgrad.second, Slot::DgradW);
+      const bool as_bf16 = runs_on_bf16(p.dgrad);
+      qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site, Slot::DgradDy, as_bf16);
+      const Quantized qw = operand(1, "w", p.dgrad.second, Slot::DgradW, as_bf16);
       dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site, Slot::DgradOut));
     }
     if (need_dw) {
+      const bool as_bf16 = runs_on_bf16(p.wgrad);
       qdy = need_dx && shares(p.dgrad.first, p.wgrad.first)
                 ? qdy.transposed()
-                : quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site, Slot::WgradDy);
-      const Quantized qx = operand(0, "x", p.wgrad.second, Slot::WgradX);
+                : quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site, Slot::WgradDy, as_bf16);
+      const Quantized qx = operand(0, "x", p.wgrad.second, Slot::WgradX, as_bf16);
       dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site, Slot::WgradOut));
     }
     if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) dbias = dy.sum(0);

@@ -6,12 +6,13 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <vector>
 
+#include "precision/carrier.h"
 #include "precision/check.h"
 #include "precision/device.h"
-#include "precision/exact_value.h"
 
 namespace precipice {
 namespace {
@@ -44,11 +45,24 @@ class Work {
     plan_.settle(patterns_.data(), outputs);
     EventCounts total;
     for_ranges([&](std::int64_t first, std::int64_t last) {
-      const EventCounts part = plan_.quantize_rows(in, first, last, key, outputs);
+      std::uint32_t smallest = ~0u;
+      MatrixOutputs own = outputs;
+      own.smallest_result = &smallest;
+      const EventCounts part = plan_.quantize_rows(in, first, last, key, own);
       const std::lock_guard<std::mutex> lock(mutex_);
       total += part;
+      smallest_ = std::min(smallest_, smallest);
     });
     return total;
+  }
+
+  // What every result is a multiple of: the format's quantum or, where the format goes down so far that its products
+  // could be subnormal in fp32, the last place of the smallest number that did come out.
+  double quantum(const FloatFormat& format) const {
+    const double finest = quantum_of(format);
+    const std::uint32_t pattern = smallest_ + 1;  // 0: only zeros, or not known
+    if (finest >= 0x1p-63 || pattern < 0x800000 || pattern >= 0x7F800000) return finest;
+    return std::max(finest, std::ldexp(1.0, static_cast<int>(pattern >> 23) - 127 - format.mantissa_bits));
   }
 
  private:
@@ -71,6 +85,7 @@ class Work {
   MatrixPlan plan_;
   MatrixShape shape_;
   std::vector<std::int32_t> patterns_;
+  std::uint32_t smallest_ = ~0u;
   std::mutex mutex_;
 };
 
@@ -86,6 +101,12 @@ float outer_scale_of(const MatrixQuantizer& q, float amax) {
 
 }  // namespace
 
+Quantized Quantized::widened() const {
+  Quantized other = *this;
+  other.values = values.to(at::kFloat);
+  return other;
+}
+
 Quantized Quantized::transposed() const {
   Quantized other = *this;
   other.values = values.transpose(-2, -1);
@@ -95,7 +116,7 @@ Quantized Quantized::transposed() const {
 }
 
 Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction contraction, const RandomKey& key,
-                   const ScaleState& state) {
+                   const ScaleState& state, bool as_bf16) {
   PRECIPICE_CHECK(x.scalar_type() == at::kFloat, "quantizers take fp32 tensors, got ", x.scalar_type());
   PRECIPICE_CHECK(x.dim() >= 2, "an operand is a matrix, got ", x.sizes());
   const bool before = contraction == Contraction::AxisBefore;
@@ -108,8 +129,10 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   // Batches of matrices with scales along their first axis become rows of the operand.
   const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
   const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : x.contiguous();
-  // What was copied just now is rounded in place.
-  at::Tensor values = source.is_same(x) ? at::empty_like(x) : source;
+  PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element), to_string(q.element), " does not fit bf16");
+  // What was copied just now is rounded in place, or rotated.
+  at::Tensor values = source.is_same(x) && (!as_bf16 || q.hadamard) ? at::empty_like(x) : source;
+  at::Tensor packed = as_bf16 ? at::empty(source.sizes(), source.options().dtype(at::kBFloat16)) : at::Tensor();
   const std::int64_t cols = source.size(-1), rows = cols == 0 ? 0 : source.numel() / cols;
   const bool down = before && !turned && (!is_one_scale(q) || q.hadamard);
   const MatrixShape shape{rows, cols, down ? 0 : 1};
@@ -128,11 +151,13 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   at::Tensor multipliers = at::empty_like(scales);
 
   Quantized result;
-  result.events = work.run(
-      source.const_data_ptr<float>(), key, q.hadamard,
-      {values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), multipliers.mutable_data_ptr<float>()});
+  result.events = work.run(source.const_data_ptr<float>(), key, q.hadamard,
+                           {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(),
+                            scales.mutable_data_ptr<float>(), multipliers.mutable_data_ptr<float>(),
+                            as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr});
+  if (as_bf16) values = packed;
   result.outer = outer_scale_of(q, result.events.amax);
-  result.quantum = exact_value(1, q.element.emin() - q.element.mantissa_bits);
+  result.quantum = static_cast<float>(work.quantum(q.element));
   const bool turn_back = before && !turned;
   result.values = turn_back ? values.transpose(-2, -1) : values;
   if (is_one_scale(q)) {

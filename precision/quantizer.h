@@ -15,7 +15,8 @@ namespace precipice {
 enum class Contraction : std::uint8_t { LastAxis, AxisBefore };
 
 struct Quantized {
-  at::Tensor values;   // (..., rows, K) fp32, on the element's grid; a view when the contraction is the axis before
+  // (..., rows, K) on the element's grid, fp32 or bf16; a view when the contraction is the axis before
+  at::Tensor values;
   float scale = 1.0f;  // what values are multiplied by to come back, when `scales` is undefined
   at::Tensor scales;   // (..., grid rows, grid K): one such scale per block
   std::int64_t block_rows = 1, block_k = 1;
@@ -23,14 +24,16 @@ struct Quantized {
   float quantum = 0.0f;  // of the element's grid at its finest
   EventCounts events;    // total = 0 when nothing was rounded
 
+  Quantized widened() const;     // values in fp32
   Quantized transposed() const;  // for a GEMM that sums over the other axis; where the scales allow it
 };
 
 // x: fp32, any strides, at least 2-D. Stochastic rounding: element e of x in row-major order uses word e of key's
 // stream; but batches of matrices whose contraction is the axis before the last are numbered in transposed order. The
-// identity returns x. `state`: what a delayed scale depends on. Throws ConfigError where block and shape do not fit.
+// identity returns x. `state`: what a delayed scale depends on. `as_bf16`: values in half the memory, for an element
+// that fits_bf16. Throws ConfigError where block and shape do not fit.
 Quantized quantize(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction, const RandomKey& key,
-                   const ScaleState& state = {});
+                   const ScaleState& state = {}, bool as_bf16 = false);
 
 // Whether one quantization serves both contractions of a tensor: no axis is special, and no random words are drawn,
 // which each use of a tensor has of its own.

@@ -127,6 +127,10 @@ void add_precision(Fields& f, PrecisionConfig& c) {
       text("precision.accumulator", &c.accumulator, {},
            "How every matmul sums: fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, ...; "
            "docs/ACCUMULATORS.md. Empty: fp32."));
+  f.push_back(
+      text("precision.carrier", &c.carrier, {"auto", "fp32", "bf16"},
+           "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "
+           "where every operand fits it exactly and the CPU has them, else fp32."));
   f.push_back(text("precision.rules", &c.rules, {},
                    "Changes to the recipe, later ones win, separated by ';': lm_head -> bf16; steps=:500 -> bf16; "
                    "layers=-15%: -> bf16; attn.* pass=dgrad -> high; operand=dy -> rounding=sr random_bits=8."));

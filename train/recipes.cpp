@@ -279,6 +279,22 @@ void validate_policy(const PrecisionPolicy& policy) {
   }
 }
 
+// Every GEMM on the carrier that was asked for. Operands that are not rounded are fp32 numbers and stay there.
+void set_carrier(PrecisionPolicy& policy, const std::string& name) {
+  const Carrier carrier = parse_carrier(name);
+  const std::vector<std::string> names = policy.site_names();
+  for (std::size_t i = 0; i < policy.num_sites(); ++i)
+    for (GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad}) {
+      gemm->arithmetic.carrier = carrier;
+      if (carrier != Carrier::Bf16 || (gemm->first.is_identity() && gemm->second.is_identity()) ||
+          bf16_is_exact(gemm->first, gemm->second, gemm->arithmetic))
+        continue;
+      throw ConfigError({"", 0, "precision.carrier", name},
+                        fmt::format("is not exact at {}: {} times {}, {}; auto uses it where it is", names[i],
+                                    describe(gemm->first), describe(gemm->second), describe(gemm->arithmetic)));
+    }
+}
+
 PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
   RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] { return make_recipe(config.recipe); });
   // Where the recipe does the same at attention products and LM head, so do the keys.
@@ -330,29 +346,32 @@ RecipeChoice make_recipe(std::string_view text) {
 
 PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
   const PrecisionPolicy base = base_policy(config, model);
-  return with_key(
-      config.rules.empty() ? "precision.recipe" : "precision.rules",
-      config.rules.empty() ? config.recipe : config.rules, [&] {
-        const std::vector<ParsedRule> rules = parse_all(config.rules);
-        std::vector<PrecisionRule> plain;
-        for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
-        PrecisionSchedule schedule;
-        schedule.first_steps = rule_cuts(plain, steps);
-        std::vector<bool> matched(rules.size(), false);
-        for (const std::int64_t first_step : schedule.first_steps) {
-          PrecisionPolicy policy = base;
-          for (std::size_t i = 0; i < rules.size(); ++i) {
-            const auto [first, last] = rules[i].rule.steps.resolve(steps);
-            if (first <= first_step && first_step < last && apply_to_policy(rules[i], policy)) matched[i] = true;
-          }
-          validate_policy(policy);
-          schedule.policies.push_back(std::move(policy));
-        }
-        for (std::size_t i = 0; i < rules.size(); ++i)
-          if (!matched[i] && steps > 0)
-            throw ConfigError(fmt::format("rule \"{}\" matches no site, layer or step", rules[i].rule.text));
-        return schedule;
-      });
+  PrecisionSchedule made =
+      with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
+               config.rules.empty() ? config.recipe : config.rules, [&] {
+                 const std::vector<ParsedRule> rules = parse_all(config.rules);
+                 std::vector<PrecisionRule> plain;
+                 for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
+                 PrecisionSchedule schedule;
+                 schedule.first_steps = rule_cuts(plain, steps);
+                 std::vector<bool> matched(rules.size(), false);
+                 for (const std::int64_t first_step : schedule.first_steps) {
+                   PrecisionPolicy policy = base;
+                   for (std::size_t i = 0; i < rules.size(); ++i) {
+                     const auto [first, last] = rules[i].rule.steps.resolve(steps);
+                     if (first <= first_step && first_step < last && apply_to_policy(rules[i], policy))
+                       matched[i] = true;
+                   }
+                   validate_policy(policy);
+                   schedule.policies.push_back(std::move(policy));
+                 }
+                 for (std::size_t i = 0; i < rules.size(); ++i)
+                   if (!matched[i] && steps > 0)
+                     throw ConfigError(fmt::format("rule \"{}\" matches no site, layer or step", rules[i].rule.text));
+                 return schedule;
+               });
+  for (PrecisionPolicy& policy : made.policies) set_carrier(policy, config.carrier);
+  return made;
 }
 
 std::string describe(const MatrixQuantizer& q) {

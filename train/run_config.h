@@ -70,6 +70,7 @@ struct PrecisionConfig {
   std::int64_t random_bits = 32;     // stochastic rounding
   std::string attention, lm_head;    // format of all operands there, unscaled; "high": no rounding; "recipe"
   std::string accumulator;           // how every matmul sums (accumulator.h); empty: fp32
+  std::string carrier = "auto";      // what multiplies grid values (carrier.h): auto | fp32 | bf16
   std::string rules;                 // changes at sites, layers, passes, steps (precision_rules.h)
   std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
   // Between the matmuls (round_tensor.h): a format, or "high" for none; empty: as the comment says.

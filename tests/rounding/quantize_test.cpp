@@ -113,6 +113,38 @@ TEST_CASE("a tensor cut anywhere gives the same bits and the same sum of counts,
   }
 }
 
+TEST_CASE("packed results are the same numbers as bf16, at any length and alignment, with the smallest of them") {
+  const std::vector<float> all = inputs(5000, true);
+  for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+    for (const Isa& isa : available_isas()) {
+      INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
+      int wrong = 0;
+      for (std::size_t size = 0; size <= all.size(); size += size < 130 ? 1 : 2435) {
+        const float* in = all.data() + size % 5;
+        const std::size_t count = std::min(size, all.size() - 5);
+        std::vector<float> out(count + 1);
+        std::vector<std::uint16_t> packed(count + 3, 0x5A5A);
+        const EventCounts counts = run(isa, in, out.data(), count, spec, 1.5f, 7);
+        QuantizeCall call = prepare_call(in, nullptr, static_cast<std::int64_t>(count), spec, 1.5f, kKey, 7);
+        std::uint32_t smallest = ~0u, expected = ~0u;
+        call.packed = packed.data() + 1;
+        call.smallest_result = &smallest;
+        wrong += !equal(isa.kernels->quantize(call), counts);
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::uint32_t bits = bits_of(out[i]), magnitude = bits & 0x7FFFFFFFu;
+          const bool is_same =
+              is_nan(out[i]) ? (packed[i + 1] & 0x7FFF) > 0x7F80 : bits == std::uint32_t{packed[i + 1]} << 16;
+          wrong += !is_same;
+          if (magnitude != 0) expected = std::min(expected, magnitude - 1);
+        }
+        wrong += smallest != expected;
+        wrong += packed.front() != 0x5A5A || packed[count + 1] != 0x5A5A;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
 TEST_CASE("through_bf16 rounds to bf16 before scaling, and events count from there") {
   const float in[2] = {1.0117188f, 1e-41f};
   float out[2];

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training steps against the same model in torch modules, and against each other.
+#include <fmt/format.h>
+
+#include "experiments/bench.h"
+#include "train/tokens.h"
+#include "train/trainer.h"
+
+namespace precipice {
+namespace {
+
+struct Size {
+  const char* name;
+  std::int64_t layers, width, heads, context, batch;
+};
+constexpr Size kTiny{"tiny 2x64", 2, 64, 2, 64, 16}, kSmall{"small 4x128", 4, 128, 4, 128, 16},
+    kMid{"mid 6x384", 6, 384, 6, 256, 8};
+
+RunConfig bench_config(const Size& size, const std::string& recipe, int threads) {
+  std::vector<Setting> settings = parse_settings(
+      fmt::format("threads = {}\n[model]\nbias = true\nlayers = {}\nwidth = {}\nheads = {}\ncontext = "
+                  "{}\n[data]\ntokens = 200000\nvocabulary = 65\n"
+                  "[train]\nsteps = 1000000\nbatch = {}\neval_every = 0\n[metrics]\nsharpness_every = 0\n"
+                  "tensors_every = 0\n[precision]\nrecipe = \"{}\"\n",
+                  threads, size.layers, size.width, size.heads, size.context, size.batch, recipe),
+      "bench");
+  return resolve_config(settings);
+}
+
+struct Goals {
+  double fp32, fp8, fp8_of_ours, stochastic;
+};
+
+void bench_size(const BenchOptions& options, const Size& size, const Goals& goals, std::vector<BenchRow>& rows) {
+  const RunConfig config = bench_config(size, "fp32", options.threads);
+  const auto tokens = open_tokens(config);
+  const auto trainer = [&](const std::string& recipe) {
+    return std::make_unique<Trainer>(bench_config(size, recipe, options.threads), *tokens);
+  };
+  const auto ours = trainer("fp32"), bf16 = trainer("bf16"), fp8 = trainer("fp8"),
+             stochastic = trainer("te-current:dy_rounding=sr"), nearest = trainer("te-current");
+  ReferenceTrainer plain(config, false), fused(config, true);
+  const bool is_mid = size.width > 128;
+  const int repetitions = options.quick ? 5 : 15, steps = is_mid ? 1 : options.quick ? 3 : 10;
+  const auto several = [steps](const std::function<void()>& step) {
+    return [=] {
+      for (int i = 0; i < steps; ++i) step();
+    };
+  };
+  const auto our = several([&] { ours->step(); }), our_fp8 = several([&] { fp8->step(); }),
+             torch_plain = several([&] { plain.step(); }), torch_fused = several([&] { fused.step(); });
+  const auto add = [&](const std::string& work, const std::string& reference, double goal,
+                       const std::function<void()>& mine, const std::function<void()>& theirs) {
+    rows.push_back(compare(fmt::format("{} step, {}", work, size.name), reference, goal, repetitions, mine, theirs));
+    rows.back().rate = fmt::format("{:.2f} ms a step", 1e3 * median(rows.back().ours) / steps);
+  };
+  const std::string modules = "torch modules in C++, ";
+  add("fp32", modules + "explicit attention", goals.fp32, our, torch_plain);
+  add("fp32", modules + "fused attention", 0, our, torch_fused);
+  add("fp8", modules + "explicit attention", goals.fp8, our_fp8, torch_plain);
+  add("fp8", "our fp32 step", goals.fp8_of_ours, our_fp8, our);
+  add("bf16", "our fp32 step", 0, several([&] { bf16->step(); }), our);
+  add("te-current with stochastic gradients", "te-current", goals.stochastic, several([&] { stochastic->step(); }),
+      several([&] { nearest->step(); }));
+}
+
+}  // namespace
+
+void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows) {
+  bench_size(options, kTiny, {0.6, 0.6, 0, 1.15}, rows);
+  bench_size(options, kSmall, {0.7, 0.65, 0, 1.15}, rows);
+  if (!options.quick) bench_size(options, kMid, {0.75, 0.5, 0.75, 1.15}, rows);
+}
+
+// Cost growth: one dimension at a time over a 32-fold range; each row is the step at the larger size against as many
+// steps at the smallest as would take equally long if cost grew linearly.
+void bench_growth(const BenchOptions& options, std::vector<BenchRow>& rows) {
+  const Size base{"", 1, 64, 1, 64, 4};
+  struct Direction {
+    const char* name;
+    std::int64_t Size::*member;
+  };
+  for (const Direction& direction :
+       {Direction{"layers", &Size::layers}, Direction{"sequences a batch", &Size::batch}}) {
+    const RunConfig config = bench_config(base, "fp8", options.threads);
+    const auto tokens = open_tokens(config);
+    Trainer smallest(config, *tokens);
+    for (const std::int64_t factor : {2, 4, 8, 16, 32}) {
+      if (options.quick && factor != 8) continue;
+      Size size = base;
+      size.*direction.member *= factor;
+      Trainer larger(bench_config(size, "fp8", options.threads), *tokens);
+      rows.push_back(compare(
+          fmt::format("fp8 step, {} x {}", direction.name, factor), fmt::format("{} steps at x 1", factor), 0,
+          options.quick ? 3 : 7, [&] { larger.step(); },
+          [&] {
+            for (std::int64_t i = 0; i < factor; ++i) smallest.step();
+          }));
+      rows.back().rate = fmt::format("{:.2f} ms a step", 1e3 * median(rows.back().ours));
+    }
+  }
+}
+
+}  // namespace precipice

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The matmul that multiplies grid values: oneDNN's, in fp32 or, where that is exact, on bf16 instructions with fp32
+// sums. A carrier never rounds an operand and never flushes one:
+//   - an element fits bf16 when it has at most 8 significant bits and a range within bf16's;
+//   - VDPBF16PS takes subnormals as zero, operands and sums alike. Every product, and so every sum, is a multiple of
+//   the
+//     product of the two quanta: where these and it are 2^-126 or more, nothing subnormal can arise. Formats of few
+//     exponent bits have such quanta always; for the others (bf16 itself) it depends on the smallest number in a
+//     tensor, and where that is too small the same numbers go through the fp32 carrier.
+// Then each product is exact in fp32 (16 significant bits), and the result is what an fp32 matmul of the same values
+// gives, up to the order of summation.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "precision/float_format.h"
+
+namespace precipice {
+
+// Auto: bf16 where it is exact and this CPU has instructions for it, else fp32.
+enum class Carrier : std::uint8_t { Auto, Fp32, Bf16 };
+Carrier parse_carrier(std::string_view text);  // auto fp32 bf16; throws ConfigError
+std::string to_string(Carrier carrier);
+
+// The distance of the format's values where they are densest: every value is a multiple of it.
+double quantum_of(const FloatFormat& format);
+// Whether every value is a bf16 number.
+bool fits_bf16(const FloatFormat& format);
+// Whether bf16 instructions are exact on multiples of these quanta.
+bool products_fit_bf16(double quantum, double other_quantum);
+// AVX512-BF16 or AMX: elsewhere bf16 products would be emulated, and slower than fp32 ones.
+bool has_bf16_instructions();
+
+// y = scale (a b^T) + bias, for batches of matrices: a (batch..., M, K), b (batch..., N, K), y (batch..., M, N)
+// contiguous. Strides count elements; one of a matrix's last two is 1. No size is 0.
+struct CarrierProduct {
+  bool bf16 = false;  // a and b are bf16 numbers, else fp32
+  const void *a = nullptr, *b = nullptr;
+  std::vector<std::int64_t> a_sizes, a_strides, b_sizes, b_strides;
+  float scale = 1.0f;
+  const float* bias = nullptr;  // N, or none
+  float* y = nullptr;
+};
+void multiply(const CarrierProduct& call);
+
+}  // namespace precipice
