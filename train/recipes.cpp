@@ -21,7 +21,19 @@ auto with_key(const std::string& key, const std::string& value, const Change& ch
   try {
     return change();
   } catch (const ConfigError& error) {
-    throw ConfigError({"", 0, key, value}, error.problem());
+    // What is refused may be a part of the value: then its own key and value are told too.
+    const bool is_part = !error.where().key.empty() && error.where().value != value;
+    throw ConfigError({"", 0, key, value}, is_part ? error.what() : error.problem());
+  }
+}
+
+// The same for what a rule does.
+template <class Change>
+auto in_rule(const PrecisionRule& rule, const Change& change) {
+  try {
+    return change();
+  } catch (const ConfigError& error) {
+    throw ConfigError(fmt::format("{}: {}", rule.name(), error.what()));
   }
 }
 
@@ -235,7 +247,7 @@ std::vector<ParsedRule> parse_all(const std::string& text) {
   for (PrecisionRule& rule : parse_rules(text)) {
     ParsedRule parsed;
     if (rule.recipe == "high") parsed.recipe = RecipeChoice{};
-    if (!rule.recipe.empty() && !parsed.recipe) parsed.recipe = make_recipe(rule.recipe);
+    if (!rule.recipe.empty() && !parsed.recipe) parsed.recipe = in_rule(rule, [&] { return make_recipe(rule.recipe); });
     parsed.rule = std::move(rule);
     rules.push_back(std::move(parsed));
   }
@@ -330,29 +342,30 @@ RecipeChoice make_recipe(std::string_view text) {
 
 PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
   const PrecisionPolicy base = base_policy(config, model);
-  return with_key(
-      config.rules.empty() ? "precision.recipe" : "precision.rules",
-      config.rules.empty() ? config.recipe : config.rules, [&] {
-        const std::vector<ParsedRule> rules = parse_all(config.rules);
-        std::vector<PrecisionRule> plain;
-        for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
-        PrecisionSchedule schedule;
-        schedule.first_steps = rule_cuts(plain, steps);
-        std::vector<bool> matched(rules.size(), false);
-        for (const std::int64_t first_step : schedule.first_steps) {
-          PrecisionPolicy policy = base;
-          for (std::size_t i = 0; i < rules.size(); ++i) {
-            const auto [first, last] = rules[i].rule.steps.resolve(steps);
-            if (first <= first_step && first_step < last && apply_to_policy(rules[i], policy)) matched[i] = true;
-          }
-          validate_policy(policy);
-          schedule.policies.push_back(std::move(policy));
-        }
-        for (std::size_t i = 0; i < rules.size(); ++i)
-          if (!matched[i] && steps > 0)
-            throw ConfigError(fmt::format("rule \"{}\" matches no site, layer or step", rules[i].rule.text));
-        return schedule;
-      });
+  return with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
+                  config.rules.empty() ? config.recipe : config.rules, [&] {
+                    const std::vector<ParsedRule> rules = parse_all(config.rules);
+                    std::vector<PrecisionRule> plain;
+                    for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
+                    PrecisionSchedule schedule;
+                    schedule.first_steps = rule_cuts(plain, steps);
+                    std::vector<bool> matched(rules.size(), false);
+                    for (const std::int64_t first_step : schedule.first_steps) {
+                      PrecisionPolicy policy = base;
+                      for (std::size_t i = 0; i < rules.size(); ++i) {
+                        const auto [first, last] = rules[i].rule.steps.resolve(steps);
+                        if (first <= first_step && first_step < last)
+                          matched[i] =
+                              in_rule(rules[i].rule, [&] { return apply_to_policy(rules[i], policy); }) || matched[i];
+                      }
+                      validate_policy(policy);
+                      schedule.policies.push_back(std::move(policy));
+                    }
+                    for (std::size_t i = 0; i < rules.size(); ++i)
+                      if (!matched[i] && steps > 0)
+                        throw ConfigError(fmt::format("{} matches no site, layer or step", rules[i].rule.name()));
+                    return schedule;
+                  });
 }
 
 std::string describe(const MatrixQuantizer& q) {
