@@ -56,6 +56,11 @@ MatrixPlan::MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, co
       through_bf16_(spec.through_bf16 && !spec.hadamard) {
   call_ = prepare_call(static_cast<const float*>(nullptr), nullptr, shape.rows * shape.cols,
                        quantize_spec(spec, through_bf16_), 1.0f, {}, 0);
+  if (spec.range) {
+    const FormatConstants end = prepare(*spec.range, spec.overflow);
+    call_.format.positive = end.positive;
+    call_.format.negative = end.negative;
+  }
   choose_element();
 
   const bool is_one = spec.kind != ScaleKind::Block && grid_.count() <= 1;

@@ -129,6 +129,17 @@ int mx_code(const ScaleConstants& c, float amax, int end) {
   return pattern > 0x7F800000u ? 255 : code;
 }
 
+// systems-scaling's bump_up_overflow_exponent (arXiv 2506.20752): one more where amax is beyond the end of the
+// elements, which is exact, a power of two times max: 1.75 * 2^floor(log2 amax) for E4M3, E5M2 and E3M2.
+bool is_beyond(const ScaleConstants& c, float amax, int exponent) {
+  return amax > c.max * power_of_two(std::clamp(exponent, -127, 127));
+}
+
+int bumped_code(const ScaleConstants& c, float amax, int end) {
+  const int code = mx_code<ScaleRule::Floor>(c, amax, end);
+  return code < end && is_beyond(c, amax, code - 127) ? code + 1 : code;
+}
+
 // NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
 BlockScale te_mxfp4_scale(const ScaleConstants& c, float amax) {
   const float v = amax / c.max;
@@ -147,7 +158,8 @@ BlockScale microxcaling_scale(const ScaleConstants& c, float amax) {
     const float a = amax == 0.0f ? 0x1p-126f : amax;
     exponent = c.through_bf16 ? floor_of_bf16_log2(a) : floor_of_rounded_log2(a);
   }
-  const int s = exponent - c.emax;
+  int s = exponent - c.emax;
+  if (c.exponent_bump && is_beyond(c, amax, s)) ++s;
   if (s > 127) return {kNan, kNan};
   return {power_of_two(std::min(-s, 127)), power_of_two(std::max(s, -127))};
 }
@@ -202,6 +214,7 @@ ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale)
   c.emax = binade_of(c.max).floor_log2;
   c.mantissa_bits = std::min(spec.element.mantissa_bits, 22);
   c.power_of_two = spec.power_of_two;
+  c.exponent_bump = spec.exponent_bump;
   c.through_bf16 = spec.through_bf16;
   c.two_level = spec.two_level;
   c.rounded_log2_mxfp4 =
@@ -271,6 +284,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
     case ScaleRule::Floor:
       if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
         return fill([&](float amax) { return microxcaling_scale(c, amax); });
+      if (c.exponent_bump) return fill([&](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
     case ScaleRule::Ceil:
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });

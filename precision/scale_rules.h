@@ -26,7 +26,7 @@ struct ScaleConstants {
   float max;             // the element's largest value
   float reciprocal_max;  // fl(1 / max)
   int emax, mantissa_bits;
-  bool power_of_two, through_bf16, two_level, rounded_log2_mxfp4;
+  bool power_of_two, through_bf16, two_level, rounded_log2_mxfp4, exponent_bump;
   double floor;          // of amax
   int block_scale_max;   // NVFP4: 448 or 256
   FormatConstants e4m3;  // of NVFP4's block scales

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -89,7 +90,7 @@ MatrixQuantizer delayed(const char* format, DelayedUpdate update, int history, A
 // ---- options ----------------------------------------------------------------------------------------------------
 
 bool parse_flag(const std::string& name, const std::string& value) {
-  if (value != "true" && value != "false") throw ConfigError(fmt::format("{} must be true or false", name));
+  if (value != "true" && value != "false") throw ConfigError({"", 0, name, value}, "must be true or false");
   return value == "true";
 }
 
@@ -97,7 +98,7 @@ std::int64_t parse_whole(const std::string& name, const std::string& value, std:
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc{} || end != value.data() + value.size() || number < lowest || number > highest)
-    throw ConfigError(fmt::format("{} must be a whole number from {} to {}", name, lowest, highest));
+    throw ConfigError({"", 0, name, value}, fmt::format("must be a whole number from {} to {}", lowest, highest));
   return number;
 }
 
@@ -107,53 +108,98 @@ double parse_number(const std::string& name, const std::string& value) {
   double number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc{} || end != value.data() + value.size() || !(number >= 0 && number < 1e30))
-    throw ConfigError(fmt::format("{} must be a number from 0", name));
+    throw ConfigError({"", 0, name, value}, "must be a number from 0 to 1e30");
   return number;
 }
 
-using Change = std::function<void(MatrixQuantizer&)>;
+using Change = std::function<bool(MatrixQuantizer&)>;
+
+// Changes one member of a quantizer that has it.
+template <class Value>
+Change setting(Value MatrixQuantizer::*member, Value value, bool (*has)(const MatrixQuantizer&) = nullptr) {
+  return [=](MatrixQuantizer& q) {
+    if (has != nullptr && !has(q)) return false;
+    q.*member = value;
+    return true;
+  };
+}
+template <class Value>
+Change setting(Value DelayedRule::*member, Value value) {
+  return [=](MatrixQuantizer& q) {
+    if (!q.delayed) return false;
+    *q.delayed.*member = value;
+    return true;
+  };
+}
+bool is_scaled(const MatrixQuantizer& q) {
+  return q.kind != ScaleKind::None;
+}
+bool is_block(const MatrixQuantizer& q) {
+  return q.kind == ScaleKind::Block;
+}
 
 // What an option does to one quantizer.
 Change change_of(const std::string& name, const std::string& value) {
-  if (name == "arithmetic") return [a = parse_arithmetic(value)](MatrixQuantizer& q) { q.arithmetic = a; };
-  if (name == "rule") return [r = parse_scale_rule(value)](MatrixQuantizer& q) { q.rule = r; };
-  if (name == "element") return [f = parse_float_format(value)](MatrixQuantizer& q) { q.element = f; };
-  if (name == "rounding" || name == "dy_rounding")
-    return [r = parse_rounding(value)](MatrixQuantizer& q) { q.rounding = r; };
-  if (name == "random_bits")
-    return [n = static_cast<int>(parse_whole(name, value, 1, 32))](MatrixQuantizer& q) { q.random_bits = n; };
-  if (name == "pow2") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.power_of_two = on; };
-  if (name == "amax_floor") return [floor = parse_number(name, value)](MatrixQuantizer& q) { q.amax_floor = floor; };
-  if (name == "row_scaled") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.row_scaled = on; };
-  if (name == "two_level") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.two_level = on; };
-  if (name == "four_over_six") return [c = parse_four_over_six(value)](MatrixQuantizer& q) { q.four_over_six = c; };
-  if (name == "flush_subnormal_blocks")
-    return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.flush_subnormal_blocks = on; };
+  using Q = MatrixQuantizer;
+  const auto whole = [&](std::int64_t lowest, std::int64_t highest) {
+    return static_cast<int>(parse_whole(name, value, lowest, highest));
+  };
+  if (name == "arithmetic") return setting(&Q::arithmetic, parse_arithmetic(value), is_scaled);
+  if (name == "rule") return setting(&Q::rule, parse_scale_rule(value), is_block);
+  if (name == "element") return setting(&Q::element, parse_float_format(value));
+  if (name == "rounding" || name == "dy_rounding") return setting(&Q::rounding, parse_rounding(value));
+  if (name == "random_bits") return setting(&Q::random_bits, whole(1, 32));
+  if (name == "pow2") return setting(&Q::power_of_two, parse_flag(name, value), is_scaled);
+  if (name == "amax_floor") return setting(&Q::amax_floor, std::optional(parse_number(name, value)), is_scaled);
+  if (name == "row_scaled") return setting(&Q::row_scaled, parse_flag(name, value), is_block);
+  if (name == "two_level") return setting(&Q::two_level, parse_flag(name, value), is_block);
+  if (name == "four_over_six") return setting(&Q::four_over_six, parse_four_over_six(value), is_block);
+  if (name == "flush_subnormal_blocks") return setting(&Q::flush_subnormal_blocks, parse_flag(name, value), is_block);
+  if (name == "exponent_bump") return setting(&Q::exponent_bump, parse_flag(name, value), is_block);
   if (name == "block")
     return [k = parse_whole(name, value, 1, 1 << 20)](MatrixQuantizer& q) {
-      if (q.kind != ScaleKind::Block) return;
+      if (!is_block(q)) return false;
       q.block_across = q.block_across > 1 ? k : 1;
       q.block_along = k;
+      return true;
     };
-  const auto delayed = [](auto set) {
-    return [set](MatrixQuantizer& q) {
-      if (q.delayed) set(*q.delayed);
-    };
-  };
-  if (name == "history")
-    return delayed([n = static_cast<int>(parse_whole(name, value, 1, 1 << 16))](DelayedRule& r) { r.history = n; });
-  if (name == "margin")
-    return delayed([n = static_cast<int>(parse_whole(name, value, 0, 100))](DelayedRule& r) { r.margin = n; });
-  if (name == "algo") return delayed([a = parse_amax_algorithm(value)](DelayedRule& r) { r.algorithm = a; });
+  if (name == "history") return setting(&DelayedRule::history, whole(1, 1 << 16));
+  if (name == "margin") return setting(&DelayedRule::margin, whole(0, 100));
+  if (name == "algo") return setting(&DelayedRule::algorithm, parse_amax_algorithm(value));
   PRECIPICE_CHECK(false, "option ", name);
+}
+
+bool is_of_quantizers(const std::string& name) {
+  const std::vector<std::string>& names = quantizer_options();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Gains are rounded where there are no random words, so that stochastic rounding does not reach them.
+void apply_to_gains(MatrixQuantizer& gains, const Values& values) {
+  for (const auto& [name, value] : values) {
+    if (!is_of_quantizers(name) || (name == "rounding" && is_stochastic(parse_rounding(value)))) continue;
+    apply_option(gains, name, value);
+  }
 }
 
 }  // namespace
 
+const std::vector<std::string>& quantizer_options() {
+  static const std::vector<std::string> names = {"arithmetic",    "rule",    "element",       "rounding",
+                                                 "random_bits",   "pow2",    "amax_floor",    "row_scaled",
+                                                 "two_level",     "block",   "four_over_six", "flush_subnormal_blocks",
+                                                 "exponent_bump", "history", "margin",        "algo"};
+  return names;
+}
+
+bool apply_option(MatrixQuantizer& quantizer, const std::string& name, const std::string& value) {
+  return change_of(name, value)(quantizer);
+}
+
 void apply_options(SitePrecision& site, const Values& values) {
   for (const auto& [name, value] : values) {
-    if (name == "scales" || name == "rht" || name == "mantissa") continue;
-    for_operands(site, change_of(name, value), name == "dy_rounding" ? "dy" : "");
+    if (name == "dy_rounding" || is_of_quantizers(name))
+      for_operands(site, change_of(name, value), name == "dy_rounding" ? "dy" : "");
   }
   if (const auto scales = values.find("scales"); scales != values.end()) {
     if (scales->second != "sums" && scales->second != "operand") throw ConfigError("scales must be sums or operand");
@@ -186,6 +232,11 @@ std::vector<RecipeOption> options(std::initializer_list<const char*> names) {
       {"flush_subnormal_blocks", "true false"},
       {"scales", "act on sums | operand (dequantized first)"},
       {"mantissa", "mantissa bits, 1 to 23"},
+      {"exponent_bump", "scales of rule floor are doubled where amax would saturate: true false"},
+      {"clamp", "which ends of 7 exponent bits hold: both, inner (small values), outer (large values)"},
+      {"smooth_swiglu",
+       "Smooth-SwiGLU in mlp.down of a Llama: true (the paper's, per channel; the default) token (its code) false"},
+      {"everywhere", "attention products and LM head like the linears: true false"},
   };
   std::vector<RecipeOption> list;
   for (const char* name : names) list.push_back({name, kHelp.at(name)});
@@ -197,7 +248,12 @@ Recipe with_options(std::string name, std::string citation, std::string summary,
                     std::function<RecipeChoice()> make) {
   return {std::move(name), std::move(citation), std::move(summary), std::move(names), [make](const Values& values) {
             RecipeChoice choice = make();
+            // Where the recipe does the same at attention products and LM head, so do its options.
+            const bool attention = choice.attention == choice.linear, lm_head = choice.lm_head == choice.linear;
             apply_options(choice.linear, values);
+            if (attention) choice.attention = choice.linear;
+            if (lm_head) choice.lm_head = choice.linear;
+            if (is_scaled(choice.elements.norm_weights)) apply_to_gains(choice.elements.norm_weights, values);
             return choice;
           }};
 }

@@ -47,6 +47,10 @@ void for_operands(SitePrecision& site, const F& f, const std::string& tensor = "
 }
 
 void apply_options(SitePrecision& site, const Values& values);
+// Options that change quantizers by themselves, and what one does to a quantizer; false where it has nothing that the
+// option could change. Throws ConfigError for a value that the option cannot have.
+const std::vector<std::string>& quantizer_options();
+bool apply_option(MatrixQuantizer& quantizer, const std::string& name, const std::string& value);
 // Options by name, with what they may be.
 std::vector<RecipeOption> options(std::initializer_list<const char*> names);
 // A recipe whose options change its linears' quantizers.

@@ -57,15 +57,31 @@ void add_masks(std::vector<Recipe>& table) {
                      }});
   table.push_back({"e7m7", "arXiv 2405.18710, section 4.2",
                    "bf16 operands clamped to 7 exponent bits at both ends, no scaling; bf16 results",
-                   options({"rounding", "random_bits"}), [](const Values& values) {
+                   options({"clamp", "rounding", "random_bits"}), [](const Values& values) {
                      MatrixQuantizer q = unscaled("e7m7");
                      q.overflow = Overflow::Propagate;
                      q.rounding = Rounding::TowardZero;
                      q.through_bf16 = true;
+                     const std::string clamp = values.count("clamp") != 0 ? values.at("clamp") : "both";
+                     if (clamp != "both" && clamp != "inner" && clamp != "outer")
+                       throw ConfigError({"", 0, "clamp", clamp}, "must be both, inner or outer");
+                     if (clamp == "inner") q.range = bf16().element;
+                     if (clamp == "outer") q.range = q.element, q.element = bf16().element;
                      SitePrecision site = same(q, to_bf16());
                      apply_options(site, values);
                      return everywhere(site);
                    }});
+}
+
+// The rule of an arithmetic that lacks the recipe's, and the arithmetic of a rule that the recipe's lacks.
+void settle_rule(Values& values, ScaleRule rule, Arithmetic arithmetic) {
+  const bool has_own_rule = values.count("rule") != 0;
+  if (values.count("arithmetic") != 0 && !has_own_rule) {
+    const Arithmetic given = parse_arithmetic(values.at("arithmetic"));
+    if (!has_rule(given, rule) && has_rule(given, ScaleRule::Floor)) values["rule"] = "floor";
+  }
+  if (values.count("arithmetic") == 0 && has_own_rule && !has_rule(arithmetic, parse_scale_rule(values.at("rule"))))
+    values["arithmetic"] = "te";
 }
 
 SitePrecision fp8_site(const MatrixQuantizer& forward, const MatrixQuantizer& gradient) {
@@ -78,7 +94,7 @@ void add_transformer_engine(std::vector<Recipe>& table) {
     return fp8_site(scaled("e4m3", ScaleKind::Tensor, te), scaled("e5m2", ScaleKind::Tensor, te));
   };
   const auto current_options =
-      options({"pow2", "amax_floor", "element", "rounding", "dy_rounding", "random_bits", "scales"});
+      options({"pow2", "amax_floor", "arithmetic", "element", "rounding", "dy_rounding", "random_bits", "scales"});
   const char* cite = "NVIDIA Transformer Engine, Float8CurrentScaling (HYBRID)";
   table.push_back(with_options("te-current", cite, "x, w E4M3, dy E5M2, current per-tensor scales", current_options,
                                [current] { return beside_bf16(current()); }));
@@ -115,13 +131,17 @@ void add_transformer_engine(std::vector<Recipe>& table) {
 
 void add_mx(std::vector<Recipe>& table) {
   const auto mx_options = options({"rule", "element", "arithmetic", "block", "rounding", "dy_rounding", "random_bits",
-                                   "flush_subnormal_blocks", "scales"});
+                                   "flush_subnormal_blocks", "exponent_bump", "scales"});
   const auto mx = [&](const char* name, const char* format, ScaleRule rule, Arithmetic arithmetic,
                       const char* summary) {
     table.push_back(with_options(name, "OCP MX v1.0", summary, mx_options, [=] {
       const MatrixQuantizer q = e8m0_blocks(format, rule, arithmetic);
       return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
     }));
+    table.back().make = [=, plain = table.back().make](Values values) {
+      settle_rule(values, rule, arithmetic);
+      return plain(values);
+    };
   };
   mx("mxfp8", "e4m3", ScaleRule::Rceil, Arithmetic::Te,
      "E4M3 in blocks of 32 with E8M0 scales, rule rceil as NVIDIA Transformer Engine's MXFP8BlockScaling");
@@ -140,6 +160,10 @@ void add_mx(std::vector<Recipe>& table) {
         choice.elements.norm_weights = q;
         return choice;
       }));
+  table.back().make = [plain = table.back().make](Values values) {
+    settle_rule(values, ScaleRule::Floor, Arithmetic::Microxcaling);
+    return plain(values);
+  };
   table.push_back(with_options("bfp", "block floating point: e.g. Drumond et al., arXiv 1804.01526",
                                "signed mantissas under a shared exponent",
                                options({"mantissa", "block", "rounding", "random_bits"}), [] {
@@ -231,7 +255,7 @@ void add_others(std::vector<Recipe>& table) {
   table.push_back(with_options("intel-fp8", "Fishman et al., arXiv 2409.12517",
                                "forward E4M3 with largest value 240, backward operands re-cast to E5M2, delayed "
                                "power-of-two scales, stochastic gradients",
-                               options({"history", "rounding", "random_bits"}), [] {
+                               options({"smooth_swiglu", "history", "rounding", "random_bits"}), [] {
                                  const auto q = [](const char* format) {
                                    MatrixQuantizer quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
                                    quantizer.delayed->power_of_two = true;
@@ -241,8 +265,15 @@ void add_others(std::vector<Recipe>& table) {
                                  SitePrecision site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
                                  site.dgrad.second = site.wgrad.second = q("e5m2");
                                  site.dgrad.first.rounding = site.wgrad.first.rounding = Rounding::Stochastic;
+                                 site.smooth_swiglu = SmoothSwiglu::IfGated;
                                  return beside_bf16(site);
                                }));
+  table.back().make = [plain = table.back().make](const Values& values) {
+    RecipeChoice choice = plain(values);
+    if (const auto given = values.find("smooth_swiglu"); given != values.end())
+      choice.linear.smooth_swiglu = parse_smooth_swiglu(given->second);
+    return choice;
+  };
   table.push_back(with_options("fp8-sim-2022", "Micikevicius et al., arXiv 2209.05433",
                                "inputs of every linear in one FP8 format with its own bias, no scaling",
                                options({"element", "rounding", "random_bits"}), [] {
@@ -260,6 +291,24 @@ void add_others(std::vector<Recipe>& table) {
 
 }  // namespace
 
+namespace {
+
+// The option "everywhere" of every recipe that leaves attention products and LM head in something else.
+void add_everywhere(Recipe& recipe) {
+  const RecipeChoice plain = recipe.make({});
+  if (plain.attention == plain.linear && plain.lm_head == plain.linear) return;
+  recipe.options.push_back(options({"everywhere"}).front());
+  recipe.make = [make = recipe.make](const Values& values) {
+    RecipeChoice choice = make(values);
+    const auto given = values.find("everywhere");
+    if (given != values.end() && parse_flag("everywhere", given->second))
+      choice.attention = choice.lm_head = choice.linear;
+    return choice;
+  };
+}
+
+}  // namespace
+
 const std::vector<Recipe>& recipes() {
   static const std::vector<Recipe> table = [] {
     std::vector<Recipe> all;
@@ -270,6 +319,7 @@ const std::vector<Recipe>& recipes() {
     add_nvfp4(all);
     add_torchao(all);
     add_others(all);
+    for (Recipe& recipe : all) add_everywhere(recipe);
     return all;
   }();
   return table;

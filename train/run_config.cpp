@@ -10,6 +10,7 @@
 
 #include "metrics/files.h"
 #include "precision/precision_rules.h"
+#include "train/operand_shapes.h"
 #include "train/recipes.h"
 
 namespace precipice {
@@ -197,7 +198,8 @@ void check_combinations(const RunConfig& c, const Places& places) {
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
   with_places(places, "precision.recipe", [&] {
-    make_schedule(c.precision, c.model, c.train.steps);
+    const PrecisionSchedule schedule = make_schedule(c.precision, c.model, c.train.steps);
+    check_operand_shapes(schedule, c);
     parse_stored_formats(c.optimizer.state);
   });
 }
