@@ -171,6 +171,7 @@ BenchReport run_bench(bool quick) {
   // First: the peak of a forked process counts what its parent held.
   bench_processes(report);
   bench_quantize(quick, report.rows);
+  for (BenchRow& row : bench_scaling(quick ? 9 : 31)) report.rows.push_back(std::move(row));
   bench_steps(quick, kTiny, report.rows);
   bench_steps(quick, kSmall, report.rows);
   report.rows.push_back(bench_optimizer(quick ? 3 : 9, 150, quick ? 6667 : 66667));

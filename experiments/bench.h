@@ -48,6 +48,9 @@ class ReferenceTrainer {
   std::unique_ptr<Impl> impl_;
 };
 
+// Quantizing 1024 x 1024 elements with the scales of several recipes, beside one scale for the tensor.
+std::vector<BenchRow> bench_scaling(int repetitions);
+
 // AdamW with clipping over `tensors` tensors of `size` elements: ours and torch's.
 BenchRow bench_optimizer(int repetitions, int tensors, std::int64_t size);
 

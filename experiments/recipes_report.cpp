@@ -35,20 +35,6 @@ std::vector<Row> rows_of(const RecipeChoice& choice) {
   return rows;
 }
 
-// The nine lines of a site, operands that are alike in all six slots as one.
-std::string site_lines(const SitePrecision& site) {
-  std::string text;
-  const RecipeChoice choice{site, site, site};
-  const std::vector<Row> rows = rows_of(choice);
-  const bool one =
-      std::all_of(rows.begin(), rows.begin() + 6, [&](const Row& row) { return row.linear == rows[0].linear; }) &&
-      rows[6].linear == rows[7].linear && rows[6].linear == rows[8].linear;
-  if (!smooth_line(site).empty()) text += fmt::format("    {}\n", smooth_line(site));
-  if (one) return text + fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
-  for (const Row& row : rows) text += fmt::format("    {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
-  return text;
-}
-
 std::string smooth_line(const SitePrecision& site) {
   switch (site.smooth_swiglu) {
     case SmoothSwiglu::Off:
@@ -62,6 +48,20 @@ std::string smooth_line(const SitePrecision& site) {
              "and the result multiplied by it (Smooth-SwiGLU)";
   }
   return "";
+}
+
+// The nine lines of a site, operands that are alike in all six slots as one.
+std::string site_lines(const SitePrecision& site) {
+  std::string text;
+  const RecipeChoice choice{site, site, site};
+  const std::vector<Row> rows = rows_of(choice);
+  const bool one =
+      std::all_of(rows.begin(), rows.begin() + 6, [&](const Row& row) { return row.linear == rows[0].linear; }) &&
+      rows[6].linear == rows[7].linear && rows[6].linear == rows[8].linear;
+  if (!smooth_line(site).empty()) text += fmt::format("    {}\n", smooth_line(site));
+  if (one) return text + fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
+  for (const Row& row : rows) text += fmt::format("    {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
+  return text;
 }
 
 std::string element_lines(const ElementPrecision& e) {

@@ -8,6 +8,7 @@
 
 #include "precision/check.h"
 #include "precision/log2_exponent.h"
+#include "precision/quantize_isa.h"
 
 namespace precipice {
 namespace {
@@ -176,10 +177,17 @@ float to_e4m3(const ScaleConstants& c, float x) {
   return round_and_check<Rounding::NearestEven, false>(x, c.e4m3, 0, 32).value;
 }
 
-BlockScale te_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
+void te_nvfp4(const ScaleConstants& c, const float* amaxes, int count, const OuterScale& outer, float* multiply,
+              float* inverse) {
   constexpr float kSixth = 1.0f / 6.0f;
+  constexpr int kPiece = 256;
   const float encode_sixth = outer.encode * kSixth;
-  return te_nvfp4_scale(c, te_nvfp4_block_scale(c, amax * encode_sixth), outer);
+  float wanted[kPiece], block_scales[kPiece];
+  for (int begin = 0; begin < count; begin += kPiece) {
+    const int size = std::min(kPiece, count - begin);
+    for (int i = 0; i < size; ++i) wanted[i] = amaxes[begin + i] * encode_sixth;
+    te_nvfp4_scales(c, wanted, size, outer, block_scales, multiply + begin, inverse + begin);
+  }
 }
 
 BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
@@ -237,15 +245,11 @@ OuterScale outer_scale(const ScaleConstants& c, float amax) {
   return {amax, encode, 1.0f / encode};
 }
 
-float te_nvfp4_block_scale(const ScaleConstants& c, float d) {
-  return to_e4m3(c, smaller(d, 448.0f));
-}
-
-BlockScale te_nvfp4_scale(const ScaleConstants& c, float sf, const OuterScale& outer) {
+void te_nvfp4_scales(const ScaleConstants& c, const float* wanted, int count, const OuterScale& outer,
+                     float* block_scales, float* multiply, float* inverse) {
   const float reciprocal_range = 1.0f / static_cast<float>(6 * c.block_scale_max);
-  const float decode = sf * outer.decode;
-  const float effective = sf * outer.amax;
-  return {smaller(1.0f / decode, kFltMax), effective * reciprocal_range};
+  active_kernels().blocks.nvfp4_scales(wanted, count, {outer.decode, outer.amax, reciprocal_range}, block_scales,
+                                       multiply, inverse);
 }
 
 bool ignores_nan(const ScaleConstants& c) {
@@ -296,7 +300,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
     case ScaleRule::Nvfp4:
       if (c.arithmetic == Arithmetic::Torchao) return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
-      return fill([&](float amax) { return te_nvfp4(c, amax, outer); });
+      return te_nvfp4(c, amaxes, count, outer, multiply, inverse);
     case ScaleRule::SharedExponent:
       return fill([&](float amax) { return shared_exponent_scale(c, amax); });
   }

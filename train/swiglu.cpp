@@ -16,7 +16,7 @@ at::Tensor largest(const at::Tensor& u, SmoothSwiglu kind) {
   std::iota(axes.begin(), axes.end(), 0);
   if (kind == SmoothSwiglu::Token) axes = {-1};
   const at::Tensor s = at::amax(at::abs(u.detach()), axes, kind == SmoothSwiglu::Token);
-  return s.masked_fill(s == 0, 1.0);
+  return s.masked_fill(s.eq(0), 1.0);
 }
 
 }  // namespace

@@ -125,6 +125,26 @@ TEST_CASE("microxcaling's Python agrees with the recipe for every rounding, in f
   }
 }
 
+TEST_CASE("just below powers of two many mantissa bits show microxcaling's rounded logarithm, and few do not") {
+  // amax 1.5 * 2^31 makes the scale 2^0, so that elements are what is rounded.
+  for (const char* element : {"e6m3", "e6m10", "e6m14", "e6m15", "e6m18", "e6m22"})
+    for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero}) {
+      const MatrixQuantizer spec = microxcaling(element, rounding);
+      for (const int k : {31, 20, 9, 3, 1, -2, -20, -29}) {
+        std::vector<float> block = {0x1.8p31f};
+        for (std::uint32_t ulps = 1; ulps < 40; ++ulps) {
+          block.push_back(float_of(bits_of(std::ldexp(1.0f, k)) - ulps));
+          block.push_back(-block.back());
+        }
+        const reference::Block expected =
+            reference::microxcaling(block, spec.element, spec.element.mantissa_bits,
+                                    reference::max_finite(spec.element), name_of(rounding), false, false);
+        INFO(element << " " << to_string(rounding) << " 2^" << k);
+        CHECK(count_differences(quantize_block(block, spec).values, expected.q) == 0);
+      }
+    }
+}
+
 TEST_CASE("microxcaling's C++ functions agree with the recipe for every rounding") {
   for (const char* element : {"e4m3", "e5m2", "e3m2", "e2m3", "e2m1", kInt8}) {
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero}) {

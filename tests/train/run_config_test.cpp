@@ -76,6 +76,19 @@ TEST_CASE("a rule that is refused is named with its place, its number and its te
   CHECK_THROWS_WITH(resolve("[precision]\nrecipe = ['bf16']"), Contains("expected one value, not an array"));
 }
 
+TEST_CASE("operands that blocks or the Hadamard transform do not fit are refused before a run begins") {
+  CHECK_THROWS_WITH(resolve("[model]\nwidth = 48\n[precision]\nrecipe = 'mxfp8:arithmetic=torchao'"),
+                    Contains("c.toml:4: precision.recipe = ") && Contains("h.0.attn.qkv, fprop x: block = 1x32") &&
+                        Contains("axis 1 of 1024x48"));
+  CHECK_THROWS_WITH(resolve("[model]\ncontext = 24\n[train]\nbatch = 1\n[precision]\nrecipe = 'nvfp4'"),
+                    Contains("h.0.attn.qkv, wgrad dy: rht = true") && Contains("divisible by 16"));
+  // Only the layers and steps that a rule leaves to it are asked.
+  CHECK_THROWS_WITH(resolve("[model]\nwidth = 48\n[precision]\nrules = ['layers=1 mlp.* -> mxfp8:arithmetic=torchao']"),
+                    Contains("h.1.mlp.up, fprop x: block"));
+  CHECK_NOTHROW(resolve("[model]\nwidth = 48\n[precision]\nrecipe = 'mxfp8'"));
+  CHECK_NOTHROW(resolve("[model]\nwidth = 64\n[precision]\nrecipe = 'mxfp8:arithmetic=torchao'"));
+}
+
 TEST_CASE("wrong keys, types and values are refused with file, line, key, value and what is allowed") {
   CHECK_THROWS_WITH(resolve("[optimizer]\nlearning = 1"),
                     Contains("c.toml:2") && Contains("optimizer.learning") && Contains("unknown key"));
