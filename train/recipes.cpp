@@ -62,11 +62,17 @@ RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
   return values;
 }
 
+constexpr const char* kSuffixes[] = {"floor", "ceil", "rceil", "even"};
+
+bool has_rule_option(const Recipe& recipe) {
+  return std::any_of(recipe.options.begin(), recipe.options.end(),
+                     [](const RecipeOption& option) { return option.name == "rule"; });
+}
+
 // The rule in "mxfp8-rceil", the other spelling of mxfp8:rule=rceil; empty where the name is none of these.
 std::string rule_of_suffix(const Recipe& recipe, std::string_view name) {
-  const auto has_rule = [](const RecipeOption& option) { return option.name == "rule"; };
-  if (std::none_of(recipe.options.begin(), recipe.options.end(), has_rule)) return "";
-  for (const char* rule : {"floor", "ceil", "rceil", "even"})
+  if (!has_rule_option(recipe)) return "";
+  for (const char* rule : kSuffixes)
     if (name == recipe.name + "-" + rule) return rule;
   return "";
 }
@@ -210,7 +216,11 @@ std::vector<std::string> recipe_names() {
 const Recipe& find_recipe(std::string_view name) {
   for (const Recipe& recipe : recipes())
     if (recipe.name == name || !rule_of_suffix(recipe, name).empty()) return recipe;
-  const std::string near = nearest_word(std::string(name.substr(0, 60)), recipe_names());
+  std::vector<std::string> names = recipe_names();
+  for (const Recipe& recipe : recipes())
+    for (const char* rule : kSuffixes)
+      if (has_rule_option(recipe)) names.push_back(recipe.name + "-" + rule);
+  const std::string near = nearest_word(std::string(name.substr(0, 60)), names);
   throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
                     fmt::format("must be one of {}{}", fmt::join(recipe_names(), ", "),
                                 near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));

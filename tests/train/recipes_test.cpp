@@ -129,7 +129,7 @@ TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings 
   CHECK(linear_of("mxfp8:arithmetic=microxcaling").fprop.first.rule == ScaleRule::Floor);
   CHECK(linear_of("mxfp4:rule=even").fprop.first.arithmetic == Arithmetic::Te);
   CHECK(linear_of("mxfp4:rule=floor").fprop.first.arithmetic == Arithmetic::MicroxcalingCuda);
-  CHECK_THAT(problem_of("mxfp8-flor"), Contains("did you mean mxfp8?"));
+  CHECK_THAT(problem_of("mxfp8-flor"), Contains("did you mean mxfp8-floor?"));
   CHECK_THAT(problem_of("te-block-floor"), Contains("must be one of"));
   CHECK_THAT(problem_of("mxfp8-floor:rule=ceil"), Contains("twice"));
 }
