@@ -33,7 +33,7 @@ struct BenchOptions {
   bool quick = false;        // a sixteenth of the elements and fewer repetitions, for a first look
   int threads = 1;           // of quantizers, matmuls, linears and steps
 };
-std::vector<std::string> bench_parts();  // quantize gemm linear step optimizer sweep growth all
+std::vector<std::string> bench_parts();  // quantize scaling gemm linear step optimizer sweep growth all
 
 struct BenchReport {
   int threads = 1;
@@ -47,6 +47,7 @@ std::string to_json(const BenchReport& report);
 // of a forked process counts what its parent held.
 void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_scaling(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_linear(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows);

@@ -35,6 +35,21 @@ std::vector<Row> rows_of(const RecipeChoice& choice) {
   return rows;
 }
 
+std::string smooth_line(const SitePrecision& site) {
+  switch (site.smooth_swiglu) {
+    case SmoothSwiglu::Off:
+      return "";
+    case SmoothSwiglu::IfGated:
+    case SmoothSwiglu::Channel:
+      return "SwiGLU's linear branch is divided by the largest magnitude of each channel before mlp.down quantizes x, "
+             "and w multiplied by it (Smooth-SwiGLU)";
+    case SmoothSwiglu::Token:
+      return "SwiGLU's linear branch is divided by the largest magnitude of each token before mlp.down quantizes x, "
+             "and the result multiplied by it (Smooth-SwiGLU)";
+  }
+  return "";
+}
+
 // The nine lines of a site, operands that are alike in all six slots as one.
 std::string site_lines(const SitePrecision& site) {
   std::string text;
@@ -43,7 +58,8 @@ std::string site_lines(const SitePrecision& site) {
   const bool one =
       std::all_of(rows.begin(), rows.begin() + 6, [&](const Row& row) { return row.linear == rows[0].linear; }) &&
       rows[6].linear == rows[7].linear && rows[6].linear == rows[8].linear;
-  if (one) return fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
+  if (!smooth_line(site).empty()) text += fmt::format("    {}\n", smooth_line(site));
+  if (one) return text + fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
   for (const Row& row : rows) text += fmt::format("    {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
   return text;
 }
@@ -73,6 +89,7 @@ std::string recipe_table(const std::string& given) {
                                  recipe.citation.empty() ? "none" : recipe.citation);
   const std::vector<Row> rows = rows_of(choice);
   for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
+  if (!smooth_line(choice.linear).empty()) text += fmt::format("  in a Llama: {}\n", smooth_line(choice.linear));
   const auto others = [&](const char* name, std::string Row::*column) {
     text += fmt::format("\n{}\n", name);
     for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.*column);
@@ -116,7 +133,8 @@ std::string recipes_reference() {
       "gemm`. "
       "`precipice recipes NAME` prints the table of a spelling. A row's operand is quantized from the high-precision "
       "tensor, "
-      "with blocks and rows along the contraction of its own GEMM. Formulas: `precision/scale_rules.h`.\n";
+      "with blocks and rows along the contraction of its own GEMM. `mxfp8-floor`, `-ceil`, `-rceil` and `-even` are "
+      "`mxfp8:rule=...`; the same for every recipe with that option. Formulas: `precision/scale_rules.h`.\n";
   for (const Recipe& recipe : recipes()) {
     if (is_mask(recipe) && recipe.name != "e8m3") continue;
     const RecipeChoice choice = make_recipe(recipe.name);
@@ -129,6 +147,7 @@ std::string recipes_reference() {
                 ? "\nThe same in attention products and LM head.\n"
                 : fmt::format("\nAttention products and LM head: operands {}, result {}.\n",
                               describe(choice.lm_head.fprop.first), describe(choice.lm_head.fprop.arithmetic.output));
+    if (!smooth_line(choice.linear).empty()) text += fmt::format("\nIn a Llama, {}.\n", smooth_line(choice.linear));
     if (!(choice.elements == ElementPrecision{})) text += "\nBetween the matmuls:\n" + element_lines(choice.elements);
     if (recipe.options.empty()) continue;
     text += "\nOptions:";

@@ -135,13 +135,16 @@ void rotate_row(const float* in, float* out, std::int64_t groups) {
 // Columns first .. first + 15 of 16 rows, or as many of them as there are.
 PRECIPICE_HD void rotate_16_columns(const float* in, float* out, int width, std::int64_t stride) {
   Sixteen sums[kHadamard] = {};
+  PRECIPICE_UNROLL_16
   for (int k = 0; k < kHadamard; ++k) {
     float row[kHadamard] = {};
     if (width < kHadamard) {
       for (int i = 0; i < width; ++i) row[i] = in[k * stride + i];
     }
-    const Sixteen x = width < kHadamard ? load_16(row) : load_16(in + k * stride);
-    for (int j = 0; j < kHadamard; ++j) sums[j] += x * kHadamardMatrix.entry[k][j];
+    // All entries are 1/4 or -1/4, and a - b is a + (-b): one product, whose sign is known once the loops are unrolled.
+    const Sixteen x = (width < kHadamard ? load_16(row) : load_16(in + k * stride)) * 0.25f;
+    PRECIPICE_UNROLL_16
+    for (int j = 0; j < kHadamard; ++j) sums[j] = kHadamardMatrix.entry[k][j] > 0.0f ? sums[j] + x : sums[j] - x;
   }
   for (int j = 0; j < kHadamard; ++j) {
     float row[kHadamard];
@@ -182,81 +185,112 @@ std::uint32_t pack_bf16(const float* in, std::uint16_t* out, std::int64_t size) 
   return smallest;
 }
 
-// How far below the next power of two the logarithm of a number counts as that power's, by exponent field.
-struct LogTable {
-  std::int32_t below[256];
+// How far below 2^next, in units of the binade below it, a number's rounded logarithm is `next`: what
+// ulps_that_round_up_to and units_below_bf16 say, as sums of steps that vectorise.
+struct LogSteps {
+  std::int32_t first, at[9];  // at m = 0, and what each m >= 2^i adds
 };
-constexpr LogTable make_log_table(bool in_bf16) {
-  // Of a binade's numbers the one `below` units under its end; the rounded logarithms say where the step is.
-  LogTable table{};
-  for (int field = 1; field < 255; ++field) {
-    const int next = field - 126;
-    table.below[field] = in_bf16 ? units_below_bf16(next) : ulps_that_round_up_to(next);
-  }
-  return table;
+constexpr LogSteps log_steps(bool in_bf16) {
+  LogSteps steps{};
+  const auto units = [in_bf16](int next) { return in_bf16 ? units_below_bf16(next) : ulps_that_round_up_to(next); };
+  // next = m + 1; a next of 0 is apart, and the negative ones have m = -next.
+  steps.first = units(1);
+  for (int i = 0; i < 7; ++i) steps.at[i] = units((1 << i) + 1) - units(i == 0 ? 1 : (1 << (i - 1)) + 1);
+  return steps;
 }
-constexpr LogTable kLogTable = make_log_table(false), kBf16LogTable = make_log_table(true);
+constexpr LogSteps kLogSteps = log_steps(false), kBf16LogSteps = log_steps(true);
 
-// elemwise_ops.py _quantize_elemwise_core and _round_mantissa. `y` was scaled.
 template <bool kBf16>
-PRECIPICE_HD float microxcaling_magnitude(float magnitude, const MicroxcalingElement& element) {
+PRECIPICE_HD std::int32_t units_below(std::int32_t next) {
+  const LogSteps& steps = kBf16 ? kBf16LogSteps : kLogSteps;
+  // In arithmetic and written out: g++ 12 makes branches of conditions and loops in here. m = -next is ~(next - 1).
+  const std::int32_t before = next - 1, m = before ^ (before >> 31);
+  const auto step = [m, &steps](int i) { return -static_cast<std::int32_t>(m >= 1 << i) & steps.at[i]; };
+  const std::int32_t units = steps.first + step(0) + step(1) + step(2) + step(3) + step(4) + step(5) + step(6);
+  return -static_cast<std::int32_t>(next != 0) & units;
+}
+
+// elemwise_ops.py _quantize_elemwise_core and _round_mantissa, of a magnitude that was scaled. kRounding as in
+// MicroxcalingElement. Without kLog exponents come from bits: a number whose rounded logarithm is the next exponent is
+// so near to that power of two that it is rounded to it from either side, but for truncation, bf16 arithmetic, and more
+// than 14 places.
+template <int kRounding, bool kBf16, bool kLog>
+PRECIPICE_HD float microxcaling_magnitude(float magnitude, std::int32_t lowest, std::int32_t highest,
+                                          std::int32_t fraction_bits) {
   const std::int32_t pattern = magnitude_of(magnitude);
-  const std::int32_t field = pattern >> 23;
-  const std::int32_t below = 0x800000 - (pattern & 0x7FFFFF);
-  const LogTable& table = kBf16 ? kBf16LogTable : kLogTable;
-  std::int32_t exponent = field - 127 + (below <= table.below[field] ? 1 : 0);
-  exponent = exponent > element.lowest_exponent ? exponent : element.lowest_exponent;
-  if (element.fixed_point) exponent = 0;
+  std::int32_t exponent = (pattern >> 23) - 127;
+  if constexpr (kLog) {
+    const std::int32_t below = 0x800000 - (pattern & 0x7FFFFF);
+    exponent += static_cast<std::int32_t>(below <= units_below<kBf16>(exponent + 1));
+  }
+  exponent = exponent > lowest ? exponent : lowest;
+  exponent = exponent < highest ? exponent : highest;
   // Both factors are powers of two in range for every format: the products are exact.
-  const std::int32_t shift = element.fraction_bits - exponent;
+  const std::int32_t shift = fraction_bits - exponent;
   const float up = __builtin_bit_cast(float, (shift + 127) << 23),
               down = __builtin_bit_cast(float, (127 - shift) << 23);
   const float u = magnitude * up;
-  float plus_half = u + 0.5f;
-  if constexpr (kBf16) plus_half = bf16_of(plus_half);
-  const float to_floor = element.rounding == 2 ? u : plus_half;
+  float to_floor = u;
+  if constexpr (kRounding != 2) to_floor = kBf16 ? bf16_of(u + 0.5f) : u + 0.5f;
   float r = static_cast<float>(static_cast<std::int32_t>(to_floor));
-  // A tie of which the lower neighbour is even: u - 1/2 is an even number (and exact then).
-  const float under = u - 0.5f;
-  const auto whole = static_cast<std::int32_t>(under);
-  const bool tie_to_lower = under >= 0.0f && static_cast<float>(whole) == under && (whole & 1) == 0;
-  r -= element.rounding == 0 && tie_to_lower ? 1.0f : 0.0f;
+  if constexpr (kRounding == 0) {
+    // A tie of which the lower neighbour is even: u - 1/2 is an even number (and exact then).
+    const float under = u - 0.5f;
+    const auto whole = static_cast<std::int32_t>(under);
+    const std::int32_t is_whole = static_cast<std::int32_t>(static_cast<float>(whole) == under);
+    r -= static_cast<float>(static_cast<std::int32_t>(under >= 0.0f) & is_whole & ~whole & 1);
+  }
   return r * down;
 }
 
-template <bool kBf16>
+template <int kRounding, bool kBf16, bool kLog>
 ElementCounts microxcaling_as(const float* in, float* out, std::int64_t size, const float* multipliers,
                               const MicroxcalingElement& element) {
+  // Scalars, which `out` cannot alias.
+  const float max = element.max, min_normal = element.min_normal;
+  const std::int32_t lowest = element.fixed_point ? 0 : element.lowest_exponent;
+  const std::int32_t highest = element.fixed_point ? 0 : 128, fraction_bits = element.fraction_bits;
   std::int32_t nan_in = 0, overflowed = 0, saturated = 0, underflowed = 0, subnormal = 0;
   PRECIPICE_INDEPENDENT_LOOP
   for (std::int64_t i = 0; i < size; ++i) {
     const float x = in[i];
     float y = x * multipliers[i];
     if constexpr (kBf16) y = bf16_of(y);
-    const std::int32_t pattern = magnitude_of(y);
+    const std::int32_t pattern = magnitude_of(y), before = magnitude_of(x);
     const bool is_number = pattern < 0x7F800000;
-    // Beyond 2^30 only formats that end far below could be; they saturate whatever the last bits are.
     const float magnitude = __builtin_bit_cast(float, is_number ? pattern : 0);
-    const float unbounded = microxcaling_magnitude<kBf16>(magnitude, element);
-    const bool is_beyond = unbounded > element.max;
-    const float bounded = is_beyond ? element.max : unbounded;
+    const float unbounded = microxcaling_magnitude<kRounding, kBf16, kLog>(magnitude, lowest, highest, fraction_bits);
+    const bool is_beyond = unbounded > max;
+    const float bounded = is_beyond ? max : unbounded;
     // sign(-0) is 0, so that -0 becomes +0; a negative number that rounds to zero keeps its sign.
     const float number = y < 0.0f ? -bounded : bounded;
     const float q = is_number ? number : y;
     out[i] = q;
-    nan_in += magnitude_of(x) > 0x7F800000;
-    overflowed += !is_number & (magnitude_of(x) <= 0x7F800000);
+    nan_in += before > 0x7F800000;
+    overflowed += !is_number & (before <= 0x7F800000);
     saturated += is_beyond;
-    underflowed += (magnitude_of(q) == 0) & (magnitude_of(x) != 0);
-    subnormal += (bounded > 0.0f) & (bounded < element.min_normal);
+    underflowed += (magnitude_of(q) == 0) & (before != 0);
+    subnormal += (bounded > 0.0f) & (bounded < min_normal);
   }
   return {nan_in, overflowed, saturated, underflowed, subnormal};
 }
 
+template <bool kBf16>
+ElementCounts microxcaling_in(const float* in, float* out, std::int64_t size, const float* multipliers,
+                              const MicroxcalingElement& element) {
+  const bool log = kBf16 || element.fraction_bits > 14;
+  if (element.rounding == 2) return microxcaling_as<2, kBf16, true>(in, out, size, multipliers, element);
+  if (element.rounding == 1)
+    return log ? microxcaling_as<1, kBf16, true>(in, out, size, multipliers, element)
+               : microxcaling_as<1, kBf16, kBf16>(in, out, size, multipliers, element);
+  return log ? microxcaling_as<0, kBf16, true>(in, out, size, multipliers, element)
+             : microxcaling_as<0, kBf16, kBf16>(in, out, size, multipliers, element);
+}
+
 ElementCounts microxcaling(const float* in, float* out, std::int64_t size, const float* multipliers,
                            const MicroxcalingElement& element, bool in_bf16) {
-  return in_bf16 ? microxcaling_as<true>(in, out, size, multipliers, element)
-                 : microxcaling_as<false>(in, out, size, multipliers, element);
+  return in_bf16 ? microxcaling_in<true>(in, out, size, multipliers, element)
+                 : microxcaling_in<false>(in, out, size, multipliers, element);
 }
 
 ElementCounts deepgemm_fp4(const float* in, float* out, std::int64_t size, const float* multipliers) {
@@ -282,7 +316,14 @@ ElementCounts deepgemm_fp4(const float* in, float* out, std::int64_t size, const
   return {nan_in, 0, saturated, underflowed, subnormal};
 }
 
-constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand,       rotate_row,  rotate_columns,
-                                        to_bf16,        pack_bf16,       microxcaling, deepgemm_fp4};
+}  // namespace
+
+#include "precision/nvfp4_kernels-inl.h"
+
+namespace {
+
+constexpr BlockKernels kBlockKernels = {amax_of_blocks, amax_of_columns, expand,      rotate_row,
+                                        rotate_columns, to_bf16,         pack_bf16,   microxcaling,
+                                        deepgemm_fp4,   nvfp4_scales,    nvfp4_errors};
 
 }  // namespace

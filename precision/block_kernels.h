@@ -24,6 +24,11 @@ struct MicroxcalingElement {
   int rounding;  // 0 even, 1 nearest (ties away), 2 floor (toward zero)
 };
 
+// The tensor's (or row's) part of NVFP4's scales, as TransformerEngine has it.
+struct Nvfp4Outer {
+  float decode, amax, reciprocal_range;
+};
+
 struct BlockKernels {
   // patterns[b] = max(patterns[b], patterns of |row[i]|) over the elements of block b = i / width. NaNs are largest.
   void (*amax_of_blocks)(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns);
@@ -45,6 +50,12 @@ struct BlockKernels {
                                 const MicroxcalingElement& element, bool in_bf16);
   // E2M1 with ties toward zero and no minus zero (DeepGEMM _quantize_to_fp4_e2m1; NaN gives 6, as bucketize has it).
   ElementCounts (*deepgemm_fp4)(const float* in, float* out, std::int64_t size, const float* multipliers);
+  // E4M3 block scales nearest to wanted[i], at most 448, and what elements and grid values are multiplied by then.
+  void (*nvfp4_scales)(const float* wanted, std::int64_t count, const Nvfp4Outer& outer, float* block_scales,
+                       float* multiply, float* inverse);
+  // errors[i] = |fl(fl(fl(q sf) amax) / range) - x|, or its square, with q = e2m1(fl(x multipliers[i])).
+  void (*nvfp4_errors)(const float* in, std::int64_t size, const float* multipliers, const float* block_scales,
+                       float amax, float range, bool squared, bool in_bf16, float* errors);
 };
 
 }  // namespace precipice

@@ -56,6 +56,11 @@ MatrixPlan::MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, co
       through_bf16_(spec.through_bf16 && !spec.hadamard) {
   call_ = prepare_call(static_cast<const float*>(nullptr), nullptr, shape.rows * shape.cols,
                        quantize_spec(spec, through_bf16_), 1.0f, {}, 0);
+  if (spec.range) {
+    const FormatConstants end = prepare(*spec.range, spec.overflow);
+    call_.format.positive = end.positive;
+    call_.format.negative = end.negative;
+  }
   choose_element();
 
   const bool is_one = spec.kind != ScaleKind::Block && grid_.count() <= 1;
@@ -233,15 +238,14 @@ void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
     amaxes[b] = passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
   }
   if (spec_.four_over_six != FourOverSix::Off) {
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      const std::int64_t begin = b * width, cols = std::min(width, slab.cols - begin);
-      const OuterScale& outer = outer_of(slab.first_row, slab.first_col + begin);
-      const BlockView view = shape_.contraction == 1 ? BlockView{first + begin, slab.rows, cols, shape_.cols, 1}
-                                                     : BlockView{first + begin, cols, slab.rows, 1, shape_.cols};
-      const BlockScale scale =
-          four_over_six_scale(constants_, amaxes[b], outer, spec_.four_over_six, view, through_bf16_);
-      multiply[b] = scale.multiply;
-      inverse[b] = scale.inverse;
+    // Under one outer scale all blocks at once.
+    const std::int64_t step = outers_.size() > 1 && shape_.contraction == 0 ? 1 : blocks;
+    for (std::int64_t b = 0; b < blocks; b += step) {
+      const std::int64_t begin = b * width;
+      const BlockRow row{first + begin, slab.rows, std::min(step * width, slab.cols - begin),
+                         shape_.cols,   width,     shape_.contraction == 1};
+      four_over_six_scales(constants_, row, amaxes + b, outer_of(slab.first_row, slab.first_col + begin),
+                           spec_.four_over_six, through_bf16_, multiply + b, inverse + b);
     }
   } else if (outers_.size() > 1 && shape_.contraction == 0) {
     for (std::int64_t b = 0; b < blocks; ++b)

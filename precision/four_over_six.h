@@ -13,15 +13,16 @@
 
 namespace precipice {
 
-// Elements of a block as lines along the contraction.
-struct BlockView {
+// Blocks side by side, in a matrix whose rows are `stride` apart.
+struct BlockRow {
   const float* first;
-  std::int64_t lines, length;
-  std::int64_t line_stride, stride;
+  std::int64_t rows, cols, stride;
+  std::int64_t block_cols;
+  bool along_rows;  // lines of a block are rows, else columns; at most 256
 };
 
-// `in_bf16`: elements are rounded to bf16 first. At most 256 lines.
-BlockScale four_over_six_scale(const ScaleConstants& constants, float amax, const OuterScale& outer, FourOverSix metric,
-                               const BlockView& block, bool in_bf16);
+// Scales of the blocks with these amaxes under one outer scale. `in_bf16`: elements are rounded to bf16 first.
+void four_over_six_scales(const ScaleConstants& constants, const BlockRow& blocks, const float* amaxes,
+                          const OuterScale& outer, FourOverSix metric, bool in_bf16, float* multiply, float* inverse);
 
 }  // namespace precipice

@@ -52,7 +52,8 @@ bool is_e8m0(ScaleRule rule) {
   return rule == ScaleRule::Floor || rule == ScaleRule::Ceil || rule == ScaleRule::Rceil || rule == ScaleRule::Even;
 }
 
-// The rules that a peer has at all.
+}  // namespace
+
 bool has_rule(Arithmetic arithmetic, ScaleRule rule) {
   switch (arithmetic) {
     case Arithmetic::Te:
@@ -70,6 +71,25 @@ bool has_rule(Arithmetic arithmetic, ScaleRule rule) {
       return rule == ScaleRule::Amax;
   }
   return false;
+}
+
+namespace {
+
+std::string arithmetics_with(ScaleRule rule) {
+  std::string names;
+  for (const auto& [name, arithmetic] : kArithmetics)
+    if (has_rule(arithmetic, rule)) names += (names.empty() ? "" : " ") + std::string(name);
+  return names;
+}
+
+// What has scales has its own ends.
+void validate_range(const MatrixQuantizer& spec) {
+  if (!spec.range) return;
+  validate(*spec.range);
+  const auto is_plain = [](const FloatFormat& f) { return f.sign == Sign::Signed && f.mantissa_bits > 0; };
+  require(spec.kind == ScaleKind::None && is_plain(spec.element) && is_plain(*spec.range) &&
+              spec.range->mantissa_bits == spec.element.mantissa_bits && spec.range->emax() > spec.element.emin(),
+          "range", to_string(*spec.range), "needs unscaled elements of as many mantissa bits");
 }
 
 void validate_nvfp4(const MatrixQuantizer& spec) {
@@ -103,7 +123,7 @@ void validate(const MatrixQuantizer& spec) {
   const bool has_scales = spec.kind != ScaleKind::None && spec.kind != ScaleKind::Fixed;
   const std::string arithmetic = to_string(spec.arithmetic), rule = to_string(spec.rule);
   require(!has_scales || has_rule(spec.arithmetic, spec.rule), "rule", rule,
-          "is not a rule of arithmetic " + arithmetic);
+          "is not a rule of arithmetic " + arithmetic + "; arithmetics that have it: " + arithmetics_with(spec.rule));
   require(!has_scales || !is_e8m0(spec.rule) || spec.kind == ScaleKind::Block, "scale", to_string(spec.kind),
           "must be block with rule " + rule);
   require(!has_scales || spec.arithmetic != Arithmetic::DeepSeek || spec.kind == ScaleKind::Block, "scale",
@@ -127,6 +147,9 @@ void validate(const MatrixQuantizer& spec) {
   require(!spec.flush_subnormal_blocks || is_microxcaling(spec.arithmetic), "flush_subnormal_blocks", "true",
           "needs arithmetic microxcaling or microxcaling-cuda");
   require(!spec.power_of_two || spec.rule == ScaleRule::Amax, "pow2", "true", "rule " + rule + " has its own scales");
+  require(!spec.exponent_bump || (has_scales && spec.rule == ScaleRule::Floor), "exponent_bump", "true",
+          "needs rule floor");
+  validate_range(spec);
   validate_nvfp4(spec);
   if (!spec.delayed) return;
   validate(*spec.delayed);

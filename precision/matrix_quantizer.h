@@ -57,6 +57,8 @@ struct MatrixQuantizer {
   Overflow overflow = Overflow::Saturate;
   int random_bits = 32;
   bool through_bf16 = false;  // the tensor is a bf16 one in the system that is imitated
+  // Unscaled only: where magnitudes end, in place of the element's own largest value, as this format's do.
+  std::optional<FloatFormat> range;
   Arithmetic arithmetic = Arithmetic::Te;
   ScaleKind kind = ScaleKind::None;
   ScaleRule rule = ScaleRule::Amax;
@@ -71,6 +73,7 @@ struct MatrixQuantizer {
   int four_over_six_max = 448;                      // 448 or 256: largest block scale that is used
   bool hadamard = false;                            // rotate along the contraction first (hadamard.h)
   bool flush_subnormal_blocks = false;              // microxcaling's flush_fp32_subnorms
+  bool exponent_bump = false;                       // Floor: one more where amax is beyond max * scale
 
   bool operator==(const MatrixQuantizer&) const = default;
   // Values are multiplied and divided by nothing and come back as they are.
@@ -79,6 +82,9 @@ struct MatrixQuantizer {
 
 // Amax below this counts as this: te 0, torchao 1e-12, deepgemm and deepseek 1e-4, ms-amp none.
 double default_amax_floor(Arithmetic arithmetic);
+
+// The rules that a peer has at all.
+bool has_rule(Arithmetic arithmetic, ScaleRule rule);
 
 // Throws ConfigError naming the field when no published arithmetic does this.
 void validate(const MatrixQuantizer& spec);

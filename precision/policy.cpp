@@ -5,8 +5,20 @@
 #include <array>
 
 #include "precision/check.h"
+#include "precision/spellings.h"
 
 namespace precipice {
+
+constexpr Spellings<SmoothSwiglu, 3> kSmoothSwiglus{
+    {{"true", SmoothSwiglu::Channel}, {"token", SmoothSwiglu::Token}, {"false", SmoothSwiglu::Off}}};
+
+SmoothSwiglu parse_smooth_swiglu(std::string_view text) {
+  return parse_spelling("smooth_swiglu", text, kSmoothSwiglus);
+}
+
+std::string to_string(SmoothSwiglu kind) {
+  return kind == SmoothSwiglu::IfGated ? "true" : spelling_of(kind, kSmoothSwiglus);
+}
 
 std::string to_string(SiteKind kind) {
   static constexpr std::array kNames = {"attn.qkv", "attn.qk", "attn.pv",  "attn.proj",
@@ -16,7 +28,7 @@ std::string to_string(SiteKind kind) {
 
 SitePrecision SitePrecision::of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
                                         const GemmArithmetic& arithmetic) {
-  return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}};
+  return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}, SmoothSwiglu::Off};
 }
 
 PrecisionPolicy::PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites)

@@ -33,8 +33,20 @@ struct GemmPrecision {
   bool operator==(const GemmPrecision&) const = default;
 };
 
+// Smooth-SwiGLU (arXiv 2409.12517 section 4), at mlp.down of a gated MLP: train/swiglu.h has the formulas.
+enum class SmoothSwiglu : std::uint8_t {
+  Off,
+  IfGated,  // of a recipe before it meets a model: Channel where there is a gate, else Off
+  Channel,
+  Token,
+};
+
+SmoothSwiglu parse_smooth_swiglu(std::string_view text);  // true token false; throws ConfigError
+std::string to_string(SmoothSwiglu kind);
+
 struct SitePrecision {
   GemmPrecision fprop, dgrad, wgrad;
+  SmoothSwiglu smooth_swiglu = SmoothSwiglu::Off;
   // One choice per tensor, used in both of its passes.
   static SitePrecision of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
                                   const GemmArithmetic& arithmetic);

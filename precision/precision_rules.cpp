@@ -21,10 +21,6 @@ constexpr Spellings<RuleOperand, 4> kOperands{
     {{"x", RuleOperand::X}, {"w", RuleOperand::W}, {"dy", RuleOperand::Dy}, {"output", RuleOperand::Output}}};
 constexpr std::array kSelectors = {"site", "layers", "steps", "pass", "operand"};
 
-[[noreturn]] void refuse(const std::string& rule, const std::string& problem) {
-  throw ConfigError("rule \"" + rule.substr(0, 100) + "\": " + problem);
-}
-
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
@@ -60,7 +56,7 @@ void parse_selector(PrecisionRule& rule, std::string_view word) {
     rule.operand = parse_spelling("operand of a rule", value, kOperands);
   else {
     const std::string near = nearest_word(std::string(key), kSelectors);
-    refuse(rule.text, join_parts("\"", key.substr(0, 40), "\" is not a selector; they are a kind of site, layers=, ",
+    throw ConfigError(join_parts("\"", key.substr(0, 40), "\" is not a selector; they are a kind of site, layers=, ",
                                  "steps=, pass= and operand=", near.empty() ? "" : " (did you mean " + near + "=?)"));
   }
 }
@@ -78,27 +74,35 @@ void parse_action(PrecisionRule& rule, std::string_view text) {
     } else if (rule.recipe.empty()) {
       rule.recipe = std::string(word);
     } else {
-      refuse(rule.text, "has two recipes after ->");
+      throw ConfigError("has two recipes after ->");
     }
   }
   if (rule.recipe.empty() == rule.fields.empty())
-    refuse(rule.text, "needs a recipe, high, or fields such as format=e5m3 after ->, and not a recipe and fields both");
+    throw ConfigError("needs a recipe, high, or fields such as format=e5m3 after ->, and not a recipe and fields both");
 }
 
-PrecisionRule parse_rule(std::string_view text) {
-  PrecisionRule rule;
-  rule.text = std::string(text);
+std::string respaced(std::string_view text) {
+  std::string result;
+  for (const std::string_view word : split(text, ' ')) {
+    if (!result.empty()) result += ' ';
+    result += word;
+  }
+  return result;
+}
+
+void parse_rule(PrecisionRule& rule, std::string_view text) {
   const std::size_t arrow = text.find("->");
-  if (arrow == std::string_view::npos) refuse(rule.text, "needs the form SELECTORS -> ACTION");
+  if (arrow == std::string_view::npos) throw ConfigError("needs the form SELECTORS -> ACTION");
+  const std::string selectors = respaced(text.substr(0, arrow));
+  rule.text = selectors + (selectors.empty() ? "-> " : " -> ") + respaced(text.substr(arrow + 2));
   std::set<std::string_view> seen;
   for (const std::string_view word : split(text.substr(0, arrow), ' ')) {
     const std::size_t equals = word.find('=');
     if (!seen.insert(equals == std::string_view::npos ? "site" : word.substr(0, equals)).second)
-      refuse(rule.text, "a selector is given twice");
+      throw ConfigError("a selector is given twice");
     parse_selector(rule, word);
   }
   parse_action(rule, text.substr(arrow + 2));
-  return rule;
 }
 
 }  // namespace
@@ -147,10 +151,29 @@ bool PrecisionRule::selects_site(std::string_view kind) const {
   return fnmatch(site.c_str(), std::string(kind).c_str(), 0) == 0;
 }
 
+std::string PrecisionRule::name() const {
+  return join_parts("rule ", number, " \"", text.substr(0, 100), "\"");
+}
+
 std::vector<PrecisionRule> parse_rules(std::string_view text) {
   std::vector<PrecisionRule> rules;
-  for (const std::string_view rule : split(text, ';')) rules.push_back(parse_rule(rule));
+  for (const std::string_view part : split(text, ';')) {
+    PrecisionRule& rule = rules.emplace_back();
+    rule.text = std::string(part);
+    rule.number = rules.size();
+    try {
+      parse_rule(rule, part);
+    } catch (const ConfigError& error) {
+      throw ConfigError(join_parts(rule.name(), ": ", error.what()));
+    }
+  }
   return rules;
+}
+
+std::string to_string(const std::vector<PrecisionRule>& rules) {
+  std::string text;
+  for (const PrecisionRule& rule : rules) text += (text.empty() ? "" : "; ") + rule.text;
+  return text;
 }
 
 std::vector<std::int64_t> rule_cuts(const std::vector<PrecisionRule>& rules, std::int64_t steps) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that change a recipe at some sites, layers, passes, operands or steps; later ones win. One text, rules
-// separated by ';':
+// separated by ';' (a config file may also have an array of them):
 //   SELECTORS -> ACTION
 //   lm_head -> bf16                          one kind of site
 //   attn.* pass=dgrad -> high                a glob over kinds; one pass in fp32
@@ -51,7 +51,8 @@ struct RuleField {
 };
 
 struct PrecisionRule {
-  std::string text;        // as written, for messages and tables
+  std::string text;        // as written but for spaces, for messages and tables
+  std::size_t number = 0;  // counted from 1
   std::string site = "*";  // glob over kinds of site: attn.qkv, mlp.*, lm_head
   IndexRange layers, steps;
   RulePass pass = RulePass::Any;
@@ -60,11 +61,15 @@ struct PrecisionRule {
   std::vector<RuleField> fields;  // format, rounding, overflow, random_bits, scaling, ...
 
   bool selects_site(std::string_view kind) const;
+  std::string name() const;  // rule 2 "lm_head -> bf16"
 };
 
 // Throws ConfigError naming the rule and what is allowed. What recipes and fields there are is checked by whoever
 // applies the rules.
 std::vector<PrecisionRule> parse_rules(std::string_view text);
+
+// Their one spelling: "lm_head -> bf16; steps=:500 -> high". parse_rules reads it back.
+std::string to_string(const std::vector<PrecisionRule>& rules);
 
 // Steps at which the set of active rules changes, ascending, beginning with 0: within [cuts[i], cuts[i+1]) it is
 // constant.

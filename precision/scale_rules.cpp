@@ -8,6 +8,7 @@
 
 #include "precision/check.h"
 #include "precision/log2_exponent.h"
+#include "precision/quantize_isa.h"
 
 namespace precipice {
 namespace {
@@ -129,6 +130,17 @@ int mx_code(const ScaleConstants& c, float amax, int end) {
   return pattern > 0x7F800000u ? 255 : code;
 }
 
+// systems-scaling's bump_up_overflow_exponent (arXiv 2506.20752): one more where amax is beyond the end of the
+// elements, which is exact, a power of two times max: 1.75 * 2^floor(log2 amax) for E4M3, E5M2 and E3M2.
+bool is_beyond(const ScaleConstants& c, float amax, int exponent) {
+  return amax > c.max * power_of_two(std::clamp(exponent, -127, 127));
+}
+
+int bumped_code(const ScaleConstants& c, float amax, int end) {
+  const int code = mx_code<ScaleRule::Floor>(c, amax, end);
+  return code < end && is_beyond(c, amax, code - 127) ? code + 1 : code;
+}
+
 // NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
 BlockScale te_mxfp4_scale(const ScaleConstants& c, float amax) {
   const float v = amax / c.max;
@@ -147,7 +159,8 @@ BlockScale microxcaling_scale(const ScaleConstants& c, float amax) {
     const float a = amax == 0.0f ? 0x1p-126f : amax;
     exponent = c.through_bf16 ? floor_of_bf16_log2(a) : floor_of_rounded_log2(a);
   }
-  const int s = exponent - c.emax;
+  int s = exponent - c.emax;
+  if (c.exponent_bump && is_beyond(c, amax, s)) ++s;
   if (s > 127) return {kNan, kNan};
   return {power_of_two(std::min(-s, 127)), power_of_two(std::max(s, -127))};
 }
@@ -164,10 +177,17 @@ float to_e4m3(const ScaleConstants& c, float x) {
   return round_and_check<Rounding::NearestEven, false>(x, c.e4m3, 0, 32).value;
 }
 
-BlockScale te_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
+void te_nvfp4(const ScaleConstants& c, const float* amaxes, int count, const OuterScale& outer, float* multiply,
+              float* inverse) {
   constexpr float kSixth = 1.0f / 6.0f;
+  constexpr int kPiece = 256;
   const float encode_sixth = outer.encode * kSixth;
-  return te_nvfp4_scale(c, te_nvfp4_block_scale(c, amax * encode_sixth), outer);
+  float wanted[kPiece], block_scales[kPiece];
+  for (int begin = 0; begin < count; begin += kPiece) {
+    const int size = std::min(kPiece, count - begin);
+    for (int i = 0; i < size; ++i) wanted[i] = amaxes[begin + i] * encode_sixth;
+    te_nvfp4_scales(c, wanted, size, outer, block_scales, multiply + begin, inverse + begin);
+  }
 }
 
 BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
@@ -202,6 +222,7 @@ ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale)
   c.emax = binade_of(c.max).floor_log2;
   c.mantissa_bits = std::min(spec.element.mantissa_bits, 22);
   c.power_of_two = spec.power_of_two;
+  c.exponent_bump = spec.exponent_bump;
   c.through_bf16 = spec.through_bf16;
   c.two_level = spec.two_level;
   c.rounded_log2_mxfp4 =
@@ -224,15 +245,11 @@ OuterScale outer_scale(const ScaleConstants& c, float amax) {
   return {amax, encode, 1.0f / encode};
 }
 
-float te_nvfp4_block_scale(const ScaleConstants& c, float d) {
-  return to_e4m3(c, smaller(d, 448.0f));
-}
-
-BlockScale te_nvfp4_scale(const ScaleConstants& c, float sf, const OuterScale& outer) {
+void te_nvfp4_scales(const ScaleConstants& c, const float* wanted, int count, const OuterScale& outer,
+                     float* block_scales, float* multiply, float* inverse) {
   const float reciprocal_range = 1.0f / static_cast<float>(6 * c.block_scale_max);
-  const float decode = sf * outer.decode;
-  const float effective = sf * outer.amax;
-  return {smaller(1.0f / decode, kFltMax), effective * reciprocal_range};
+  active_kernels().blocks.nvfp4_scales(wanted, count, {outer.decode, outer.amax, reciprocal_range}, block_scales,
+                                       multiply, inverse);
 }
 
 bool ignores_nan(const ScaleConstants& c) {
@@ -271,6 +288,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
     case ScaleRule::Floor:
       if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
         return fill([&](float amax) { return microxcaling_scale(c, amax); });
+      if (c.exponent_bump) return fill([&](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
     case ScaleRule::Ceil:
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });
@@ -282,7 +300,7 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
       return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
     case ScaleRule::Nvfp4:
       if (c.arithmetic == Arithmetic::Torchao) return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
-      return fill([&](float amax) { return te_nvfp4(c, amax, outer); });
+      return te_nvfp4(c, amaxes, count, outer, multiply, inverse);
     case ScaleRule::SharedExponent:
       return fill([&](float amax) { return shared_exponent_scale(c, amax); });
   }

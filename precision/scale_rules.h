@@ -26,7 +26,7 @@ struct ScaleConstants {
   float max;             // the element's largest value
   float reciprocal_max;  // fl(1 / max)
   int emax, mantissa_bits;
-  bool power_of_two, through_bf16, two_level, rounded_log2_mxfp4;
+  bool power_of_two, through_bf16, two_level, rounded_log2_mxfp4, exponent_bump;
   double floor;          // of amax
   int block_scale_max;   // NVFP4: 448 or 256
   FormatConstants e4m3;  // of NVFP4's block scales
@@ -49,10 +49,9 @@ BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScal
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
                float* multiply, float* inverse);
 
-// NVFP4 with this E4M3 block scale, for 4over6.
-BlockScale te_nvfp4_scale(const ScaleConstants& constants, float block_scale, const OuterScale& outer);
-// RNE to E4M3 of min(d, 448).
-float te_nvfp4_block_scale(const ScaleConstants& constants, float d);
+// TransformerEngine's NVFP4 with the E4M3 block scales nearest to wanted[i], at most 448.
+void te_nvfp4_scales(const ScaleConstants& constants, const float* wanted, int count, const OuterScale& outer,
+                     float* block_scales, float* multiply, float* inverse);
 
 // Whether amax passes over NaN elements, so that one does not spoil its block: te with E8M0 scales.
 bool ignores_nan(const ScaleConstants& constants);

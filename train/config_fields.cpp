@@ -132,8 +132,10 @@ void add_precision(Fields& f, PrecisionConfig& c) {
            "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "
            "where every operand fits it exactly and the CPU has them, else fp32."));
   f.push_back(text("precision.rules", &c.rules, {},
-                   "Changes to the recipe, later ones win, separated by ';': lm_head -> bf16; steps=:500 -> bf16; "
-                   "layers=-15%: -> bf16; attn.* pass=dgrad -> high; operand=dy -> rounding=sr random_bits=8."));
+                   "Changes to the recipe, later ones win, an array or one text with ';' between them: lm_head -> "
+                   "bf16; steps=:500 -> bf16; layers=-15%: -> bf16; attn.* pass=dgrad -> high; operand=dy -> "
+                   "rounding=sr random_bits=8."));
+  f.back().separator = "; ";
   f.push_back(number("precision.seed", &c.seed, 0, kMaxInteger, "Seed of stochastic rounding; default: seed."));
 }
 

@@ -3,10 +3,10 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/silu.h>
 
 #include "precision/check.h"
 #include "train/initial_std.h"
+#include "train/swiglu.h"
 
 namespace precipice {
 
@@ -51,8 +51,7 @@ at::Tensor Llama::mlp(const at::Tensor& x, std::int64_t layer, const ForwardCont
   const MatrixQuantizer& vector = elements().vector;
   const at::Tensor gate = round_gradient(linear(x, block.gate, SiteKind::MlpGate, layer, context), vector);
   const at::Tensor up = round_gradient(linear(x, block.up, SiteKind::MlpUp, layer, context), vector);
-  const at::Tensor hidden = round_tensor(round_tensor(at::silu(gate), vector).mul(up), vector);
-  return linear(hidden, block.down, SiteKind::MlpDown, layer, context);
+  return swiglu_down(gate, up, block.down.weight, site(SiteKind::MlpDown, layer, context), vector);
 }
 
 at::Tensor Llama::forward(const at::Tensor& tokens, const ForwardContext& context) const {

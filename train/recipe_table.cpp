@@ -1,206 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recipes. Formulas, operation by operation, are in precision/scale_rules.h; what is said here is which tensor gets
-// which quantizer in which GEMM.
+// The recipes of matmuls: formulas, operation by operation, are in precision/scale_rules.h; what is said here is which
+// tensor gets which quantizer in which GEMM. Those that are more than matmuls are in recipe_table_storage.cpp.
 #include <fmt/format.h>
 
-#include <charconv>
-
-#include "precision/check.h"
-#include "train/recipes.h"
+#include "train/recipe_parts.h"
 
 namespace precipice {
 namespace {
 
-using Values = RecipeOptionValues;
-
-// ---- operands ---------------------------------------------------------------------------------------------------
-
-MatrixQuantizer bf16() {
-  MatrixQuantizer q;
-  q.element = FloatFormat{8, 7, 127, Specials::Ieee};
-  q.overflow = Overflow::Native;
-  return q;
-}
-
-MatrixQuantizer unscaled(const char* format) {
-  MatrixQuantizer q;
-  q.element = parse_float_format(format);
-  q.overflow = Overflow::Native;
-  return q;
-}
-
-MatrixQuantizer scaled(const char* format, ScaleKind kind, Arithmetic arithmetic) {
-  MatrixQuantizer q;
-  q.element = parse_float_format(format);
-  q.kind = kind;
-  q.arithmetic = arithmetic;
-  return q;
-}
-
-MatrixQuantizer blocks(const char* format, std::int64_t across, std::int64_t along, Arithmetic arithmetic) {
-  MatrixQuantizer q = scaled(format, ScaleKind::Block, arithmetic);
-  q.block_across = across;
-  q.block_along = along;
-  return q;
-}
-
-MatrixQuantizer e8m0_blocks(const char* format, ScaleRule rule, Arithmetic arithmetic) {
-  MatrixQuantizer q = blocks(format, 1, 32, arithmetic);
-  q.rule = rule;
-  return q;
-}
-
-GemmArithmetic to_bf16() {
-  GemmArithmetic arithmetic;
-  arithmetic.output = bf16();
-  return arithmetic;
-}
-
-SitePrecision same(const MatrixQuantizer& operand, const GemmArithmetic& arithmetic) {
-  return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
-}
-
-SitePrecision bf16_site() {
-  return same(bf16(), to_bf16());
-}
-
-// Attention products and LM head in bf16, as every FP8 recipe of a published system leaves them.
-RecipeChoice beside_bf16(const SitePrecision& linear) {
-  return {linear, bf16_site(), bf16_site()};
-}
-
-RecipeChoice everywhere(const SitePrecision& site) {
-  return {site, site, site};
-}
-
-// Results of all operations between matmuls in bf16.
-ElementPrecision in_bf16() {
-  ElementPrecision elements;
-  elements.vector = elements.residual = elements.softmax = elements.norm = bf16();
-  return elements;
-}
-
-// ---- options ----------------------------------------------------------------------------------------------------
-
-bool parse_flag(const std::string& name, const std::string& value) {
-  if (value != "true" && value != "false") throw ConfigError(fmt::format("{} must be true or false", name));
-  return value == "true";
-}
-
-std::int64_t parse_whole(const std::string& name, const std::string& value, std::int64_t lowest, std::int64_t highest) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || number < lowest || number > highest)
-    throw ConfigError(fmt::format("{} must be a whole number from {} to {}", name, lowest, highest));
-  return number;
-}
-
-double parse_number(const std::string& name, const std::string& value) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || !(number >= 0 && number < 1e30))
-    throw ConfigError(fmt::format("{} must be a number from 0", name));
-  return number;
-}
-
-// The quantizers of a site that belong to a tensor, or all with "".
-template <class F>
-void for_operands(SitePrecision& site, const F& f, const std::string& tensor = "") {
-  if (tensor != "dy" && tensor != "w") f(site.fprop.first), f(site.wgrad.second);
-  if (tensor != "dy" && tensor != "x") f(site.fprop.second), f(site.dgrad.second);
-  if (tensor != "x" && tensor != "w") f(site.dgrad.first), f(site.wgrad.first);
-}
-
-using Change = std::function<void(MatrixQuantizer&)>;
-
-// What an option does to one quantizer.
-Change change_of(const std::string& name, const std::string& value) {
-  if (name == "arithmetic") return [a = parse_arithmetic(value)](MatrixQuantizer& q) { q.arithmetic = a; };
-  if (name == "rule") return [r = parse_scale_rule(value)](MatrixQuantizer& q) { q.rule = r; };
-  if (name == "element") return [f = parse_float_format(value)](MatrixQuantizer& q) { q.element = f; };
-  if (name == "rounding" || name == "dy_rounding")
-    return [r = parse_rounding(value)](MatrixQuantizer& q) { q.rounding = r; };
-  if (name == "random_bits")
-    return [n = static_cast<int>(parse_whole(name, value, 1, 32))](MatrixQuantizer& q) { q.random_bits = n; };
-  if (name == "pow2") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.power_of_two = on; };
-  if (name == "amax_floor") return [floor = parse_number(name, value)](MatrixQuantizer& q) { q.amax_floor = floor; };
-  if (name == "row_scaled") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.row_scaled = on; };
-  if (name == "two_level") return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.two_level = on; };
-  if (name == "four_over_six") return [c = parse_four_over_six(value)](MatrixQuantizer& q) { q.four_over_six = c; };
-  if (name == "flush_subnormal_blocks")
-    return [on = parse_flag(name, value)](MatrixQuantizer& q) { q.flush_subnormal_blocks = on; };
-  if (name == "block")
-    return [k = parse_whole(name, value, 1, 1 << 20)](MatrixQuantizer& q) {
-      if (q.kind != ScaleKind::Block) return;
-      q.block_across = q.block_across > 1 ? k : 1;
-      q.block_along = k;
-    };
-  const auto delayed = [](auto set) {
-    return [set](MatrixQuantizer& q) {
-      if (q.delayed) set(*q.delayed);
-    };
-  };
-  if (name == "history")
-    return delayed([n = static_cast<int>(parse_whole(name, value, 1, 1 << 16))](DelayedRule& r) { r.history = n; });
-  if (name == "margin")
-    return delayed([n = static_cast<int>(parse_whole(name, value, 0, 100))](DelayedRule& r) { r.margin = n; });
-  if (name == "algo") return delayed([a = parse_amax_algorithm(value)](DelayedRule& r) { r.algorithm = a; });
-  PRECIPICE_CHECK(false, "option ", name);
-}
-
-void apply_options(SitePrecision& site, const Values& values) {
-  for (const auto& [name, value] : values) {
-    if (name == "scales" || name == "rht" || name == "mantissa") continue;
-    for_operands(site, change_of(name, value), name == "dy_rounding" ? "dy" : "");
-  }
-  if (const auto scales = values.find("scales"); scales != values.end()) {
-    if (scales->second != "sums" && scales->second != "operand") throw ConfigError("scales must be sums or operand");
-    const ScalesAct act = scales->second == "sums" ? ScalesAct::Sums : ScalesAct::Operands;
-    for (GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) gemm->arithmetic.scales = act;
-  }
-}
-
-// Options by name, with what they may be.
-std::vector<RecipeOption> options(std::initializer_list<const char*> names) {
-  static const std::map<std::string, std::string> kHelp = {
-      {"arithmetic",
-       "whose order of operations and edge cases: te te-python te-unfused torchao microxcaling "
-       "microxcaling-cuda deepgemm deepseek ms-amp, where that peer has the rule"},
-      {"rule", "scale from amax: floor ceil rceil even"},
-      {"element", "format of all elements"},
-      {"rounding", "of all elements: rne rna rtz rup rdn rto sr sr-b sr-c"},
-      {"dy_rounding", "of gradients"},
-      {"random_bits", "of stochastic rounding, 1 to 32"},
-      {"pow2", "scales are powers of two: true false"},
-      {"amax_floor", "amax below this counts as this"},
-      {"rht", "random Hadamard transform of the wgrad operands: true false"},
-      {"row_scaled", "the outer scale is per row: true false"},
-      {"four_over_six", "off mae mse"},
-      {"two_level", "a tensor scale above the block scales: true false"},
-      {"block", "elements that share a scale along the contraction (and across, for square blocks)"},
-      {"history", "steps that amax is remembered"},
-      {"algo", "max most-recent"},
-      {"margin", "the scale is divided by 2^margin"},
-      {"flush_subnormal_blocks", "true false"},
-      {"scales", "act on sums | operand (dequantized first)"},
-      {"mantissa", "mantissa bits, 1 to 23"},
-  };
-  std::vector<RecipeOption> list;
-  for (const char* name : names) list.push_back({name, kHelp.at(name)});
-  return list;
-}
-
-// A recipe whose options change its linears' quantizers.
-Recipe with_options(std::string name, std::string citation, std::string summary, std::vector<RecipeOption> names,
-                    std::function<RecipeChoice()> make) {
-  return {std::move(name), std::move(citation), std::move(summary), std::move(names), [make](const Values& values) {
-            RecipeChoice choice = make();
-            apply_options(choice.linear, values);
-            return choice;
-          }};
-}
-
-// ---- the table --------------------------------------------------------------------------------------------------
+using namespace recipe_parts;
 
 void add_plain(std::vector<Recipe>& table) {
   table.push_back(with_options("fp32", "IEEE 754-2019", "nothing is rounded", {}, [] { return RecipeChoice{}; }));
@@ -249,28 +57,35 @@ void add_masks(std::vector<Recipe>& table) {
                      }});
   table.push_back({"e7m7", "arXiv 2405.18710, section 4.2",
                    "bf16 operands clamped to 7 exponent bits at both ends, no scaling; bf16 results",
-                   options({"rounding", "random_bits"}), [](const Values& values) {
+                   options({"clamp", "rounding", "random_bits"}), [](const Values& values) {
                      MatrixQuantizer q = unscaled("e7m7");
                      q.overflow = Overflow::Propagate;
                      q.rounding = Rounding::TowardZero;
                      q.through_bf16 = true;
+                     const std::string clamp = values.count("clamp") != 0 ? values.at("clamp") : "both";
+                     if (clamp != "both" && clamp != "inner" && clamp != "outer")
+                       throw ConfigError({"", 0, "clamp", clamp}, "must be both, inner or outer");
+                     if (clamp == "inner") q.range = bf16().element;
+                     if (clamp == "outer") q.range = q.element, q.element = bf16().element;
                      SitePrecision site = same(q, to_bf16());
                      apply_options(site, values);
                      return everywhere(site);
                    }});
 }
 
-SitePrecision fp8_site(const MatrixQuantizer& forward, const MatrixQuantizer& gradient) {
-  return SitePrecision::of_tensors(forward, forward, gradient, to_bf16());
+// The rule of an arithmetic that lacks the recipe's, and the arithmetic of a rule that the recipe's lacks.
+void settle_rule(Values& values, ScaleRule rule, Arithmetic arithmetic) {
+  const bool has_own_rule = values.count("rule") != 0;
+  if (values.count("arithmetic") != 0 && !has_own_rule) {
+    const Arithmetic given = parse_arithmetic(values.at("arithmetic"));
+    if (!has_rule(given, rule) && has_rule(given, ScaleRule::Floor)) values["rule"] = "floor";
+  }
+  if (values.count("arithmetic") == 0 && has_own_rule && !has_rule(arithmetic, parse_scale_rule(values.at("rule"))))
+    values["arithmetic"] = "te";
 }
 
-MatrixQuantizer delayed(const char* format, DelayedUpdate update, int history, Arithmetic arithmetic) {
-  MatrixQuantizer q = scaled(format, ScaleKind::Tensor, arithmetic);
-  DelayedRule rule;
-  rule.update = update;
-  rule.history = history;
-  q.delayed = rule;
-  return q;
+SitePrecision fp8_site(const MatrixQuantizer& forward, const MatrixQuantizer& gradient) {
+  return SitePrecision::of_tensors(forward, forward, gradient, to_bf16());
 }
 
 void add_transformer_engine(std::vector<Recipe>& table) {
@@ -279,7 +94,7 @@ void add_transformer_engine(std::vector<Recipe>& table) {
     return fp8_site(scaled("e4m3", ScaleKind::Tensor, te), scaled("e5m2", ScaleKind::Tensor, te));
   };
   const auto current_options =
-      options({"pow2", "amax_floor", "element", "rounding", "dy_rounding", "random_bits", "scales"});
+      options({"pow2", "amax_floor", "arithmetic", "element", "rounding", "dy_rounding", "random_bits", "scales"});
   const char* cite = "NVIDIA Transformer Engine, Float8CurrentScaling (HYBRID)";
   table.push_back(with_options("te-current", cite, "x, w E4M3, dy E5M2, current per-tensor scales", current_options,
                                [current] { return beside_bf16(current()); }));
@@ -316,13 +131,17 @@ void add_transformer_engine(std::vector<Recipe>& table) {
 
 void add_mx(std::vector<Recipe>& table) {
   const auto mx_options = options({"rule", "element", "arithmetic", "block", "rounding", "dy_rounding", "random_bits",
-                                   "flush_subnormal_blocks", "scales"});
+                                   "flush_subnormal_blocks", "exponent_bump", "scales"});
   const auto mx = [&](const char* name, const char* format, ScaleRule rule, Arithmetic arithmetic,
                       const char* summary) {
     table.push_back(with_options(name, "OCP MX v1.0", summary, mx_options, [=] {
       const MatrixQuantizer q = e8m0_blocks(format, rule, arithmetic);
       return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
     }));
+    table.back().make = [=, plain = table.back().make](Values values) {
+      settle_rule(values, rule, arithmetic);
+      return plain(values);
+    };
   };
   mx("mxfp8", "e4m3", ScaleRule::Rceil, Arithmetic::Te,
      "E4M3 in blocks of 32 with E8M0 scales, rule rceil as NVIDIA Transformer Engine's MXFP8BlockScaling");
@@ -341,6 +160,10 @@ void add_mx(std::vector<Recipe>& table) {
         choice.elements.norm_weights = q;
         return choice;
       }));
+  table.back().make = [plain = table.back().make](Values values) {
+    settle_rule(values, ScaleRule::Floor, Arithmetic::Microxcaling);
+    return plain(values);
+  };
   table.push_back(with_options("bfp", "block floating point: e.g. Drumond et al., arXiv 1804.01526",
                                "signed mantissas under a shared exponent",
                                options({"mantissa", "block", "rounding", "random_bits"}), [] {
@@ -432,7 +255,7 @@ void add_others(std::vector<Recipe>& table) {
   table.push_back(with_options("intel-fp8", "Fishman et al., arXiv 2409.12517",
                                "forward E4M3 with largest value 240, backward operands re-cast to E5M2, delayed "
                                "power-of-two scales, stochastic gradients",
-                               options({"history", "rounding", "random_bits"}), [] {
+                               options({"smooth_swiglu", "history", "rounding", "random_bits"}), [] {
                                  const auto q = [](const char* format) {
                                    MatrixQuantizer quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
                                    quantizer.delayed->power_of_two = true;
@@ -442,8 +265,15 @@ void add_others(std::vector<Recipe>& table) {
                                  SitePrecision site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
                                  site.dgrad.second = site.wgrad.second = q("e5m2");
                                  site.dgrad.first.rounding = site.wgrad.first.rounding = Rounding::Stochastic;
+                                 site.smooth_swiglu = SmoothSwiglu::IfGated;
                                  return beside_bf16(site);
                                }));
+  table.back().make = [plain = table.back().make](const Values& values) {
+    RecipeChoice choice = plain(values);
+    if (const auto given = values.find("smooth_swiglu"); given != values.end())
+      choice.linear.smooth_swiglu = parse_smooth_swiglu(given->second);
+    return choice;
+  };
   table.push_back(with_options("fp8-sim-2022", "Micikevicius et al., arXiv 2209.05433",
                                "inputs of every linear in one FP8 format with its own bias, no scaling",
                                options({"element", "rounding", "random_bits"}), [] {
@@ -461,6 +291,24 @@ void add_others(std::vector<Recipe>& table) {
 
 }  // namespace
 
+namespace {
+
+// The option "everywhere" of every recipe that leaves attention products and LM head in something else.
+void add_everywhere(Recipe& recipe) {
+  const RecipeChoice plain = recipe.make({});
+  if (plain.attention == plain.linear && plain.lm_head == plain.linear) return;
+  recipe.options.push_back(options({"everywhere"}).front());
+  recipe.make = [make = recipe.make](const Values& values) {
+    RecipeChoice choice = make(values);
+    const auto given = values.find("everywhere");
+    if (given != values.end() && parse_flag("everywhere", given->second))
+      choice.attention = choice.lm_head = choice.linear;
+    return choice;
+  };
+}
+
+}  // namespace
+
 const std::vector<Recipe>& recipes() {
   static const std::vector<Recipe> table = [] {
     std::vector<Recipe> all;
@@ -471,6 +319,7 @@ const std::vector<Recipe>& recipes() {
     add_nvfp4(all);
     add_torchao(all);
     add_others(all);
+    for (Recipe& recipe : all) add_everywhere(recipe);
     return all;
   }();
   return table;

@@ -6,11 +6,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "precision/check.h"
-#include "precision/precision_rules.h"
+#include "train/rule_application.h"
 
 namespace precipice {
 namespace {
@@ -21,7 +20,9 @@ auto with_key(const std::string& key, const std::string& value, const Change& ch
   try {
     return change();
   } catch (const ConfigError& error) {
-    throw ConfigError({"", 0, key, value}, error.problem());
+    // What is refused may be a part of the value: then its own key and value are told too.
+    const bool is_part = !error.where().key.empty() && error.where().value != value;
+    throw ConfigError({"", 0, key, value}, is_part ? error.what() : error.problem());
   }
 }
 
@@ -61,56 +62,22 @@ RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
   return values;
 }
 
+constexpr const char* kSuffixes[] = {"floor", "ceil", "rceil", "even"};
+
+bool has_rule_option(const Recipe& recipe) {
+  return std::any_of(recipe.options.begin(), recipe.options.end(),
+                     [](const RecipeOption& option) { return option.name == "rule"; });
+}
+
+// The rule in "mxfp8-rceil", the other spelling of mxfp8:rule=rceil; empty where the name is none of these.
+std::string rule_of_suffix(const Recipe& recipe, std::string_view name) {
+  if (!has_rule_option(recipe)) return "";
+  for (const char* rule : kSuffixes)
+    if (name == recipe.name + "-" + rule) return rule;
+  return "";
+}
+
 // ---- by hand ----------------------------------------------------------------------------------------------------
-
-// A format set by hand; "high" also takes the scaling and the detour through bf16 away.
-void set_format(MatrixQuantizer& q, const std::string& text) {
-  if (text == "high")
-    q = MatrixQuantizer{};
-  else
-    q.element = parse_float_format(text);
-}
-
-void set_scaling(MatrixQuantizer& q, const std::string& text, double fixed_scale) {
-  q.delayed.reset();
-  q.rule = ScaleRule::Amax;
-  if (text == "none")
-    q.kind = ScaleKind::None;
-  else if (text == "fixed")
-    q.kind = ScaleKind::Fixed, q.fixed = static_cast<float>(fixed_scale);
-  else if (text == "current")
-    q.kind = ScaleKind::Tensor;
-  else
-    throw ConfigError("must be one of none, fixed, current");
-}
-
-// One field of a quantizer by name: keys of the config and fields of rules.
-void set_field(MatrixQuantizer& q, const std::string& name, const std::string& value) {
-  if (name == "format")
-    set_format(q, value);
-  else if (name == "rounding")
-    q.rounding = parse_rounding(value);
-  else if (name == "overflow")
-    q.overflow = parse_overflow(value);
-  else if (name == "random_bits") {
-    int bits = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), bits);
-    if (error != std::errc{} || end != value.data() + value.size() || bits < 1 || bits > 32)
-      throw ConfigError("random_bits must be a whole number from 1 to 32");
-    q.random_bits = bits;
-  } else if (name == "scaling") {
-    set_scaling(q, value, q.fixed);
-  } else if (name == "power_of_two") {
-    if (value != "true" && value != "false") throw ConfigError("power_of_two must be true or false");
-    q.power_of_two = value == "true";
-  } else {
-    static const std::vector<std::string> kNames = {"format",      "rounding", "overflow",
-                                                    "random_bits", "scaling",  "power_of_two"};
-    const std::string near = nearest_word(name, kNames);
-    throw ConfigError(fmt::format("\"{}\" is not a field; fields are {}{}", name.substr(0, 40), fmt::join(kNames, ", "),
-                                  near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
-  }
-}
 
 struct Operands {
   std::vector<MatrixQuantizer*> x, w, dy;
@@ -189,75 +156,7 @@ ElementPrecision element_precision(const PrecisionConfig& by_hand, const Element
   return elements;
 }
 
-// ---- rules ------------------------------------------------------------------------------------------------------
-
-const SitePrecision& site_of(const RecipeChoice& choice, SiteKind kind) {
-  if (kind == SiteKind::LmHead) return choice.lm_head;
-  return kind == SiteKind::AttnQk || kind == SiteKind::AttnPv ? choice.attention : choice.linear;
-}
-
-// Which of a site's GEMMs and operands a rule selects, and what it does there.
-void apply_rule(const PrecisionRule& rule, const std::optional<RecipeChoice>& recipe, SiteKind kind,
-                SitePrecision& site) {
-  const SitePrecision replacement = recipe ? site_of(*recipe, kind) : SitePrecision{};
-  struct Gemm {
-    RulePass pass;
-    GemmPrecision SitePrecision::*member;
-    RuleOperand first, second;
-  };
-  static constexpr Gemm kGemms[] = {{RulePass::Fprop, &SitePrecision::fprop, RuleOperand::X, RuleOperand::W},
-                                    {RulePass::Dgrad, &SitePrecision::dgrad, RuleOperand::Dy, RuleOperand::W},
-                                    {RulePass::Wgrad, &SitePrecision::wgrad, RuleOperand::Dy, RuleOperand::X}};
-  for (const Gemm& gemm : kGemms) {
-    if (rule.pass != RulePass::Any && rule.pass != gemm.pass) continue;
-    GemmPrecision& target = site.*gemm.member;
-    const GemmPrecision& from = replacement.*gemm.member;
-    const auto change = [&](RuleOperand operand, MatrixQuantizer& q, const MatrixQuantizer& other) {
-      if (rule.operand != RuleOperand::Any && rule.operand != operand) return;
-      if (recipe) q = other;
-      for (const RuleField& field : rule.fields) set_field(q, field.name, field.value);
-    };
-    change(gemm.first, target.first, from.first);
-    change(gemm.second, target.second, from.second);
-    if (recipe && rule.operand == RuleOperand::Any) target.arithmetic = from.arithmetic;
-    if (rule.operand == RuleOperand::Output)
-      change(RuleOperand::Output, target.arithmetic.output, from.arithmetic.output);
-  }
-}
-
-struct ParsedRule {
-  PrecisionRule rule;
-  std::optional<RecipeChoice> recipe;
-};
-
-std::vector<ParsedRule> parse_all(const std::string& text) {
-  std::vector<ParsedRule> rules;
-  for (PrecisionRule& rule : parse_rules(text)) {
-    ParsedRule parsed;
-    if (rule.recipe == "high") parsed.recipe = RecipeChoice{};
-    if (!rule.recipe.empty() && !parsed.recipe) parsed.recipe = make_recipe(rule.recipe);
-    parsed.rule = std::move(rule);
-    rules.push_back(std::move(parsed));
-  }
-  return rules;
-}
-
-// Returns whether the rule changed anything.
-bool apply_to_policy(const ParsedRule& parsed, PrecisionPolicy& policy) {
-  const auto [first_layer, last_layer] = parsed.rule.layers.resolve(policy.layers());
-  bool matched = false;
-  // The LM head is in no layer.
-  if (parsed.rule.selects_site(to_string(SiteKind::LmHead)) && parsed.rule.layers.is_everything()) {
-    apply_rule(parsed.rule, parsed.recipe, SiteKind::LmHead, policy.at(policy.site_index(SiteKind::LmHead, 0)));
-    matched = true;
-  }
-  for (const SiteKind kind : policy.block_sites()) {
-    if (!parsed.rule.selects_site(to_string(kind))) continue;
-    for (std::int64_t layer = first_layer; layer < last_layer; ++layer, matched = true)
-      apply_rule(parsed.rule, parsed.recipe, kind, policy.at(policy.site_index(kind, layer)));
-  }
-  return matched;
-}
+// ---- policies ---------------------------------------------------------------------------------------------------
 
 void validate_policy(const PrecisionPolicy& policy) {
   const std::vector<std::string> names = policy.site_names();
@@ -296,7 +195,13 @@ void set_carrier(PrecisionPolicy& policy, const std::string& name) {
 }
 
 PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
-  RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] { return make_recipe(config.recipe); });
+  PrecisionPolicy policy(model.layers, model.kind == "llama" ? std::span<const SiteKind>(kGatedBlockSites)
+                                                             : std::span<const SiteKind>(kBlockSites));
+  RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] {
+    RecipeChoice made = make_recipe(config.recipe);
+    site_of(made, SiteKind::MlpDown, policy);  // whether it can be done in this model
+    return made;
+  });
   // Where the recipe does the same at attention products and LM head, so do the keys.
   const bool attention_follows = choice.attention == choice.linear, lm_head_follows = choice.lm_head == choice.linear;
   apply_by_hand(choice.linear, config);
@@ -310,10 +215,8 @@ PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& mo
     for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
       for (GemmPrecision* gemm : {&site->fprop, &site->dgrad, &site->wgrad}) gemm->arithmetic.accumulator = accumulator;
   }
-  PrecisionPolicy policy(model.layers, model.kind == "llama" ? std::span<const SiteKind>(kGatedBlockSites)
-                                                             : std::span<const SiteKind>(kBlockSites));
-  for (const SiteKind kind : policy.block_sites()) policy.set(kind, site_of(choice, kind));
-  policy.set(SiteKind::LmHead, choice.lm_head);
+  for (const SiteKind kind : policy.block_sites()) policy.set(kind, site_of(choice, kind, policy));
+  policy.set(SiteKind::LmHead, site_of(choice, SiteKind::LmHead, policy));
   policy.elements() = element_precision(config, choice.elements);
   return policy;
 }
@@ -328,8 +231,12 @@ std::vector<std::string> recipe_names() {
 
 const Recipe& find_recipe(std::string_view name) {
   for (const Recipe& recipe : recipes())
-    if (recipe.name == name) return recipe;
-  const std::string near = nearest_word(std::string(name.substr(0, 60)), recipe_names());
+    if (recipe.name == name || !rule_of_suffix(recipe, name).empty()) return recipe;
+  std::vector<std::string> names = recipe_names();
+  for (const Recipe& recipe : recipes())
+    for (const char* rule : kSuffixes)
+      if (has_rule_option(recipe)) names.push_back(recipe.name + "-" + rule);
+  const std::string near = nearest_word(std::string(name.substr(0, 60)), names);
   throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
                     fmt::format("must be one of {}{}", fmt::join(recipe_names(), ", "),
                                 near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
@@ -338,10 +245,16 @@ const Recipe& find_recipe(std::string_view name) {
 RecipeChoice make_recipe(std::string_view text) {
   const std::size_t colon = std::min(text.find(':'), text.size());
   const Recipe& recipe = find_recipe(text.substr(0, colon));
-  RecipeChoice choice = recipe.make(parse_options(recipe, text.substr(std::min(colon + 1, text.size()))));
-  for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
-    for_quantizers(*site, [](MatrixQuantizer& q) { validate(q); });
-  return choice;
+  return with_key("recipe", std::string(text), [&] {
+    std::string options(text.substr(std::min(colon + 1, text.size())));
+    if (const std::string rule = rule_of_suffix(recipe, text.substr(0, colon)); !rule.empty())
+      options = "rule=" + rule + (options.empty() ? "" : "," + options);
+    RecipeChoice choice = recipe.make(parse_options(recipe, options));
+    for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
+      for_quantizers(*site, [](MatrixQuantizer& q) { validate(q); });
+    validate(choice.elements.norm_weights);
+    return choice;
+  });
 }
 
 PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
@@ -349,7 +262,7 @@ PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig
   PrecisionSchedule made =
       with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
                config.rules.empty() ? config.recipe : config.rules, [&] {
-                 const std::vector<ParsedRule> rules = parse_all(config.rules);
+                 const std::vector<ParsedRule> rules = read_rules(config.rules);
                  std::vector<PrecisionRule> plain;
                  for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
                  PrecisionSchedule schedule;
@@ -359,15 +272,14 @@ PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig
                    PrecisionPolicy policy = base;
                    for (std::size_t i = 0; i < rules.size(); ++i) {
                      const auto [first, last] = rules[i].rule.steps.resolve(steps);
-                     if (first <= first_step && first_step < last && apply_to_policy(rules[i], policy))
-                       matched[i] = true;
+                     if (first <= first_step && first_step < last && apply_rule(rules[i], policy)) matched[i] = true;
                    }
                    validate_policy(policy);
                    schedule.policies.push_back(std::move(policy));
                  }
                  for (std::size_t i = 0; i < rules.size(); ++i)
                    if (!matched[i] && steps > 0)
-                     throw ConfigError(fmt::format("rule \"{}\" matches no site, layer or step", rules[i].rule.text));
+                     throw ConfigError(fmt::format("{} matches no site, layer or step", rules[i].rule.name()));
                  return schedule;
                });
   for (PrecisionPolicy& policy : made.policies) set_carrier(policy, config.carrier);
@@ -380,6 +292,7 @@ std::string describe(const MatrixQuantizer& q) {
   if (is_stochastic(q.rounding)) text += fmt::format(" {} bits", q.random_bits);
   text += " " + to_string(q.overflow);
   if (q.through_bf16) text += ", of bf16";
+  if (q.range) text += ", up to the largest " + to_string(*q.range);
   if (q.kind == ScaleKind::None) return text;
   text += fmt::format(", {} scale per ", q.delayed ? "delayed" : to_string(q.rule));
   text += q.kind == ScaleKind::Block ? fmt::format("{}x{} block", q.block_across, q.block_along) : to_string(q.kind);
@@ -392,6 +305,8 @@ std::string describe(const MatrixQuantizer& q) {
   if (q.row_scaled) text += ", row scaled";
   if (q.four_over_six != FourOverSix::Off) text += ", four over six by " + to_string(q.four_over_six);
   if (q.hadamard) text += ", Hadamard transform";
+  if (q.exponent_bump) text += ", exponent bump";
+  if (q.flush_subnormal_blocks) text += ", subnormal blocks flushed";
   return text + ", " + to_string(q.arithmetic);
 }
 

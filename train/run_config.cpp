@@ -9,6 +9,8 @@
 #include <map>
 
 #include "metrics/files.h"
+#include "precision/precision_rules.h"
+#include "train/operand_shapes.h"
 #include "train/recipes.h"
 
 namespace precipice {
@@ -74,6 +76,25 @@ std::vector<double> checked_list(const ConfigField& field, const Setting& settin
   return list;
 }
 
+// An array of texts as the one text that it stands for.
+Setting joined(const ConfigField& field, Setting setting) {
+  std::string text;
+  for (std::size_t i = 0; i < setting.values.size(); ++i) {
+    const auto* element = std::get_if<std::string>(&setting.values[i]);
+    const auto refuse = [&](const std::string& problem) {
+      reject(setting, fmt::format("element {} {}", i + 1, problem));
+    };
+    if (!element) refuse("must be text");
+    if (element->find_first_not_of(' ') == std::string::npos) refuse("is empty");
+    if (element->find(field.separator[0]) != std::string::npos)
+      refuse(fmt::format("holds a '{}': one to an element", field.separator[0]));
+    text += (i == 0 ? "" : field.separator) + *element;
+  }
+  setting.values = {Scalar(text)};
+  setting.is_array = false;
+  return setting;
+}
+
 bool is_flag(const ConfigField& field) {
   return std::holds_alternative<bool*>(field.target) || std::holds_alternative<std::optional<bool>*>(field.target);
 }
@@ -83,6 +104,7 @@ void apply(const ConfigField& field, const Setting& setting) {
     **list = checked_list(field, setting);
     return;
   }
+  if (setting.is_array && !field.separator.empty()) return apply(field, joined(field, setting));
   if (setting.is_array) reject(setting, "expected one value, not an array (a sweep takes arrays in its [sweep] table)");
   if (is_flag(field)) {
     const auto* value = std::get_if<bool>(&setting.values[0]);
@@ -132,6 +154,17 @@ void require(bool condition, const Places& places, const std::string& key, const
   throw ConfigError(place != places.end() ? place->second : ConfigError::Where{"", 0, key, value}, problem);
 }
 
+// Runs `check` and says where the key in what it refuses was written; without a key there: `key`.
+template <class Check>
+void with_places(const Places& places, const std::string& key, const Check& check) {
+  try {
+    check();
+  } catch (const ConfigError& error) {
+    const auto place = places.find(error.where().key.empty() ? key : error.where().key);
+    throw place == places.end() ? error : ConfigError(place->second, error.problem());
+  }
+}
+
 void check_model(const ModelConfig& m, const InitConfig& init, const Places& places) {
   const bool llama = m.kind == "llama";
   require(m.width % m.heads == 0, places, "model.width", plain(double(m.width)),
@@ -164,14 +197,11 @@ void check_combinations(const RunConfig& c, const Places& places) {
   const double per_step = double(c.train.batch) * double(c.model.context);
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
-  try {
-    make_schedule(c.precision, c.model, c.train.steps);
+  with_places(places, "precision.recipe", [&] {
+    const PrecisionSchedule schedule = make_schedule(c.precision, c.model, c.train.steps);
+    check_operand_shapes(schedule, c);
     parse_stored_formats(c.optimizer.state);
-  } catch (const ConfigError& error) {
-    const std::string& key = error.where().key;
-    const auto place = places.find(key.empty() ? "precision.recipe" : key);
-    throw place == places.end() ? error : ConfigError(place->second, error.problem());
-  }
+  });
 }
 
 }  // namespace
@@ -195,6 +225,8 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
     if (!*seed) *seed = config.seed;
   if (config.data.source == "text") config.data.vocabulary = 256;
+  with_places(places, "precision.rules",
+              [&] { config.precision.rules = to_string(parse_rules(config.precision.rules)); });
   config.model.tied_head = config.model.is_tied();
   config.model.kv_heads = config.model.key_heads();
   config.model.hidden = config.model.mlp_width();

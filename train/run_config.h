@@ -120,6 +120,7 @@ struct ConfigField {
   double maximum = 0;
   std::vector<std::string> choices;  // text: empty = any
   std::string help;
+  std::string separator{};  // text: not empty where an array of texts is one text with this between them
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
 

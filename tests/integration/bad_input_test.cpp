@@ -47,6 +47,12 @@ TEST_CASE("a bad setting is refused with key, value and what is allowed", "[inte
       {"metrics.epsilons=[]", 2, {"metrics.epsilons = []", "1 to 16 numbers"}},
       {"metrics.epsilons=[1e-3,0.001]", 2, {"metrics.epsilons = [1e-3,0.001]", "must differ"}},
       {"precision.overflow=wrap", 2, {"precision.overflow = wrap", "one of \"\", saturate, native"}},
+      {"precision.rules=['lm_head -> bf16','mlp.up -> high fp8']",
+       2,
+       {"precision.rules", "rule 2 \"mlp.up -> high fp8\""}},
+      {"precision.recipe=nvfp4:rht=2", 2, {"precision.recipe = nvfp4:rht=2: rht = 2: must be true or false"}},
+      {"precision.recipe=mxfp8:block=7,arithmetic=torchao", 2, {"h.0.attn.qkv, fprop x: block = 1x7", "must fill"}},
+      {"precision.recipe=intel-fp8:smooth_swiglu=true", 2, {"smooth_swiglu = true: needs a model with SwiGLU"}},
       {"init.from=/nowhere/w.h5", 4, {"init.from = /nowhere/w.h5: "}},
       {"init.from=/dev/zero", 4, {"init.from = /dev/zero: ", "not a regular file"}},
   }));

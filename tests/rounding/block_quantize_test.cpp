@@ -213,11 +213,26 @@ TEST_CASE("the loops of block scaling give the same bits on every instruction se
     keep(out);
     for (const bool in_bf16 : {false, true}) {
       for (const int rounding : {0, 1, 2}) {
-        kernels.blocks.microxcaling(in.data(), out.data(), 4816, multipliers.data(),
-                                    {-6, false, 3, 448.0f, 0x1p-6f, rounding}, in_bf16);
+        const MicroxcalingElement elements[] = {{-6, false, 3, 448.0f, 0x1p-6f, rounding},
+                                                {-14, false, 18, 65504.0f, 0x1p-14f, rounding},
+                                                {0, true, 6, 127.0f / 64.0f, 0x1p-6f, rounding}};
+        for (const MicroxcalingElement& element : elements) {
+          const ElementCounts counts =
+              kernels.blocks.microxcaling(in.data(), out.data(), 4816, multipliers.data(), element, in_bf16);
+          keep(out);
+          results.push_back(static_cast<float>(counts.underflowed + 3 * counts.saturated + 5 * counts.subnormal));
+        }
+      }
+      for (const bool squared : {false, true}) {
+        kernels.blocks.nvfp4_errors(in.data(), 4816, multipliers.data(), multipliers.data(), 3.0f, 2688.0f, squared,
+                                    in_bf16, out.data());
         keep(out);
       }
     }
+    std::vector<float> multiply(in.size()), inverse(in.size());
+    kernels.blocks.nvfp4_scales(in.data(), 4816, {0.7f, 3.0f, 1.0f / 2688.0f}, out.data(), multiply.data(),
+                                inverse.data());
+    keep(out), keep(multiply), keep(inverse);
     kernels.blocks.deepgemm_fp4(in.data(), out.data(), 4816, multipliers.data());
     keep(out);
     for (const bool divide : {false, true}) {

@@ -64,6 +64,35 @@ TEST_CASE("torchao's MX blocks agree with the recipe for every rule, element and
   }
 }
 
+TEST_CASE("an exponent bump doubles the scale where amax is beyond the largest element, and only there") {
+  for (const Arithmetic arithmetic :
+       {Arithmetic::Te, Arithmetic::Torchao, Arithmetic::Microxcaling, Arithmetic::MicroxcalingCuda})
+    for (const char* element : {"e4m3", "e5m2", "e2m3", "e2m1", kInt8}) {
+      MatrixQuantizer plain = block_spec(element, ScaleRule::Floor, arithmetic, 32), bumped = plain;
+      bumped.exponent_bump = true;
+      const double max = static_cast<double>(plain.element.max_finite());
+      for (const std::string& kind : kInputKinds) {
+        const std::vector<float> in = inputs_of(kind, 32, 96);
+        const Quantized without = quantize_all(in, {32, 96, 1}, plain), with = quantize_all(in, {32, 96, 1}, bumped);
+        int wrong = 0, raised = 0;
+        for (std::size_t b = 0; b < with.scales.size(); ++b) {
+          const double amax = reference::amax_of(
+              {in.begin() + static_cast<std::ptrdiff_t>(32 * b), in.begin() + static_cast<std::ptrdiff_t>(32 * b + 32)},
+              arithmetic == Arithmetic::Te);
+          const double scale = static_cast<double>(without.scales[b]);
+          const bool beyond = std::isfinite(amax) && amax > max * scale;
+          raised += beyond;
+          wrong += !same(with.scales[b], static_cast<float>(beyond ? 2.0 * scale : scale));
+        }
+        INFO(to_string(arithmetic) << " " << element << " " << kind << " " << raised);
+        CHECK(wrong == 0);
+        // Half a binade and more of E4M3's blocks are below the end, a fifth above it.
+        if (kind == "normal" && std::string(element) == "e4m3") CHECK((raised > 5 && raised < 60));
+        if (kind == "normal") CHECK(with.counts.saturated == 0);
+      }
+    }
+}
+
 TEST_CASE("TransformerEngine's MX blocks agree with the recipe, ragged and two-dimensional ones too") {
   for (const char* element : kElements) {
     MatrixQuantizer spec = block_spec(element, ScaleRule::Rceil, Arithmetic::Te, 32);
@@ -94,6 +123,26 @@ TEST_CASE("microxcaling's Python agrees with the recipe for every rounding, in f
       }
     }
   }
+}
+
+TEST_CASE("just below powers of two many mantissa bits show microxcaling's rounded logarithm, and few do not") {
+  // amax 1.5 * 2^31 makes the scale 2^0, so that elements are what is rounded.
+  for (const char* element : {"e6m3", "e6m10", "e6m14", "e6m15", "e6m18", "e6m22"})
+    for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero}) {
+      const MatrixQuantizer spec = microxcaling(element, rounding);
+      for (const int k : {31, 20, 9, 3, 1, -2, -20, -29}) {
+        std::vector<float> block = {0x1.8p31f};
+        for (std::uint32_t ulps = 1; ulps < 40; ++ulps) {
+          block.push_back(float_of(bits_of(std::ldexp(1.0f, k)) - ulps));
+          block.push_back(-block.back());
+        }
+        const reference::Block expected =
+            reference::microxcaling(block, spec.element, spec.element.mantissa_bits,
+                                    reference::max_finite(spec.element), name_of(rounding), false, false);
+        INFO(element << " " << to_string(rounding) << " 2^" << k);
+        CHECK(count_differences(quantize_block(block, spec).values, expected.q) == 0);
+      }
+    }
 }
 
 TEST_CASE("microxcaling's C++ functions agree with the recipe for every rounding") {

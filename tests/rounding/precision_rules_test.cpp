@@ -65,6 +65,14 @@ TEST_CASE("a rule has selectors and a recipe or fields") {
   CHECK(parse_rules(" ; ").empty());
 }
 
+TEST_CASE("rules have one spelling, which reads back to itself") {
+  const std::string one = "lm_head -> bf16; -> te-block; steps=:500 attn.* -> rounding=sr random_bits=8";
+  CHECK(to_string(parse_rules("  lm_head->bf16;;-> te-block ;  steps=:500   attn.*  ->rounding=sr  random_bits=8; ")) ==
+        one);
+  CHECK(to_string(parse_rules(one)) == one);
+  CHECK(to_string(parse_rules(" ; ")).empty());
+}
+
 TEST_CASE("steps are cut where a rule begins or ends") {
   const auto rules =
       parse_rules("steps=:500 -> bf16; steps=-10%: -> bf16; steps=400:600 lm_head -> high; steps=5000: -> high");
@@ -91,6 +99,8 @@ TEST_CASE("rules that cannot be read are refused with what is allowed") {
   refused("steps=120%: -> bf16", "percentages");
   refused("steps=10% -> bf16", "10%:");
   refused("mlp.up attn.qk -> bf16", "twice");
+  refused("lm_head -> bf16;  mlp.up   -> ", "rule 2 \"mlp.up -> \":");
+  refused("lm_head -> bf16; layer=3 -> bf16", "rule 2 \"layer=3 -> bf16\": \"layer\" is not a selector");
 }
 
 }  // namespace precipice::test

@@ -28,7 +28,8 @@ PrecisionSchedule schedule_of(const std::string& recipe, const std::string& rule
   return make_schedule(config, model, steps);
 }
 
-const SitePrecision& site_at(const PrecisionSchedule& schedule, std::int64_t step, SiteKind kind, std::int64_t layer = 0) {
+const SitePrecision& site_at(const PrecisionSchedule& schedule, std::int64_t step, SiteKind kind,
+                             std::int64_t layer = 0) {
   const PrecisionPolicy& policy = schedule.at_step(step);
   return policy.at(policy.site_index(kind, layer));
 }
@@ -122,6 +123,70 @@ TEST_CASE("options change what they name in every slot that has it") {
   CHECK(linear_of("mxfp8:scales=operand").dgrad.arithmetic.scales == ScalesAct::Operands);
 }
 
+TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings a rule that it has") {
+  CHECK(linear_of("mxfp8-floor") == linear_of("mxfp8:rule=floor"));
+  CHECK(linear_of("mxfp4-rceil:block=16") == linear_of("mxfp4:rule=rceil,block=16"));
+  CHECK(linear_of("mxfp8:arithmetic=microxcaling").fprop.first.rule == ScaleRule::Floor);
+  CHECK(linear_of("mxfp4:rule=even").fprop.first.arithmetic == Arithmetic::Te);
+  CHECK(linear_of("mxfp4:rule=floor").fprop.first.arithmetic == Arithmetic::MicroxcalingCuda);
+  CHECK_THAT(problem_of("mxfp8-flor"), Contains("did you mean mxfp8-floor?"));
+  CHECK_THAT(problem_of("te-block-floor"), Contains("must be one of"));
+  CHECK_THAT(problem_of("mxfp8-floor:rule=ceil"), Contains("twice"));
+}
+
+TEST_CASE("everywhere puts a recipe's linears into attention products and LM head") {
+  const RecipeChoice choice = make_recipe("te-current:everywhere=true");
+  CHECK((choice.attention == choice.linear && choice.lm_head == choice.linear));
+  CHECK(make_recipe("te-current:everywhere=false").lm_head == make_recipe("te-current").lm_head);
+  CHECK_THAT(problem_of("mxfp8:everywhere=yes"), Contains("everywhere = yes: must be true or false"));
+  CHECK_THAT(problem_of("e8m3:everywhere=true"), Contains("no option"));  // it is everywhere already
+  const PrecisionSchedule s = schedule_of("bf16", "lm_head -> mxfp8:everywhere=true");
+  CHECK(site_at(s, 0, SiteKind::LmHead) == linear_of("mxfp8"));
+}
+
+TEST_CASE("options of a recipe that is the same everywhere reach every matmul, and gains that it scales") {
+  const RecipeChoice choice = make_recipe("mx-systems-scaling:element=e5m2,exponent_bump=true,block=16");
+  for (const SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
+    CHECK((to_string(site->fprop.first.element) == "e5m2" && site->dgrad.second.exponent_bump));
+  CHECK(choice.elements.norm_weights == choice.linear.fprop.first);
+  const RecipeChoice stochastic = make_recipe("mx-systems-scaling:arithmetic=te,rounding=sr");
+  CHECK(stochastic.linear.fprop.first.rounding == Rounding::Stochastic);
+  CHECK(stochastic.elements.norm_weights.rounding == Rounding::NearestAway);
+}
+
+TEST_CASE("e7m7 has both ends, or one of them") {
+  const MatrixQuantizer both = linear_of("e7m7").fprop.first, inner = linear_of("e7m7:clamp=inner").fprop.first,
+                        outer = linear_of("e7m7:clamp=outer,rounding=rne").dgrad.first;
+  CHECK((to_string(both.element) == "e7m7" && !both.range));
+  CHECK((to_string(inner.element) == "e7m7" && to_string(*inner.range) == "bf16"));
+  CHECK((to_string(outer.element) == "bf16" && to_string(*outer.range) == "e7m7"));
+  CHECK(outer.rounding == Rounding::NearestEven);
+  CHECK(linear_of("e7m7:clamp=both") == linear_of("e7m7"));
+  CHECK_THAT(problem_of("e7m7:clamp=middle"), Contains("clamp = middle: must be both, inner or outer"));
+}
+
+TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refused elsewhere") {
+  const auto site = [](const std::string& recipe, const std::string& rules, const char* kind, SiteKind at) {
+    PrecisionConfig config;
+    config.recipe = recipe;
+    config.rules = rules;
+    ModelConfig model;
+    model.kind = kind;
+    return site_at(make_schedule(config, model, 100), 50, at).smooth_swiglu;
+  };
+  CHECK(site("intel-fp8", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Channel);
+  CHECK(site("intel-fp8", "", "llama", SiteKind::MlpUp) == SmoothSwiglu::Off);
+  CHECK(site("intel-fp8", "", "gpt", SiteKind::MlpDown) == SmoothSwiglu::Off);
+  CHECK(site("intel-fp8:smooth_swiglu=token", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Token);
+  CHECK(site("intel-fp8:smooth_swiglu=false", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Off);
+  CHECK(site("intel-fp8", "steps=10: -> bf16", "llama", SiteKind::MlpDown) == SmoothSwiglu::Off);
+  CHECK(site("bf16", "mlp.* -> intel-fp8", "llama", SiteKind::MlpDown) == SmoothSwiglu::Channel);
+  CHECK_THROWS_WITH(site("intel-fp8:smooth_swiglu=true", "", "gpt", SiteKind::MlpDown),
+                    Contains("precision.recipe") && Contains("smooth_swiglu = true") && Contains("llama"));
+  CHECK_THROWS_WITH(site("bf16", "mlp.* -> intel-fp8:smooth_swiglu=token", "gpt", SiteKind::MlpDown),
+                    Contains("rule 1 ") && Contains("smooth_swiglu = token"));
+}
+
 TEST_CASE("a recipe or option that is not there is refused with those that are") {
   CHECK_THAT(problem_of("mxfp9"),
              Contains("recipe = mxfp9") && Contains("did you mean mxfp8?") && Contains("te-delayed"));
@@ -132,7 +197,11 @@ TEST_CASE("a recipe or option that is not there is refused with those that are")
   CHECK_THAT(problem_of("mxfp8:rule=floor,rule=ceil"), Contains("twice"));
   CHECK_THAT(problem_of("mxfp8:block=0"), Contains("from 1"));
   CHECK_THAT(problem_of("mxfp8:rule=floor,arithmetic=deepgemm"), Contains("deepgemm"));
-  CHECK_THAT(problem_of("te-current:pow2=maybe"), Contains("true or false"));
+  CHECK_THAT(problem_of("te-current:pow2=maybe"), Contains("pow2 = maybe: must be true or false"));
+  CHECK_THAT(problem_of("nvfp4:rht=2"), Contains("recipe = nvfp4:rht=2: rht = 2: must be true or false"));
+  CHECK_THAT(problem_of("mxfp8:rule=rceil,arithmetic=microxcaling"),
+             Contains("rule = rceil: is not a rule of arithmetic microxcaling") && Contains("torchao"));
+  CHECK_THAT(problem_of("mxfp8:exponent_bump=true"), Contains("exponent_bump = true: needs rule floor"));
 }
 
 TEST_CASE("rules reach their sites, layers, passes, operands and steps and no others") {
@@ -156,6 +225,19 @@ TEST_CASE("rules reach their sites, layers, passes, operands and steps and no ot
   CHECK(qkv.dgrad.second == plain.dgrad.second);
 }
 
+TEST_CASE("fields of rules are a recipe's options, and accumulator and scales of the selected GEMMs") {
+  const PrecisionSchedule s = schedule_of(
+      "mxfp8", "mlp.* operand=dy -> rule=floor block=16; attn.proj pass=wgrad -> accumulator=hopper scales=operand");
+  const SitePrecision plain = linear_of("mxfp8");
+  const SitePrecision& up = site_at(s, 0, SiteKind::MlpUp);
+  CHECK((up.dgrad.first.rule == ScaleRule::Floor && up.wgrad.first.block_along == 16));
+  CHECK((up.fprop == plain.fprop && up.dgrad.second == plain.dgrad.second));
+  const SitePrecision& proj = site_at(s, 0, SiteKind::AttnProj);
+  CHECK(to_string(proj.wgrad.arithmetic.accumulator) == to_string(parse_accumulator("hopper")));
+  CHECK(proj.wgrad.arithmetic.scales == ScalesAct::Operands);
+  CHECK((proj.wgrad.first == plain.wgrad.first && proj.dgrad == plain.dgrad && proj.fprop == plain.fprop));
+}
+
 TEST_CASE("rules that match nothing or cannot be applied are refused by name") {
   const auto refused = [](const std::string& rules) {
     try {
@@ -170,7 +252,12 @@ TEST_CASE("rules that match nothing or cannot be applied are refused by name") {
   CHECK_THAT(refused("layers=9 -> bf16"), Contains("matches no site, layer or step"));
   CHECK_THAT(refused("steps=200: -> bf16"), Contains("matches no site, layer or step"));
   CHECK_THAT(refused("mlp.up -> foo"), Contains("must be one of"));
-  CHECK_THAT(refused("mlp.up -> colour=red"), Contains("fields are format, rounding"));
+  CHECK_THAT(refused("mlp.up -> colour=red"), Contains("fields are format, overflow"));
+  CHECK_THAT(refused("mlp.up -> blok=4"), Contains("did you mean block?"));
+  CHECK_THAT(refused("lm_head -> block=16"), Contains("block = 16: nothing that the rule selects has this field"));
+  CHECK_THAT(refused("mlp.up -> history=4"), Contains("history = 4: nothing"));
+  CHECK_THAT(refused("mlp.up operand=dy -> accumulator=hopper"), Contains("accumulator = hopper: nothing"));
+  CHECK_THAT(refused("mlp.up -> scales=both"), Contains("scales must be sums or operand"));
   CHECK_THAT(refused("attn.qk -> deepseek-v3; attn.qk operand=w -> rounding=up"), Contains("rup"));
 }
 

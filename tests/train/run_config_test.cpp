@@ -49,6 +49,46 @@ TEST_CASE("the run id is a function of the resolved config alone") {
   CHECK(run_id(resolve("")).size() == 10);
 }
 
+TEST_CASE("rules are an array or one text, print as one text, and name the run alike") {
+  const RunConfig array = resolve("[precision]\nrules = [\"lm_head->high\", \"steps=:5  -> bf16\"]");
+  CHECK(array.precision.rules == "lm_head -> high; steps=:5 -> bf16");
+  CHECK(run_id(array) == run_id(resolve("[precision]\nrules = \"lm_head -> high ;steps=:5->bf16\"")));
+  CHECK(run_id(array) ==
+        run_id(resolve_config({parse_assignment("precision.rules=['lm_head -> high','steps=:5 -> bf16']")})));
+  CHECK_THAT(to_toml(array), Contains("rules = 'lm_head -> high; steps=:5 -> bf16'"));
+  CHECK(run_id(resolve("[precision]\nrules = []")) == run_id(resolve("")));
+}
+
+TEST_CASE("a rule that is refused is named with its place, its number and its text") {
+  const auto rules = [](const char* array) { return resolve(std::string("[precision]\nrules = ") + array); };
+  CHECK_THROWS_WITH(
+      rules("['lm_head -> bf16', 'mlp.up -> foo']"),
+      Contains("c.toml:2: precision.rules = ") && Contains("rule 2 \"mlp.up -> foo\": recipe = foo: must be"));
+  CHECK_THROWS_WITH(rules("['lm_head -> bf16', 'mlp.up -> mxfp8:rule=flor']"),
+                    Contains("rule 2 ") && Contains("did you mean floor?"));
+  CHECK_THROWS_WITH(rules("['lm_head -> rounding=xx']"), Contains("rule 1 ") && Contains("rounding must be one of"));
+  CHECK_THROWS_WITH(rules("['lm_head bf16']"), Contains("rule 1 \"lm_head bf16\": needs the form SELECTORS -> ACTION"));
+  CHECK_THROWS_WITH(rules("['lm_head -> bf16', 'mlp.gate -> high']"),
+                    Contains("rule 2 ") && Contains("matches no site"));
+  CHECK_THROWS_WITH(rules("['lm_head -> bf16', 3]"), Contains("element 2 must be text"));
+  CHECK_THROWS_WITH(rules("['lm_head -> bf16', ' ']"), Contains("element 2 is empty"));
+  CHECK_THROWS_WITH(rules("['lm_head -> bf16; mlp.up -> high']"), Contains("element 1 holds a ';'"));
+  CHECK_THROWS_WITH(resolve("[precision]\nrecipe = ['bf16']"), Contains("expected one value, not an array"));
+}
+
+TEST_CASE("operands that blocks or the Hadamard transform do not fit are refused before a run begins") {
+  CHECK_THROWS_WITH(resolve("[model]\nwidth = 48\n[precision]\nrecipe = 'mxfp8:arithmetic=torchao'"),
+                    Contains("c.toml:4: precision.recipe = ") && Contains("h.0.attn.qkv, fprop x: block = 1x32") &&
+                        Contains("axis 1 of 1024x48"));
+  CHECK_THROWS_WITH(resolve("[model]\ncontext = 24\n[train]\nbatch = 1\n[precision]\nrecipe = 'nvfp4'"),
+                    Contains("h.0.attn.qkv, wgrad dy: rht = true") && Contains("divisible by 16"));
+  // Only the layers and steps that a rule leaves to it are asked.
+  CHECK_THROWS_WITH(resolve("[model]\nwidth = 48\n[precision]\nrules = ['layers=1 mlp.* -> mxfp8:arithmetic=torchao']"),
+                    Contains("h.1.mlp.up, fprop x: block"));
+  CHECK_NOTHROW(resolve("[model]\nwidth = 48\n[precision]\nrecipe = 'mxfp8'"));
+  CHECK_NOTHROW(resolve("[model]\nwidth = 64\n[precision]\nrecipe = 'mxfp8:arithmetic=torchao'"));
+}
+
 TEST_CASE("wrong keys, types and values are refused with file, line, key, value and what is allowed") {
   CHECK_THROWS_WITH(resolve("[optimizer]\nlearning = 1"),
                     Contains("c.toml:2") && Contains("optimizer.learning") && Contains("unknown key"));
