@@ -106,6 +106,7 @@ std::string to_json(const BenchReport& report) {
                             {"ratio_max", row.highest()},
                             {"goal", row.goal > 0 ? nlohmann::ordered_json(row.goal) : nlohmann::ordered_json()},
                             {"ours", row.rate},
+                            {"units", row.units},
                             {"seconds_ours", row.ours},
                             {"seconds_reference", row.theirs}});
   return json.dump(2) + "\n";

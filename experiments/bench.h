@@ -17,6 +17,7 @@ struct BenchRow {
   double goal = 0;                   // ratio to stay at or below; 0: none stated
   std::vector<double> ours, theirs;  // seconds, by repetition
   std::string rate = {};             // what the median time means in the work's own unit, in words
+  int units = 1;                     // how many of it (steps) one repetition of ours is
   double ratio() const;              // median of the pairwise ratios
   double lowest() const;             // smallest and largest of them
   double highest() const;
@@ -30,6 +31,7 @@ BenchRow compare(const std::string& work, const std::string& reference, double g
 
 struct BenchOptions {
   std::string part = "all";  // one of bench_parts()
+  std::string size = "all";  // of the models of step: tiny small mid all
   bool quick = false;        // a sixteenth of the elements and fewer repetitions, for a first look
   int threads = 1;           // of quantizers, matmuls, linears and steps
 };

@@ -87,7 +87,7 @@ void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows) {
     const at::Tensor x = at::empty({size / cols, cols});
     fill(x.mutable_data_ptr<float>(), size);
     const auto quantized = [&](Contraction contraction) {
-      return [&x, contraction] { quantize(x, current_e4m3(), contraction, {}, {}, true); };
+      return [&x, contraction] { quantize(x, current_e4m3(), contraction, {}, {}, {true}); };
     };
     add(
         "amax, quantize e4m3, counters (current scale)" + place, "two memcpy", 1.2, quantized(Contraction::LastAxis),

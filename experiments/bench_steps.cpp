@@ -52,6 +52,7 @@ void bench_size(const BenchOptions& options, const Size& size, const Goals& goal
   const auto add = [&](const std::string& work, const std::string& reference, double goal,
                        const std::function<void()>& mine, const std::function<void()>& theirs) {
     rows.push_back(compare(fmt::format("{} step, {}", work, size.name), reference, goal, repetitions, mine, theirs));
+    rows.back().units = steps;
     rows.back().rate = fmt::format("{:.2f} ms a step", 1e3 * median(rows.back().ours) / steps);
   };
   const std::string modules = "torch modules in C++, ";
@@ -67,9 +68,11 @@ void bench_size(const BenchOptions& options, const Size& size, const Goals& goal
 }  // namespace
 
 void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows) {
-  bench_size(options, kTiny, {0.6, 0.6, 0, 1.15}, rows);
-  bench_size(options, kSmall, {0.7, 0.65, 0, 1.15}, rows);
-  if (!options.quick) bench_size(options, kMid, {0.75, 0.5, 0.75, 1.15}, rows);
+  const auto wanted = [&](const char* size) { return options.size == "all" || options.size == size; };
+  if (wanted("tiny")) bench_size(options, kTiny, {0.6, 0.6, 0, 1.15}, rows);
+  if (wanted("small")) bench_size(options, kSmall, {0.7, 0.65, 0, 1.15}, rows);
+  if (options.size == "mid" || (wanted("mid") && !options.quick))
+    bench_size(options, kMid, {0.75, 0.5, 0.75, 1.15}, rows);
 }
 
 // Cost growth: one dimension at a time over a 32-fold range; each row is the step at the larger size against as many

@@ -17,6 +17,9 @@ Command add_bench(CLI::App& app) {
   parser->add_option("part", options->part, "What is timed")
       ->check(CLI::IsMember(bench_parts()))
       ->capture_default_str();
+  parser->add_option("--size", options->size, "Models of the part step")
+      ->check(CLI::IsMember({"tiny", "small", "mid", "all"}))
+      ->capture_default_str();
   parser->add_option("--threads", options->threads, "Of quantizers, matmuls, linears and steps")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -22,6 +22,7 @@ struct MatrixOutputs {
   float* multipliers;                        // as many: what elements were multiplied by (deepseek: divided by)
   std::uint16_t* packed = nullptr;           // not null: values go here, as bf16 numbers (a format that fits them)
   std::uint32_t* smallest_result = nullptr;  // as in QuantizeCall
+  bool count = true;                         // false: of the events only total and amax are wanted
 };
 
 // What of earlier steps a scale depends on: `scale` with spec.delayed (scale_now(...)), `previous` for ms-amp.

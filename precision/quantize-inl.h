@@ -119,7 +119,7 @@ bool is_ordinary(const QuantizeCall& call, std::int32_t largest) {
 
 // round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input. With kOwn each
 // element has its own multiplier.
-template <Rounding R, bool kOwn>
+template <Rounding R, bool kOwn, bool kCount>
 ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words,
                            const float* multipliers) {
   const FormatConstants format = call.format;
@@ -156,6 +156,7 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
     const std::int32_t number = is_zero ? 0 : bounded;
     const std::uint32_t sign = bits & (is_zero ? sign_of_zero : kSignBit);
     out[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(number) | sign);
+    if constexpr (!kCount) continue;
     beyond += is_beyond;
     if constexpr (R == Rounding::Up || R == Rounding::Down) nonfinite_out += number >= kInfinityPattern;
     underflowed += is_zero & (pattern_of(x) != 0);
@@ -164,6 +165,24 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   if constexpr (R != Rounding::Up && R != Rounding::Down && R != Rounding::TowardZero && R != Rounding::ToOdd)
     nonfinite_out = overflow >= kInfinityPattern ? beyond : 0;
   return {0, nonfinite_out, beyond, underflowed, subnormal};
+}
+
+template <Rounding R, bool kOwn>
+ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words,
+                           const float* multipliers) {
+  return call.count ? round_ordinary<R, kOwn, true>(in, out, size, call, words, multipliers)
+                    : round_ordinary<R, kOwn, false>(in, out, size, call, words, multipliers);
+}
+
+// Nearest-even to bf16 with its own infinities, which is an addition to the pattern: where nothing is counted.
+void scale_to_bf16(const float* in, float* out, int size, float scale) {
+  PRECIPICE_INDEPENDENT_LOOP
+  for (int i = 0; i < size; ++i) {
+    const auto bits = __builtin_bit_cast(std::uint32_t, in[i] * scale);
+    const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
+    const bool is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+    out[i] = __builtin_bit_cast(float, is_nan ? bits : rounded);
+  }
 }
 
 // Largest patterns of a chunk and of its product with its elements' own multipliers.
@@ -269,6 +288,13 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
       if (!General || call.format.below_smallest == 0) total.underflowed += static_cast<std::uint64_t>(scaled.vanished);
       total.nan_in -= static_cast<std::uint64_t>(scaled.spoiled);
       total.overflowed += static_cast<std::uint64_t>(scaled.spoiled);
+    }
+    if constexpr (R == Rounding::NearestEven && !General && Source::kMantissa == Binary32::kMantissa) {
+      if (!call.count && call.is_bf16 && call.multipliers == nullptr) {
+        scale_to_bf16(source, out, size, call.scale);
+        finish({});
+        continue;
+      }
     }
     if constexpr (!General && Source::kMantissa == Binary32::kMantissa) {
       if (is_ordinary<R>(call, chunk_largest)) {

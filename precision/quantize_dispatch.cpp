@@ -67,19 +67,22 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
   check_call(size, spec, first_element);
   constexpr FloatFormat kBf16{8, 7, 127, Specials::Ieee};
   const auto min_normal = __builtin_bit_cast(std::uint32_t, spec.format.min_normal());
-  return {in,
-          out,
-          size,
-          format,
-          min_normal - 1,
-          __builtin_bit_cast(std::int32_t, exact_value(1, spec.format.emin() - spec.format.mantissa_bits)),
-          prepare(kBf16, Overflow::Native),
-          spec.rounding,
-          spec.random_bits,
-          spec.through_bf16,
-          scale,
-          key,
-          first_element};
+  QuantizeCallOf<Source> call{
+      in,
+      out,
+      size,
+      format,
+      min_normal - 1,
+      __builtin_bit_cast(std::int32_t, exact_value(1, spec.format.emin() - spec.format.mantissa_bits)),
+      prepare(kBf16, Overflow::Native),
+      spec.rounding,
+      spec.random_bits,
+      spec.through_bf16,
+      scale,
+      key,
+      first_element};
+  call.is_bf16 = spec.format == kBf16 && spec.overflow == Overflow::Native;
+  return call;
 }
 
 }  // namespace

@@ -48,6 +48,8 @@ struct QuantizeCallOf {
   std::uint16_t* packed = nullptr;
   // Not null: lowered to the binary32 pattern of the smallest nonzero magnitude among packed results, less one.
   std::uint32_t* smallest_result = nullptr;
+  bool is_bf16 = false;  // the format is bf16 with its own infinities
+  bool count = true;     // false: of the events only total and amax are wanted
 };
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;

@@ -26,7 +26,8 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
     const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
     state = site.scales->scale_for(site.site, number, quantizer, amax);
   }
-  Quantized result = quantize(x, quantizer, contraction, key_of(site, slot), state, as_bf16);
+  Quantized result =
+      quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
   return result;

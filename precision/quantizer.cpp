@@ -116,7 +116,7 @@ Quantized Quantized::transposed() const {
 }
 
 Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction contraction, const RandomKey& key,
-                   const ScaleState& state, bool as_bf16) {
+                   const ScaleState& state, QuantizeOptions options) {
   PRECIPICE_CHECK(x.scalar_type() == at::kFloat, "quantizers take fp32 tensors, got ", x.scalar_type());
   PRECIPICE_CHECK(x.dim() >= 2, "an operand is a matrix, got ", x.sizes());
   const bool before = contraction == Contraction::AxisBefore;
@@ -129,6 +129,7 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   // Batches of matrices with scales along their first axis become rows of the operand.
   const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
   const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : x.contiguous();
+  const bool as_bf16 = options.as_bf16;
   PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element), to_string(q.element), " does not fit bf16");
   // What was copied just now is rounded in place, or rotated.
   at::Tensor values = source.is_same(x) && (!as_bf16 || q.hadamard) ? at::empty_like(x) : source;
@@ -151,10 +152,11 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   at::Tensor multipliers = at::empty_like(scales);
 
   Quantized result;
-  result.events = work.run(source.const_data_ptr<float>(), key, q.hadamard,
-                           {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(),
-                            scales.mutable_data_ptr<float>(), multipliers.mutable_data_ptr<float>(),
-                            as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr});
+  result.events =
+      work.run(source.const_data_ptr<float>(), key, q.hadamard,
+               {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(),
+                multipliers.mutable_data_ptr<float>(),
+                as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count});
   if (as_bf16) values = packed;
   result.outer = outer_scale_of(q, result.events.amax);
   result.quantum = static_cast<float>(work.quantum(q.element));
@@ -180,24 +182,21 @@ float amax_of(const at::Tensor& x) {
   return amax(source.const_data_ptr<float>(), source.numel());
 }
 
-EventCounts round_output(at::Tensor& x, float scale, const MatrixQuantizer& q, const RandomKey& key) {
+void round_output(at::Tensor& x, float scale, const MatrixQuantizer& q, const RandomKey& key) {
   PRECIPICE_CHECK(x.is_contiguous() && q.kind == ScaleKind::None, "outputs are rounded in place, unscaled");
   if (q.is_identity()) {
     if (scale != 1.0f) x.mul_(scale);
-    return {};
+    return;
   }
   check_device(x);
   const QuantizeSpec spec{q.element, q.rounding, q.overflow, q.random_bits, q.through_bf16};
-  EventCounts total;
-  std::mutex mutex;
   float* data = x.mutable_data_ptr<float>();
   at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    EventCounts part;
-    quantize(data + begin, data + begin, end - begin, spec, scale, key, static_cast<std::uint64_t>(begin), part);
-    const std::lock_guard<std::mutex> lock(mutex);
-    total += part;
+    QuantizeCall call =
+        prepare_call(data + begin, data + begin, end - begin, spec, scale, key, static_cast<std::uint64_t>(begin));
+    call.count = false;
+    active_kernels().quantize(call);
   });
-  return total;
 }
 
 }  // namespace precipice

@@ -28,12 +28,16 @@ struct Quantized {
   Quantized transposed() const;  // for a GEMM that sums over the other axis; where the scales allow it
 };
 
+struct QuantizeOptions {
+  bool as_bf16 = false;  // values in half the memory, for an element that fits_bf16
+  bool count = true;     // false: of the events only total and amax are wanted
+};
+
 // x: fp32, any strides, at least 2-D. Stochastic rounding: element e of x in row-major order uses word e of key's
 // stream; but batches of matrices whose contraction is the axis before the last are numbered in transposed order. The
-// identity returns x. `state`: what a delayed scale depends on. `as_bf16`: values in half the memory, for an element
-// that fits_bf16. Throws ConfigError where block and shape do not fit.
+// identity returns x. `state`: what a delayed scale depends on. Throws ConfigError where block and shape do not fit.
 Quantized quantize(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction, const RandomKey& key,
-                   const ScaleState& state = {}, bool as_bf16 = false);
+                   const ScaleState& state = {}, QuantizeOptions options = {});
 
 // Whether one quantization serves both contractions of a tensor: no axis is special, and no random words are drawn,
 // which each use of a tensor has of its own.
@@ -43,6 +47,6 @@ bool serves_both_contractions(const MatrixQuantizer& quantizer);
 float amax_of(const at::Tensor& x);
 
 // Rounds scale * x in place: the output of a matmul. x is contiguous fp32; the quantizer has no scale of its own.
-EventCounts round_output(at::Tensor& x, float scale, const MatrixQuantizer& quantizer, const RandomKey& key);
+void round_output(at::Tensor& x, float scale, const MatrixQuantizer& quantizer, const RandomKey& key);
 
 }  // namespace precipice

@@ -29,7 +29,7 @@ MatrixQuantizer unscaled(const std::string& format) {
 }
 
 Quantized last(const at::Tensor& x, const MatrixQuantizer& q, bool as_bf16) {
-  return quantize(x, q, Contraction::LastAxis, {}, {}, as_bf16);
+  return quantize(x, q, Contraction::LastAxis, {}, {}, {as_bf16});
 }
 
 // Bits, but for the sign of a zero: a sum that begins with +0 has no -0.

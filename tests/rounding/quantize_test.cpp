@@ -145,6 +145,32 @@ TEST_CASE("packed results are the same numbers as bf16, at any length and alignm
   }
 }
 
+TEST_CASE("without counting, results and amax are the same") {
+  std::vector<QuantizeSpec> specs = all_kinds_of_spec();
+  specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native));
+  specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native, true));
+  specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Saturate));
+  for (const bool with_nan : {true, false}) {
+    std::vector<float> in = inputs(5000, with_nan);
+    for (const float special : {3.4e38f, -3.4e38f, 0x1p-126f, 0x1.01p-126f, -0x1.03p-130f, 1e-45f})
+      in.push_back(special);
+    for (const QuantizeSpec& spec : specs) {
+      for (const Isa& isa : available_isas()) {
+        INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
+        std::vector<float> counted(in.size()), out(in.size());
+        const EventCounts counts = run(isa, in.data(), counted.data(), in.size(), spec, 1.5f, 7);
+        QuantizeCall call =
+            prepare_call(in.data(), out.data(), static_cast<std::int64_t>(in.size()), spec, 1.5f, kKey, 7);
+        call.count = false;
+        const EventCounts uncounted = isa.kernels->quantize(call);
+        CHECK(differences(counted.data(), out.data(), in.size()) == 0);
+        CHECK(uncounted.total == counts.total);
+        CHECK(same(uncounted.amax, counts.amax));
+      }
+    }
+  }
+}
+
 TEST_CASE("through_bf16 rounds to bf16 before scaling, and events count from there") {
   const float in[2] = {1.0117188f, 1e-41f};
   float out[2];
