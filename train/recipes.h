@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recipes: named, complete and cited choices of a quantizer for every slot of every matmul. recipe_table.cpp has the
+// Recipes: named, complete and cited choices of a quantizer for every slot of every matmul. recipe_table*.cpp have the
 // table, `precipice recipes` and docs/RECIPES.md print it. A recipe takes options in one spelling everywhere:
 //   mxfp8:rule=rceil,element=e5m2,arithmetic=microxcaling
 #pragma once
