@@ -147,6 +147,38 @@ void check_model(const ModelConfig& m, const InitConfig& init, const Places& pla
           fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale", init.scheme));
 }
 
+// What `work` refuses is said at the place of the key that it names; a key that was not set came from the recipe.
+template <class Work>
+auto at_places(const Places& places, const Work& work) {
+  try {
+    return work();
+  } catch (const ConfigError& error) {
+    const std::string& key = error.where().key;
+    const auto place = places.find(key.empty() || key == "recipe" ? "precision.recipe" : key);
+    throw place == places.end() ? error : ConfigError(place->second, error.problem());
+  }
+}
+
+// Storage and loss scaling as the recipe has them, where their keys do not say otherwise. The numbers of loss scaling
+// come with its kind: a kind by hand has the keys' own defaults.
+void follow_recipe(RunConfig& c, const Places& places) {
+  const RecipeChoice choice = at_places(places, [&] { return make_recipe(c.precision.recipe); });
+  for (const auto member :
+       {&StateConfig::weights, &StateConfig::weight_scaling, &StateConfig::moment1, &StateConfig::moment2,
+        &StateConfig::state_scaling, &StateConfig::gradients, &StateConfig::gradient_scaling})
+    if (c.optimizer.state.*member == kOfRecipe) c.optimizer.state.*member = choice.state.*member;
+  if (c.loss_scale.kind != kOfRecipe) return;
+  c.loss_scale.kind = choice.loss_scale.kind;
+  const auto follow = [&](const char* key, auto member) {
+    if (!places.contains(key)) c.loss_scale.*member = choice.loss_scale.*member;
+  };
+  follow("loss_scale.initial", &LossScaleConfig::initial);
+  follow("loss_scale.factor", &LossScaleConfig::factor);
+  follow("loss_scale.window", &LossScaleConfig::window);
+  follow("loss_scale.minimum", &LossScaleConfig::minimum);
+  follow("loss_scale.maximum", &LossScaleConfig::maximum);
+}
+
 void check_combinations(const RunConfig& c, const Places& places) {
   check_model(c.model, c.init, places);
   require(c.model.kind == "llama" || c.precision.rope_table.empty(), places, "precision.rope_table",
@@ -164,14 +196,10 @@ void check_combinations(const RunConfig& c, const Places& places) {
   const double per_step = double(c.train.batch) * double(c.model.context);
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
-  try {
+  at_places(places, [&] {
     make_schedule(c.precision, c.model, c.train.steps);
     parse_stored_formats(c.optimizer.state);
-  } catch (const ConfigError& error) {
-    const std::string& key = error.where().key;
-    const auto place = places.find(key.empty() ? "precision.recipe" : key);
-    throw place == places.end() ? error : ConfigError(place->second, error.problem());
-  }
+  });
 }
 
 }  // namespace
@@ -198,6 +226,7 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   config.model.tied_head = config.model.is_tied();
   config.model.kv_heads = config.model.key_heads();
   config.model.hidden = config.model.mlp_width();
+  follow_recipe(config, places);
   check_combinations(config, places);
   return config;
 }
