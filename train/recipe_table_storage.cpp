@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The recipes that are more than matmuls: how weights, moments and gradients are kept between steps, and how the loss
 // is scaled.
-//   fp16-o1 to -o3   apex amp: frontend.py (levels), lists/ (what is cast), scaler.py (2^16, factor 2, 2000 steps,
-//   2^24) bf16-pure        Zamirai et al., arXiv 2010.06192; stochastic updates arXiv 2502.20566 ms-amp-o1 to -o3
-//   MS-AMP: linear.py, optim/adamw.py, deepspeed/runtime/fp8/fused_optimizer.py; arXiv 2310.18313
+//   fp16-o1 to -o3:   apex amp: frontend.py (levels), lists/ (what is cast), scaler.py (2^16, factor 2, 2000 steps).
+//   bf16-pure:        Zamirai et al., arXiv 2010.06192; stochastic updates arXiv 2502.20566.
+//   ms-amp-o1 to -o3: MS-AMP, linear.py, optim/adamw.py, deepspeed/runtime/fp8/fused_optimizer.py; arXiv 2310.18313.
 #include "precision/spellings.h"
 #include "train/recipe_parts.h"
 
