@@ -34,7 +34,7 @@ def row(recipe, runs, reference):
     values = [runs[s][0] for s in seeds]
     shared = [s for s in seeds if s in reference and not reference[s][1]]
     differences = [runs[s][0] - reference[s][0] for s in shared]
-    difference = "" if runs is reference else "n too small"
+    difference = "" if runs is reference else "n too small" if seeds else "all diverged"
     if runs is not reference and 2 <= len(differences) <= len(T95) and all(map(math.isfinite, differences)):
         half = T95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
         difference = f"{mean(differences):+.4f} ({mean(differences) - half:+.4f} to {mean(differences) + half:+.4f})"
