@@ -2,6 +2,8 @@
 // What a recipe keeps between steps and how it scales the loss: the same bits as the keys by hand over the same
 // matmuls. The keys are those of the published systems: apex frontend.py and scaler.py, MS-AMP's table of optimization
 // levels, arXiv 2010.06192, 2409.12517 and 2412.19437.
+#include <ATen/Parallel.h>
+
 #include <cmath>
 #include <cstring>
 
@@ -280,6 +282,7 @@ TEST_CASE("every recipe trains 200 steps of the default model and resumes with t
   const auto step_bits = [](Trainer& trainer, std::vector<SeriesRow>& rows) {
     for (SeriesRow& row : trainer.step()) rows.push_back(std::move(row));
   };
+  at::set_num_threads(1);  // threads = 1 is the default of a run as well
   for (const std::string& recipe : recipe_names()) {
     const RunConfig config =
         resolve_config({parse_assignment("precision.recipe=" + recipe), parse_assignment("train.steps=200")});
