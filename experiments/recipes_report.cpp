@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "experiments/storage_report.h"
 #include "train/recipes.h"
 
 namespace precipice {
@@ -70,6 +71,13 @@ std::string element_lines(const ElementPrecision& e) {
                      describe(e.norm_weights));
 }
 
+// With AdamW, the optimizer of the published systems.
+std::string storage_of(const RecipeChoice& choice, const std::string& indent) {
+  OptimizerConfig optimizer;
+  optimizer.state = choice.state;
+  return storage_lines(optimizer, choice.loss_scale, indent);
+}
+
 bool is_mask(const Recipe& recipe) {
   return recipe.name.starts_with("e8m");
 }
@@ -97,6 +105,8 @@ std::string recipe_table(const std::string& given) {
   if (!(choice.attention == choice.linear)) others("attention products", &Row::attention);
   if (!(choice.lm_head == choice.linear)) others("LM head", &Row::lm_head);
   if (!(choice.elements == ElementPrecision{})) text += "\nbetween the matmuls\n" + element_lines(choice.elements);
+  text += "\nbetween steps\n" + storage_of(choice, "  ");
+  if (!recipe.notes.empty()) text += "\nwhere it differs\n  " + recipe.notes + "\n";
   if (!recipe.options.empty()) text += "\noptions\n";
   for (const RecipeOption& option : recipe.options) text += fmt::format("  {:<22} {}\n", option.name, option.help);
   return text;
@@ -122,7 +132,7 @@ std::string precision_plan(const RunConfig& config) {
       text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
     }
   }
-  return text;
+  return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
 }
 
 std::string recipes_reference() {
@@ -131,10 +141,13 @@ std::string recipes_reference() {
       "Written by `precipice recipes --reference`. `precision.recipe` takes a name with options, "
       "`mxfp8:rule=rceil,element=e5m2`; so do rules (`precision.rules`), `precipice cast --recipe` and `precipice "
       "gemm`. "
+      "A rule takes a recipe's matmuls alone. "
       "`precipice recipes NAME` prints the table of a spelling. A row's operand is quantized from the high-precision "
       "tensor, "
       "with blocks and rows along the contraction of its own GEMM. `mxfp8-floor`, `-ceil`, `-rceil` and `-even` are "
-      "`mxfp8:rule=...`; the same for every recipe with that option. Formulas: `precision/scale_rules.h`.\n";
+      "`mxfp8:rule=...`; the same for every recipe with that option. Formulas: `precision/scale_rules.h`. "
+      "Weights, moments and gradients are fp32 and the loss is not scaled where nothing is said of them "
+      "([STATES.md](STATES.md)).\n";
   for (const Recipe& recipe : recipes()) {
     if (is_mask(recipe) && recipe.name != "e8m3") continue;
     const RecipeChoice choice = make_recipe(recipe.name);
@@ -149,6 +162,9 @@ std::string recipes_reference() {
                               describe(choice.lm_head.fprop.first), describe(choice.lm_head.fprop.arithmetic.output));
     if (!smooth_line(choice.linear).empty()) text += fmt::format("\nIn a Llama, {}.\n", smooth_line(choice.linear));
     if (!(choice.elements == ElementPrecision{})) text += "\nBetween the matmuls:\n" + element_lines(choice.elements);
+    if (const std::string storage = storage_of(choice, "- "); storage != storage_of({}, "- "))
+      text += "\nBetween steps:\n\n" + storage;
+    if (!recipe.notes.empty()) text += "\nWhere it differs: " + recipe.notes + "\n";
     if (recipe.options.empty()) continue;
     text += "\nOptions:";
     for (const RecipeOption& option : recipe.options) text += fmt::format(" `{}`", option.name);

@@ -14,9 +14,9 @@ namespace precipice {
 namespace {
 
 constexpr Spellings<StoredScaling, 4> kRules{{{"none", StoredScaling::None},
-                                          {"current", StoredScaling::Current},
-                                          {"current-pow2", StoredScaling::CurrentPow2},
-                                          {"ms-amp", StoredScaling::MsAmp}}};
+                                              {"current", StoredScaling::Current},
+                                              {"current-pow2", StoredScaling::CurrentPow2},
+                                              {"ms-amp", StoredScaling::MsAmp}}};
 constexpr std::string_view kKahan = "-kahan";
 constexpr std::string_view kBlock = ":block=";
 
@@ -40,7 +40,8 @@ struct Scaling {
 
 Scaling parse_scaling(const std::string& key, std::string_view text) {
   const std::size_t at = std::min(text.find(kBlock), text.size());
-  const StoredScaling rule = with_key(key, text, [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
+  const StoredScaling rule =
+      with_key(key, text, [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
   if (at == text.size()) return {rule, 0};
   const std::string_view digits = text.substr(at + kBlock.size());
   std::int64_t block = 0;
@@ -101,6 +102,20 @@ StoredFormat parse_stored_format(const Role& role, std::string_view text, const 
 std::int64_t StoredFormat::scales(std::int64_t size) const {
   if (rule == StoredScaling::None || size == 0) return 0;
   return block == 0 ? 1 : (size + block - 1) / block;
+}
+
+double StoredFormat::bits() const {
+  const double scale = rule != StoredScaling::None && block > 0 ? 32.0 / static_cast<double>(block) : 0.0;
+  return (kahan ? 2.0 : 1.0) * format.bits() + scale;
+}
+
+std::string to_string(const StoredFormat& stored) {
+  std::string text = to_string(stored.format);
+  if (stored.kahan) text += kKahan;
+  if (stored.rounding != Rounding::NearestEven) text += "-" + to_string(stored.rounding);
+  if (stored.rule == StoredScaling::None) return text;
+  return text + ", " + std::string(spelling_of(stored.rule, kRules)) + " scale per " +
+         (stored.block == 0 ? "tensor" : join_parts(stored.block, " elements"));
 }
 
 StoredFormats parse_stored_formats(const StateConfig& c) {

@@ -45,7 +45,11 @@ struct StoredFormat {
   bool is_plain() const { return format.is_fp32() && !kahan; }
   // How many scales a tensor of `size` elements has.
   std::int64_t scales(std::int64_t size) const;
+  // What one element takes: its number, its compensation, and its share of a block's fp32 scale.
+  double bits() const;
 };
+// As "bf16-sr" or "fp16, ms-amp scale per tensor".
+std::string to_string(const StoredFormat& stored);
 
 struct StoredFormats {
   StoredFormat weights, moment1, moment2, gradients;

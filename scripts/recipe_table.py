@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Final validation loss of each recipe, and its difference to bf16 on the same seeds with a 95% interval (Student's t on
-the paired differences). Reads the run.h5 files of a sweep over precision.recipe and seed."""
+the paired differences). A run that diverged has no final loss: it is counted, and the other columns are of the rest.
+Reads the run.h5 files of a sweep over precision.recipe and seed."""
 import argparse
 import math
 import sys
@@ -29,17 +30,17 @@ def read(sweep):
 
 
 def row(recipe, runs, reference):
-    seeds = sorted(runs)
-    diverged = sum(runs[s][1] for s in seeds)
+    seeds = sorted(s for s in runs if not runs[s][1])
     values = [runs[s][0] for s in seeds]
-    shared = [s for s in seeds if s in reference]
+    shared = [s for s in seeds if s in reference and not reference[s][1]]
     differences = [runs[s][0] - reference[s][0] for s in shared]
-    difference = "" if runs is reference else "n too small"
+    difference = "" if runs is reference else "n too small" if seeds else "all diverged"
     if runs is not reference and 2 <= len(differences) <= len(T95) and all(map(math.isfinite, differences)):
         half = T95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
         difference = f"{mean(differences):+.4f} ({mean(differences) - half:+.4f} to {mean(differences) + half:+.4f})"
+    center = f"{mean(values):.4f}" if values else "-"
     spread = f"{stdev(values):.4f}" if len(values) > 1 else "-"
-    return f"| `{recipe}` | {len(seeds)} | {diverged} | {mean(values):.4f} | {spread} | {difference} |"
+    return f"| `{recipe}` | {len(runs)} | {len(runs) - len(seeds)} | {center} | {spread} | {difference} |"
 
 
 def main():

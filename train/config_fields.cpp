@@ -154,9 +154,11 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
   f.push_back(flag("optimizer.nesterov", &c.nesterov, "SGD: Nesterov momentum."));
   f.push_back(
       number("optimizer.clip_norm", &c.clip_norm, 0, kHuge, "Clip the global gradient norm to this; 0: no clipping."));
-  f.push_back(text("optimizer.weights", &c.state.weights, {},
-                   "Format that weights are kept in: fp32 (master weights); any format, rounded to nearest after each "
-                   "update; with -sr stochastically (bf16-sr); with -kahan compensated (bf16-kahan); with -rtz, ..."));
+  f.push_back(
+      text("optimizer.weights", &c.state.weights, {},
+           "Format that weights are kept in: recipe (what the recipe says, else fp32; so in the six keys below); "
+           "fp32 (master weights); any format, rounded to nearest after each "
+           "update; with -sr stochastically (bf16-sr); with -kahan compensated (bf16-kahan); with -rtz, ..."));
   f.push_back(
       text("optimizer.weight_scaling", &c.state.weight_scaling, {},
            "Scale of kept weights: none | current (largest value / amax) | current-pow2 | ms-amp, per tensor or "
@@ -180,8 +182,10 @@ void add_schedule(Fields& f, ScheduleConfig& c) {
 }
 
 void add_loss_scale(Fields& f, LossScaleConfig& c) {
-  f.push_back(text("loss_scale.kind", &c.kind, {"none", "static", "dynamic"},
-                   "Loss scaling; dynamic skips steps with non-finite gradients."));
+  f.push_back(
+      text("loss_scale.kind", &c.kind, {"recipe", "none", "static", "dynamic"},
+           "Loss scaling; dynamic skips steps with non-finite gradients; recipe: as the recipe has it, with the "
+           "recipe's numbers for the keys below."));
   f.push_back(number("loss_scale.initial", &c.initial, 1e-30, kHuge,
                      "Factor of static scaling, first factor of dynamic scaling."));
   f.push_back(number("loss_scale.factor", &c.factor, 1.0001, 1e6, "Growth and back-off."));

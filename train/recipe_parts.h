@@ -57,4 +57,9 @@ std::vector<RecipeOption> options(std::initializer_list<const char*> names);
 Recipe with_options(std::string name, std::string citation, std::string summary, std::vector<RecipeOption> names,
                     std::function<RecipeChoice()> make);
 
+// ---- parts of the table -----------------------------------------------------------------------------------------
+
+// Appends the recipes that own their storage or loss scaling and little else: recipe_table_storage.cpp.
+void add_storage(std::vector<Recipe>& table);
+
 }  // namespace precipice::recipe_parts

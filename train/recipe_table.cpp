@@ -22,18 +22,8 @@ void add_plain(std::vector<Recipe>& table) {
         "operands and results of every matmul in bf16; residual stream, norms and softmax in fp32, and what autocast "
         "keeps in bf16 between them is rounded where the next matmul reads it",
         {}, [] { return everywhere(bf16_site()); }));
-  table.push_back(with_options(
-      "bf16-pure", "Zamirai et al., arXiv 2010.06192",
-      "every result in bf16, gains of norms too; with optimizer.weights=bf16-sr or bf16-kahan and bf16 moments nothing "
-      "of fp32 is kept (docs/STATES.md)",
-      {}, [] {
-        RecipeChoice choice = everywhere(bf16_site());
-        choice.elements = in_bf16();
-        choice.elements.norm_weights = bf16();
-        return choice;
-      }));
   table.push_back(
-      with_options("fp16", "apex amp O1", "operands and results of every matmul in fp16; set loss_scale.kind", {}, [] {
+      with_options("fp16", "IEEE 754-2019", "operands and results of every matmul in fp16, no loss scaling", {}, [] {
         GemmArithmetic arithmetic;
         arithmetic.output = unscaled("fp16");
         return everywhere(same(unscaled("fp16"), arithmetic));
@@ -236,44 +226,44 @@ void add_torchao(std::vector<Recipe>& table) {
 void add_others(std::vector<Recipe>& table) {
   table.push_back(
       with_options("deepseek-v3", "DeepSeek-V3, arXiv 2412.19437, section 3.3",
-                   "E4M3; x, dy in 1x128 blocks, w in 128x128 blocks, amax raised to 1e-4",
+                   "E4M3; x, dy in 1x128 blocks, w in 128x128 blocks, amax raised to 1e-4; both moments in bf16",
                    options({"arithmetic", "pow2", "amax_floor", "block", "rounding", "random_bits", "scales"}), [] {
                      const MatrixQuantizer x = blocks("e4m3", 1, 128, Arithmetic::DeepGemm);
                      const MatrixQuantizer w = blocks("e4m3", 128, 128, Arithmetic::DeepGemm);
-                     return beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
+                     RecipeChoice choice = beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
+                     choice.state.moment1 = choice.state.moment2 = "bf16";
+                     return choice;
                    }));
-  table.push_back(with_options("ms-amp-o1", "MS-AMP (FP8-LM, arXiv 2310.18313)",
-                               "x, w E4M3, dy E5M2, delayed power-of-two scales, window 16; its weights are "
-                               "optimizer.weights=fp16 with optimizer.weight_scaling=ms-amp (docs/STATES.md)",
-                               options({"history", "margin", "rounding", "random_bits"}), [] {
-                                 const auto q = [](const char* f, int window) {
-                                   return delayed(f, DelayedUpdate::MsAmp, window, Arithmetic::MsAmp);
-                                 };
-                                 return beside_bf16(
-                                     SitePrecision::of_tensors(q("e4m3", 16), q("e4m3", 1), q("e5m2", 16), to_bf16()));
-                               }));
-  table.push_back(with_options("intel-fp8", "Fishman et al., arXiv 2409.12517",
-                               "forward E4M3 with largest value 240, backward operands re-cast to E5M2, delayed "
-                               "power-of-two scales, stochastic gradients",
-                               options({"smooth_swiglu", "history", "rounding", "random_bits"}), [] {
-                                 const auto q = [](const char* format) {
-                                   MatrixQuantizer quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
-                                   quantizer.delayed->power_of_two = true;
-                                   quantizer.delayed->interval = 1024;
-                                   return quantizer;
-                                 };
-                                 SitePrecision site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
-                                 site.dgrad.second = site.wgrad.second = q("e5m2");
-                                 site.dgrad.first.rounding = site.wgrad.first.rounding = Rounding::Stochastic;
-                                 site.smooth_swiglu = SmoothSwiglu::IfGated;
-                                 return beside_bf16(site);
-                               }));
+  table.push_back(
+      with_options("intel-fp8", "Fishman et al., arXiv 2409.12517",
+                   "forward E4M3 with largest value 240, backward operands re-cast to E5M2, delayed "
+                   "power-of-two scales, stochastic gradients; moments in E4M3 and E5M2 with current scales",
+                   options({"smooth_swiglu", "history", "rounding", "random_bits"}), [] {
+                     const auto q = [](const char* format) {
+                       MatrixQuantizer quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
+                       quantizer.delayed->power_of_two = true;
+                       quantizer.delayed->interval = 1024;
+                       return quantizer;
+                     };
+                     SitePrecision site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
+                     site.dgrad.second = site.wgrad.second = q("e5m2");
+                     site.dgrad.first.rounding = site.wgrad.first.rounding = Rounding::Stochastic;
+                     site.smooth_swiglu = SmoothSwiglu::IfGated;
+                     RecipeChoice choice = beside_bf16(site);
+                     choice.state.moment1 = "e4m3";
+                     choice.state.moment2 = "e5m2";
+                     return choice;
+                   }));
   table.back().make = [plain = table.back().make](const Values& values) {
     RecipeChoice choice = plain(values);
     if (const auto given = values.find("smooth_swiglu"); given != values.end())
       choice.linear.smooth_swiglu = parse_smooth_swiglu(given->second);
     return choice;
   };
+  table.back().notes =
+      "Largest value of E4M3 moments 448 as in OCP's format: whether the moments on Gaudi end at 240, as its matmuls "
+      "do, "
+      "is not in the sources at hand; nor is the format of the weights, fp32 here.";
   table.push_back(with_options("fp8-sim-2022", "Micikevicius et al., arXiv 2209.05433",
                                "inputs of every linear in one FP8 format with its own bias, no scaling",
                                options({"element", "rounding", "random_bits"}), [] {
@@ -319,6 +309,7 @@ const std::vector<Recipe>& recipes() {
     add_nvfp4(all);
     add_torchao(all);
     add_others(all);
+    add_storage(all);
     for (Recipe& recipe : all) add_everywhere(recipe);
     return all;
   }();

@@ -15,10 +15,13 @@
 
 namespace precipice {
 
-// What a recipe does at the linears, and at the two kinds of sites beside them.
+// What a recipe does at the linears, and at the two kinds of sites beside them. Rules change sites alone; storage and
+// loss scaling belong to the recipe of the run.
 struct RecipeChoice {
   SitePrecision linear, attention, lm_head;
   ElementPrecision elements{};  // what happens between the matmuls
+  StateConfig state{};          // how weights, moments and gradients are kept
+  LossScaleConfig loss_scale{};
 };
 
 struct RecipeOption {
@@ -34,6 +37,7 @@ struct Recipe {
   std::string summary;
   std::vector<RecipeOption> options;
   std::function<RecipeChoice(const RecipeOptionValues&)> make;
+  std::string notes{};  // where the published system differs, or its sources are silent; empty: nothing known
 };
 const std::vector<Recipe>& recipes();
 std::vector<std::string> recipe_names();

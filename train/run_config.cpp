@@ -154,13 +154,15 @@ void require(bool condition, const Places& places, const std::string& key, const
   throw ConfigError(place != places.end() ? place->second : ConfigError::Where{"", 0, key, value}, problem);
 }
 
-// Runs `check` and says where the key in what it refuses was written; without a key there: `key`.
-template <class Check>
-void with_places(const Places& places, const std::string& key, const Check& check) {
+// Does `work`; what that refuses is said at the place of the key that it names, or of `key`. A recipe's own errors name
+// the word recipe.
+template <class Work>
+auto with_places(const Places& places, const std::string& key, const Work& work) {
   try {
-    check();
+    return work();
   } catch (const ConfigError& error) {
-    const auto place = places.find(error.where().key.empty() ? key : error.where().key);
+    const std::string& named = error.where().key;
+    const auto place = places.find(named.empty() ? key : named == "recipe" ? "precision.recipe" : named);
     throw place == places.end() ? error : ConfigError(place->second, error.problem());
   }
 }
@@ -178,6 +180,26 @@ void check_model(const ModelConfig& m, const InitConfig& init, const Places& pla
           "only model.kind = \"llama\" has rotary positions");
   require(init.scheme == "gpt" || init.std == InitConfig{}.std, places, "init.std", plain(init.std),
           fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale", init.scheme));
+}
+
+// Storage and loss scaling as the recipe has them, where their keys do not say otherwise. The numbers of loss scaling
+// come with its kind: a kind by hand has the keys' own defaults.
+void follow_recipe(RunConfig& c, const Places& places) {
+  const RecipeChoice choice = with_places(places, "precision.recipe", [&] { return make_recipe(c.precision.recipe); });
+  for (const auto member :
+       {&StateConfig::weights, &StateConfig::weight_scaling, &StateConfig::moment1, &StateConfig::moment2,
+        &StateConfig::state_scaling, &StateConfig::gradients, &StateConfig::gradient_scaling})
+    if (c.optimizer.state.*member == kOfRecipe) c.optimizer.state.*member = choice.state.*member;
+  if (c.loss_scale.kind != kOfRecipe) return;
+  c.loss_scale.kind = choice.loss_scale.kind;
+  const auto follow = [&](const char* key, auto member) {
+    if (!places.contains(key)) c.loss_scale.*member = choice.loss_scale.*member;
+  };
+  follow("loss_scale.initial", &LossScaleConfig::initial);
+  follow("loss_scale.factor", &LossScaleConfig::factor);
+  follow("loss_scale.window", &LossScaleConfig::window);
+  follow("loss_scale.minimum", &LossScaleConfig::minimum);
+  follow("loss_scale.maximum", &LossScaleConfig::maximum);
 }
 
 void check_combinations(const RunConfig& c, const Places& places) {
@@ -230,6 +252,7 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   config.model.tied_head = config.model.is_tied();
   config.model.kv_heads = config.model.key_heads();
   config.model.hidden = config.model.mlp_width();
+  follow_recipe(config, places);
   check_combinations(config, places);
   return config;
 }

@@ -94,6 +94,15 @@ struct MetricsConfig {
   std::int64_t tensors_every = 10;  // 0: never
 };
 
+// What the keys of storage and loss scaling say by default: as the recipe has it. resolve_config puts the recipe's own
+// words there, so a resolved config never says it.
+inline const std::string kOfRecipe = "recipe";
+inline OptimizerConfig optimizer_of_recipe() {
+  OptimizerConfig config;
+  config.state = {kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe};
+  return config;
+}
+
 struct RunConfig {
   std::int64_t seed = 0;
   std::int64_t threads = 1;
@@ -102,9 +111,9 @@ struct RunConfig {
   InitConfig init;
   DataConfig data;
   PrecisionConfig precision;
-  OptimizerConfig optimizer;
+  OptimizerConfig optimizer = optimizer_of_recipe();
   ScheduleConfig schedule;
-  LossScaleConfig loss_scale;
+  LossScaleConfig loss_scale{.kind = kOfRecipe};
   TrainConfig train;
   DivergenceConfig divergence;
   MetricsConfig metrics;
@@ -124,8 +133,9 @@ struct ConfigField {
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
 
-// Defaults, then the settings in order; optional seeds follow `seed`; combinations are checked (heads divide width,
-// known recipe, formats parse, path given, ...). Throws ConfigError with file, line, key, value and what is allowed.
+// Defaults, then the settings in order; optional seeds follow `seed`, storage and loss scaling the recipe where their
+// keys say so; combinations are checked (heads divide width, known recipe, formats parse, path given, ...). Throws
+// ConfigError with file, line, key, value and what is allowed.
 RunConfig resolve_config(const std::vector<Setting>& settings);
 // Checks one setting alone as resolve_config would (unknown key, type, range).
 void check_setting(const Setting& setting);
