@@ -75,31 +75,50 @@ void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows) {
     bench_size(options, kMid, {0.75, 0.5, 0.75, 1.15}, rows);
 }
 
-// Cost growth: one dimension at a time over a 32-fold range; each row is the step at the larger size against as many
-// steps at the smallest as would take equally long if cost grew linearly.
+namespace {
+
+// Multiplications and additions of a step's matmuls: six for each weight and token, and twelve for each score.
+double flops_of(const Size& s) {
+  const auto product = [](auto... factors) { return (static_cast<double>(factors) * ...); };
+  const double tokens = product(s.batch, s.context);
+  const double weights = product(12, s.layers, s.width, s.width) + product(65, s.width);
+  return 6 * tokens * weights + 12 * tokens * product(s.layers, s.width, s.context);
+}
+
+}  // namespace
+
+// Cost growth: one dimension at a time over a 32-fold range. The reference is the time of the smallest size times what
+// the arithmetic grows by, so that a ratio above 1 is growth that the arithmetic does not explain.
 void bench_growth(const BenchOptions& options, std::vector<BenchRow>& rows) {
-  const Size base{"", 1, 64, 1, 64, 4};
+  const Size base{"", 1, 32, 1, 64, 2};
   struct Direction {
     const char* name;
     std::int64_t Size::*member;
   };
   for (const Direction& direction :
-       {Direction{"layers", &Size::layers}, Direction{"sequences a batch", &Size::batch}}) {
+       {Direction{"layers", &Size::layers}, Direction{"width", &Size::width}, Direction{"sequences", &Size::batch}}) {
     const RunConfig config = bench_config(base, "fp8", options.threads);
     const auto tokens = open_tokens(config);
     Trainer smallest(config, *tokens);
-    for (const std::int64_t factor : {2, 4, 8, 16, 32}) {
+    for (const std::int64_t factor : {1, 2, 4, 8, 16, 32}) {
       if (options.quick && factor != 8) continue;
       Size size = base;
       size.*direction.member *= factor;
+      const double growth = flops_of(size) / flops_of(base);
       Trainer larger(bench_config(size, "fp8", options.threads), *tokens);
+      const int steps = factor < 8 ? 10 : 1;
       rows.push_back(compare(
-          fmt::format("fp8 step, {} x {}", direction.name, factor), fmt::format("{} steps at x 1", factor), 0,
-          options.quick ? 3 : 7, [&] { larger.step(); },
+          fmt::format("fp8 step, {} x {}", direction.name, factor), fmt::format("arithmetic x {:.1f}", growth), 0,
+          options.quick ? 3 : 7,
           [&] {
-            for (std::int64_t i = 0; i < factor; ++i) smallest.step();
+            for (int step = 0; step < steps; ++step) larger.step();
+          },
+          [&] {
+            for (int step = 0; step < 10; ++step) smallest.step();
           }));
-      rows.back().rate = fmt::format("{:.2f} ms a step", 1e3 * median(rows.back().ours));
+      rows.back().units = steps;
+      for (double& seconds : rows.back().theirs) seconds *= growth * steps / 10;
+      rows.back().rate = fmt::format("{:.2f} ms a step", 1e3 * median(rows.back().ours) / steps);
     }
   }
 }
