@@ -35,13 +35,6 @@ PrecisionConfig precision_of(const RunConfig& config, const std::string& recipe)
   return precision;
 }
 
-RunConfig read_run_config(const std::filesystem::path& directory) {
-  const auto path = directory / "config.toml";
-  if (!std::filesystem::exists(path))
-    throw ConfigError({directory.string(), 0, "", ""}, "not a run directory: it has no config.toml");
-  return resolve_config(read_settings(path));
-}
-
 bool has_delayed(const PrecisionPolicy& policy) {
   for (std::size_t i = 0; i < policy.num_sites(); ++i)
     for (const GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad})
@@ -50,6 +43,13 @@ bool has_delayed(const PrecisionPolicy& policy) {
 }
 
 }  // namespace
+
+RunConfig read_run_config(const std::filesystem::path& directory) {
+  const auto path = directory / "config.toml";
+  if (!std::filesystem::exists(path))
+    throw ConfigError({directory.string(), 0, "", ""}, "not a run directory: it has no config.toml");
+  return resolve_config(read_settings(path));
+}
 
 std::vector<NamedArray> checkpoint_parameters(const Checkpoint& checkpoint) {
   std::vector<NamedArray> weights;

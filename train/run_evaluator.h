@@ -91,6 +91,9 @@ class RunEvaluator {
   mutable ScaleStates scales_;  // validation reads them; the interface makes entries on first use
 };
 
+// The config of the run that lies there; ConfigError where none does.
+RunConfig read_run_config(const std::filesystem::path& directory);
+
 // The parameters in a checkpoint's arrays, under the model's names.
 std::vector<NamedArray> checkpoint_parameters(const Checkpoint& checkpoint);
 

@@ -49,21 +49,24 @@ void fix_sign(FlatVector& v) {
 // What T says so far; whether it is enough.
 bool read_ends(const Lanczos& process, const SmallEigen& eigen, const TopOptions& options, TopSpectrum& result) {
   const double beta = process.off_diagonal().back();
-  const auto count = std::min(static_cast<std::size_t>(options.count), eigen.size);
-  const auto residual = [&](std::size_t j) { return beta * std::abs(eigen.component(eigen.size - 1, j)); };
-  const double scale = std::max(std::abs(eigen.values.front()), std::abs(eigen.values.back()));
+  const std::size_t last = eigen.size - 1, count = std::min(static_cast<std::size_t>(options.count), eigen.size);
+  const auto residual = [&](std::size_t j) { return beta * std::abs(eigen.component(last, j)); };
   result.values.clear();
   result.residuals.clear();
+  result.errors.clear();
   for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t j = eigen.size - 1 - i;
+    const std::size_t j = last - i;
+    const double above = j < last ? eigen.values[j + 1] - eigen.values[j] : std::numeric_limits<double>::infinity();
+    const double below = j > 0 ? eigen.values[j] - eigen.values[j - 1] : std::numeric_limits<double>::infinity();
+    const double r = residual(j), gap = std::min(above, below);
     result.values.push_back(eigen.values[j]);
-    result.residuals.push_back(residual(j));
+    result.residuals.push_back(r);
+    result.errors.push_back(gap > r ? r * r / gap : r);
   }
   result.smallest = eigen.values.front();
   result.smallest_residual = residual(0);
-  const double largest_residual =
-      std::max(result.smallest_residual, *std::max_element(result.residuals.begin(), result.residuals.end()));
-  return largest_residual <= options.tolerance * scale;
+  const double scale = std::max(std::abs(eigen.values.front()), std::abs(eigen.values.back()));
+  return *std::max_element(result.errors.begin(), result.errors.end()) <= options.tolerance * scale;
 }
 
 }  // namespace

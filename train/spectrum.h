@@ -25,7 +25,8 @@ struct TopOptions {
 struct TopSpectrum {
   std::vector<double> values;     // the largest, descending; as many as there are
   std::vector<double> residuals;  // bounds of their distances to an eigenvalue
-  double smallest = 0;            // the other end of the spectrum
+  std::vector<double> errors;     // estimates of these distances: r^2 / gap where that is smaller
+  double smallest = 0;            // the other end of the spectrum; nothing waits for its convergence
   double smallest_residual = 0;
   std::vector<FlatVector> vectors;  // of `values`, length 1, the component of largest size positive
   std::int64_t products = 0;
