@@ -97,7 +97,8 @@ int run_commands(int argc, char** argv) {
                                          add_recipes(app),
                                          add_gemm(app),
                                          add_sharpness(app),
-                                         add_landscape(app)};
+                                         add_landscape(app),
+                                         add_bisect(app)};
   try {
     app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {
