@@ -132,8 +132,10 @@ std::string names_of(const std::vector<BisectPart>& parts) {
 std::string judge(BisectResult& result, const BisectRequest& request) {
   const Replay &own = result.own, &target = result.target;
   if (target.diverged())
-    return fmt::format("precision does not decide: the run {} with everything in {} as well (step {})",
-                       own.diverged() ? "diverges" : "diverges only", request.to, target.divergence.step);
+    return fmt::format(
+        "{}: with everything in {} the run diverges (step {})",
+        own.diverged() ? "precision does not decide" : "undecided, since its own precision does not diverge",
+        request.to, target.divergence.step);
   const bool finite = std::isfinite(own.final_loss) && std::isfinite(target.final_loss);
   const double gap = own.final_loss - target.final_loss;
   if (!own.diverged() && !(std::abs(gap) > kSmallestGap * target.final_loss))

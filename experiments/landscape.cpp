@@ -82,8 +82,7 @@ class LandscapeMaker {
 
  private:
   std::function<void(std::size_t)> worker(const std::vector<std::size_t>& missing) {
-    auto evaluator = std::make_shared<RunEvaluator>(request_.evaluation);
-    evaluator->load(request_.step);
+    auto evaluator = std::make_shared<RunEvaluator>(evaluator_);
     auto point = std::make_shared<FlatVector>(evaluator->weights().size());
     return [this, &missing, evaluator, point](std::size_t item) {
       const std::size_t index = missing[item], nx = landscape_.x.size();

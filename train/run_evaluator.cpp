@@ -66,15 +66,35 @@ RunEvaluator::RunEvaluator(const EvaluationRequest& request)
       run_id_(run_id(trained_)),
       own_precision_(request.recipe.empty()) {
   config_.precision = precision_of(trained_, request.recipe);
-  at::set_num_threads(static_cast<int>(config_.threads));
   batches_ = request.given ? read_given_tokens(*request.given, config_.model, vocabulary())
                            : validation_batches(config_, request.max_batches);
-  model_ = make_model(config_.model, config_.init, vocabulary(),
-                      make_schedule(config_.precision, config_.model, config_.train.steps));
+  make_own_model();
   for (const NamedParameter& parameter : model_->parameters()) {
     slices_.push_back({parameter.name, parameter.value.sizes().vec(), size_, parameter.value.numel()});
     size_ += parameter.value.numel();
   }
+}
+
+RunEvaluator::RunEvaluator(const RunEvaluator& other)
+    : directory_(other.directory_),
+      config_(other.config_),
+      trained_(other.trained_),
+      run_id_(other.run_id_),
+      own_precision_(other.own_precision_),
+      batches_(other.batches_),
+      slices_(other.slices_),
+      size_(other.size_),
+      step_(other.step_),
+      weights_(other.weights_),
+      scales_(other.scales_) {
+  make_own_model();
+  set_weights(weights_);
+}
+
+void RunEvaluator::make_own_model() {
+  at::set_num_threads(static_cast<int>(config_.threads));
+  model_ = make_model(config_.model, config_.init, vocabulary(),
+                      make_schedule(config_.precision, config_.model, config_.train.steps));
 }
 
 std::vector<std::int64_t> RunEvaluator::checkpoints() const {

@@ -41,6 +41,9 @@ class RunEvaluator {
   // Opens config and data. Throws ConfigError (no run there, unknown recipe), DataError. Sets the number of threads to
   // the run's, since the order of sums depends on it.
   explicit RunEvaluator(const EvaluationRequest& request);
+  // A second one at the same weights, for another thread; reads no file, which a run that goes on may have removed.
+  RunEvaluator(const RunEvaluator& other);
+  RunEvaluator& operator=(const RunEvaluator&) = delete;
 
   const RunConfig& config() const { return config_; }  // with the request's recipe
   const std::string& run() const { return run_id_; }   // identity of the run as it was trained
@@ -77,6 +80,7 @@ class RunEvaluator {
   void add_pullback(const at::Tensor& logits, const at::Tensor& upstream, std::span<float> sum);
 
  private:
+  void make_own_model();
   void calibrate_scales();
 
   std::filesystem::path directory_;

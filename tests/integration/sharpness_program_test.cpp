@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice sharpness, landscape and bisect from the command line: output, exit codes, one line for what is wrong.
+#include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "metrics/hdf5_file.h"
@@ -116,6 +118,23 @@ TEST_CASE("landscape writes the tool's keys, goes on with its file, and says wha
   CHECK(contains(place.run(words).out, "15 points, 0 computed now"));
   CHECK(text_of(place.path("l.h5")) == bytes);
   CHECK(place.run({"landscape", place.run_path(), "--grid", "1x1", "--out", place.path("one.h5")}).exit_code == 0);
+}
+
+TEST_CASE("an interrupted landscape leaves a file that it goes on with to the same bytes", "[integration]") {
+  const TrainedPlace place;
+  const auto words = [&](const std::string& out) {
+    return std::vector<std::string>{"landscape", place.run_path(), "--grid",       "50x50",
+                                    "--quiet",   "--out",          place.path(out)};
+  };
+  RunningProgram cut(place.dir.path(), words("cut.h5"));
+  REQUIRE(wait_for_size(place.path("cut.h5"), 1));
+  cut.send(SIGTERM);
+  REQUIRE(cut.wait().exit_code == 143);
+  const std::vector<double> losses = Hdf5Reader(place.path("cut.h5")).read_doubles("/train_loss");
+  CHECK(std::count(losses.begin(), losses.end(), -1.0) > 0);
+  REQUIRE(place.run(words("cut.h5")).exit_code == 0);
+  REQUIRE(place.run(words("straight.h5")).exit_code == 0);
+  CHECK(text_of(place.path("cut.h5")) == text_of(place.path("straight.h5")));
 }
 
 TEST_CASE("bisect names a planted culprit", "[integration]") {

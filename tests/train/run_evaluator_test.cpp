@@ -80,6 +80,15 @@ TEST_CASE("reading a run changes no file in it and takes no lock") {
   CHECK(files_of(run.path()) == before);
 }
 
+TEST_CASE("a second evaluator of the same weights gives the same bits after the checkpoint's file has gone") {
+  const MadeRun run({"precision.recipe=te-delayed"});
+  RunEvaluator evaluator(of(run));
+  evaluator.load(20);
+  std::filesystem::remove_all(run.path() / "ckpt");
+  RunEvaluator second(evaluator);
+  CHECK(same_bits(second.loss(second.weights()), *run.validation_loss(20)));
+}
+
 TEST_CASE("the gradient is the slope of the loss along itself, and the batches' mean") {
   const MadeRun run({"precision.recipe=fp32"});
   RunEvaluator evaluator(of(run));
@@ -125,7 +134,6 @@ TEST_CASE("given tokens take the validation batches' place, and need no data set
   write_tokens(run.dir / "tokens.i32", tokens);
   EvaluationRequest request = of(run);
   request.given = GivenTokens{run.dir / "tokens.i32", 3};
-  std::string config = text_of(run.path() / "config.toml");
   RunEvaluator evaluator(request);
   REQUIRE(evaluator.batches().size() == 1);
   const Batch& batch = evaluator.batches()[0];
