@@ -95,7 +95,10 @@ int run_commands(int argc, char** argv) {
                                          add_formats(app),
                                          add_cast(app),
                                          add_recipes(app),
-                                         add_gemm(app)};
+                                         add_gemm(app),
+                                         add_sharpness(app),
+                                         add_landscape(app),
+                                         add_bisect(app)};
   try {
     app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {

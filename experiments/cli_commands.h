@@ -36,6 +36,9 @@ Command add_formats(CLI::App& app);
 Command add_cast(CLI::App& app);
 Command add_recipes(CLI::App& app);
 Command add_gemm(CLI::App& app);
+Command add_sharpness(CLI::App& app);
+Command add_landscape(CLI::App& app);
+Command add_bisect(CLI::App& app);
 
 // A CLI11 check: an empty --out is an unset variable of a script, not a wish for the default.
 std::string refuse_empty_path(const std::string& path);

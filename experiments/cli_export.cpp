@@ -13,13 +13,13 @@
 #include "train/batches_file.h"
 #include "train/checkpoint.h"
 #include "train/model_weights.h"
+#include "train/run_evaluator.h"
 #include "train/tokens.h"
 #include "train/weights_file.h"
 
 namespace precipice {
 namespace {
 
-constexpr const char* kParameterPrefix = "p.";
 constexpr std::int64_t kNewest = -1;
 constexpr std::int64_t kMaxSteps = 1'000'000'000'000;
 
@@ -38,14 +38,8 @@ struct BatchesOptions {
 
 // A checkpoint's parameters, through the model, which knows what belongs to its reference's state_dict.
 std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::filesystem::path& path) {
-  std::vector<NamedArray> weights;
-  for (NamedArray& array : read_checkpoint(path, run_id(config)).arrays) {
-    if (!array.name.starts_with(kParameterPrefix)) continue;
-    array.name.erase(0, std::string(kParameterPrefix).size());
-    weights.push_back(std::move(array));
-  }
   const auto model = make_model(config, open_tokens(config)->vocabulary());
-  model->load(weights, path.string());
+  model->load(checkpoint_parameters(read_checkpoint(path, run_id(config))), path.string());
   return model->weights();
 }
 
@@ -79,7 +73,8 @@ int write_batch_file(const BatchesOptions& options) {
 
 Command add_export(CLI::App& app) {
   auto options = std::make_shared<ExportOptions>();
-  CLI::App* parser = app.add_subcommand("export", "Write a run's weights under nanoGPT's or Hugging Face's names (HDF5)");
+  CLI::App* parser =
+      app.add_subcommand("export", "Write a run's weights under nanoGPT's or Hugging Face's names (HDF5)");
   parser->add_option("RUN", options->run, "Run directory")->required();
   parser->add_option("--out", options->out, "File to write")->required();
   parser->add_option("--step", options->step, "0: initial weights; default: the newest checkpoint")

@@ -32,8 +32,8 @@ struct LogSum {
   double log_excess = 0;
 };
 
-template <class F>
-LogSum log_sum_of_others(std::span<const float> logits, std::size_t target, const F& f) {
+template <class Real, class F>
+LogSum log_sum_of_others(std::span<const Real> logits, std::size_t target, const F& f) {
   LogSum result;
   for (std::size_t i = 0; i < logits.size(); ++i)
     if (i != target) result.max = std::max(result.max, f(logits[i]));
@@ -45,14 +45,15 @@ LogSum log_sum_of_others(std::span<const float> logits, std::size_t target, cons
 }
 
 // What one token gives at every epsilon.
+template <class Real>
 class Token {
  public:
-  Token(std::span<const float> logits, std::int64_t target)
+  Token(std::span<const Real> logits, std::int64_t target)
       : logits_(logits), target_(static_cast<std::size_t>(target)) {
     PRECIPICE_CHECK(target >= 0 && target_ < logits.size(), "target ", target, " of ", logits.size());
-    const auto is_bad = [](float z) { return !(z < std::numeric_limits<float>::infinity()); };
+    const auto is_bad = [](Real z) { return !(z < std::numeric_limits<Real>::infinity()); };
     bad_ = std::isinf(logits_[target_]) || std::any_of(logits_.begin(), logits_.end(), is_bad);
-    base_ = log_sum_of_others(logits_, target_, [](float z) { return static_cast<double>(z); });
+    base_ = log_sum_of_others(logits_, target_, [](Real z) { return static_cast<double>(z); });
   }
 
   LogitSharpness at(double epsilon) const {
@@ -61,8 +62,8 @@ class Token {
     const double target = logits_[target_];
     const double u = (base_.max - target) + base_.log_excess;
     // Masked logits stay where they are: 0 times infinity would make them NaN.
-    const LogSum corner = log_sum_of_others(logits_, target_, [epsilon](float z) {
-      return z == -std::numeric_limits<float>::infinity() ? -kInfinity : z + epsilon * (std::abs(double{z}) + 1);
+    const LogSum corner = log_sum_of_others(logits_, target_, [epsilon](Real z) {
+      return z == -std::numeric_limits<Real>::infinity() ? -kInfinity : z + epsilon * (std::abs(double{z}) + 1);
     });
     const double d =
         (corner.max - base_.max) + (corner.log_excess - base_.log_excess) + epsilon * (std::abs(target) + 1);
@@ -73,7 +74,7 @@ class Token {
   }
 
  private:
-  std::span<const float> logits_;
+  std::span<const Real> logits_;
   std::size_t target_;
   bool bad_ = false;
   LogSum base_;
@@ -106,7 +107,11 @@ std::string epsilon_name(double epsilon) {
 }  // namespace
 
 LogitSharpness logit_sharpness(std::span<const float> logits, std::int64_t target, double epsilon) {
-  return Token(logits, target).at(epsilon);
+  return Token<float>(logits, target).at(epsilon);
+}
+
+LogitSharpness logit_sharpness(std::span<const double> logits, std::int64_t target, double epsilon) {
+  return Token<double>(logits, target).at(epsilon);
 }
 
 std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::span<const std::int64_t> targets,
@@ -117,7 +122,7 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
   PRECIPICE_CHECK(targets.size() == tokens && logits.size() == tokens * width, logits.size(), " logits");
   std::vector<Mean> last(epsilons.size()), all(epsilons.size());
   for (std::size_t t = 0; t < tokens; ++t) {
-    const Token token(logits.subspan(t * width, width), targets[t]);
+    const Token<float> token(logits.subspan(t * width, width), targets[t]);
     const bool is_last = (t + 1) % static_cast<std::size_t>(context) == 0;
     for (std::size_t e = 0; e < epsilons.size(); ++e) {
       const LogitSharpness sharpness = token.at(epsilons[e]);

@@ -27,6 +27,7 @@ struct LogitSharpness {
 // One token. logits: (V); V = 1 gives zeros (nothing can rise), as do non-targets that are all masked (-inf); masked
 // non-targets stay out. A NaN or +inf logit, or a masked target, gives NaN in all three.
 LogitSharpness logit_sharpness(std::span<const float> logits, std::int64_t target, double epsilon);
+LogitSharpness logit_sharpness(std::span<const double> logits, std::int64_t target, double epsilon);
 
 // Averages over a batch, both ways: they differ by up to 22 % and have two names.
 struct SharpnessSummary {

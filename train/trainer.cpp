@@ -118,10 +118,10 @@ std::vector<SeriesRow> Trainer::step() {
   std::vector<SeriesRow> rows;
   if (due(config_.train.eval_every)) rows.push_back(evaluate());
 
-  const bool watch_tensors = due(config_.metrics.tensors_every);
+  const bool watch_tensors = due(config_.metrics.tensors_every) && !watcher_;
   tensor_stats_->clear();
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), false,
-                         watch_tensors ? observer_.get() : nullptr, &scales_};
+                         watch_tensors ? observer_.get() : watcher_, &scales_};
   const Forward pass = forward(tokens_.training_batch(step_), context);
   backward(pass.objective);
 

@@ -40,6 +40,9 @@ class Trainer {
   // Validation after the last update.
   SeriesRow evaluate();
 
+  // From now on this observer sees every step's quantizers, in place of the tensor statistics; null: nobody does.
+  void watch(QuantizationObserver* observer) { watcher_ = observer; }
+
   Checkpoint checkpoint(const std::string& identity);
   // `rows`: the log up to the checkpoint; the detector's state is what it saw.
   void restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows);
@@ -67,6 +70,7 @@ class Trainer {
   DivergenceDetector detector_;
   std::unique_ptr<TensorStats> tensor_stats_;
   std::unique_ptr<StatsObserver> observer_;
+  QuantizationObserver* watcher_ = nullptr;
   ScaleStates scales_;
   std::int64_t step_ = 0;
 };
