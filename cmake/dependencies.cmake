@@ -7,6 +7,8 @@ find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 set(HDF5_PREFER_PARALLEL OFF)
+# Headers only: quantiles and tails of the distributions in metrics/statistics.
+find_path(BOOST_MATH_INCLUDE_DIR boost/math/distributions/non_central_t.hpp REQUIRED)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
 if(PRECIPICE_TESTS)
   find_package(Catch2 REQUIRED)
