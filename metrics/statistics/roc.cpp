@@ -28,6 +28,15 @@ void set_standard_error(Auc& auc) {
   auc.standard_error = std::sqrt(variance_of_mean(auc.of_cases) + variance_of_mean(auc.of_controls));
 }
 
+// A run without any comparable pair is no part of the sample. The others' sums become means over their pairs.
+void keep_used(std::vector<double>& deviations, const std::vector<bool>& is_used) {
+  std::vector<double> kept;
+  for (std::size_t i = 0; i < deviations.size(); ++i)
+    if (is_used[i]) kept.push_back(deviations[i]);
+  for (double& d : kept) d *= static_cast<double>(kept.size());
+  deviations = std::move(kept);
+}
+
 double degrees_of(const Auc& auc) {
   return static_cast<double>(std::min(auc.of_cases.size(), auc.of_controls.size())) - 1;
 }
@@ -79,13 +88,17 @@ Auc auc_of_pairs(const PairTable& pairs) {
     if (!std::isnan(psi)) sum += psi, ++count;
   if (count == 0) return auc;
   auc.value = sum / count;
+  std::vector<bool> is_used[] = {std::vector<bool>(pairs.cases), std::vector<bool>(pairs.controls)};
   for (std::size_t i = 0; i < pairs.cases; ++i)
     for (std::size_t j = 0; j < pairs.controls; ++j) {
       const double psi = pairs.psi[i * pairs.controls + j];
       if (std::isnan(psi)) continue;
-      auc.of_cases[i] += (psi - auc.value) * static_cast<double>(pairs.cases) / count;
-      auc.of_controls[j] += (psi - auc.value) * static_cast<double>(pairs.controls) / count;
+      is_used[0][i] = is_used[1][j] = true;
+      auc.of_cases[i] += (psi - auc.value) / count;
+      auc.of_controls[j] += (psi - auc.value) / count;
     }
+  keep_used(auc.of_cases, is_used[0]);
+  keep_used(auc.of_controls, is_used[1]);
   set_standard_error(auc);
   // The rounding of the sums above is no variance.
   if (sum == 0 || sum == count) auc.standard_error *= 0;
@@ -146,8 +159,9 @@ AucComparison compare_auc(const PairTable& a, const PairTable& b, bool small_sam
     if (std::isnan(a.psi[i]) || std::isnan(b.psi[i])) both_a.psi[i] = both_b.psi[i] = kNan;
   const Auc of_a = auc_of_pairs(both_a), of_b = auc_of_pairs(both_b);
   Auc difference{of_a.value - of_b.value, of_a.of_cases, of_a.of_controls, kNan};
-  for (std::size_t i = 0; i < a.cases; ++i) difference.of_cases[i] -= of_b.of_cases[i];
-  for (std::size_t j = 0; j < a.controls; ++j) difference.of_controls[j] -= of_b.of_controls[j];
+  // Both tables have the same pairs by now, so the same runs are left in them.
+  for (std::size_t i = 0; i < of_b.of_cases.size(); ++i) difference.of_cases[i] -= of_b.of_cases[i];
+  for (std::size_t j = 0; j < of_b.of_controls.size(); ++j) difference.of_controls[j] -= of_b.of_controls[j];
   set_standard_error(difference);
   AucComparison result{difference.value, {kNan, kNan}, kNan};
   if (std::isnan(difference.value) || std::isnan(difference.standard_error)) return result;

@@ -26,7 +26,8 @@ PairTable compare_pairs(std::span<const double> cases, std::span<const double> c
 
 struct Auc {
   double value = 0;  // NaN without a comparable pair
-  // What each run adds: V10_i - AUC and V01_j - AUC, each weighted by its share of the comparable pairs.
+  // What each run adds: V10_i - AUC and V01_j - AUC, each weighted by its share of the comparable pairs; runs without
+  // one are left out.
   std::vector<double> of_cases, of_controls;
   double standard_error = 0;  // NaN with fewer than two cases or controls
 };

@@ -146,6 +146,11 @@ TEST_CASE("pairs that cannot be compared are left out, and too few runs have no 
   const Auc auc = auc_of_pairs(compare_pairs(cases, controls));
   CHECK(auc.value == 0.5);
   CHECK(std::isnan(auc_of_pairs(compare_pairs(std::vector<double>{kNan}, controls)).value));
+  // Runs that compare with nobody change neither value nor error.
+  const std::vector<double> more_cases{4, 1, 2.5, kNan}, few_cases{4, 1, 2.5}, more_controls{1, kNan, 3, 2};
+  const std::vector<double> few_controls{1, 3, 2};
+  CHECK(auc_of_pairs(compare_pairs(more_cases, more_controls)).standard_error ==
+        same(auc_of_pairs(compare_pairs(few_cases, few_controls)).standard_error));
   const Auc one = auc_of_scores(std::vector<double>{2}, controls);
   CHECK(auc_interval(one).method == "none");
   CHECK(std::isnan(auc_p_value(one)));
