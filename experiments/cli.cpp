@@ -95,7 +95,11 @@ int run_commands(int argc, char** argv) {
                                          add_formats(app),
                                          add_cast(app),
                                          add_recipes(app),
-                                         add_gemm(app)};
+                                         add_gemm(app),
+                                         add_stats(app),
+                                         add_label(app),
+                                         add_warn(app),
+                                         add_merge(app)};
   try {
     app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {

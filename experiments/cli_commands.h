@@ -36,6 +36,10 @@ Command add_formats(CLI::App& app);
 Command add_cast(CLI::App& app);
 Command add_recipes(CLI::App& app);
 Command add_gemm(CLI::App& app);
+Command add_stats(CLI::App& app);
+Command add_label(CLI::App& app);
+Command add_warn(CLI::App& app);
+Command add_merge(CLI::App& app);
 
 // A CLI11 check: an empty --out is an unset variable of a script, not a wish for the default.
 std::string refuse_empty_path(const std::string& path);

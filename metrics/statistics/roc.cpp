@@ -82,7 +82,7 @@ PairTable compare_pairs(std::span<const double> cases, std::span<const double> c
 
 Auc auc_of_pairs(const PairTable& pairs) {
   PRECIPICE_CHECK(pairs.psi.size() == pairs.cases * pairs.controls, pairs.psi.size());
-  Auc auc{kNan, std::vector<double>(pairs.cases), std::vector<double>(pairs.controls), kNan};
+  Auc auc{kNan, std::vector<double>(pairs.cases), std::vector<double>(pairs.controls), kNan, true};
   double sum = 0, count = 0;
   for (const double psi : pairs.psi)
     if (!std::isnan(psi)) sum += psi, ++count;
@@ -99,6 +99,7 @@ Auc auc_of_pairs(const PairTable& pairs) {
     }
   keep_used(auc.of_cases, is_used[0]);
   keep_used(auc.of_controls, is_used[1]);
+  auc.is_complete = count == static_cast<double>(auc.of_cases.size()) * static_cast<double>(auc.of_controls.size());
   set_standard_error(auc);
   // The rounding of the sums above is no variance.
   if (sum == 0 || sum == count) auc.standard_error *= 0;
@@ -107,7 +108,7 @@ Auc auc_of_pairs(const PairTable& pairs) {
 
 Auc auc_of_scores(std::span<const double> cases, std::span<const double> controls) {
   const std::size_t m = cases.size(), n = controls.size();
-  Auc auc{kNan, std::vector<double>(m), std::vector<double>(n), kNan};
+  Auc auc{kNan, std::vector<double>(m), std::vector<double>(n), kNan, true};
   if (m == 0 || n == 0) return auc;
   std::vector<double> all(cases.begin(), cases.end());
   all.insert(all.end(), controls.begin(), controls.end());
@@ -145,6 +146,10 @@ AucInterval auc_interval(const Auc& auc, bool small_sample, double confidence) {
 double auc_p_value(const Auc& auc, bool small_sample) {
   if (std::isnan(auc.standard_error)) return kNan;
   double error = auc.standard_error;
+  if (is_separated(auc) && auc.is_complete) {
+    const auto m = static_cast<double>(auc.of_cases.size()), n = static_cast<double>(auc.of_controls.size());
+    return std::min(1.0, 2 * std::exp(std::lgamma(m + 1) + std::lgamma(n + 1) - std::lgamma(m + n + 1)));
+  }
   if (is_separated(auc))
     error = std::sqrt(
         newcombe_variance(0.5, static_cast<double>(auc.of_cases.size()), static_cast<double>(auc.of_controls.size())));
@@ -158,7 +163,7 @@ AucComparison compare_auc(const PairTable& a, const PairTable& b, bool small_sam
   for (std::size_t i = 0; i < both_a.psi.size(); ++i)
     if (std::isnan(a.psi[i]) || std::isnan(b.psi[i])) both_a.psi[i] = both_b.psi[i] = kNan;
   const Auc of_a = auc_of_pairs(both_a), of_b = auc_of_pairs(both_b);
-  Auc difference{of_a.value - of_b.value, of_a.of_cases, of_a.of_controls, kNan};
+  Auc difference{of_a.value - of_b.value, of_a.of_cases, of_a.of_controls, kNan, true};
   // Both tables have the same pairs by now, so the same runs are left in them.
   for (std::size_t i = 0; i < of_b.of_cases.size(); ++i) difference.of_cases[i] -= of_b.of_cases[i];
   for (std::size_t j = 0; j < of_b.of_controls.size(); ++j) difference.of_controls[j] -= of_b.of_controls[j];

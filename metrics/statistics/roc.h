@@ -30,6 +30,7 @@ struct Auc {
   // one are left out.
   std::vector<double> of_cases, of_controls;
   double standard_error = 0;  // NaN with fewer than two cases or controls
+  bool is_complete = true;    // every case was compared with every control
 };
 Auc auc_of_pairs(const PairTable& pairs);
 Auc auc_of_scores(std::span<const double> cases, std::span<const double> controls);  // O(N log N); no NaN
@@ -40,7 +41,8 @@ struct AucInterval {
 };
 // Wald interval with the normal quantile, as usual; `small_sample` takes Student's t with min(m, n) - 1 degrees.
 AucInterval auc_interval(const Auc& auc, bool small_sample = false, double confidence = kConfidence);
-// Two-sided p of AUC = 1/2, from the same interval: DeLong's z or t; for a separation from Newcombe's interval.
+// Two-sided p of AUC = 1/2: DeLong's z or t. For a separation the share of permutations that separate, 2 / C(m + n, m),
+// or Newcombe's variance at 1/2 where not every pair was compared.
 double auc_p_value(const Auc& auc, bool small_sample = false);
 
 struct AucComparison {

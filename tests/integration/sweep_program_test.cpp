@@ -125,5 +125,5 @@ TEST_CASE("a dry run lists every run with estimates and writes nothing", "[integ
   CHECK_FALSE(fs::exists(place.path("s")));
   CHECK(contains(plan.out, "runs        9, 9 to go, 180 steps\n"));
   CHECK(contains(plan.out, "parameters  4400"));
-  CHECK(count_lines(plan.out) == 1 + 9 + (1 + 3) + 1 + 5);
+  CHECK(count_lines(plan.out) == 1 + 9 + (1 + 3) + 1 + 6);
 }

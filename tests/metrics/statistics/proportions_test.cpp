@@ -81,6 +81,18 @@ TEST_CASE("Fisher's p is the count of tables as extreme, for all tables of up to
         }
 }
 
+TEST_CASE("intervals mirror when events and others change places, and hold the fraction") {
+  for (std::int64_t n = 1; n <= 12; ++n)
+    for (std::int64_t k = 0; k <= n; ++k)
+      for (const auto interval : {wilson_interval, jeffreys_interval}) {
+        const Interval here = interval({k, n}, kConfidence), there = interval({n - k, n}, kConfidence);
+        const double p = static_cast<double>(k) / static_cast<double>(n);
+        CHECK(here.low <= p);
+        CHECK(p <= here.high);
+        CHECK(std::abs(here.low - (1 - there.high)) < 1e-12);  // quantiles of the incomplete beta: a few ulps
+      }
+}
+
 TEST_CASE("no trials say nothing, and counts that cannot be are refused") {
   CHECK(wilson_interval({0, 0}) == Interval{0, 1});
   CHECK(jeffreys_interval({0, 0}) == Interval{0, 1});

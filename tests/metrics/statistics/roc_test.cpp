@@ -136,6 +136,10 @@ TEST_CASE("the interval of two separated groups is wide where the groups are sma
   };
   CHECK(low_end(3) < low_end(10));
   CHECK(low_end(10) < low_end(40));
+  // Two of the C(6, 3) = 20 ways to call three of six values cases separate them.
+  const Auc three = auc_of_scores(std::vector<double>(3, 1.0), std::vector<double>(3, 0.0));
+  CHECK(auc_p_value(three) == same(0.1));
+  CHECK(auc_p_value(auc_of_pairs({3, 3, {1, 1, 1, 1, kNan, 1, 1, 1, 1}}), true) > 0.1);
   const Auc reversed = auc_of_scores(std::vector<double>(5, 0.0), std::vector<double>(5, 1.0));
   CHECK(auc_interval(reversed).interval.low == 0);
   CHECK(auc_interval(reversed).interval.high < 0.5);
