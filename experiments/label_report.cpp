@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "experiments/sweep_statistics.h"
 #include "experiments/table.h"
@@ -33,13 +35,14 @@ std::vector<double> reference_band(const SweepData& data, const AnalysedRun& run
   for (const AnalysedRun* other : data.cell(data.reference, run.learning_rate)) {
     if (other == &run || !other->ended() || other->diverged()) continue;
     const double average = final_average_loss(other->label_input());
-    if (average == average) averages.push_back(average);
+    if (!std::isnan(average)) averages.push_back(average);
   }
   return averages;
 }
 
 Label apply(const SweepData& data, const AnalysedRun& run, const LabelRule& rule, const LabelInput& input) {
-  if (!run.usable()) return {rule.name, Outcome::Undecided, -1, 0.0 / 0.0, run.problem, false};
+  if (!run.usable())
+    return {rule.name, Outcome::Undecided, -1, std::numeric_limits<double>::quiet_NaN(), run.problem, false};
   if (rule.needs_reference) return soft_failure(input, run.diverged(), reference_band(data, run));
   return rule.apply(input);
 }

@@ -120,12 +120,12 @@ void add_loss_sentence(Json& pair) {
   }
   pair["verdict"] = verdict(pair, "median_difference");
   pair["sentence"] = fmt::format(
-      "{} {} nats {} that of {} (n = {}; 95 % interval {} to {}, bootstrap by run; diverged runs at their initial "
+      "{} {} nats from that of {} (n = {}; 95 % interval {} to {}, bootstrap by run; diverged runs at their initial "
       "loss); "
       "Mann-Whitney with diverged runs last p = {}, {} after Holm: {}.",
-      head, number_text(pair["median_difference"], "{:+.4f}"), "from", pair["reference"].get<std::string>(),
-      n[1].get<int>(), number_text(pair["bootstrap"][0], "{:+.4f}"), number_text(pair["bootstrap"][1], "{:+.4f}"),
-      p_text(pair["p"]), p_text(pair["holm_p"]), pair["verdict"].get<std::string>());
+      head, number_text(pair["median_difference"], "{:+.4f}"), pair["reference"].get<std::string>(), n[1].get<int>(),
+      number_text(pair["bootstrap"][0], "{:+.4f}"), number_text(pair["bootstrap"][1], "{:+.4f}"), p_text(pair["p"]),
+      p_text(pair["holm_p"]), pair["verdict"].get<std::string>());
 }
 
 Json comparisons(const SweepData& data) {

@@ -54,18 +54,21 @@ std::vector<std::size_t> axes_of(const SweepData& data, const std::vector<std::s
   return axes;
 }
 
-// Where every cell holds only cases or only controls, any quantity that differs between cells looks like a signal.
+// Between cells any quantity that differs with the settings looks like a signal.
 void note_confounding(const SweepData& data, WarnRuns& runs) {
-  std::map<std::pair<std::string, double>, std::set<bool>> seen;
+  std::int64_t pairs = 0, equal = 0;
   for (std::size_t i = 0; i < runs.runs.size(); ++i)
-    seen[{runs.sources[i]->format, runs.sources[i]->learning_rate}].insert(runs.runs[i].diverged);
-  const bool mixed = std::any_of(seen.begin(), seen.end(), [](const auto& cell) { return cell.second.size() == 2; });
-  const bool both = std::any_of(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return r.diverged; }) &&
-                    std::any_of(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return !r.diverged; });
-  if (both && !mixed)
-    runs.notes.push_back(
-        "no format and learning rate has both diverged and other runs: what looks like a warning may only tell the "
-        "settings apart (--within compares runs of equal settings)");
+    for (std::size_t j = 0; j < runs.runs.size(); ++j) {
+      if (!runs.runs[i].diverged || runs.runs[j].diverged || runs.runs[i].stratum != runs.runs[j].stratum) continue;
+      ++pairs;
+      equal += runs.sources[i]->format == runs.sources[j]->format &&
+               runs.sources[i]->learning_rate == runs.sources[j]->learning_rate;
+    }
+  if (equal < pairs)
+    runs.notes.push_back(fmt::format(
+        "{} of {} pairs of a diverged and another run have the same format and learning rate; the others also "
+        "tell settings apart{}",
+        equal, pairs, equal == 0 ? ", so no warning can be told from a difference between settings" : ""));
   std::set<std::string> seeds;
   for (const AnalysedRun& run : data.runs) seeds.insert(run.seeds);
   if (seeds.size() < 2) runs.notes.push_back("one seed: no half of the seeds is left to try a threshold on");

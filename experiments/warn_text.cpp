@@ -37,12 +37,12 @@ std::string warnings_text(const Json& report) {
                   report["cases"].get<int>(), report["rule"].get<std::string>(), report["controls"].get<int>());
   std::vector<std::vector<std::string>> rows{{"signal", "horizon", "n", "AUC", "95 %", "Holm p", "AUPRC (base)",
                                               "verdict", "baseline", "difference", "95 %", "Holm p", "than baseline"}};
-  std::map<std::string, std::vector<std::string>> without_numbers;  // names by horizon and reason
+  std::map<std::pair<std::int64_t, std::string>, std::vector<std::string>>
+      without_numbers;  // names by horizon and reason
   for (const Json& row : report["signals"]) {
     const Json& against = row["against_baseline"];
     if (row.contains("reason")) {
-      without_numbers[fmt::format("horizon {}: {}", row["horizon"].get<int>(), row["reason"].get<std::string>())]
-          .push_back(row["signal"]);
+      without_numbers[{row["horizon"].get<std::int64_t>(), row["reason"].get<std::string>()}].push_back(row["signal"]);
       continue;
     }
     rows.push_back({row["signal"], std::to_string(row["horizon"].get<int>()),
@@ -54,7 +54,8 @@ std::string warnings_text(const Json& report) {
                     number(against["holm_p"], "{:.2g}"), against["verdict"]});
   }
   text += rows.size() > 1 ? format_table(rows) : "";
-  for (const auto& [why, names] : without_numbers) text += fmt::format("{}: {}\n", why, fmt::join(names, ", "));
+  for (const auto& [why, names] : without_numbers)
+    text += fmt::format("horizon {}: {}: {}\n", why.first, why.second, fmt::join(names, ", "));
   text += "\nAlarms at a 5 % rate of false ones; thresholds from one half of the seeds, tried on the other:\n";
   rows = {{"signal", "detected", "95 %", "false alarms", "95 %", "median lead", "thresholds"}};
   for (const Json& row : report["alarms"])

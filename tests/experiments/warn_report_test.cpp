@@ -147,7 +147,7 @@ TEST_CASE("what only tells settings apart is noted, and --within compares equal 
   const SweepData data = read_sweep_data(place.path());
   const Json naive = warn_report(data, horizons({10}));
   CHECK(row_of(naive, "planted", 10)["verdict"] == "warns");
-  CHECK(contains(naive["notes"].dump(), "may only tell the settings apart"));
+  CHECK(contains(naive["notes"].dump(), "0 of 64 pairs of a diverged and another run have the same format"));
   WarnOptions within = horizons({10});
   within.within = {"optimizer.lr"};
   CHECK(row_of(warn_report(data, within), "planted", 10)["verdict"] == "n too small");
