@@ -63,10 +63,11 @@ void read_into(AnalysedRun& run) {
 
 std::string choose_reference(const std::vector<std::string>& formats, const std::string& wanted) {
   if (!wanted.empty()) {
-    if (std::find(formats.begin(), formats.end(), wanted) == formats.end())
-      throw ConfigError({"command line", 0, "--reference", wanted},
-                        fmt::format("the formats are: {}", fmt::join(formats, "; ")));
-    return wanted;
+    if (std::find(formats.begin(), formats.end(), wanted) != formats.end()) return wanted;
+    const std::string near = nearest_word(wanted, formats);
+    throw ConfigError({"command line", 0, "--reference", wanted},
+                      fmt::format("{}the formats are {}", near.empty() ? "" : fmt::format("did you mean {}? ", near),
+                                  fmt::join(formats, "; ")));
   }
   for (const char* usual : {"bf16", "fp32", "tf32"})
     for (const std::string& format : formats)

@@ -75,10 +75,11 @@ void note_confounding(const SweepData& data, WarnRuns& runs) {
   const auto done =
       std::count_if(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return !r.diverged && r.finished; });
   if (done > 0 && done < 2 / kFalseAlarmRate)
-    runs.notes.push_back(fmt::format(
-        "{} runs ended without divergence: a half of them cannot resolve a false-alarm rate of 5 %; thresholds are "
-        "their largest values",
-        done));
+    runs.notes.push_back(
+        fmt::format("runs that ended without divergence: {}; a half of them cannot resolve a false-alarm rate of 5 %; "
+                    "thresholds are "
+                    "their largest values",
+                    done));
 }
 
 }  // namespace
@@ -122,7 +123,7 @@ WarnRuns make_warn_runs(const SweepData& data, const WarnOptions& options) {
                                    [&](const WarnRun& run) { return run.diverged && run.divergence_step < shortest; });
   if (early > 0)
     chosen.notes.push_back(fmt::format(
-        "{} runs diverged before step {}, within the shortest horizon: nothing could announce it", early, shortest));
+        "diverged before step {1}, within the shortest horizon: {0}; nothing could announce it", early, shortest));
   note_confounding(data, chosen);
   return chosen;
 }

@@ -126,7 +126,7 @@ TEST_CASE("labels of a stored run are recomputed and agree with what its status 
   CHECK(report["counts"]["divergence"]["yes"] == 6);
   CHECK(contains(labels_text(report), "divergence: 6 yes, 26 no, 0 undecided"));
   CHECK_THROWS_WITH(label_report(data, "olmo-cor"), Catch::Contains("did you mean olmo-core?"));
-  CHECK_THROWS_AS(read_sweep_data(sweep.place.path(), "bf61"), ConfigError);
+  CHECK_THROWS_WITH(read_sweep_data(sweep.place.path(), "bf61"), Catch::Contains("did you mean bf16?"));
 }
 
 TEST_CASE("index.h5 holds one value per run and per cell, and equal sweeps give equal bytes") {
