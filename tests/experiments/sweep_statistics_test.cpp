@@ -129,6 +129,22 @@ TEST_CASE("labels of a stored run are recomputed and agree with what its status 
   CHECK_THROWS_WITH(read_sweep_data(sweep.place.path(), "bf61"), Catch::Contains("did you mean bf16?"));
 }
 
+TEST_CASE("a seed of the reference is judged by its other seeds: one that ends a nat higher fails softly") {
+  std::mt19937_64 random(6);
+  const SweepData data = planted_data({"seed=range(0,5)", "train.steps=300"}, [&](const SweepRun& run, std::size_t) {
+    Invented invented = quiet_run(random, 300);
+    if (run.config.seed == 2)
+      for (double& loss : invented.loss) loss += 1;
+    return invented;
+  });
+  const Json report = label_report(data, "soft");
+  // With itself in the band, of mean 2.7 and sd 0.45, it would lie within 3 sd.
+  for (std::size_t i = 0; i < 5; ++i) {
+    INFO(report["labels"][i].dump());
+    CHECK(report["labels"][i]["outcome"] == (i == 2 ? "yes" : "no"));
+  }
+}
+
 TEST_CASE("index.h5 holds one value per run and per cell, and equal sweeps give equal bytes") {
   const TwoFormats sweep, again;
   const SweepData data = read_sweep_data(sweep.place.path());
