@@ -7,6 +7,8 @@ find_package(tomlplusplus REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 set(HDF5_PREFER_PARALLEL OFF)
+# Headers only: quantiles and tails of the distributions in metrics/statistics.
+find_path(BOOST_MATH_INCLUDE_DIR boost/math/distributions/non_central_t.hpp REQUIRED)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
 # The matmuls. Not by the package's own file, which wants OpenCL's headers.
 find_path(ONEDNN_INCLUDE_DIR oneapi/dnnl/dnnl.hpp PATHS /usr/include NO_DEFAULT_PATH REQUIRED)

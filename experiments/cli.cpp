@@ -98,7 +98,11 @@ int run_commands(int argc, char** argv) {
                                          add_gemm(app),
                                          add_sharpness(app),
                                          add_landscape(app),
-                                         add_bisect(app)};
+                                         add_bisect(app),
+                                         add_stats(app),
+                                         add_label(app),
+                                         add_warn(app),
+                                         add_merge(app)};
   try {
     app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {

@@ -11,6 +11,7 @@
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/estimate.h"
+#include "experiments/power_report.h"
 #include "experiments/process_setup.h"
 #include "experiments/recipes_report.h"
 #include "experiments/sweep_record.h"
@@ -83,6 +84,7 @@ int print_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const Opti
   print_result(fmt::format("disk        up to {} ({} free)\n",
                            format_bytes(estimate.disk_bytes * static_cast<double>(to_go)),
                            format_bytes(free_bytes(options.out))));
+  print_result(fmt::format("power       {}\n", power_line(sweep, runs)));
   return kSuccess;
 }
 

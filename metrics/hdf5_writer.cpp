@@ -223,6 +223,33 @@ void Hdf5Writer::attach_scale(const std::string& dataset, const std::string& sca
   require(H5DSattach_scale(impl_->open(dataset).get(), impl_->open(scale).get(), index), dataset);
 }
 
+void Hdf5Writer::write_virtual(const std::string& path, const std::vector<SourceRow>& sources, std::uint64_t rows,
+                               std::uint64_t columns) {
+  const std::vector<std::uint64_t> shape{rows, columns};
+  const Hdf5Handle layout = make_layout(), space = make_space(shape);
+  H5Pset_fill_value(layout.get(), H5T_NATIVE_DOUBLE, &ElementType<double>::kFill);
+  for (const SourceRow& source : sources) {
+    PRECIPICE_CHECK(source.row < rows && source.length <= columns, path, ": row ", source.row);
+    if (source.length == 0) continue;
+    const hsize_t start[] = {source.row, 0}, count[] = {1, source.length};
+    require(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start, nullptr, count, nullptr), path);
+    const Hdf5Handle source_space = make_space({source.length});
+    require(H5Pset_virtual(layout.get(), space.get(), source.file.c_str(), source.path.c_str(), source_space.get()),
+            path);
+  }
+  require(H5Sselect_all(space.get()), path);
+  impl_->make_parents(path);
+  require({H5Dcreate2(impl_->id(), path.c_str(), H5T_IEEE_F64LE, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT),
+           H5Dclose},
+          path);
+  impl_->datasets.push_back(path);
+}
+
+void Hdf5Writer::link(const std::string& path, const std::string& file, const std::string& object) {
+  impl_->make_parents(path);
+  require(H5Lcreate_external(file.c_str(), object.c_str(), impl_->id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT), path);
+}
+
 std::string Hdf5Writer::finish() {
   const hid_t file = impl_->id();
   require(H5Fflush(file, H5F_SCOPE_GLOBAL), "flush");

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import List
 
+from report_lib.analysis import analyse
+from report_lib.analysis_figures import sensitivity_figure, survival_figure
 from report_lib.grouping import Sweep
 from report_lib.loss_figures import loss_figures
 from report_lib.page import build_page
@@ -22,16 +24,18 @@ EXIT_USAGE, EXIT_OUTPUT = 2, 5  # as of the program itself
 def make_report(directory: Path, out: Path) -> Path:
     results = find_results(directory)
     sweep = Sweep(results.runs)
+    analysis = analyse(directory)
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = list(loss_figures(sweep))
+    drawn = list(loss_figures(sweep, analysis))
     drawn += filter(
         None, (draw(sweep) for draw in (final_loss_figure, divergence_figure, sharpness_figure, tensor_figure))
     )
+    drawn[-2:-2] = filter(None, (draw(sweep, analysis) for draw in (survival_figure, sensitivity_figure)))
     pictures: List[Picture] = [save(figure, picture, folder) for figure, picture in drawn]
     page = out / "report.html"
     unfinished = out / ".report.html.tmp"
-    unfinished.write_text(build_page(results, sweep, pictures), encoding="utf-8")
+    unfinished.write_text(build_page(results, sweep, pictures, analysis), encoding="utf-8")
     os.replace(unfinished, page)
     return page
 

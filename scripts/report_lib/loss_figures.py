@@ -2,7 +2,7 @@
 """Training loss over steps: one panel per learning rate, in each the formats with their bands over seeds."""
 
 import math
-from typing import Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from report_lib.analysis import Analysis
 from report_lib.grouping import Sweep
 from report_lib.run_files import Run
 from report_lib.statistics import Cell, decimate, median_or_nan, seed_band
@@ -27,6 +28,8 @@ from report_lib.style import (
     rate_text,
 )
 
+SPIKE_RULES = ("olmo-core", "jump")
+RING: Dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markersize": 5, "linestyle": "none"}
 COLUMNS = 320  # steps of a panel are gathered into this many pixel columns
 MAX_PANELS = 12
 MAX_FORMATS = 6  # in one figure; more would hide each other
@@ -34,10 +37,11 @@ HEADROOM = 1.12  # of the axis above the initial loss
 CROSS_INSET = 0.035  # of the axis: half a cross, which must not reach into the title
 
 
-def loss_figures(sweep: Sweep) -> Iterator[Tuple[Figure, Picture]]:
+def loss_figures(sweep: Sweep, analysis: Analysis) -> Iterator[Tuple[Figure, Picture]]:
     if not any(len(run.metrics.steps) for run in sweep.runs):
         return
     rates = evenly_chosen(sweep.rates, MAX_PANELS)
+    spikes = first_spikes(analysis)
     for part in range(0, len(sweep.labels), MAX_FORMATS):
         labels = sweep.labels[part : part + MAX_FORMATS]
         name, title, left_out = "loss_curves", "Training loss", ""
@@ -45,19 +49,21 @@ def loss_figures(sweep: Sweep) -> Iterator[Tuple[Figure, Picture]]:
             name, title = f"{name}_{part // MAX_FORMATS + 1}", f"{title}: {', '.join(labels)}"
         if len(rates) < len(sweep.rates):
             left_out = f" {len(rates)} of {len(sweep.rates)} learning rates are shown."
-        yield draw(sweep, labels, rates), Picture(
+        yield draw(sweep, labels, rates, spikes), Picture(
             name,
             title,
             (
                 "Line: median over seeds; band: lowest to highest seed, so that a spike of one seed shows. A diverged "
                 "run counts as worse than any other in the median, whose line ends where half of the seeds have "
                 "diverged. Crosses: where a run was found to diverge; triangles: where a seed leaves the axis "
-                "upwards." + left_out
+                "upwards."
+                + (" Rings: first spike of a seed by the rule olmo-core or jump." if spikes else "")
+                + left_out
             ),
         )
 
 
-def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
+def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float], spikes: Dict[str, int]) -> Figure:
     columns = len(rates) if len(rates) < 4 else 2 if len(rates) == 4 else 3
     figure, axes = panels(len(rates), columns)
     low, top = loss_limits(sweep)
@@ -66,7 +72,7 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
         panel.set_title(f"learning rate {rate_text(rate)}  ({seed_counts(cells)})")
         draw_floors(panel, sweep.entropy_floors)
         for cell, width in zip(cells, line_widths(len(cells))):
-            draw_cell(panel, sweep, cell, (low, top), width)
+            draw_cell(panel, sweep, cell, (low, top), width, spikes)
         panel.set_ylim(low, top)
         panel.margins(x=0.02)
     for position, panel in enumerate(axes):
@@ -78,7 +84,18 @@ def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float]) -> Figure:
     return figure
 
 
-def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, limits: Tuple[float, float], width: float) -> None:
+def first_spikes(analysis: Analysis) -> Dict[str, int]:
+    """Run id to the step of its first spike."""
+    steps: Dict[str, int] = {}
+    for label in analysis.labels.get("labels", []):
+        if label["rule"] in SPIKE_RULES and label["outcome"] == "yes":
+            steps[label["run"]] = min(label["step"], steps.get(label["run"], label["step"]))
+    return steps
+
+
+def draw_cell(
+    panel: Axes, sweep: Sweep, cell: Cell, limits: Tuple[float, float], width: float, spikes: Dict[str, int]
+) -> None:
     low, top = limits
     highest_cross = top - CROSS_INSET * (top - low)
     colour, line = sweep.styles[cell.label]
@@ -93,6 +110,10 @@ def draw_cell(panel: Axes, sweep: Sweep, cell: Cell, limits: Tuple[float, float]
     triangle = {"marker": "^", "markersize": 5.5, "linestyle": "none", "transform": panel.get_xaxis_transform()}
     panel.plot(band.steps[leaving], np.full(leaving.sum(), 0.97), color=colour, zorder=4, **triangle)
     for run in cell.runs:
+        at = np.flatnonzero(run.metrics.steps == spikes.get(run.id, -1))
+        loss_there = run.metrics.get("train_loss")[at]
+        if len(at) and math.isfinite(loss_there[0]):
+            panel.plot([run.metrics.steps[at[0]]], [min(loss_there[0], highest_cross)], color=colour, zorder=4, **RING)
         if run.diverged:
             step, loss = divergence_point(run)
             panel.plot([step], [min(loss, highest_cross)], color=colour, clip_on=False, zorder=5, **CROSS)

@@ -5,6 +5,8 @@ import html
 from collections import Counter
 from typing import Any, Dict, List, Sequence
 
+from report_lib.analysis import Analysis
+from report_lib.analysis_tables import analysis_html
 from report_lib.grouping import Sweep
 from report_lib.results import Results
 from report_lib.run_files import Run
@@ -17,6 +19,7 @@ body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans
   background: #fff; margin: 0 auto; padding: 1rem; max-width: 60rem; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0.5rem 0; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 0.5rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 0.3rem; }
 figure { margin: 0; }
 .wide { overflow-x: auto; -webkit-overflow-scrolling: touch; }
 .wide img { display: block; height: auto; max-width: none; }
@@ -44,7 +47,7 @@ th { color: #555; font-weight: 600; border-bottom: 2px solid #999; }
 FINISHED = ("done", "diverged")
 
 
-def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture]) -> str:
+def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis) -> str:
     name, runs = results.name, results.runs
     basis = basis_text(results)
     parts = [
@@ -57,9 +60,10 @@ def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture]) -> s
         parts.append(figure(picture, basis))
     parts += [
         "<h2>By format and learning rate</h2>",
-        summary_table(sweep),
+        summary_table(sweep, analysis),
         f'<p class="note">{SUMMARY_NOTE}</p>',
         f'<p class="note">{basis}</p>',
+        analysis_html(analysis),
         "<h2>All runs</h2>",
         run_table(runs, sweep),
     ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures and tables are made of: Wilson intervals, bands over seeds, decimation, losses with censored runs.
+"""What the figures and tables are made of: bands over seeds, decimation, losses with censored runs. Intervals and tests
+come from the program (analysis.py).
 
 A run that diverged is never left out: in an order statistic it counts as worse than every run that did not.
 """
@@ -12,20 +13,6 @@ from typing import List, Sequence, Tuple
 import numpy as np
 
 from report_lib.run_files import Run
-
-Z95 = 1.959963984540054
-
-
-def wilson_interval(successes: int, trials: int, z: float = Z95) -> Tuple[float, float]:
-    """Wilson (1927) score interval of a proportion; (0, 1) when nothing was tried."""
-    if trials == 0:
-        return 0.0, 1.0
-    p = successes / trials
-    scale = 1 + z * z / trials
-    centre = (p + z * z / (2 * trials)) / scale
-    half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
-
 
 @dataclass
 class Curve:

@@ -3,11 +3,12 @@
 
 import html
 import math
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
+from report_lib.analysis import Analysis
 from report_lib.grouping import Sweep
 from report_lib.run_files import Run
-from report_lib.statistics import Cell, median_or_nan, wilson_interval
+from report_lib.statistics import Cell, median_or_nan
 from report_lib.style import rate_text
 
 
@@ -26,7 +27,16 @@ def loss_text(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "–"
 
 
-def summary_table(sweep: Sweep) -> str:
+def wilson_of(analysis: Analysis, cell: Cell) -> Tuple[float, float]:
+    """As the program computed it; NaN where it gave none."""
+    for entry in analysis.statistics.get("cells", []):
+        if entry["format"] == cell.label and entry["learning_rate"] == cell.learning_rate:
+            low, high = entry["diverged"]["wilson"]
+            return low, high
+    return math.nan, math.nan
+
+
+def summary_table(sweep: Sweep, analysis: Analysis) -> str:
     columns = (
         "format",
         "learning rate",
@@ -38,12 +48,12 @@ def summary_table(sweep: Sweep) -> str:
         "highest",
         "over floor",
     )
-    return table(columns, [summary_row(cell) for cell in sweep.ordered_cells()], range(1, len(columns)))
+    return table(columns, [summary_row(cell, analysis) for cell in sweep.ordered_cells()], range(1, len(columns)))
 
 
-def summary_row(cell: Cell) -> List[str]:
+def summary_row(cell: Cell, analysis: Analysis) -> List[str]:
     ended = len(cell.ended)
-    low, high = wilson_interval(cell.diverged, ended)
+    low, high = wilson_of(analysis, cell)
     lowest, highest = cell.loss_range()
     floor = median_or_nan([run.entropy_floor for run in cell.runs])
     # Where half or more diverged the median is no measured loss: say so instead of a number.
@@ -54,7 +64,7 @@ def summary_row(cell: Cell) -> List[str]:
         rate_text(cell.learning_rate),
         str(len({str(run.seed) for run in cell.runs})),
         f"{cell.diverged}/{ended}",
-        f"{100 * low:.1f}–{100 * high:.1f}%" if ended else "–",
+        f"{100 * low:.1f}–{100 * high:.1f}%" if ended and low == low else "–",
         "diverged" if censored else loss_text(median),
         loss_text(lowest),
         loss_text(highest),

@@ -3,6 +3,7 @@
 python tests/scripts/fake_sweep.py DIR
 """
 
+import hashlib
 import json
 import math
 import sys
@@ -202,6 +203,66 @@ def write_sweep(
                 )
     (directory / "sweep.toml").write_text('command = "precipice sweep fake.toml --out fake"\n')
     return directory
+
+
+def publish(directory: Path) -> None:
+    """Completes a run's status.json to what the program itself writes, with the hash of run.h5."""
+    status = {
+        "state": "done",
+        "step": 0,
+        "steps": 0,
+        "pid": 0,
+        "process_start": 0,
+        "host": "",
+        "heartbeat": 1,
+        "reason": "",
+        "divergence_step": -1,
+        "final_loss": "nan",
+        "run_file_sha256": hashlib.sha256((directory / "run.h5").read_bytes()).hexdigest(),
+        "run_file_before": "",
+        "wall_seconds": 0.0,
+        "steps_per_second": 0.0,
+        "invocation": "",
+        "exit_code": 0,
+        **json.loads((directory / "status.json").read_text()),
+    }
+    with h5py.File(directory / "run.h5") as file:
+        status["divergence_step"] = int(file.attrs["divergence_step"])
+    (directory / "status.json").write_text(json.dumps(status))
+
+
+def write_program_sweep(
+    directory: Path, recipes: Sequence[str], rates: Sequence[float], seeds: int, steps: int, missing: Sequence[int] = ()
+) -> List[str]:
+    """A sweep that the program itself reads; e8m3 diverges at the highest rate, but for the last seed. Runs whose number is
+    in `missing` were never begun. Returns the ids."""
+    ids = []
+    record = 'command = "precipice sweep fake.toml --out fake"\nbase = []\naxes = ["precision.recipe", "optimizer.lr", "seed"]\n'
+    for recipe in recipes:
+        for rate in rates:
+            for seed in range(seeds):
+                name = hashlib.sha256(f"{recipe} {rate} {seed}".encode()).hexdigest()[:10]
+                ids.append(name)
+                values = f'{{"precision.recipe" = "{recipe}", "optimizer.lr" = {rate}, "seed" = {seed}}}'
+                record += f'\n[[runs]]\nid = "{name}"\nvalues = {values}\n'
+                if len(ids) - 1 in missing:
+                    continue
+                dies = recipe == "e8m3" and rate == max(rates) and seed < seeds - 1
+                at = steps // 2 + 5 * seed if dies else -1
+                losses = loss_curve(rate, seed, steps, spike_at=steps - 20 if seed == 0 and not dies else -1)
+                if dies:
+                    losses = np.append(losses[:at], np.nan)
+                write_run(
+                    directory / name,
+                    settings(recipe, rate, seed, steps),
+                    losses,
+                    "diverged" if dies else "done",
+                    at,
+                    "non-finite loss" if dies else "",
+                )
+                publish(directory / name)
+    (directory / "sweep.toml").write_text(record)
+    return ids
 
 
 if __name__ == "__main__":

@@ -1,32 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intervals, bands, decimation and censoring, against published numbers and small cases worked by hand."""
+"""Bands, decimation and censoring, against published numbers and small cases worked by hand."""
 
 import unittest
 
 import support
 import numpy as np
 
-from report_lib.statistics import Band, Curve, decimate, seed_band, wilson_interval
-
-
-class WilsonInterval(unittest.TestCase):
-    def test_published_divergence_counts(self) -> None:
-        # 18 of 188 bf16 runs diverged, 0 of 70 tf32 runs: 6.1-14.6 %, and at most 5.2 %.
-        low, high = wilson_interval(18, 188)
-        self.assertEqual((round(100 * low, 1), round(100 * high, 1)), (6.1, 14.6))
-        low, high = wilson_interval(0, 70)
-        self.assertEqual((low, round(100 * high, 1)), (0.0, 5.2))
-
-    def test_it_is_symmetric_and_inside_zero_to_one(self) -> None:
-        for trials in range(1, 12):
-            for successes in range(trials + 1):
-                low, high = wilson_interval(successes, trials)
-                self.assertTrue(0 <= low < successes / trials + 1e-12 and successes / trials - 1e-12 < high <= 1)
-                mirrored = wilson_interval(trials - successes, trials)
-                self.assertAlmostEqual(low, 1 - mirrored[1], places=12)
-
-    def test_no_trial_says_nothing(self) -> None:
-        self.assertEqual(wilson_interval(0, 0), (0.0, 1.0))
+from report_lib.statistics import Band, Curve, decimate, seed_band
 
 
 def curve(values, diverged=False, first=0) -> Curve:

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/sweep_data.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "experiments/run_directory.h"
+#include "precision/check.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr const char* kRecipe = "precision.recipe";
+
+bool is_seed(const std::string& axis) {
+  return axis == "seed" || axis.ends_with(".seed");
+}
+
+// Axes with several values that are neither seeds nor the learning rate.
+std::vector<std::size_t> format_axes(const StatusReport& report) {
+  std::vector<std::size_t> chosen;
+  for (std::size_t a = 0; a < report.axes.size(); ++a) {
+    if (is_seed(report.axes[a]) || report.axes[a] == "optimizer.lr") continue;
+    const bool varies = std::any_of(report.runs.begin(), report.runs.end(), [&](const ReportedRun& run) {
+      return !(run.values[a] == report.runs.front().values[a]);
+    });
+    if (varies) chosen.push_back(a);
+  }
+  return chosen;
+}
+
+std::string format_of(const StatusReport& report, const ReportedRun& run, const std::vector<std::size_t>& axes,
+                      const RunConfig& config) {
+  std::vector<std::string> parts;
+  for (const std::size_t a : axes) {
+    const std::string& key = report.axes[a];
+    const std::string value = to_text(run.values[a]);
+    if (key == kRecipe)
+      parts.insert(parts.begin(), value);
+    else
+      parts.push_back(fmt::format("{}={}", key.substr(key.rfind('.') + 1), value));
+  }
+  return parts.empty() ? config.precision.recipe : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void read_into(AnalysedRun& run) {
+  try {
+    run.config = resolve_config(read_settings(run.directory / kConfigFileName));
+    run.columns = read_columns(run.directory, run.status);
+    if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
+  } catch (const Error& error) {
+    run.problem = error.what();
+  }
+  if (run.status.state == RunState::Pending) run.problem = "not begun";
+}
+
+std::string choose_reference(const std::vector<std::string>& formats, const std::string& wanted) {
+  if (!wanted.empty()) {
+    if (std::find(formats.begin(), formats.end(), wanted) != formats.end()) return wanted;
+    const std::string near = nearest_word(wanted, formats);
+    throw ConfigError({"command line", 0, "--reference", wanted},
+                      fmt::format("{}the formats are {}", near.empty() ? "" : fmt::format("did you mean {}? ", near),
+                                  fmt::join(formats, "; ")));
+  }
+  for (const char* usual : {"bf16", "fp32", "tf32"})
+    for (const std::string& format : formats)
+      if (format == usual || format.starts_with(std::string(usual) + ",")) return format;
+  return formats.empty() ? "" : formats.front();
+}
+
+}  // namespace
+
+bool AnalysedRun::diverged() const {
+  return status.state == RunState::Diverged || (status.state == RunState::Done && status.divergence_step >= 0);
+}
+
+bool AnalysedRun::ended() const {
+  return usable() && is_finished(status.state);
+}
+
+double AnalysedRun::initial_loss() const {
+  const std::vector<double>* losses = find_series(columns, "metrics", "train_loss");
+  if (losses != nullptr)
+    for (const double loss : *losses)
+      if (std::isfinite(loss)) return loss;
+  return kNan;
+}
+
+double AnalysedRun::final_loss() const {
+  if (!ended()) return kNan;
+  if (diverged()) return kInfinity;
+  const std::vector<double>* losses = find_series(columns, "eval", "validation_loss");
+  return losses == nullptr || losses->empty() ? kNan : std::isnan(losses->back()) ? kInfinity : losses->back();
+}
+
+double AnalysedRun::end_step() const {
+  if (diverged() && status.divergence_step >= 0) return static_cast<double>(status.divergence_step);
+  const auto metrics = columns.find("metrics");
+  if (metrics == columns.end() || metrics->second.steps.empty()) return 0;
+  return static_cast<double>(metrics->second.steps.back());
+}
+
+LabelInput AnalysedRun::label_input() const {
+  LabelInput input;
+  const auto metrics = columns.find("metrics");
+  if (metrics != columns.end()) input.steps = metrics->second.steps;
+  if (const auto* losses = find_series(columns, "metrics", "train_loss")) input.loss = *losses;
+  if (const auto* norms = find_series(columns, "metrics", "grad_norm")) input.grad_norm = *norms;
+  input.total_steps = config.train.steps;
+  input.warmup_steps = config.schedule.warmup_steps;
+  input.finished = is_finished(status.state);
+  input.stopped = status.state == RunState::Diverged && config.divergence.stop;
+  input.detector = config.divergence;
+  return input;
+}
+
+std::vector<const AnalysedRun*> SweepData::cell(const std::string& format, double learning_rate) const {
+  std::vector<const AnalysedRun*> chosen;
+  for (const AnalysedRun& run : runs)
+    if (run.format == format && run.learning_rate == learning_rate) chosen.push_back(&run);
+  return chosen;
+}
+
+std::vector<std::string> SweepData::problems() const {
+  std::vector<std::string> lines;
+  for (const AnalysedRun& run : runs) {
+    if (!run.usable())
+      lines.push_back(fmt::format("{}: {}: {}", run.id, to_string(run.status.state), run.problem));
+    else if (!run.ended())
+      lines.push_back(
+          fmt::format("{}: {} at step {}: counts as not ended", run.id, to_string(run.status.state), run.status.step));
+  }
+  return lines;
+}
+
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference) {
+  const StatusReport report = make_report(directory);
+  SweepData data;
+  data.directory = directory;
+  data.axes = report.axes;
+  const std::vector<std::size_t> axes = format_axes(report);
+  std::set<double> rates;
+  for (const ReportedRun& reported : report.runs) {
+    AnalysedRun run;
+    run.id = reported.id, run.directory = reported.directory, run.status = reported.status;
+    read_into(run);
+    run.learning_rate = run.config.optimizer.lr;
+    for (std::size_t a = 0; a < report.axes.size(); ++a) {
+      const AxisValue& value = reported.values[a];
+      run.values.push_back(to_text(value));
+      if (is_seed(report.axes[a])) run.seeds += (run.seeds.empty() ? "" : "/") + run.values.back();
+      // A run without a readable config still belongs to its cell, so that it is missed there.
+      if (report.axes[a] != "optimizer.lr" || value.is_array) continue;
+      if (const auto* real = std::get_if<double>(&value.values.front())) run.learning_rate = *real;
+      if (const auto* whole = std::get_if<std::int64_t>(&value.values.front()))
+        run.learning_rate = static_cast<double>(*whole);
+    }
+    if (run.seeds.empty()) run.seeds = std::to_string(run.config.seed);
+    run.format = format_of(report, reported, axes, run.config);
+    rates.insert(run.learning_rate);
+    if (std::find(data.formats.begin(), data.formats.end(), run.format) == data.formats.end())
+      data.formats.push_back(run.format);
+    data.runs.push_back(std::move(run));
+  }
+  data.learning_rates.assign(rates.begin(), rates.end());
+  data.reference = choose_reference(data.formats, reference);
+  return data;
+}
+
+}  // namespace precipice

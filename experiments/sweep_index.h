@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// index.h5: one file through which a sweep is read. R runs in the order of sweep.toml, S steps of the longest.
+//   /runs/{id, format, learning_rate, seed, state, step, steps, divergence_step, final_loss, problem}   (R)
+//   /axes/<key>                       value of each run, as text                                       (R)
+//   /links/<id>                       external link to the run's run.h5
+//   /metrics/<series>, /eval/<series>, /sharpness/<series>   virtual (R, S), NaN where a run is missing or ended;
+//                                     <group>/step holds the steps. A run whose steps are not the first ones of the
+//                                     longest is left out there and named in `problem`.
+//   /cells/*                          one value per cell: format, learning_rate, runs, ended, diverged, intervals,
+//   median
+//                                     step to divergence, median final loss
+//   /survival/*                       the points of all Kaplan-Meier curves, with the number of their cell
+//   /statistics                       everything that `merge --json` prints, as JSON text
+// Equal runs give equal bytes: the file holds no times, and paths relative to itself.
+#pragma once
+
+#include <string>
+
+#include "experiments/statistics_json.h"
+#include "experiments/sweep_data.h"
+
+namespace precipice {
+
+inline constexpr const char* kIndexFileName = "index.h5";
+
+std::string build_index(const SweepData& data, const Json& statistics);
+
+}  // namespace precipice

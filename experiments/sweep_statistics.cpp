@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/sweep_statistics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "experiments/table.h"
+#include "metrics/statistics/lr_sensitivity.h"
+
+namespace precipice {
+namespace {
+
+struct Losses {
+  std::vector<double> ranked, capped, finite;  // +inf for diverged runs; those at their initial loss; without them
+};
+
+Losses losses_of(const std::vector<const AnalysedRun*>& runs) {
+  Losses losses;
+  for (const AnalysedRun* run : runs) {
+    const double loss = run->final_loss();
+    if (std::isnan(loss)) continue;
+    losses.ranked.push_back(loss);
+    losses.capped.push_back(std::isfinite(loss) ? loss : run->initial_loss());
+    if (std::isfinite(loss)) losses.finite.push_back(loss);
+  }
+  // A run whose first loss was no number has no initial loss; it still ranks last.
+  std::erase_if(losses.capped, [](double v) { return std::isnan(v); });
+  return losses;
+}
+
+Json cell_json(const std::string& format, double rate, const std::vector<const AnalysedRun*>& runs) {
+  const Losses losses = losses_of(runs);
+  const Count count = divergence_count(runs);
+  const std::vector<SurvivalTime> times = survival_times(runs);
+  const auto range = std::minmax_element(losses.finite.begin(), losses.finite.end());
+  Json final{{"n", losses.capped.size()},
+             {"median", json_number(median_of(losses.capped))},
+             {"lowest", losses.finite.empty() ? Json(nullptr) : Json(*range.first)},
+             {"highest", losses.finite.empty() ? Json(nullptr) : Json(*range.second)}};
+  if (losses.capped.empty()) final["reason"] = "no run has ended with a validation loss";
+  return {{"format", format},
+          {"learning_rate", rate},
+          {"runs", runs.size()},
+          {"ended", count.trials},
+          {"diverged", count_json(count, kConfidence)},
+          {"survival", survival_json(times, kConfidence)},
+          {"final_loss", final}};
+}
+
+std::string p_text(const Json& p) {
+  return p.is_number() ? fmt::format("{:.2g}", p.get<double>()) : "none";
+}
+
+std::string number_text(const Json& value, const char* format) {
+  if (value.is_number()) return fmt::format(fmt::runtime(format), value.get<double>());
+  return value.is_string() ? value.get<std::string>() : "-";
+}
+
+std::string verdict(const Json& pair, const char* effect) {
+  if (!pair["holm_p"].is_number()) return "nothing can be said";
+  if (pair["holm_p"].get<double>() > 0.05) return "undecided";
+  return pair[effect].is_number() && pair[effect].get<double>() < 0 ? "lower" : "higher";
+}
+
+void add_divergence_sentence(Json& pair) {
+  const Json n = pair["n"], events = pair["events"];  // copies: a new key moves the others
+  const std::string head = fmt::format("At learning rate {}, {} of {} runs of {} and {} of {} of {} diverged",
+                                       rate_text(pair["learning_rate"]), events[0].get<int>(), n[0].get<int>(),
+                                       pair["format"].get<std::string>(), events[1].get<int>(), n[1].get<int>(),
+                                       pair["reference"].get<std::string>());
+  if (n[0] < 2 || n[1] < 2) {
+    pair["verdict"] = "n too small";
+    pair["sentence"] = head + ": n too small to compare.";
+    return;
+  }
+  pair["verdict"] = verdict(pair, "difference");
+  pair["sentence"] =
+      fmt::format("{}: difference {} points (95 % interval {} to {}, Newcombe), Fisher p = {}, {} after Holm: {}.",
+                  head, fmt::format("{:+.1f}", 100 * pair["difference"].get<double>()),
+                  fmt::format("{:+.1f}", 100 * pair["newcombe"][0].get<double>()),
+                  fmt::format("{:+.1f}", 100 * pair["newcombe"][1].get<double>()), p_text(pair["p"]),
+                  p_text(pair["holm_p"]), pair["verdict"].get<std::string>());
+}
+
+void add_survival_sentence(Json& pair) {
+  const bool known = pair["p"].is_number();
+  pair["verdict"] = !known                                                                  ? "nothing can be said"
+                    : pair["holm_p"].get<double>() > 0.05                                   ? "undecided"
+                    : pair["observed"][0].get<double>() > pair["expected"][0].get<double>() ? "sooner"
+                                                                                            : "later";
+  pair["sentence"] =
+      known
+          ? fmt::format(
+                "At learning rate {}, {} had {} divergences where {:.1f} were expected if it were like {} "
+                "(n = {} and {}): log-rank p = {}, {} after Holm: {}.",
+                rate_text(pair["learning_rate"]), pair["format"].get<std::string>(), pair["observed"][0].get<double>(),
+                pair["expected"][0].get<double>(), pair["reference"].get<std::string>(), pair["n"][0].get<int>(),
+                pair["n"][1].get<int>(), p_text(pair["p"]), p_text(pair["holm_p"]), pair["verdict"].get<std::string>())
+          : fmt::format(
+                "At learning rate {}, no run of {} or {} diverged (n = {} and {}), or one has no runs: times to "
+                "divergence cannot be compared.",
+                rate_text(pair["learning_rate"]), pair["format"].get<std::string>(),
+                pair["reference"].get<std::string>(), pair["n"][0].get<int>(), pair["n"][1].get<int>());
+}
+
+void add_loss_sentence(Json& pair) {
+  const Json n = pair["n"];  // a copy: a new key moves the others
+  const std::string head =
+      fmt::format("At learning rate {}, the median final loss of {} (n = {}) is", rate_text(pair["learning_rate"]),
+                  pair["format"].get<std::string>(), n[0].get<int>());
+  if (n[0] < 2 || n[1] < 2) {
+    pair["verdict"] = "n too small";
+    pair["sentence"] = fmt::format("At learning rate {}, {} has {} and {} has {} final losses: n too small to compare.",
+                                   rate_text(pair["learning_rate"]), pair["format"].get<std::string>(), n[0].get<int>(),
+                                   pair["reference"].get<std::string>(), n[1].get<int>());
+    return;
+  }
+  pair["verdict"] = verdict(pair, "median_difference");
+  pair["sentence"] = fmt::format(
+      "{} {} nats from that of {} (n = {}; 95 % interval {} to {}, bootstrap by run; diverged runs at their initial "
+      "loss); "
+      "Mann-Whitney with diverged runs last p = {}, {} after Holm: {}.",
+      head, number_text(pair["median_difference"], "{:+.4f}"), pair["reference"].get<std::string>(), n[1].get<int>(),
+      number_text(pair["bootstrap"][0], "{:+.4f}"), number_text(pair["bootstrap"][1], "{:+.4f}"), p_text(pair["p"]),
+      p_text(pair["holm_p"]), pair["verdict"].get<std::string>());
+}
+
+Json comparisons(const SweepData& data) {
+  Json divergence = Json::array(), survival = Json::array(), loss = Json::array();
+  for (const std::string& format : data.formats)
+    for (const double rate : data.learning_rates) {
+      const auto runs = data.cell(format, rate), others = data.cell(data.reference, rate);
+      if (format == data.reference || runs.empty() || others.empty()) continue;
+      const Json head{{"format", format}, {"reference", data.reference}, {"learning_rate", rate}};
+      const auto add = [&](Json& list, const Json& answer) {
+        Json pair = head;
+        pair.update(answer);
+        list.push_back(std::move(pair));
+      };
+      const Count a = divergence_count(runs), b = divergence_count(others);
+      Json counted = count_pair_json(a, b, kConfidence);
+      counted["events"] = {a.events, b.events};
+      add(divergence, counted);
+      const std::vector<std::vector<SurvivalTime>> times{survival_times(runs), survival_times(others)};
+      Json compared = log_rank_json(times);
+      compared["n"] = {times[0].size(), times[1].size()};
+      add(survival, compared);
+      const Losses of_a = losses_of(runs), of_b = losses_of(others);
+      Json ranked = value_pair_json(of_a.ranked, of_b.ranked, kReportSeed);
+      const Bootstrap difference = bootstrap_median_difference(of_a.capped, of_b.capped, kReportSeed);
+      ranked["median_difference"] = json_number(difference.estimate);
+      ranked["bootstrap"] = to_json(difference.interval);
+      add(loss, ranked);
+    }
+  for (Json* list : {&divergence, &survival, &loss}) add_holm(*list);
+  for (Json& pair : divergence) add_divergence_sentence(pair);
+  for (Json& pair : survival) add_survival_sentence(pair);
+  for (Json& pair : loss) add_loss_sentence(pair);
+  return {{"divergence", divergence}, {"survival", survival}, {"final_loss", loss}};
+}
+
+Json sensitivity_json(const SweepData& data, const std::string& format) {
+  std::map<std::string, std::map<double, const AnalysedRun*>> by_seed;
+  for (const AnalysedRun& run : data.runs)
+    if (run.format == format && run.ended() && !std::isnan(run.final_loss()))
+      by_seed[run.seeds][run.learning_rate] = &run;
+  std::vector<double> values;
+  for (const auto& [seed, runs] : by_seed) {
+    if (runs.size() != data.learning_rates.size()) continue;
+    std::vector<double> losses;
+    for (const auto& [rate, run] : runs) losses.push_back(run->final_loss());
+    const double value = lr_sensitivity(losses, runs.begin()->second->initial_loss()).sensitivity;
+    if (!std::isnan(value)) values.push_back(value);
+  }
+  const Bootstrap mean = bootstrap_mean(values, kReportSeed);
+  Json json{{"format", format},
+            {"rates", data.learning_rates},
+            {"seeds", values.size()},
+            {"mean", json_number(mean.estimate)},
+            {"bootstrap", to_json(mean.interval)},
+            {"by_seed", values}};
+  if (data.learning_rates.size() < 2)
+    json["reason"] = "one learning rate: the sensitivity is 0 by definition";
+  else if (values.size() < 2)
+    json["reason"] = "n too small: fewer than two seeds have ended at every rate";
+  return json;
+}
+
+}  // namespace
+
+std::string rate_text(double learning_rate) {
+  return fmt::format("{:g}", learning_rate);
+}
+
+std::vector<SurvivalTime> survival_times(const std::vector<const AnalysedRun*>& runs) {
+  std::vector<SurvivalTime> times;
+  for (const AnalysedRun* run : runs)
+    if (run->usable()) times.push_back({run->end_step(), run->diverged()});
+  return times;
+}
+
+Count divergence_count(const std::vector<const AnalysedRun*>& runs) {
+  Count count;
+  for (const AnalysedRun* run : runs) count.trials += run->ended(), count.events += run->ended() && run->diverged();
+  return count;
+}
+
+Json sweep_statistics(const SweepData& data) {
+  Json cells = Json::array(), sensitivity = Json::array();
+  for (const std::string& format : data.formats) {
+    for (const double rate : data.learning_rates) {
+      const auto runs = data.cell(format, rate);
+      if (!runs.empty()) cells.push_back(cell_json(format, rate, runs));
+    }
+    sensitivity.push_back(sensitivity_json(data, format));
+  }
+  return {{"directory", data.directory.string()},
+          {"reference", data.reference},
+          {"confidence", kConfidence},
+          {"bootstrap_seed", kReportSeed},
+          {"cells", cells},
+          {"lr_sensitivity", sensitivity},
+          {"comparisons", comparisons(data)},
+          {"notes", data.problems()}};
+}
+
+std::string statistics_text(const Json& statistics) {
+  std::vector<std::vector<std::string>> rows{
+      {"format", "lr", "runs", "diverged", "Wilson 95 %", "Jeffreys 95 %", "median step", "median loss"}};
+  const auto percent = [](const Json& interval) {
+    return fmt::format("{:.1f}-{:.1f}%", 100 * interval[0].get<double>(), 100 * interval[1].get<double>());
+  };
+  for (const Json& cell : statistics["cells"]) {
+    const Json& diverged = cell["diverged"];
+    rows.push_back(
+        {cell["format"].get<std::string>(), rate_text(cell["learning_rate"]), std::to_string(cell["runs"].get<int>()),
+         fmt::format("{}/{}", diverged["events"].get<int>(), diverged["trials"].get<int>()),
+         percent(diverged["wilson"]), percent(diverged["jeffreys"]), number_text(cell["survival"]["median"], "{:g}"),
+         number_text(cell["final_loss"]["median"], "{:.4f}")});
+  }
+  std::string text = format_table(rows);
+  for (const Json& entry : statistics["lr_sensitivity"])
+    text += fmt::format("LR sensitivity of {}: {} (95 % {} to {}; {} seeds, {} rates)\n",
+                        entry["format"].get<std::string>(), number_text(entry["mean"], "{:.4f}"),
+                        number_text(entry["bootstrap"][0], "{:.4f}"), number_text(entry["bootstrap"][1], "{:.4f}"),
+                        entry["seeds"].get<int>(), entry["rates"].size());
+  for (const auto& [kind, list] : statistics["comparisons"].items())
+    for (const Json& pair : list) text += pair["sentence"].get<std::string>() + "\n";
+  for (const Json& note : statistics["notes"]) text += note.get<std::string>() + "\n";
+  return text;
+}
+
+}  // namespace precipice

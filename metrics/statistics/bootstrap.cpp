@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/statistics/bootstrap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "precision/check.h"
+#include "precision/random_bits.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<std::size_t> draw(const RandomKey& key, std::size_t size) {
+  std::vector<std::size_t> indices(size);
+  for (std::size_t block = 0; 4 * block < size; ++block) {
+    const Philox4 words = random_block(key, block);
+    // High bits of the product: uneven by at most size / 2^32.
+    for (std::size_t i = 4 * block; i < std::min(size, 4 * block + 4); ++i)
+      indices[i] = static_cast<std::size_t>((std::uint64_t{words.word[i % 4]} * size) >> 32);
+  }
+  return indices;
+}
+
+std::vector<double> picked(std::span<const double> values, std::span<const std::size_t> indices) {
+  std::vector<double> result;
+  for (const std::size_t i : indices) result.push_back(values[i]);
+  return result;
+}
+
+}  // namespace
+
+double mean_of(std::span<const double> values) {
+  return values.empty() ? kNan
+                        : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double sorted_quantile(std::span<const double> sorted, double probability) {
+  if (sorted.empty()) return kNan;
+  const double place = probability * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  const double part = place - static_cast<double>(below);
+  // Equal neighbours may be infinite, whose difference is none.
+  return part == 0 || sorted[below] == sorted[above] ? sorted[below]
+                                                     : sorted[below] + part * (sorted[above] - sorted[below]);
+}
+
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return sorted_quantile(values, 0.5);
+}
+
+Bootstrap bootstrap(std::span<const std::size_t> sizes, const ResampledStatistic& statistic, std::uint64_t seed,
+                    std::int64_t resamples, double confidence) {
+  PRECIPICE_CHECK(resamples >= 1 && resamples < (std::int64_t{1} << 32), resamples);
+  std::vector<std::vector<std::size_t>> indices;
+  for (const std::size_t size : sizes) {
+    indices.emplace_back(size);
+    std::iota(indices.back().begin(), indices.back().end(), std::size_t{0});
+  }
+  Bootstrap result{statistic(indices), {kNan, kNan}, 0};
+  if (std::any_of(sizes.begin(), sizes.end(), [](std::size_t size) { return size < 2; })) return result;
+  std::vector<double> values;
+  for (std::int64_t r = 0; r < resamples; ++r) {
+    for (std::size_t g = 0; g < sizes.size(); ++g)
+      indices[g] = draw({seed, static_cast<std::uint32_t>(r), static_cast<std::uint32_t>(g), 0}, sizes[g]);
+    const double value = statistic(indices);
+    if (!std::isnan(value)) values.push_back(value);
+  }
+  std::sort(values.begin(), values.end());
+  const double tail = (1 - confidence) / 2;
+  result.interval = {sorted_quantile(values, tail), sorted_quantile(values, 1 - tail)};
+  result.used = static_cast<std::int64_t>(values.size());
+  return result;
+}
+
+Bootstrap bootstrap_mean(std::span<const double> values, std::uint64_t seed, std::int64_t resamples) {
+  const std::size_t sizes[] = {values.size()};
+  return bootstrap(
+      sizes, [&](auto indices) { return mean_of(picked(values, indices[0])); }, seed, resamples);
+}
+
+Bootstrap bootstrap_median_difference(std::span<const double> x, std::span<const double> y, std::uint64_t seed,
+                                      std::int64_t resamples) {
+  const std::size_t sizes[] = {x.size(), y.size()};
+  return bootstrap(
+      sizes, [&](auto indices) { return median_of(picked(x, indices[0])) - median_of(picked(y, indices[1])); }, seed,
+      resamples);
+}
+
+}  // namespace precipice

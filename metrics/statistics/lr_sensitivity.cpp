@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/statistics/lr_sensitivity.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace precipice {
+
+LrSensitivity lr_sensitivity(std::span<const double> losses, double initial_loss) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  if (losses.empty() || !std::isfinite(initial_loss)) return {kNan, kNan};
+  double sum = 0, best = initial_loss;
+  for (const double loss : losses) {
+    const double capped = std::isnan(loss) ? initial_loss : std::min(loss, initial_loss);
+    sum += capped;
+    best = std::min(best, capped);
+  }
+  return {sum / static_cast<double>(losses.size()) - best, best};
+}
+
+}  // namespace precipice

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/warning/signals.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace precipice {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// Series are named by what they hold, whatever group they are in: group "*".
+constexpr SignalRule kTable[] = {
+    {"train loss", "metrics", "train_loss", Reduction::None, true},
+    {"loss variance", "metrics", "train_loss", Reduction::Variance, true},
+    {"gradient norm", "metrics", "grad_norm", Reduction::None, true},
+    {"gradient norm variance", "metrics", "grad_norm", Reduction::Variance, true},
+    {"update ratio", "metrics", "update_ratio", Reduction::None, true},
+    {"weight norm", "metrics", "param_norm"},
+    {"max |logit|", "metrics", "max_logit"},
+    {"|log Z|", "metrics", "log_z", Reduction::Absolute},
+    {"*", "sharpness", "*"},
+    {"saturation of x", "tensors", "x_saturated"},
+    {"saturation of w", "tensors", "w_saturated"},
+    {"saturation of dy", "tensors", "dy_saturated"},
+    {"overflow of x", "tensors", "x_overflowed"},
+    {"overflow of dy", "tensors", "dy_overflowed"},
+    {"underflow of x", "tensors", "x_underflowed"},
+    {"underflow of dy", "tensors", "dy_underflowed"},
+    {"amax of x", "tensors", "x_amax"},
+    {"amax of dy", "tensors", "dy_amax"},
+    {"SQNR *", "*", "*sqnr*", Reduction::Least},
+    {"attention logit *", "*", "*attention_logit*"},
+    {"attention entropy *", "*", "*entropy*", Reduction::Least},
+    {"kurtosis *", "*", "*kurtosis*"},
+    {"zeta *", "*", "*zeta*"},
+    {"gradient cosine *", "*", "*cosine*", Reduction::Least},
+    {"critical sharpness *", "*", "*critical*"},
+    {"noise scale *", "*", "*noise_scale*"},
+    {"spectral norm *", "*", "*spectral*"},
+    {"edge of stability *", "*", "*edge*"},
+};
+
+std::string name_of(const SignalRule& rule, const std::string& series) {
+  std::string name = rule.name;
+  if (const std::size_t star = name.find('*'); star != std::string::npos) name.replace(star, 1, series);
+  return name;
+}
+
+double reduced(std::span<const double> sites, Reduction reduction) {
+  double worst = kNan;
+  for (double value : sites) {
+    if (reduction == Reduction::Least) value = -value;
+    if (reduction == Reduction::Absolute) value = std::abs(value);
+    if (!std::isnan(value)) worst = std::isnan(worst) ? value : std::max(worst, value);
+  }
+  return worst;
+}
+
+double variance_of(std::span<const double> values) {
+  const auto n = static_cast<double>(values.size());
+  double mean = 0, squares = 0;
+  for (const double v : values) mean += v / n;
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return squares / (n - 1);  // NaN or infinite where a value is
+}
+
+}  // namespace
+
+bool matches(const std::string& pattern, const std::string& text) {
+  const std::size_t star = pattern.find('*');
+  if (star == std::string::npos) return pattern == text;
+  if (!text.starts_with(pattern.substr(0, star))) return false;
+  for (std::size_t skipped = star; skipped <= text.size(); ++skipped)
+    if (matches(pattern.substr(star + 1), text.substr(skipped))) return true;
+  return false;
+}
+
+SignalChoice choose_signals(const std::map<std::string, std::set<std::string>>& available) {
+  SignalChoice choice;
+  std::set<std::pair<std::string, std::string>> taken;
+  for (const SignalRule& rule : kTable) {
+    bool is_present = false;
+    for (const auto& [group, names] : available) {
+      if (!matches(rule.group, group)) continue;
+      for (const std::string& series : names) {
+        if (!matches(rule.pattern, series)) continue;
+        is_present = true;
+        // A pattern never takes again what a rule above it has; two rules by name may share a series.
+        const bool by_name = std::string(rule.pattern).find('*') == std::string::npos;
+        if (!by_name && taken.contains({group, series})) continue;
+        taken.insert({group, series});
+        choice.signals.push_back({name_of(rule, series), group, series, rule.reduction, rule.is_baseline});
+      }
+    }
+    std::string plain = rule.name;
+    if (plain == "*") plain = rule.group;
+    std::erase(plain, '*');
+    while (plain.ends_with(' ')) plain.pop_back();
+    if (!is_present) choice.absent.push_back(plain);
+  }
+  return choice;
+}
+
+SignalSeries signal_of(const SeriesColumns& columns, const Signal& signal) {
+  const std::vector<double>* values = find_series(columns, signal.group, signal.series);
+  if (values == nullptr) return {};
+  const ColumnGroup& group = columns.at(signal.group);
+  const std::size_t width = group.sites.empty() ? 1 : group.sites.size();
+  SignalSeries result{group.steps, {}};
+  const std::span<const double> all(*values);
+  for (std::size_t row = 0; row < group.steps.size(); ++row) {
+    if (signal.reduction != Reduction::Variance)
+      result.values.push_back(reduced(all.subspan(row * width, width), signal.reduction));
+    else
+      result.values.push_back(
+          row + 1 < kVarianceWindow ? kNan : variance_of(all.subspan(row + 1 - kVarianceWindow, kVarianceWindow)));
+  }
+  return result;
+}
+
+}  // namespace precipice

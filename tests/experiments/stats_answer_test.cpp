@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// `stats --json`: the documentation's own examples, and input that cannot be used.
+#include "experiments/stats_answer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "precision/check.h"
+#include "tests/support/catch.h"
+#include "tests/support/files.h"
+
+using namespace precipice;
+using Json = nlohmann::json;
+
+namespace {
+
+// Blocks ```json of a Markdown text whose fence line goes on with `mark`.
+std::vector<Json> blocks(const std::string& text, const std::string& mark) {
+  std::vector<Json> found;
+  const std::string fence = "```json " + mark + "\n";
+  for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at + 1)) {
+    const std::size_t start = at + fence.size();
+    found.push_back(Json::parse(text.substr(start, text.find("```", start) - start)));
+  }
+  return found;
+}
+
+// Everything in `part` is in `whole`; numbers as far as four decimals show them.
+void check_part(const Json& part, const Json& whole) {
+  INFO("documented " << part.dump() << ", answered " << whole.dump());
+  if (part.is_object()) {
+    for (const auto& [key, value] : part.items()) {
+      REQUIRE(whole.contains(key));
+      check_part(value, whole[key]);
+    }
+  } else if (part.is_array()) {
+    REQUIRE(whole.size() == part.size());
+    for (std::size_t i = 0; i < part.size(); ++i) check_part(part[i], whole[i]);
+  } else if (part.is_number()) {
+    REQUIRE(whole.is_number());
+    CHECK(std::abs(part.get<double>() - whole.get<double>()) <= 0.50001e-4);
+  } else {
+    CHECK(part == whole);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every example of docs/METRICS.md is answered as it says") {
+  const std::string text = text_of(std::string(PRECIPICE_SOURCE_DIR) + "/docs/METRICS.md");
+  const std::vector<Json> asked = blocks(text, "in"), answered = blocks(text, "out");
+  REQUIRE(asked.size() == answered.size());
+  REQUIRE(asked.size() >= 5);
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    check_part(answered[i], Json::parse(answer_statistics(asked[i].dump())));
+}
+
+TEST_CASE("input that cannot be used is refused with its place, its value and what is allowed") {
+  const std::vector<std::pair<std::string, std::string>> refused{
+      {"", "no JSON"},
+      {"{\"counts\": [", "no JSON"},
+      {"[1]", "must be a JSON object"},
+      {R"({"count": []})", "count: unknown key, did you mean counts?"},
+      {R"({"counts": {}})", "counts = {}: must be a list"},
+      {R"({"counts": [{"events": 1}]})", "trials is missing"},
+      {R"({"counts": [{"events": 9, "trials": 8}]})", "counts[0].events = 9: must be a whole number from 0 to 8"},
+      {R"({"counts": [{"events": 1.5, "trials": 8}]})", "counts[0].events = 1.5"},
+      {R"({"counts": [{"events": -1, "trials": 8}]})", "counts[0].events = -1"},
+      {R"({"counts": [{"events": 1, "trials": 18446744073709551615}]})", "counts[0].trials"},
+      {R"({"counts": [{"event": 1, "trials": 8}]})", "counts[0].event: unknown key, did you mean events?"},
+      {R"({"survival": [{"times": [1, 2], "events": [1]}]})", "must have one entry per time"},
+      {R"({"survival": [{"times": [-1], "events": [1]}]})", "survival[0].times[0] = -1"},
+      {R"({"survival": [{"times": [1], "events": [2]}]})", "survival[0].events[0] = 2: must be true, false, 1 or 0"},
+      {R"({"values": [{"values": ["nan"]}]})", "values[0].values[0] = \"nan\": must be a number"},
+      {R"({"values": [{"values": [null]}]})", "values[0].values[0] = null"},
+      {R"({"scores": [{"cases": [1]}]})", "controls is missing"},
+      {R"({"power": [{"p": 2, "q": 0.1}]})", "power[0].p = 2: must be a number from 0 to 1"},
+      {R"({"power": [{"p": 0.2, "q": 0.1, "effect": 1}]})", "either p and q, or effect"},
+      {R"({"confidence": 1})", "confidence = 1"},
+      {R"({"p_values": [1.5]})", "p_values[0] = 1.5"},
+  };
+  for (const auto& [text, message] : refused) {
+    INFO(text);
+    CHECK_THROWS_AS(answer_statistics(text), DataError);
+    CHECK_THROWS_WITH(answer_statistics(text), Catch::Contains(message) && Catch::Contains("standard input"));
+  }
+}
+
+TEST_CASE("what cannot be computed is null with a reason") {
+  const Json answer = Json::parse(answer_statistics(R"({
+    "counts": [{"events": 0, "trials": 0}], "survival": [{"times": [], "events": []}], "values": [{"values": [1]}],
+    "scores": [{"cases": [1], "controls": []}], "lr_sensitivity": [{"losses": [], "initial_loss": 4}],
+    "power": [{"p": 0.1, "q": 0.1}]})"));
+  CHECK(answer["counts"]["groups"][0]["fraction"].is_null());
+  CHECK(answer["counts"]["groups"][0]["reason"] == "no trials");
+  CHECK(answer["survival"]["groups"][0]["median"].is_null());
+  CHECK(answer["survival"]["all"]["reason"] == "needs two groups at risk and an event");
+  CHECK(contains(answer["values"]["groups"][0]["reason"], "n too small"));
+  CHECK(answer["scores"]["groups"][0]["auc"].is_null());
+  CHECK(contains(answer["scores"]["groups"][0]["reason"], "n too small"));
+  CHECK(answer["lr_sensitivity"][0]["reason"] == "no losses");
+  CHECK(answer["power"][0]["seeds"].is_null());
+}
+
+TEST_CASE("no mutation of a valid request does more than fail with one line") {
+  const std::string valid =
+      R"({"counts":[{"name":"a","events":1,"trials":8}],"values":[{"values":[1,2,"inf"]}],"seed":3})";
+  std::uint32_t state = 1;
+  for (int i = 0; i < 3000; ++i) {
+    std::string text = valid;
+    for (int k = 0; k < 2; ++k) {
+      state = state * 1664525 + 1013904223;
+      text[(state >> 8) % text.size()] = static_cast<char>(state >> 24);
+    }
+    try {
+      answer_statistics(text);
+    } catch (const DataError& error) {
+      CHECK(contains(error.what(), "standard input"));
+    }
+  }
+}
