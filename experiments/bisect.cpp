@@ -128,7 +128,8 @@ std::string names_of(const std::vector<BisectPart>& parts) {
   return names;
 }
 
-// Sets `share` and `decides` of the parts, and says what follows.
+}  // namespace
+
 std::string judge(BisectResult& result, const BisectRequest& request) {
   const Replay &own = result.own, &target = result.target;
   if (target.diverged())
@@ -146,6 +147,14 @@ std::string judge(BisectResult& result, const BisectRequest& request) {
       part.share = share_of(own.final_loss, target.final_loss, part.replay.final_loss, request.reverse);
     part.decides = own.diverged() ? part.replay.diverged() == request.reverse : part.share >= kDecidingShare;
   }
+  const auto moves_back = [](const BisectPart& part) { return part.share <= -kDecidingShare; };
+  if (!own.diverged() && std::any_of(result.parts.begin(), result.parts.end(), moves_back)) {
+    for (BisectPart& part : result.parts) part.decides = false;
+    return fmt::format(
+        "undecided: a part in {} moves the loss as far up as down; the gap of {:.2g} nats is within what any change "
+        "does",
+        request.to, gap);
+  }
   const std::string names = names_of(result.parts);
   if (names.empty())
     return fmt::format("no single part decides{}",
@@ -156,8 +165,6 @@ std::string judge(BisectResult& result, const BisectRequest& request) {
              : fmt::format("{} goes away with {} for any one of: {}",
                            own.diverged() ? what : "at least half of the difference in loss", request.to, names);
 }
-
-}  // namespace
 
 BisectResult bisect_run(const BisectRequest& request) {
   const std::string target = checked_target(request.to);

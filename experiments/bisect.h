@@ -5,7 +5,8 @@
 // and all matmuls at the target with fp32 between them.
 //   share of a part = (L_own - L_part) / (L_own - L_target)     in reverse (L_part - L_target) / (L_own - L_target)
 // of final losses (mean of the last ten steps). A part decides when the own precision diverges, the target does not,
-// and the part alone makes the difference; where neither diverges, when its share is at least one half.
+// and the part alone makes the difference; where neither diverges, when its share is at least one half and no part has
+// a share of minus one half: parts that move the loss as far the other way say that any change does, by chaos.
 #pragma once
 
 #include <atomic>
@@ -47,6 +48,9 @@ struct BisectResult {
   std::string verdict;
   bool complete = false;
 };
+
+// Sets `share` and `decides` of the parts, and says what follows from the replays.
+std::string judge(BisectResult& result, const BisectRequest& request);
 
 // Throws ConfigError (unknown target, steps beyond the run's end), DataError.
 BisectResult bisect_run(const BisectRequest& request);

@@ -54,6 +54,24 @@ std::vector<std::string> planted(const std::string& rules, std::vector<std::stri
 
 }  // namespace
 
+TEST_CASE("a gap that other parts make as large the other way is undecided") {
+  const auto ending_at = [](double loss) {
+    Replay replay;
+    replay.final_loss = loss;
+    return replay;
+  };
+  BisectResult result;
+  result.own = ending_at(2.6), result.target = ending_at(2.5);
+  result.parts = {{"site", "attn.qkv", "", ending_at(2.52)}, {"site", "mlp.up", "", ending_at(2.58)}};
+  CHECK_THAT(judge(result, {}), Catch::Contains("site attn.qkv"));
+  CHECK(result.parts[0].share == Approx(0.8));
+  CHECK(result.parts[0].decides);
+  result.parts.push_back({"site", "mlp.down", "", ending_at(2.66)});
+  CHECK_THAT(judge(result, {}), Catch::StartsWith("undecided"));
+  CHECK(result.parts[2].share == Approx(-0.6));
+  CHECK_FALSE(result.parts[0].decides);
+}
+
 TEST_CASE("a planted culprit that makes the run diverge is named by site, layer and pass, both ways round") {
   // The format's largest value is 57344 * 2^-30 = 5e-5: nearly every activation becomes infinite there.
   const MadeRun run(planted("mlp.down layers=1 pass=fprop operand=x -> format=e5m2:bias=45 overflow=native"));
