@@ -146,6 +146,75 @@ void emulated_product(const Quantized& a, const Quantized& b, std::int64_t index
   gemm_emulated(call, [](std::int64_t items, const auto& body) { at::parallel_for(0, items, 1, body); });
 }
 
+float widened(float x) {
+  return x;
+}
+float widened(std::uint16_t x) {
+  return __builtin_bit_cast(float, std::uint32_t{x} << 16);
+}
+void store(float x, float& out) {
+  out = x;
+}
+// A product that is a bf16 number; a NaN stays one.
+void store(float x, std::uint16_t& out) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, x);
+  out = static_cast<std::uint16_t>((bits | ((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x400000u : 0u)) >> 16);
+}
+
+// out = in * scales; whether a finite product became infinite.
+template <class In, class Out>
+bool multiply_matrix(const In* in, Out* out, std::int64_t rows, std::int64_t cols, const Quantized& q,
+                     const RowScales& scale) {
+  std::vector<float> factors(static_cast<std::size_t>(cols));
+  std::int32_t overflows = 0;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    if (row % q.block_rows == 0)
+      for (std::int64_t c = 0; c < cols; ++c) factors[static_cast<std::size_t>(c)] = scale(row, c / q.block_k);
+    const float* factor = factors.data();
+    const In* from = in + row * cols;
+    Out* to = out + row * cols;
+    for (std::int64_t c = 0; c < cols; ++c) {
+      const float value = widened(from[c]), product = value * factor[c];
+      overflows |= static_cast<std::int32_t>((product - product != 0.0f) & (value - value == 0.0f) &
+                                             (factor[c] - factor[c] == 0.0f));
+      store(product, to[c]);
+    }
+  }
+  return overflows != 0;
+}
+
+struct Scaled {
+  at::Tensor values;
+  bool overflows = false;
+};
+
+// Values times scales, in the order of storage of `values`; bf16 for products that are bf16 numbers.
+Scaled times_scales(const Quantized& q, at::ScalarType type) {
+  if (!q.values.is_contiguous() && q.values.transpose(-2, -1).is_contiguous()) {
+    const Scaled turned = times_scales(q.transposed(), type);
+    return {turned.values.transpose(-2, -1), turned.overflows};
+  }
+  const at::Tensor values = q.values.contiguous();
+  Scaled result{at::empty(values.sizes(), values.options().dtype(type))};
+  const std::int64_t rows = values.size(-2), cols = values.size(-1);
+  for (std::int64_t index = 0; index < matrices_of(values); ++index) {
+    const at::Tensor scales = matrix(q.scales, index);
+    const RowScales scale(q, scales);
+    const auto multiply_to = [&](auto* out) {
+      const auto multiply_from = [&](const auto* in) {
+        result.overflows |= multiply_matrix(in + index * rows * cols, out + index * rows * cols, rows, cols, q, scale);
+      };
+      if (values.scalar_type() == at::kFloat) return multiply_from(values.const_data_ptr<float>());
+      multiply_from(static_cast<const std::uint16_t*>(values.const_data_ptr()));
+    };
+    if (type == at::kFloat)
+      multiply_to(result.values.mutable_data_ptr<float>());
+    else
+      multiply_to(static_cast<std::uint16_t*>(result.values.mutable_data_ptr()));
+  }
+  return result;
+}
+
 bool is_power_of_two(float x) {
   return (__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFu) == 0;
 }
@@ -159,18 +228,16 @@ bool fold(const Quantized& q, Quantized& folded) {
   const at::Tensor scales = q.scales.contiguous();
   const float* data = scales.const_data_ptr<float>();
   const std::int64_t count = scales.numel();
-  float smallest = 0x1p127f, largest = 0;
+  float smallest = 0x1p127f;
   for (std::int64_t i = 0; i < count; ++i) {
     const float scale = data[i];
     if (!(scale > 0.0f)) continue;
     if (q.outer == 1.0f && !is_power_of_two(scale)) return false;
-    smallest = std::min(smallest, scale), largest = std::max(largest, scale);
+    smallest = std::min(smallest, scale);
   }
-  const bool is_bf16 = q.values.scalar_type() == at::kBFloat16;
   // A quotient by the tensor's scale is a multiple of E4M3's quantum.
   const double quantum = q.quantum * (q.outer == 1.0f ? double{smallest} : quantum_of(kE4m3));
-  const double amax = amax_of(q.values.to(at::kFloat)) * double{largest};
-  if (!(double{smallest} * q.quantum >= 0x1p-149) || !(amax < 0x1p128)) return false;
+  if (!(double{smallest} * q.quantum >= 0x1p-149)) return false;
   folded = q;
   if (q.outer != 1.0f) {
     at::Tensor block_scales = at::empty_like(scales);
@@ -179,11 +246,13 @@ bool fold(const Quantized& q, Quantized& folded) {
     for (std::int64_t i = 0; i < count; ++i) out[i] = round_to_format<Rounding::NearestEven>(data[i] / q.outer, e4m3);
     folded.scales = block_scales;
   }
-  folded.values = dequantized(folded);
+  const bool fits = q.values.scalar_type() == at::kBFloat16 && quantum >= 0x1p-126;
+  const Scaled scaled = times_scales(folded, fits ? at::kBFloat16 : at::kFloat);
+  if (scaled.overflows) return false;
+  folded.values = scaled.values;
   folded.scales = at::Tensor();
   folded.scale = q.outer;
   folded.quantum = static_cast<float>(quantum);
-  if (is_bf16 && quantum >= 0x1p-126 && amax <= 0x1.FEp127) folded.values = folded.values.to(at::kBFloat16);
   return true;
 }
 
@@ -197,23 +266,11 @@ bool fit_one_carrier(const Quantized& a, const Quantized& b, bool emulated) {
 }  // namespace
 
 at::Tensor dequantized(const Quantized& q) {
-  const at::Tensor values = q.values.to(at::kFloat).contiguous();
-  if (!q.scales.defined()) return q.scale == 1.0f ? values : values.mul(q.scale);
-  at::Tensor out = at::empty_like(values);
-  const std::int64_t rows = values.size(-2), cols = values.size(-1);
-  for (std::int64_t index = 0; index < matrices_of(values); ++index) {
-    const at::Tensor scales = matrix(q.scales, index);
-    const RowScales scale(q, scales);
-    const float* in = values.const_data_ptr<float>() + index * rows * cols;
-    float* to = out.mutable_data_ptr<float>() + index * rows * cols;
-    for (std::int64_t row = 0; row < rows; ++row)
-      for (std::int64_t begin = 0; begin < cols; begin += q.block_k) {
-        const float s = scale(row, begin / q.block_k);
-        const std::int64_t end = std::min(cols, begin + q.block_k);
-        for (std::int64_t c = begin; c < end; ++c) to[row * cols + c] = in[row * cols + c] * s;
-      }
+  if (!q.scales.defined()) {
+    const at::Tensor values = q.values.to(at::kFloat).contiguous();
+    return q.scale == 1.0f ? values : values.mul(q.scale);
   }
-  return out;
+  return times_scales(q, at::kFloat).values.contiguous();
 }
 
 bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic) {
