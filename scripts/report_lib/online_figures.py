@@ -85,6 +85,7 @@ def draw_panel(axes: Axes, panel: Panel, sweep: Sweep, cells: Sequence[Cell]) ->
         axes.set_yscale("log")
     axes.set_title(f"{panel.title} (n = {', '.join(counts)})")
     axes.set_xlabel("step")
+    axes.tick_params(labelbottom=True)
 
 
 def draw_limit(axes: Axes, panel: Panel, cells: Sequence[Cell]) -> np.ndarray:
