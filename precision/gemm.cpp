@@ -259,7 +259,7 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
                                  b.block_k, " along K: they must be equal, or powers of two"));
   std::vector<std::int64_t> shape = a.values.sizes().vec();
   shape.back() = b.values.size(-2);
-  at::Tensor y = at::empty(shape, a.values.options());
+  at::Tensor y = at::empty(shape, a.values.options().dtype(at::kFloat));
   for (std::int64_t index = 0; index < matrices_of(a.values); ++index) {
     at::Tensor out = matrix(y, index);
     if (emulated)

@@ -134,8 +134,8 @@ def peers(size):
     except Exception as error:  # its extension is compiled on import
         print(f"compare_peers: QPyTorch is absent: {type(error).__name__}")
     try:
-        from pychop import LightChop
-        forward, backward = LightChop(exp_bits=4, sig_bits=3, rmode=1), LightChop(exp_bits=5, sig_bits=2, rmode=1)
+        from pychop.tch.lightchop import LightChop_
+        forward, backward = LightChop_(exp_bits=4, sig_bits=3, rmode=1), LightChop_(exp_bits=5, sig_bits=2, rmode=1)
         found["pychop nearest"] = trainer(size, rounding_linear(forward, backward))
     except Exception as error:
         print(f"compare_peers: pychop is absent: {type(error).__name__}")

@@ -156,6 +156,23 @@ TEST_CASE("NaN, infinity and zeros of both signs pass through the bf16 carrier")
   CHECK(y[3][0].item<float>() == 0.0f);
 }
 
+TEST_CASE("scales per row and per block of K act on the sums of the bf16 carrier as on those of the fp32 one") {
+  const at::Tensor x = random_tensor({32, 256}, 1), w = random_tensor({16, 256}, 2);
+  for (const ScaleKind kind : {ScaleKind::Row, ScaleKind::Block}) {
+    MatrixQuantizer q = unscaled("e4m3");
+    q.overflow = Overflow::Saturate;
+    q.kind = kind;
+    q.block_along = 128;  // with scales that are no powers of two, and so are not folded into the operands
+    const Quantized a = last(x, q, true), b = last(w, q, true);
+    const at::Tensor y = gemm(a, b, {}, {}, {}), wide = gemm(a.widened(), b.widened(), {}, {}, {});
+    CHECK(y.scalar_type() == at::kFloat);
+    // Sums of 256 (or twice 128) products in another order.
+    CHECK(y.sub(wide).abs().max().item<float>() <=
+          256 * 0x1p-24f * at::matmul(x.abs(), w.abs().t()).max().item<float>());
+    check_sums(y, dequantized(a), dequantized(b));
+  }
+}
+
 TEST_CASE("operands that do not fit bf16 together run in fp32") {
   const MatrixQuantizer fp16 = unscaled("fp16"), e4m3 = unscaled("e4m3");
   GemmArithmetic arithmetic;
