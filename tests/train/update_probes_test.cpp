@@ -2,6 +2,7 @@
 // Probes of the update against second models that compute the same thing the long way, from checkpoints.
 #include "train/update_probes.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
@@ -31,6 +32,7 @@ std::vector<double> values_of(const std::vector<SeriesRow>& rows, LogGroup group
 struct Measured {
   explicit Measured(std::vector<std::string> assignments)
       : config(tiny_config(with_intervals(std::move(assignments)))), tokens(open_tokens(config)) {
+    at::set_num_threads(1);  // as a run does; threads cost such small tensors more than they give
     Trainer trainer(config, *tokens);
     while (trainer.steps_done() < kMeasuredStep) trainer.step();
     before = trainer.checkpoint("id");
