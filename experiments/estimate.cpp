@@ -20,6 +20,14 @@ double rows_of(const RunConfig& config, const SeriesGroup& group) {
   if (group.name == "eval") return every(config.train.eval_every);
   if (group.name == "sharpness") return every(config.metrics.sharpness_every);
   if (group.name == "tensors") return every(config.metrics.tensors_every);
+  for (const char* name : {"attention", "heads", "activations", "norms"})
+    if (group.name == name) return every(config.metrics.attention_every);
+  if (group.name == "critical") return every(config.metrics.critical_every);
+  if (group.name == "sam") return every(config.metrics.sam_every);
+  if (group.name == "noise") return every(config.metrics.noise_every);
+  if (group.name == "edge") return every(config.metrics.edge_every);
+  for (const char* name : {"gradient_error", "parameter_errors"})
+    if (group.name == name) return every(config.metrics.gradient_error_every);
   return static_cast<double>(config.train.steps);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The closed form of logit_sharpness.h; one exponential per logit for the token and one per epsilon.
+// The closed form of logit_sharpness.h: long rows by logit_sums.h, one exponential per logit; short ones, wide boxes
+// and rows in double with one more per epsilon.
 #include "metrics/logit_sharpness.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "metrics/logit_sums.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -93,6 +95,63 @@ struct Mean {
   }
 };
 
+// Rows of this length and more, with narrow boxes, take one pass for all epsilons.
+constexpr std::size_t kLongRow = 64;
+
+struct LongRow {
+  RowExtremes extremes{};
+  double base_max = -kInfinity, base = 0;
+  std::array<double, kMaxBoxes> rises{};
+};
+
+bool is_long_row(std::span<const float> logits, std::int64_t target, std::span<const double> epsilons, LongRow& row) {
+  if (logits.size() < kLongRow || epsilons.empty() || epsilons.size() > kMaxBoxes) return false;
+  row.extremes = row_extremes(logits);
+  if (row.extremes.is_bad || !(row.extremes.low <= row.extremes.high)) return false;
+  const double size = std::max(std::abs(double{row.extremes.low}), std::abs(double{row.extremes.high})) + 1;
+  if (size * *std::max_element(epsilons.begin(), epsilons.end()) > kMaxBox) return false;
+  const auto t = static_cast<std::size_t>(target);
+  return !std::isinf(logits[t]);
+}
+
+// What is_long_row said yes to; one result per epsilon.
+void long_row_sharpness(std::span<const float> logits, std::int64_t target, std::span<const double> epsilons,
+                        LongRow& row, std::span<LogitSharpness> results) {
+  const auto t = static_cast<std::size_t>(target);
+  const auto before = logits.first(t), after = logits.subspan(t + 1);
+  row.base_max = row.extremes.high;
+  if (double{logits[t]} == row.base_max) {
+    row.base_max = -kInfinity;
+    for (const auto part : {before, after})
+      if (!part.empty()) row.base_max = std::max(row.base_max, double{row_extremes(part).high});
+    if (row.base_max == -kInfinity) return;  // all others are masked: nothing can rise
+  }
+  const std::span<double> rises(row.rises.data(), epsilons.size());
+  for (const auto part : {before, after}) add_logit_sums(part, row.base_max, epsilons, row.base, rises);
+  const double z = logits[t];
+  const double u = (row.base_max - z) + std::log(row.base), loss = softplus(u);
+  for (std::size_t k = 0; k < epsilons.size(); ++k) {
+    const double d = std::log1p(rises[k] / row.base) + epsilons[k] * (std::abs(z) + 1);
+    const double rise = std::log1p(sigmoid(u) * std::expm1(d));  // d <= 2 kMaxBox
+    results[k] = {loss, rise, 100 * rise / (1 + loss)};
+  }
+}
+
+std::vector<LogitSharpness> row_sharpness(std::span<const float> logits, std::int64_t target,
+                                          std::span<const double> epsilons) {
+  PRECIPICE_CHECK(target >= 0 && static_cast<std::size_t>(target) < logits.size(), "target ", target, " of ",
+                  logits.size());
+  std::vector<LogitSharpness> results(epsilons.size());
+  LongRow row;
+  if (is_long_row(logits, target, epsilons, row)) {
+    long_row_sharpness(logits, target, epsilons, row, results);
+    return results;
+  }
+  const Token<float> token(logits, target);
+  for (std::size_t k = 0; k < epsilons.size(); ++k) results[k] = token.at(epsilons[k]);
+  return results;
+}
+
 // 0.001 as "1e-3": what stands in papers and is short.
 std::string epsilon_name(double epsilon) {
   std::array<char, 32> buffer;
@@ -107,7 +166,7 @@ std::string epsilon_name(double epsilon) {
 }  // namespace
 
 LogitSharpness logit_sharpness(std::span<const float> logits, std::int64_t target, double epsilon) {
-  return Token<float>(logits, target).at(epsilon);
+  return row_sharpness(logits, target, {&epsilon, 1})[0];
 }
 
 LogitSharpness logit_sharpness(std::span<const double> logits, std::int64_t target, double epsilon) {
@@ -122,12 +181,11 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
   PRECIPICE_CHECK(targets.size() == tokens && logits.size() == tokens * width, logits.size(), " logits");
   std::vector<Mean> last(epsilons.size()), all(epsilons.size());
   for (std::size_t t = 0; t < tokens; ++t) {
-    const Token<float> token(logits.subspan(t * width, width), targets[t]);
+    const std::vector<LogitSharpness> token = row_sharpness(logits.subspan(t * width, width), targets[t], epsilons);
     const bool is_last = (t + 1) % static_cast<std::size_t>(context) == 0;
     for (std::size_t e = 0; e < epsilons.size(); ++e) {
-      const LogitSharpness sharpness = token.at(epsilons[e]);
-      all[e].add(sharpness);
-      if (is_last) last[e].add(sharpness);
+      all[e].add(token[e]);
+      if (is_last) last[e].add(token[e]);
     }
   }
   std::vector<BatchSharpness> result;

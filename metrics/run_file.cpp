@@ -25,7 +25,7 @@ void write_scales(Hdf5Writer& file, const SeriesGroup& group, const std::vector<
   if (group.sites.empty()) return;
   const std::string site = "/" + group.name + "/site";
   file.write(site, group.sites);
-  describe(file, site, "1", "place of the matrix product in the model");
+  describe(file, site, "1", "place in the model");
   file.make_scale(site, "site");
 }
 

@@ -21,6 +21,7 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
 Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
                         const MatmulSite& site, Slot slot, bool as_bf16) {
   const auto number = static_cast<std::uint16_t>(slot);
+  if (site.observer) site.observer->see(site.site, slot, x);
   ScaleState state;
   if (quantizer.delayed && site.scales) {
     const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;

@@ -19,6 +19,8 @@ class QuantizationObserver {
  public:
   virtual ~QuantizationObserver() = default;
   virtual void observe(std::size_t site, Slot slot, const EventCounts& events) = 0;
+  // An operand before it is quantized, if it is.
+  virtual void see(std::size_t /*site*/, Slot /*slot*/, const at::Tensor& /*operand*/) {}
 };
 
 // Where a matmul stands. Passed by value; `precision` and `observer` outlive the backward pass.

@@ -10,7 +10,8 @@
 namespace precipice {
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const MatmulSite& qk,
-                            const MatmulSite& pv, const MatrixQuantizer& softmax) {
+                            const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer,
+                            std::int64_t layer) {
   const std::int64_t batch = q.size(0), length = q.size(1), heads = q.size(2), depth = q.size(3), groups = k.size(2);
   PRECIPICE_CHECK(heads % groups == 0, groups, " key heads do not divide ", heads, " query heads");
   const auto grouped = [&](const at::Tensor& x) {  // (B, H, T, .) -> (B, G, H / G * T, .)
@@ -22,7 +23,9 @@ at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::
   const at::Tensor queries = grouped(q.transpose(1, 2)), keys = k.transpose(1, 2), values = v.permute({0, 2, 3, 1});
   const at::Tensor scores = per_head(quantized_matmul(queries, keys, qk));  // (B, H, T, T)
   const double scale = 1.0 / std::sqrt(static_cast<double>(depth));
-  const at::Tensor weights = round_tensor(causal_softmax(round_gradient(scores, softmax), scale), softmax);
+  const at::Tensor exact = causal_softmax(round_gradient(scores, softmax), scale);
+  if (observer) observer->attend(layer, scores, exact, scale);
+  const at::Tensor weights = round_tensor(exact, softmax);
   const at::Tensor mixed = per_head(quantized_matmul(grouped(weights), values, pv));  // (B, H, T, D)
   return mixed.transpose(1, 2).reshape({batch, length, heads * depth});
 }

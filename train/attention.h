@@ -11,8 +11,17 @@
 
 namespace precipice {
 
+// Looks at what the softmax takes and gives: the products with the keys (B, H, T, T), before scale and mask, and the
+// weights before they are rounded.
+class AttentionObserver {
+ public:
+  virtual ~AttentionObserver() = default;
+  virtual void attend(std::int64_t layer, const at::Tensor& scores, const at::Tensor& weights, double scale) = 0;
+};
+
 // q (B, T, H, D), k and v (B, T, G, D), G divides H  ->  (B, T, H * D). `softmax` rounds the weights before PV.
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const MatmulSite& qk,
-                            const MatmulSite& pv, const MatrixQuantizer& softmax);
+                            const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer = nullptr,
+                            std::int64_t layer = 0);
 
 }  // namespace precipice

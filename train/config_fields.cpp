@@ -228,6 +228,21 @@ void add_metrics(Fields& f, MetricsConfig& c) {
                      "Half-widths of the box of the logit sharpness, relative to |z| + 1."));
   f.push_back(number("metrics.tensors_every", &c.tensors_every, 0, kMaxCount,
                      "Steps between rows of tensor statistics; 0: never."));
+  f.push_back(number("metrics.attention_every", &c.attention_every, 0, kMaxCount,
+                     "Steps between rows of attention, head, activation and norm statistics; 0: never."));
+  f.push_back(number("metrics.critical_every", &c.critical_every, 0, kMaxCount,
+                     "Steps between critical sharpness values (5 to 12 forward passes each); 0: never."));
+  f.push_back(number("metrics.sam_every", &c.sam_every, 0, kMaxCount,
+                     "Steps between SAM sharpness values (one forward pass); 0: never."));
+  f.push_back(number("metrics.noise_every", &c.noise_every, 0, kMaxCount,
+                     "Steps between gradient noise scales (one forward and backward pass); 0: never."));
+  f.push_back(number("metrics.edge_every", &c.edge_every, 0, kMaxCount,
+                     "Steps between edge-of-stability ratios (20 forward and backward passes); 0: never."));
+  f.push_back(number("metrics.gradient_error_every", &c.gradient_error_every, 0, kMaxCount,
+                     "Steps between comparisons with the fp32 gradient (a forward and backward pass); 0: never."));
+  f.push_back(
+      text("metrics.gradient_error_matrices", &c.gradient_error_matrices, {},
+           "Parameters whose error's largest singular value is measured: patterns with *, separated by spaces."));
 }
 
 }  // namespace

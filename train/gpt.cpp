@@ -47,6 +47,12 @@ at::Tensor Gpt::mlp(const at::Tensor& x, std::int64_t layer, const ForwardContex
   return linear(round_tensor(at::gelu(up), vector), block.down, SiteKind::MlpDown, layer, context);
 }
 
+std::pair<at::Tensor, at::Tensor> Gpt::query_and_key_weights(std::int64_t layer) const {
+  const at::Tensor& weight = blocks_[static_cast<std::size_t>(layer)].qkv.weight;
+  const std::int64_t keys = config_.key_heads() * config_.head_size();
+  return {weight.slice(0, 0, config_.width), weight.slice(0, config_.width, config_.width + keys)};
+}
+
 at::Tensor Gpt::forward(const at::Tensor& tokens, const ForwardContext& context) const {
   const std::int64_t length = tokens.size(1);
   PRECIPICE_CHECK(length <= config_.context, length, " tokens exceed the context of ", config_.context);

@@ -54,6 +54,11 @@ at::Tensor Llama::mlp(const at::Tensor& x, std::int64_t layer, const ForwardCont
   return swiglu_down(gate, up, block.down.weight, site(SiteKind::MlpDown, layer, context), vector);
 }
 
+std::pair<at::Tensor, at::Tensor> Llama::query_and_key_weights(std::int64_t layer) const {
+  const Block& block = blocks_[static_cast<std::size_t>(layer)];
+  return {block.q.weight, block.k.weight};
+}
+
 at::Tensor Llama::forward(const at::Tensor& tokens, const ForwardContext& context) const {
   PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
   at::Tensor x = round_tensor(at::embedding(token_embedding_, tokens), elements().residual);  // (B, T, C)

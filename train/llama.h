@@ -16,6 +16,7 @@ class Llama : public Model {
  public:
   Llama(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary, PrecisionSchedule schedule);
   at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const override;
+  std::pair<at::Tensor, at::Tensor> query_and_key_weights(std::int64_t layer) const override;
 
  private:
   struct Block {

@@ -82,7 +82,7 @@ at::Tensor Model::attention(const at::Tensor& qkv, const AttentionParts& parts, 
   };
   return causal_attention(positioned(heads(split[0]), parts.q_norm), positioned(heads(split[1]), parts.k_norm),
                           heads(split[2]), site(SiteKind::AttnQk, layer, context),
-                          site(SiteKind::AttnPv, layer, context), elements().softmax);
+                          site(SiteKind::AttnPv, layer, context), elements().softmax, context.attention, layer);
 }
 
 at::Tensor Model::add_to_stream(const at::Tensor& x, const at::Tensor& y) const {

@@ -9,9 +9,11 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "precision/quantized_matmul.h"
+#include "train/attention.h"
 #include "train/checkpoint.h"
 #include "train/loss.h"
 #include "train/norm.h"
@@ -34,6 +36,7 @@ struct ForwardContext {
   bool evaluation = false;
   QuantizationObserver* observer = nullptr;
   ScaleStates* scales = nullptr;  // of delayed scaling
+  AttentionObserver* attention = nullptr;
 };
 
 class Model {
@@ -42,6 +45,9 @@ class Model {
 
   // tokens (B, T) int64, T <= context  ->  logits (B * T, V)
   virtual at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const = 0;
+
+  // Rows of W^Q (H * D, C) and W^K (G * D, C), one head's after the other's.
+  virtual std::pair<at::Tensor, at::Tensor> query_and_key_weights(std::int64_t layer) const = 0;
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
   std::int64_t num_parameters() const;

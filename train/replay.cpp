@@ -117,7 +117,8 @@ Replay replay(const ReplayStart& start, const PrecisionConfig& precision, const 
               bool watch) {
   RunConfig config = start.config;
   config.precision = precision;
-  config.metrics.sharpness_every = config.metrics.tensors_every = config.train.eval_every = 0;
+  config.metrics = no_probes();
+  config.train.eval_every = 0;
   if (start.checkpoint) config.init.from.clear();  // the checkpoint has the weights
   at::set_num_threads(static_cast<int>(config.threads));
   Trainer trainer(config, tokens);

@@ -92,7 +92,24 @@ struct MetricsConfig {
   std::int64_t sharpness_every = 10;  // 0: never
   std::vector<double> epsilons = {1e-3, 5e-4};
   std::int64_t tensors_every = 10;  // 0: never
+  std::int64_t attention_every = 10;
+  std::int64_t critical_every = 100;
+  std::int64_t sam_every = 100;
+  std::int64_t noise_every = 200;
+  std::int64_t edge_every = 0;
+  std::int64_t gradient_error_every = 200;
+  std::string gradient_error_matrices = "*attn*";
 };
+
+// Nothing beside the "metrics" group.
+inline MetricsConfig no_probes() {
+  MetricsConfig config;
+  for (std::int64_t* every :
+       {&config.sharpness_every, &config.tensors_every, &config.attention_every, &config.critical_every,
+        &config.sam_every, &config.noise_every, &config.edge_every, &config.gradient_error_every})
+    *every = 0;
+  return config;
+}
 
 // What the keys of storage and loss scaling say by default: as the recipe has it. resolve_config puts the recipe's own
 // words there, so a resolved config never says it.

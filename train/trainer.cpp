@@ -2,7 +2,6 @@
 #include "train/trainer.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -39,18 +38,31 @@ SeriesGroup eval_group() {
 
 }  // namespace
 
-// The tensor statistics follow each tensor's first rounding: x and w in fprop, dy in dgrad.
-class Trainer::StatsObserver : public QuantizationObserver {
+// Collects what this step is asked for. The tensor statistics follow each tensor's first rounding: x and w in fprop, dy
+// in dgrad.
+class Trainer::StepObserver : public QuantizationObserver {
  public:
-  explicit StatsObserver(TensorStats& stats) : stats_(stats) {}
+  StepObserver(TensorStats& stats, ActivationProbe& activations) : stats_(stats), activations_(activations) {}
+  void collect(bool tensors, bool activations) {
+    collects_tensors_ = tensors;
+    collects_activations_ = activations;
+    if (tensors) stats_.clear();
+    if (activations) activations_.clear();
+  }
   void observe(std::size_t site, Slot slot, const EventCounts& events) override {
+    if (!collects_tensors_) return;
     if (slot == Slot::FpropX) stats_.record(site, 0, events);
     if (slot == Slot::FpropW) stats_.record(site, 1, events);
     if (slot == Slot::DgradDy) stats_.record(site, 2, events);
   }
+  void see(std::size_t site, Slot slot, const at::Tensor& operand) override {
+    if (collects_activations_ && slot == Slot::FpropX) activations_.operand(site, operand);
+  }
 
  private:
   TensorStats& stats_;
+  ActivationProbe& activations_;
+  bool collects_tensors_ = false, collects_activations_ = false;
 };
 
 Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
@@ -60,7 +72,10 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
       scaler_(config.loss_scale),
       detector_(config.divergence),
       tensor_stats_(std::make_unique<TensorStats>(model_->policy().site_names())),
-      observer_(std::make_unique<StatsObserver>(*tensor_stats_)) {
+      activations_(std::make_unique<ActivationProbe>(*model_, config.model)),
+      observer_(std::make_unique<StepObserver>(*tensor_stats_, *activations_)),
+      update_probes_(config, kCriticalGroup),
+      gradient_error_(config, *model_, kGradientErrorGroup) {
   std::vector<Parameter> parameters;
   for (const auto& [name, value, init_std, init_value] : model_->parameters()) {
     // Gradients live in buffers of ours for the whole run; autograd adds into them.
@@ -75,20 +90,11 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
 Trainer::~Trainer() = default;
 
 std::vector<SeriesGroup> Trainer::groups() const {
-  return {step_record_group(), eval_group(), sharpness_group(config_.metrics.epsilons), tensor_stats_->group()};
-}
-
-Trainer::Forward Trainer::forward(const Batch& batch, const ForwardContext& context) const {
-  const std::int64_t length = config_.model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
-  const auto integers = at::TensorOptions(at::kLong);
-  Forward out;
-  // clone(): the batch's memory goes away before backward has run.
-  const at::Tensor x = at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, integers).clone();
-  out.targets = at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone();
-  out.logits = model_->forward(x, context);
-  out.loss = out.objective = cross_entropy(out.logits, out.targets);
-  if (config_.train.z_loss > 0) out.objective = out.loss.add(z_loss(out.logits), config_.train.z_loss);
-  return out;
+  std::vector<SeriesGroup> groups{step_record_group(), eval_group(), sharpness_group(config_.metrics.epsilons),
+                                  tensor_stats_->group()};
+  for (const auto& more : {activations_->groups(), update_probes_.groups(), gradient_error_.groups()})
+    groups.insert(groups.end(), more.begin(), more.end());
+  return groups;
 }
 
 void Trainer::backward(const at::Tensor& objective) {
@@ -96,7 +102,7 @@ void Trainer::backward(const at::Tensor& objective) {
   objective.backward(at::full({}, scaler_.scale(), objective.options()));
 }
 
-void Trainer::record_logits(const Forward& forward, StepRecord& record, std::vector<SeriesRow>& rows) const {
+void Trainer::record_logits(const ForwardPass& forward, StepRecord& record, std::vector<SeriesRow>& rows) const {
   const at::Tensor logits = forward.logits.detach();
   const LogitStatistics statistics = logit_statistics(floats(logits), tokens_.vocabulary());
   record.max_logit = statistics.max_logit;
@@ -119,19 +125,31 @@ std::vector<SeriesRow> Trainer::step() {
   if (due(config_.train.eval_every)) rows.push_back(evaluate());
 
   const bool watch_tensors = due(config_.metrics.tensors_every) && !watcher_;
-  tensor_stats_->clear();
-  ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), false,
-                         watch_tensors ? observer_.get() : watcher_, &scales_};
-  const Forward pass = forward(tokens_.training_batch(step_), context);
+  const bool watch_activations = due(config_.metrics.attention_every) && !watcher_;
+  observer_->collect(watch_tensors, watch_activations);
+  ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_)};
+  context.observer = watch_tensors || watch_activations ? observer_.get() : watcher_;
+  context.attention = watch_activations ? activations_.get() : nullptr;
+  context.scales = &scales_;
+  const Batch batch = tokens_.training_batch(step_);
+  const ForwardPass pass = forward_pass(*model_, config_, batch, context);
   backward(pass.objective);
 
   StepRecord record;
   record.train_loss = pass.loss.item<float>();
   record.loss_scale = scaler_.scale();
+  // Before the update: these are the weights that the activations were computed with.
+  if (watch_activations)
+    for (SeriesRow& row : activations_->rows(kAttentionGroup, step_)) rows.push_back(std::move(row));
   const GradStats gradients = optimizer_->unscale(scaler_.scale());
   record.grad_norm = gradients.norm;
   const double factor = schedule_factor(config_.schedule, step_, config_.train.steps);
   record.learning_rate = config_.optimizer.lr * factor;
+
+  const ProbedStep probed{
+      *model_, config_, batch, scales_, step_, pass.objective.item<float>(), record.learning_rate, record.loss_scale};
+  update_probes_.before_update(probed, gradients_, rows);
+  gradient_error_.before_update(probed, gradients_, rows);
   if (scaler_.update(gradients.finite) == LossScaler::Decision::Apply) {
     const UpdateStats update = optimizer_->step(factor, gradients.norm);
     record.param_norm = update.param_norm;
@@ -139,6 +157,7 @@ std::vector<SeriesRow> Trainer::step() {
   } else {
     record.skipped = 1;
   }
+  update_probes_.after_update(probed, record.skipped == 0, *optimizer_, rows);
 
   detector_.observe(step_, record.train_loss, record.grad_norm);
   record.loss_mean = detector_.loss_mean();
@@ -146,7 +165,8 @@ std::vector<SeriesRow> Trainer::step() {
   record.grad_spikes = static_cast<double>(detector_.grad_spikes());
   record_logits(pass, record, rows);
   if (watch_tensors) rows.push_back({kTensorsGroup, step_, tensor_stats_->values()});
-  rows.insert(rows.begin(), {kMetricsGroup, step_, to_values(record)});
+  rows.push_back({kMetricsGroup, step_, to_values(record)});
+  std::sort(rows.begin(), rows.end(), [](const SeriesRow& a, const SeriesRow& b) { return a.group < b.group; });
   scales_.end_step();
   ++step_;
   return rows;
@@ -158,7 +178,8 @@ SeriesRow Trainer::evaluate() {
                                true, nullptr, &scales_};
   double sum = 0;
   const std::int64_t batches = tokens_.validation_batches();
-  for (std::int64_t i = 0; i < batches; ++i) sum += forward(tokens_.validation_batch(i), context).loss.item<float>();
+  for (std::int64_t i = 0; i < batches; ++i)
+    sum += forward_pass(*model_, config_, tokens_.validation_batch(i), context).loss.item<float>();
   const double loss = batches > 0 ? sum / static_cast<double>(batches) : kNotMeasured;
   return {kEvalGroup, step_, {loss, loss - tokens_.entropy_floor()}};
 }
@@ -205,6 +226,7 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>
   optimizer_->set_updates(static_cast<std::int64_t>(checkpoint.numbers.at("optimizer.updates")));
   scaler_.restore(
       {checkpoint.numbers.at("loss_scale"), static_cast<std::int64_t>(checkpoint.numbers.at("loss_scale.good_steps"))});
+  update_probes_.restore(rows);
   detector_ = DivergenceDetector(config_.divergence);
   for (const SeriesRow& row : rows) {
     if (row.group != kMetricsGroup) continue;

@@ -13,15 +13,34 @@
 #include "metrics/tensor_stats.h"
 #include "optim/loss_scaler.h"
 #include "optim/optimizer.h"
+#include "train/activation_probe.h"
 #include "train/checkpoint.h"
+#include "train/forward_pass.h"
+#include "train/gradient_error_probe.h"
 #include "train/model.h"
 #include "train/run_config.h"
 #include "train/tokens.h"
+#include "train/update_probes.h"
 
 namespace precipice {
 
 // Groups in the order of their indices in SeriesRow.
-enum LogGroup : std::uint16_t { kMetricsGroup, kEvalGroup, kSharpnessGroup, kTensorsGroup };
+enum LogGroup : std::uint16_t {
+  kMetricsGroup,
+  kEvalGroup,
+  kSharpnessGroup,
+  kTensorsGroup,
+  kAttentionGroup,
+  kHeadsGroup,
+  kActivationsGroup,
+  kNormsGroup,
+  kCriticalGroup,
+  kSamGroup,
+  kNoiseGroup,
+  kEdgeGroup,
+  kGradientErrorGroup,
+  kParameterErrorsGroup
+};
 
 class Trainer {
  public:
@@ -48,16 +67,10 @@ class Trainer {
   void restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows);
 
  private:
-  struct Forward {
-    at::Tensor logits, targets;
-    at::Tensor loss;       // cross-entropy: what is reported
-    at::Tensor objective;  // what is differentiated: with the z-loss
-  };
-  class StatsObserver;
+  class StepObserver;
 
-  Forward forward(const Batch& batch, const ForwardContext& context) const;
   void backward(const at::Tensor& objective);
-  void record_logits(const Forward& forward, StepRecord& record, std::vector<SeriesRow>& rows) const;
+  void record_logits(const ForwardPass& forward, StepRecord& record, std::vector<SeriesRow>& rows) const;
   bool due(std::int64_t every) const { return every > 0 && step_ % every == 0; }
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
 
@@ -69,8 +82,11 @@ class Trainer {
   LossScaler scaler_;
   DivergenceDetector detector_;
   std::unique_ptr<TensorStats> tensor_stats_;
-  std::unique_ptr<StatsObserver> observer_;
+  std::unique_ptr<ActivationProbe> activations_;
+  std::unique_ptr<StepObserver> observer_;
   QuantizationObserver* watcher_ = nullptr;
+  UpdateProbes update_probes_;
+  GradientErrorProbe gradient_error_;
   ScaleStates scales_;
   std::int64_t step_ = 0;
 };

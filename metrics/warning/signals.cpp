@@ -34,12 +34,14 @@ constexpr SignalRule kTable[] = {
     {"attention logit *", "*", "*attention_logit*"},
     {"attention entropy *", "*", "*entropy*", Reduction::Least},
     {"kurtosis *", "*", "*kurtosis*"},
-    {"zeta *", "*", "*zeta*"},
-    {"gradient cosine *", "*", "*cosine*", Reduction::Least},
-    {"critical sharpness *", "*", "*critical*"},
-    {"noise scale *", "*", "*noise_scale*"},
-    {"spectral norm *", "*", "*spectral*"},
-    {"edge of stability *", "*", "*edge*"},
+    {"zeta", "gradient_error", "zeta_norm"},
+    {"zeta of the worst parameter", "parameter_errors", "zeta_norm"},
+    {"gradient cosine", "gradient_error", "gradient_cosine", Reduction::Least},
+    {"critical sharpness", "critical", "critical_sharpness"},
+    {"SAM sharpness", "sam", "sam_sharpness"},
+    {"noise scale", "noise", "gradient_noise_scale"},
+    {"spectral norm *", "heads", "*_spectral_norm"},
+    {"edge of stability", "edge", "edge_of_stability_ratio"},
 };
 
 std::string name_of(const SignalRule& rule, const std::string& series) {

@@ -17,6 +17,7 @@ from report_lib.config_text import number, parse_config
 MAX_ELEMENTS = 1 << 27  # of one dataset; more is taken for a damaged file
 MAX_TEXT_BYTES = 1 << 22
 STALE_SECONDS = 60  # as metrics/status_file.h
+PROBES = ("attention", "activations", "critical", "noise", "edge", "gradient_error")
 RUN_FILES = ("run.h5", "status.json", "config.toml", "metrics.jnl")
 
 
@@ -50,6 +51,7 @@ class Run:
     evals: SeriesGroup = field(default_factory=SeriesGroup)
     sharpness: SeriesGroup = field(default_factory=SeriesGroup)
     tensors: SeriesGroup = field(default_factory=SeriesGroup)
+    probes: Dict[str, SeriesGroup] = field(default_factory=dict)  # by the group's name
     divergence_step: int = -1
 
     @property
@@ -155,6 +157,9 @@ def read_run_file(path: Path, run: Run) -> None:
             ("tensors", run.tensors),
         ):
             read_group(file, name, group)
+        for name in PROBES:
+            run.probes[name] = SeriesGroup()
+            read_group(file, name, run.probes[name])
 
 
 def read_group(file: h5py.File, name: str, group: SeriesGroup) -> None:

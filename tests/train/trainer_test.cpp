@@ -128,6 +128,13 @@ TEST_CASE("weights and moments kept in low precision repeat their bits and go on
                      train(tiny_config({"precision.recipe=fp32", "precision.seed=1"})).end));
 }
 
+TEST_CASE("probes that remember earlier steps go on with the same bits from a checkpoint") {
+  const RunConfig config = tiny_config({"metrics.critical_every=2", "metrics.noise_every=3", "metrics.edge_every=7",
+                                        "metrics.attention_every=4", "metrics.sam_every=5",
+                                        "metrics.gradient_error_every=6", "precision.recipe=fp8"});
+  CHECK(same_rows(train(config).rows, train(config, 9).rows));
+}
+
 TEST_CASE("dynamic loss scaling survives a checkpoint") {
   // A gradient of 2^30 times its size overflows fp16 until the scale has come down.
   const RunConfig config = tiny_config({"loss_scale.kind=dynamic", "loss_scale.window=3",
@@ -142,9 +149,16 @@ TEST_CASE("dynamic loss scaling survives a checkpoint") {
 }
 
 TEST_CASE("probes on or off, the weights and the metrics keep their bits") {
-  const std::vector<std::string> off = {"metrics.sharpness_every=0", "metrics.tensors_every=0", "train.eval_every=0"};
-  const std::vector<std::string> on = {"metrics.sharpness_every=1", "metrics.tensors_every=1", "train.eval_every=1"};
-  for (const char* recipe : {"precision.recipe=fp8", "precision.recipe=bf16"}) {
+  std::vector<std::string> off, on;
+  for (const char* probe : {"metrics.sharpness", "metrics.tensors", "metrics.attention", "metrics.critical",
+                            "metrics.sam", "metrics.noise", "metrics.edge", "metrics.gradient_error", "train.eval"}) {
+    off.push_back(std::string(probe) + "_every=0");
+    on.push_back(std::string(probe) + "_every=1");
+  }
+  on.push_back("metrics.edge_every=6");  // 20 gradients each
+  // te-delayed, ms-amp-o2: scales that remember earlier steps must not remember probes.
+  for (const char* recipe :
+       {"precision.recipe=fp8", "precision.recipe=bf16", "precision.recipe=te-delayed", "precision.recipe=ms-amp-o2"}) {
     auto with = on, without = off;
     with.push_back(recipe);
     without.push_back(recipe);

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the online metrics saw at one learning rate: critical sharpness against 2 / learning rate, curvature against the
+edge of stability, attention logits, kurtosis, and the error of the gradient."""
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from report_lib.grouping import Sweep
+from report_lib.probe_figures import draw_sharpness
+from report_lib.run_files import Run
+from report_lib.statistics import Cell, Curve
+from report_lib.style import (
+    FLOOR_LINE,
+    Picture,
+    divergence_handle,
+    format_handles,
+    legend_above,
+    line_widths,
+    panels,
+    rate_text,
+)
+
+
+@dataclass
+class Panel:
+    group: str
+    series: str
+    title: str
+    limit: str = ""  # what the dashed line is
+
+
+PANELS = (
+    Panel("critical", "critical_sharpness", "critical sharpness", "2 / learning rate"),
+    Panel("edge", "edge_of_stability_ratio", "curvature / edge of stability", "1"),
+    Panel("attention", "max_attention_logit", "largest attention logit"),
+    Panel("activations", "x_kurtosis", "largest kurtosis of x"),
+    Panel("gradient_error", "zeta_norm", "error of the gradient, ζ"),
+    Panel("noise", "gradient_noise_scale", "gradient noise scale, sequences"),
+)
+
+
+def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
+    rate = sweep.best_rate
+    cells = [cell for cell in sweep.ordered_cells() if cell.learning_rate == rate]
+    shown = [panel for panel in PANELS if any(curves_of(cell, panel) for cell in cells)]
+    if rate is None or not shown:
+        return None
+    # Each quantity has its own axis, which all formats share.
+    figure, axes = panels(len(shown), min(len(shown), 3), share_y=False)
+    for panel, place in zip(shown, axes):
+        draw_panel(place, panel, sweep, cells)
+    handles = format_handles(sweep, [cell.label for cell in cells])
+    if any(run.diverged for cell in cells for run in cell.runs):
+        handles.append(divergence_handle())
+    limits = [panel.limit for panel in shown if panel.limit]
+    if limits:
+        handles.append(Line2D([], [], label="limit: " + " or ".join(limits), **FLOOR_LINE))
+    legend_above(figure, handles)
+    caption = (
+        f"At learning rate {rate_text(rate)}, at which {sweep.baseline} ends lowest. n: runs with a value, in the order of "
+        "the legend. Line: median, band: lowest to highest seed, crosses: last value of a diverged run. Of layers and sites "
+        "the largest. Critical sharpness: 2 over the smallest learning rate that raises the loss along the update; above "
+        "the dashed line the update taken raises it. ζ: squared norm of the gradient's difference to fp32, relative."
+    )
+    return figure, Picture("online", f"Stability during training at learning rate {rate_text(rate)}", caption)
+
+
+def draw_panel(axes: Axes, panel: Panel, sweep: Sweep, cells: Sequence[Cell]) -> None:
+    counts, values = [], [np.zeros(0)]
+    for cell, width in zip(cells, line_widths(len(cells))):
+        curves = curves_of(cell, panel)
+        counts.append(str(len(curves)))
+        if curves:
+            values += [curve.values[np.isfinite(curve.values)] for curve in curves]
+            draw_sharpness(axes, curves, *sweep.styles[cell.label], width)
+    if panel.limit:
+        values.append(draw_limit(axes, panel, cells))
+    everything = np.concatenate(values)
+    if len(everything) and everything.min() > 0 and everything.max() > 30 * everything.min():
+        axes.set_yscale("log")
+    axes.set_title(f"{panel.title} (n = {', '.join(counts)})")
+    axes.set_xlabel("step")
+    axes.tick_params(labelbottom=True)
+
+
+def draw_limit(axes: Axes, panel: Panel, cells: Sequence[Cell]) -> np.ndarray:
+    """What was drawn: the line belongs to the picture's range."""
+    if panel.limit == "1":
+        axes.axhline(1, **FLOOR_LINE)
+        return np.ones(1)
+    for run in (run for cell in cells for run in cell.runs if curve_of(run, panel)):
+        rates = run.metrics.get("learning_rate")
+        known = rates > 0
+        if known.any():
+            axes.plot(run.metrics.steps[known], 2 / rates[known], zorder=1, **FLOOR_LINE)
+            return 2 / rates[known]
+    return np.zeros(0)
+
+
+def curves_of(cell: Cell, panel: Panel) -> List[Curve]:
+    return [curve for curve in (curve_of(run, panel) for run in cell.runs) if curve is not None]
+
+
+def curve_of(run: Run, panel: Panel) -> Optional[Curve]:
+    group = run.probes.get(panel.group)
+    if group is None or panel.series not in group.series:
+        return None
+    table = group.series[panel.series].reshape(len(group.steps), -1)
+    known = np.isfinite(table).any(axis=1) if table.size else np.zeros(len(group.steps), dtype=bool)
+    if not known.any():
+        return None
+    # fmax keeps what is known where another layer has none.
+    values = np.full(len(group.steps), np.nan)
+    values[known] = np.fmax.reduce(table[known], axis=1)
+    return Curve(group.steps, values, run.diverged)

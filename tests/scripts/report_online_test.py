@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of the online metrics and of landscapes, on invented runs."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import fake_sweep
+import h5py
+import numpy as np
+import support  # noqa: F401  makes report_lib importable
+
+from report_lib.grouping import Sweep
+from report_lib.landscape_figures import landscape_figure
+from report_lib.online_figures import PANELS, curve_of, online_figure
+from report_lib.results import find_results
+
+RATE = 1e-2
+STEPS = np.arange(0, 60, 20)
+
+
+class OnlineFigures(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def add(self, name: str, recipe: str, seed: int, **groups) -> None:
+        losses = fake_sweep.loss_curve(RATE, seed, 60)
+        path = fake_sweep.write_run(
+            self.folder / name, fake_sweep.settings(recipe, RATE, seed, 60), losses, probes=False
+        )
+        with h5py.File(path / "run.h5", "a") as file:
+            for group, (series, values, sites) in groups.items():
+                fake_sweep.group(file, group, STEPS, {series: np.asarray(values)}, sites)
+
+    def sweep(self) -> Sweep:
+        return Sweep(find_results(self.folder).runs)
+
+    def test_runs_without_online_metrics_have_no_figure(self) -> None:
+        self.add("a", "bf16", 0)
+        self.assertIsNone(online_figure(self.sweep()))
+
+    def test_panels_say_how_many_runs_they_show_and_draw_the_limit(self) -> None:
+        for seed in range(3):
+            self.add(f"b{seed}", "bf16", seed, critical=("critical_sharpness", [50.0, 90.0, 150.0 + seed], None))
+        self.add("f0", "fp8", 0, critical=("critical_sharpness", [50.0, np.nan, np.nan], None))
+        self.add("f1", "fp8", 1, gradient_error=("zeta_norm", [0.01, 0.02, 0.3], None))
+        figure, picture = online_figure(self.sweep())
+        titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+        self.assertEqual(titles, ["critical sharpness (n = 3, 1)", "error of the gradient, ζ (n = 0, 1)"])
+        # 2 / learning rate = 200, a dashed line through all steps.
+        limits = [line for line in figure.axes[0].lines if np.allclose(line.get_ydata(), 200)]
+        self.assertEqual(len(limits), 1)
+        self.assertEqual(len(limits[0].get_xdata()), 60)
+        self.assertIn("1e-2", picture.title)
+
+    def test_of_layers_and_sites_the_largest_counts_and_unknown_ones_do_not(self) -> None:
+        table = [[1.0, np.nan], [3.0, 7.0], [np.nan, np.nan]]
+        self.add("a", "bf16", 0, attention=("max_attention_logit", table, ["h.0", "h.1"]))
+        panel = next(panel for panel in PANELS if panel.group == "attention")
+        curve = curve_of(self.sweep().runs[0], panel)
+        np.testing.assert_array_equal(curve.values, [1, 7, np.nan])
+        self.add("b", "fp8", 0, attention=("max_attention_logit", np.full((3, 2), np.nan), ["h.0", "h.1"]))
+        run = next(run for run in self.sweep().runs if run.id == "b")
+        self.assertIsNone(curve_of(run, panel))
+
+    def landscape(self, name: str, recipe: str, loss: np.ndarray, reach: float = 1.0) -> None:
+        with h5py.File(self.folder / name, "w") as file:
+            file["xcoordinates"] = np.linspace(-reach, reach, loss.shape[1])
+            file["ycoordinates"] = np.linspace(-1, 1, loss.shape[0])
+            file["train_loss"] = loss
+            file.attrs["recipe"] = recipe
+            file.attrs["step"] = 20
+
+    def test_landscapes_stand_side_by_side_on_shared_axes_and_say_what_is_missing(self) -> None:
+        bowl = np.add.outer(np.linspace(-1, 1, 4) ** 2, np.linspace(-1, 1, 5) ** 2) + 2
+        rough = bowl.copy()
+        rough[0, :2] = -1  # not computed
+        rough[1, 1] = np.nan
+        self.landscape("a.h5", "fp32", bowl)
+        self.landscape("b.h5", "fp8", rough, reach=2.0)
+        self.landscape("c.h5", "e8m3", np.full((4, 4), -1.0))
+        (self.folder / "d.h5").write_bytes(b"no hdf5")
+        figure, picture = landscape_figure(self.folder)
+        flats = [axes for axes in figure.axes if "points" in axes.get_title(loc="left")]
+        self.assertEqual(
+            [axes.get_title(loc="left") for axes in flats],
+            ["fp32, step 20\nn = 20 of 20 points", "fp8, step 20\nn = 17 of 20 points"],
+        )
+        for axes in flats:
+            self.assertEqual(axes.get_xlim(), (-2, 2))
+        surfaces = [axes for axes in figure.axes if hasattr(axes, "get_zlim")]
+        self.assertEqual(len({tuple(np.round(axes.get_zlim(), 9)) for axes in surfaces}), 1)
+        self.assertIn("a.h5, b.h5", picture.caption)
+
+    def test_a_directory_without_landscapes_has_no_figure(self) -> None:
+        self.add("a", "bf16", 0)
+        self.assertIsNone(landscape_figure(self.folder))
+
+
+if __name__ == "__main__":
+    unittest.main()
