@@ -24,7 +24,9 @@ RunConfig bench_config(const Size& size, const std::string& recipe, int threads)
                   "tensors_every = 0\n[precision]\nrecipe = \"{}\"\n",
                   threads, size.layers, size.width, size.heads, size.context, size.batch, recipe),
       "bench");
-  return resolve_config(settings);
+  RunConfig config = resolve_config(settings);
+  config.metrics = no_probes();
+  return config;
 }
 
 struct Goals {
@@ -105,7 +107,9 @@ void bench_growth(const BenchOptions& options, std::vector<BenchRow>& rows) {
       Size size = base;
       size.*direction.member *= factor;
       const double growth = flops_of(size) / flops_of(base);
-      Trainer larger(bench_config(size, "fp8", options.threads), *tokens);
+      const RunConfig larger_config = bench_config(size, "fp8", options.threads);
+      const auto larger_tokens = open_tokens(larger_config);
+      Trainer larger(larger_config, *larger_tokens);
       const int steps = factor < 8 ? 10 : 1;
       rows.push_back(compare(
           fmt::format("fp8 step, {} x {}", direction.name, factor), fmt::format("arithmetic x {:.1f}", growth), 0,
