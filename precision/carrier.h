@@ -3,9 +3,8 @@
 // sums. A carrier never rounds an operand and never flushes one:
 //   - an element fits bf16 when it has at most 8 significant bits and a range within bf16's;
 //   - VDPBF16PS takes subnormals as zero, operands and sums alike. Every product, and so every sum, is a multiple of
-//   the
-//     product of the two quanta: where these and it are 2^-126 or more, nothing subnormal can arise. Formats of few
-//     exponent bits have such quanta always; for the others (bf16 itself) it depends on the smallest number in a
+//     the product of the two quanta: where these and it are 2^-126 or more, nothing subnormal can arise. Formats of
+//     few exponent bits have such quanta always; for the others (bf16 itself) it depends on the smallest number in a
 //     tensor, and where that is too small the same numbers go through the fp32 carrier.
 // Then each product is exact in fp32 (16 significant bits), and the result is what an fp32 matmul of the same values
 // gives, up to the order of summation.
