@@ -4,6 +4,7 @@
 #include <torch/headeronly/version.h>
 
 #include <fstream>
+#include <set>
 
 #include "metrics/hdf5_version.h"
 #include "precipice_version.h"
@@ -33,6 +34,20 @@ std::map<std::string, std::string> provenance() {
           {"hdf5_version", hdf5_version()},
           {"cpu_model", cpu_model()},
           {"isa", active_isa()}};
+}
+
+std::string carriers_of(const PrecisionSchedule& schedule) {
+  std::set<std::string> found;
+  for (const PrecisionPolicy& policy : schedule.policies)
+    for (std::size_t i = 0; i < policy.num_sites(); ++i)
+      for (const GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad}) {
+        const bool emulated = gemm->arithmetic.accumulator.kind != AccumulatorKind::Fp32;
+        const bool bf16 = runs_on_bf16(gemm->first, gemm->second, gemm->arithmetic);
+        found.insert(emulated ? "emulated" : bf16 ? "bf16" : "fp32");
+      }
+  std::string names;
+  for (const std::string& name : found) names += (names.empty() ? "" : ", ") + name;
+  return names;
 }
 
 }  // namespace precipice

@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include "precision/policy.h"
+
 namespace precipice {
 
 std::string program_version();  // "0.1.0"
@@ -14,5 +16,9 @@ std::string cpu_model();
 // Name to text: program, commit, compiler, libtorch, HDF5, CPU, instruction set of the quantizers. No times, no host
 // name: it goes into run.h5, whose bytes must be equal for equal runs.
 std::map<std::string, std::string> provenance();
+
+// What multiplies the operands of a run's matmuls on this CPU (precision/carrier.h): "fp32", "bf16" or "bf16, fp32";
+// "emulated" accumulators multiply themselves.
+std::string carriers_of(const PrecisionSchedule& schedule);
 
 }  // namespace precipice

@@ -18,6 +18,7 @@
 #include "precision/device.h"
 #include "train/checkpoint.h"
 #include "train/provenance.h"
+#include "train/recipes.h"
 #include "train/trainer.h"
 
 namespace precipice {
@@ -147,6 +148,7 @@ void RunSession::publish(RunState state) {
   header.text["status"] = to_string(state);
   header.text["divergence_reason"] = trainer_->detector().divergence().reason;
   header.text["device"] = config_.device;
+  header.text["carrier"] = carriers_of(make_schedule(config_.precision, config_.model, config_.train.steps));
   header.text["data_sha256"] = tokens_->sha256();
   // The invocation differs between equal runs; what reproduces this one is its config.
   header.text["command"] = "precipice train config.toml";
