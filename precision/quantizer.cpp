@@ -149,14 +149,12 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
     grid_shape[grid_shape.size() - 2] = source.dim() > 2 ? source.size(-2) : grid.grid_rows;
   }
   at::Tensor scales = is_one_scale(q) ? at::empty({1, 1}, source.options()) : at::empty(grid_shape, source.options());
-  at::Tensor multipliers = at::empty_like(scales);
 
   Quantized result;
-  result.events =
-      work.run(source.const_data_ptr<float>(), key, q.hadamard,
-               {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(),
-                multipliers.mutable_data_ptr<float>(),
-                as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count});
+  result.events = work.run(
+      source.const_data_ptr<float>(), key, q.hadamard,
+      {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), nullptr,
+       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count});
   if (as_bf16) values = packed;
   result.outer = outer_scale_of(q, result.events.amax);
   result.quantum = static_cast<float>(work.quantum(q.element));
