@@ -126,6 +126,12 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
     return same;
   }
   check_device(x);
+  // With one scale and no random words the order of elements does not matter: columns that lie side by side in memory
+  // are read as rows, which spares a transposing copy.
+  if (is_one_scale(q) && !is_stochastic(q.rounding) && !q.hadamard && x.stride(-1) != 1 && x.stride(-2) == 1) {
+    Quantized result = quantize(x.transpose(-2, -1), q, Contraction::LastAxis, key, state, options);
+    return before ? result : result.transposed();
+  }
   // Batches of matrices with scales along their first axis become rows of the operand.
   const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
   const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : x.contiguous();
