@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sixteen floats at a time for loops that must give the same bits on every machine: every lane does the same
 // operations in the same order whatever the vector registers hold, sums go through one tree, nothing is contracted.
+// For files that are compiled once per instruction set (row_kernels-inl.h): g++ splits such vectors before it inlines.
 // The exponential is 2^n times a polynomial (Cody and Waite 1980): x = n ln 2 + r, |r| <= ln 2 / 2 and e^r by its
 // Taylor series to r^7 (truncation 2^-27 relative); rounding leaves an error of at most 2 ulp.
 #pragma once
@@ -8,13 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
-// Functions around these loops are compiled for each and chosen when the program starts.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PRECIPICE_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define PRECIPICE_CLONES
-#endif
 #define PRECIPICE_INLINE inline __attribute__((always_inline))
+#define PRECIPICE_ALWAYS __attribute__((always_inline))
 
 namespace precipice {
 
@@ -23,15 +19,10 @@ using FloatLanes = float __attribute__((vector_size(64)));
 using IntLanes = std::int32_t __attribute__((vector_size(64)));
 
 // Vectors travel by reference: their calling convention depends on the instruction set.
-PRECIPICE_INLINE void load_lanes(const float* from, FloatLanes& x) {
-  std::memcpy(&x, from, sizeof x);
-}
-PRECIPICE_INLINE void store_lanes(const FloatLanes& x, float* to) {
-  std::memcpy(to, &x, sizeof x);
-}
 // The first `count` lanes; the others are `rest`.
 PRECIPICE_INLINE void load_lanes(const float* from, std::int64_t count, float rest, FloatLanes& x) {
-  for (std::int64_t k = 0; k < kFloatLanes; ++k) x[k] = rest;
+  if (count != kFloatLanes)
+    for (std::int64_t k = 0; k < kFloatLanes; ++k) x[k] = rest;
   std::memcpy(&x, from, static_cast<std::size_t>(count) * sizeof(float));
 }
 PRECIPICE_INLINE void store_lanes(const FloatLanes& x, std::int64_t count, float* to) {
@@ -74,6 +65,14 @@ PRECIPICE_INLINE void exponential_of_lanes(FloatLanes& x) {
   FloatLanes power;
   std::memcpy(&power, &bits, sizeof power);
   x = vanishes ? FloatLanes{} : p * power;
+}
+
+// body(first, count) for groups of lanes; count is a constant but in the last group.
+template <class Body>
+PRECIPICE_INLINE void for_lanes(std::int64_t size, const Body& body) {
+  std::int64_t i = 0;
+  for (; i + kFloatLanes <= size; i += kFloatLanes) body(i, kFloatLanes);
+  if (i < size) body(i, size - i);
 }
 
 }  // namespace precipice

@@ -40,10 +40,9 @@ Tensors run_operation(std::unique_ptr<Operation> operation, const Tensors& input
     const at::AutoDispatchBelowADInplaceOrView below;
     outputs = operation->forward(inputs);
   }
-  const bool recorded =
-      at::GradMode::is_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& input) {
-        return input.defined() && input.requires_grad();
-      });
+  const bool recorded = at::GradMode::is_enabled() &&
+                        std::any_of(inputs.begin(), inputs.end(),
+                                    [](const at::Tensor& input) { return input.defined() && input.requires_grad(); });
   if (!recorded) return outputs;
   const std::shared_ptr<OperationNode> node(new OperationNode(std::move(operation)), torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));

@@ -22,8 +22,8 @@ class Operation {
   virtual Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) = 0;
 };
 
-// Runs the operation and, where gradients are recorded, enters it into autograd's graph. No output is an input or
-// shares its memory.
+// Runs the operation and, where gradients are recorded, enters it into autograd's graph. No output is an input, and the
+// operation keeps no output: it would keep itself alive. (detach() of one will do for both.)
 Tensors run_operation(std::unique_ptr<Operation> operation, const Tensors& inputs);
 
 }  // namespace precipice

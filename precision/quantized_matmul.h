@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matmul with six operand slots (policy.h), for autograd and as a part of larger operations. Linears and the two batched
-// attention products go through it; the gradients are those of the exact product (straight-through), computed from the
-// quantized operands.
+// Matmul with six operand slots (policy.h), for autograd and as a part of larger operations. Linears and the two
+// batched attention products go through it; the gradients are those of the exact product (straight-through), computed
+// from the quantized operands.
 #pragma once
 
 #include <ATen/core/Tensor.h>
