@@ -18,6 +18,10 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
   return {site.seed, site.step, static_cast<std::uint32_t>(site.site), operand};
 }
 
+void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const Quantized& operand) {
+  if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand);
+}
+
 Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
                         const MatmulSite& site, Slot slot, bool as_bf16) {
   const auto number = static_cast<std::uint16_t>(slot);
@@ -31,6 +35,7 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
+  tell_taken(site, slot, quantizer, result);
   return result;
 }
 
@@ -90,7 +95,11 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
     const auto operand = [&](std::size_t index, const char* name, const MatrixQuantizer& quantizer, Slot slot,
                              bool as_bf16) {
       const std::vector<double> numbers = ctx->saved_data[name].toDoubleVector();
-      if (numbers[0] != 0.0) return quantized_from(saved[index], saved[index + 2], numbers).transposed();
+      if (numbers[0] != 0.0) {
+        const Quantized shared = quantized_from(saved[index], saved[index + 2], numbers).transposed();
+        tell_taken(site, slot, quantizer, shared);
+        return shared;
+      }
       return quantize_slot(saved[index], quantizer, Contraction::AxisBefore, site, slot, as_bf16);
     };
 
@@ -104,9 +113,12 @@ struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
     }
     if (need_dw) {
       const bool as_bf16 = runs_on_bf16(p.wgrad);
-      qdy = need_dx && shares(p.dgrad.first, p.wgrad.first)
-                ? qdy.transposed()
-                : quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site, Slot::WgradDy, as_bf16);
+      if (need_dx && shares(p.dgrad.first, p.wgrad.first)) {
+        qdy = qdy.transposed();
+        tell_taken(site, Slot::WgradDy, p.wgrad.first, qdy);
+      } else {
+        qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site, Slot::WgradDy, as_bf16);
+      }
       const Quantized qx = operand(0, "x", p.wgrad.second, Slot::WgradX, as_bf16);
       dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site, Slot::WgradOut));
     }
