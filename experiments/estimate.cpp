@@ -26,6 +26,8 @@ double rows_of(const RunConfig& config, const SeriesGroup& group) {
   if (group.name == "sam") return every(config.metrics.sam_every);
   if (group.name == "noise") return every(config.metrics.noise_every);
   if (group.name == "edge") return every(config.metrics.edge_every);
+  if (group.name == "lbfgs") return every(config.metrics.lbfgs_every);
+  if (group.name == "histograms") return every(config.metrics.histograms_every);
   for (const char* name : {"gradient_error", "parameter_errors"})
     if (group.name == name) return every(config.metrics.gradient_error_every);
   return static_cast<double>(config.train.steps);

@@ -86,6 +86,7 @@ SeriesGroup decode_group(const Json& json) {
                             series.at("long_name").get<std::string>()});
   }
   group.sites = json.at("sites").get<std::vector<std::string>>();
+  if (json.contains("bins")) group.bins = json.at("bins").get<std::vector<std::string>>();
   if (group.series.empty() || group.row_width() > kMaxRowWidth) throw DataError("a group of impossible width");
   return group;
 }
@@ -105,7 +106,8 @@ std::string encode_header(const std::string& identity, const std::vector<SeriesG
     Json series = Json::array();
     for (const Series& s : group.series)
       series.push_back({{"name", s.name}, {"units", s.units}, {"long_name", s.long_name}});
-    header["groups"].push_back({{"name", group.name}, {"series", series}, {"sites", group.sites}});
+    Json& entry = header["groups"].emplace_back(Json{{"name", group.name}, {"series", series}, {"sites", group.sites}});
+    if (!group.bins.empty()) entry["bins"] = group.bins;
   }
   const std::string text = header.dump();
   PRECIPICE_CHECK(text.size() <= kMaxHeaderBytes, "journal header of ", text.size(), " bytes");

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "metrics/logistic.h"
 #include "metrics/logit_sums.h"
 #include "precision/check.h"
 
@@ -17,15 +18,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-double softplus(double u) {
-  return std::max(u, 0.0) + std::log1p(std::exp(-std::abs(u)));
-}
-
-double sigmoid(double u) {
-  const double e = std::exp(-std::abs(u));
-  return (u >= 0 ? 1.0 : e) / (1.0 + e);
-}
 
 // max over i != target of f(z_i), and log of the sum of exp(f(z_i) - max): two numbers, so that large maxima can be
 // subtracted before the small logarithms are added.
@@ -70,8 +62,7 @@ class Token {
     const double d =
         (corner.max - base_.max) + (corner.log_excess - base_.log_excess) + epsilon * (std::abs(target) + 1);
     const double loss = softplus(u);
-    // Beyond D = 1 the plain difference cancels nothing, and expm1 would overflow.
-    const double rise = d < 1 ? std::log1p(sigmoid(u) * std::expm1(d)) : softplus(u + d) - loss;
+    const double rise = softplus_rise(u, d);
     return {loss, rise, 100 * rise / (1 + loss)};
   }
 
@@ -152,17 +143,6 @@ std::vector<LogitSharpness> row_sharpness(std::span<const float> logits, std::in
   return results;
 }
 
-// 0.001 as "1e-3": what stands in papers and is short.
-std::string epsilon_name(double epsilon) {
-  std::array<char, 32> buffer;
-  const auto end =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), epsilon, std::chars_format::scientific).ptr;
-  std::string text(buffer.data(), end);
-  const std::size_t digits = text.find('e') + 2;
-  while (text[digits] == '0' && digits + 1 < text.size()) text.erase(digits, 1);
-  return text;
-}
-
 }  // namespace
 
 LogitSharpness logit_sharpness(std::span<const float> logits, std::int64_t target, double epsilon) {
@@ -191,6 +171,16 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
   std::vector<BatchSharpness> result;
   for (std::size_t e = 0; e < epsilons.size(); ++e) result.push_back({last[e].summary(), all[e].summary()});
   return result;
+}
+
+std::string epsilon_name(double epsilon) {
+  std::array<char, 32> buffer;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), epsilon, std::chars_format::scientific).ptr;
+  std::string text(buffer.data(), end);
+  const std::size_t digits = text.find('e') + 2;
+  while (text[digits] == '0' && digits + 1 < text.size()) text.erase(digits, 1);
+  return text;
 }
 
 SeriesGroup sharpness_group(std::span<const double> epsilons) {

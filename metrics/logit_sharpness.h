@@ -55,5 +55,7 @@ LogitStatistics logit_statistics(std::span<const float> logits, std::int64_t voc
 // all_tokens_eps1e-3, all_tokens_mean_loss_eps1e-3 (mean_loss: metric_of_mean). sharpness_values: their row.
 SeriesGroup sharpness_group(std::span<const double> epsilons);
 std::vector<double> sharpness_values(std::span<const BatchSharpness> sharpness);
+// 0.001 as "1e-3": what stands in papers and is short.
+std::string epsilon_name(double epsilon);
 
 }  // namespace precipice

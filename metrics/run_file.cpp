@@ -27,11 +27,19 @@ void write_scales(Hdf5Writer& file, const SeriesGroup& group, const std::vector<
   file.write(site, group.sites);
   describe(file, site, "1", "place in the model");
   file.make_scale(site, "site");
+  if (group.bins.empty()) return;
+  const std::string bin = "/" + group.name + "/bin";
+  file.write(bin, group.bins);
+  describe(file, bin, "1", "floor(log2 |value|), or what else the value is");
+  file.make_scale(bin, "bin");
 }
 
 void write_group(Hdf5Writer& file, const SeriesGroup& group, const std::vector<const SeriesRow*>& rows) {
   write_scales(file, group, rows);
-  const std::size_t width = group.sites.empty() ? 1 : group.sites.size();
+  const std::size_t width = group.width();
+  std::vector<std::uint64_t> shape{rows.size()};
+  if (!group.sites.empty()) shape.push_back(group.sites.size());
+  if (!group.bins.empty()) shape.push_back(group.bins.size());
   std::vector<double> values(rows.size() * width);
   for (std::size_t s = 0; s < group.series.size(); ++s) {
     for (std::size_t r = 0; r < rows.size(); ++r)
@@ -39,13 +47,11 @@ void write_group(Hdf5Writer& file, const SeriesGroup& group, const std::vector<c
                   values.begin() + static_cast<std::ptrdiff_t>(r * width));
     const Series& series = group.series[s];
     const std::string path = "/" + group.name + "/" + series.name;
-    if (group.sites.empty())
-      file.write(path, values, {rows.size()});
-    else
-      file.write(path, values, {rows.size(), width});
+    file.write(path, values, shape);
     describe(file, path, series.units, series.long_name);
     file.attach_scale(path, "/" + group.name + "/step", 0);
     if (!group.sites.empty()) file.attach_scale(path, "/" + group.name + "/site", 1);
+    if (!group.bins.empty()) file.attach_scale(path, "/" + group.name + "/bin", 2);
   }
 }
 
@@ -80,6 +86,11 @@ void check_run_file(const std::filesystem::path& path, const std::vector<SeriesG
       if (file.read_strings("/" + group.name + "/site") != group.sites)
         throw DataError(path.string() + ": /" + group.name + "/site: other sites than the journal's");
       shape.push_back(group.sites.size());
+    }
+    if (!group.bins.empty()) {
+      if (file.read_strings("/" + group.name + "/bin") != group.bins)
+        throw DataError(path.string() + ": /" + group.name + "/bin: other bins than the journal's");
+      shape.push_back(group.bins.size());
     }
     for (const Series& series : group.series) {
       const std::string name = "/" + group.name + "/" + series.name;

@@ -2,6 +2,7 @@
 // run.h5: everything a run logged, for plain tools (h5py, xarray, h5ls, HDFView). Built from the journal's rows.
 //   /metrics/step, /metrics/<series>   1-D on the `step` dimension scale; /eval/*, /sharpness/* alike
 //   /tensors/step, /tensors/site, /tensors/<series>   2-D (step, site) with a string `site` scale
+//   /histograms/bin, /histograms/<series>   3-D (step, site, bin) with a string `bin` scale as well
 //   /config   the resolved TOML text; root attributes: provenance
 // Every series carries units and long_name. Two runs of one config give equal bytes: no times, no host names.
 #pragma once
@@ -32,7 +33,7 @@ struct RunFileHeader {
 std::string build_run_file(const RunSeries& series, const RunFileHeader& header);
 
 // Throws DataError naming what is wrong unless the file opens, has this schema, and holds for each of `groups` a step
-// and every series with one value (or one row of sites) per step.
+// and every series with one value (or one of each site and bin) per step.
 void check_run_file(const std::filesystem::path& path, const std::vector<SeriesGroup>& groups);
 
 }  // namespace precipice

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run logs: groups of named series, each row at a step. The journal stores rows as they come, run.h5 stores them
-// as one dataset per series. Groups: "metrics" (every step), "eval", "sharpness", "tensors" (step x site).
+// as one dataset per series: 1-D (step), 2-D (step, site), or 3-D (step, site, bin).
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,16 @@ struct Series {
 struct SeriesGroup {
   std::string name;
   std::vector<Series> series;
-  std::vector<std::string> sites;  // empty: series are 1-D (step); otherwise 2-D (step, site)
+  std::vector<std::string> sites;   // empty: series are 1-D (step); otherwise 2-D (step, site)
+  std::vector<std::string> bins{};  // not empty, with sites: series are 3-D (step, site, bin)
   bool operator==(const SeriesGroup&) const = default;
-  std::size_t row_width() const { return series.size() * (sites.empty() ? 1 : sites.size()); }
+  // Values of one series in a row.
+  std::size_t width() const { return (sites.empty() ? 1 : sites.size()) * (bins.empty() ? 1 : bins.size()); }
+  std::size_t row_width() const { return series.size() * width(); }
 };
 
-// One row of one group. values[s * num_sites + k] is series s at site k.
+// One row of one group. values[s * num_sites + k] is series s at site k; with bins, [(s * num_sites + k) * num_bins +
+// b].
 struct SeriesRow {
   std::uint16_t group = 0;  // index into the log's groups
   std::int64_t step = 0;

@@ -18,9 +18,10 @@ ColumnGroup read_group(const Hdf5Reader& file, const std::string& path, const st
   if (!std::is_sorted(group.steps.begin(), group.steps.end()))
     throw DataError(file_name + ": " + path + "/step: steps must rise");
   if (file.has(path + "/site")) group.sites = file.read_strings(path + "/site");
-  const std::size_t size = group.steps.size() * (group.sites.empty() ? 1 : group.sites.size());
+  if (file.has(path + "/bin")) group.bins = file.read_strings(path + "/bin");
+  const std::size_t size = group.steps.size() * group.width();
   for (const std::string& series : file.names(path)) {
-    if (series == "step" || series == "site") continue;
+    if (series == "step" || series == "site" || series == "bin") continue;
     std::vector<double> values = file.read_doubles(path + "/" + series);
     if (values.size() != size) throw DataError(file_name + ": " + path + "/" + series + ": not one value per step");
     group.series.emplace(series, std::move(values));
@@ -35,12 +36,13 @@ SeriesColumns columns_of(const RunSeries& series) {
   for (const SeriesGroup& group : series.groups) {
     ColumnGroup& target = columns[group.name];
     target.sites = group.sites;
+    target.bins = group.bins;
     for (const Series& s : group.series) target.series[s.name];
   }
   for (const SeriesRow& row : series.rows) {
     const SeriesGroup& group = series.groups[row.group];
     ColumnGroup& target = columns[group.name];
-    const std::size_t width = group.sites.empty() ? 1 : group.sites.size();
+    const std::size_t width = group.width();
     target.steps.push_back(row.step);
     for (std::size_t s = 0; s < group.series.size(); ++s) {
       const auto first = row.values.begin() + static_cast<std::ptrdiff_t>(s * width);

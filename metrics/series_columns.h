@@ -17,7 +17,10 @@ namespace precipice {
 struct ColumnGroup {
   std::vector<std::int64_t> steps;
   std::vector<std::string> sites;                     // empty: one value per step
-  std::map<std::string, std::vector<double>> series;  // row-major (step, site)
+  std::map<std::string, std::vector<double>> series;  // row-major (step, site, bin)
+  std::vector<std::string> bins{};                    // empty: one value per step and site
+  // Values of one series at a step.
+  std::size_t width() const { return (sites.empty() ? 1 : sites.size()) * (bins.empty() ? 1 : bins.size()); }
 };
 using SeriesColumns = std::map<std::string, ColumnGroup>;  // by the group's name
 

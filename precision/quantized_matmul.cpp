@@ -14,6 +14,10 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
   return {site.seed, site.step, static_cast<std::uint32_t>(site.site), operand};
 }
 
+void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const Quantized& operand) {
+  if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand);
+}
+
 Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
                         const MatmulSite& site, Slot slot, bool as_bf16) {
   const auto number = static_cast<std::uint16_t>(slot);
@@ -27,6 +31,7 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
+  tell_taken(site, slot, quantizer, result);
   return result;
 }
 
@@ -81,7 +86,11 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
 // An operand for its second GEMM, which sums over its other axis.
 Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot,
                                   bool as_bf16) const {
-  if (!operand.original.defined()) return operand.quantized.transposed();
+  if (!operand.original.defined()) {
+    Quantized shared = operand.quantized.transposed();
+    tell_taken(site_, slot, quantizer, shared);
+    return shared;
+  }
   return quantize_slot(operand.original, quantizer, Contraction::AxisBefore, site_, slot, as_bf16);
 }
 
@@ -97,9 +106,12 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
   }
   if (needs.dw) {
     const bool as_bf16 = runs_on_bf16(p.wgrad);
-    qdy = needs.dx && shares(p.dgrad.first, p.wgrad.first)
-              ? qdy.transposed()
-              : quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16);
+    if (needs.dx && shares(p.dgrad.first, p.wgrad.first)) {
+      qdy = qdy.transposed();
+      tell_taken(site_, Slot::WgradDy, p.wgrad.first, qdy);
+    } else {
+      qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16);
+    }
     const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
     result.dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site_, Slot::WgradOut), needs.dw_out);
   }

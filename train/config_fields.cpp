@@ -243,6 +243,15 @@ void add_metrics(Fields& f, MetricsConfig& c) {
   f.push_back(
       text("metrics.gradient_error_matrices", &c.gradient_error_matrices, {},
            "Parameters whose error's largest singular value is measured: patterns with *, separated by spaces."));
+  f.push_back(
+      number("metrics.lbfgs_every", &c.lbfgs_every, 0, kMaxCount,
+             "Steps between logit sharpness values as 10 iterations of L-BFGS find them, beside the exact ones; 0: "
+             "never."));
+  f.push_back(
+      number("metrics.lbfgs_subspace", &c.lbfgs_subspace, 0, 1000,
+             "Dimension of the random subspace in which L-BFGS looks (100 in arXiv 1609.04836); 0: all logits."));
+  f.push_back(number("metrics.histograms_every", &c.histograms_every, 0, kMaxCount,
+                     "Steps between exponent histograms of the operands, by site; 0: never."));
 }
 
 }  // namespace

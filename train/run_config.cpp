@@ -219,6 +219,9 @@ void check_combinations(const RunConfig& c, const Places& places) {
   const double per_step = double(c.train.batch) * double(c.model.context);
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
+  require(c.metrics.lbfgs_subspace < c.data.vocabulary, places, "metrics.lbfgs_subspace",
+          plain(double(c.metrics.lbfgs_subspace)),
+          fmt::format("must be below the vocabulary of {}; 0 takes all logits", c.data.vocabulary));
   with_places(places, "precision.recipe", [&] {
     const PrecisionSchedule schedule = make_schedule(c.precision, c.model, c.train.steps);
     check_operand_shapes(schedule, c);

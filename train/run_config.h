@@ -99,14 +99,17 @@ struct MetricsConfig {
   std::int64_t edge_every = 0;
   std::int64_t gradient_error_every = 200;
   std::string gradient_error_matrices = "*attn*";
+  std::int64_t lbfgs_every = 0;
+  std::int64_t lbfgs_subspace = 0;  // dimension; 0: the whole space
+  std::int64_t histograms_every = 0;
 };
 
 // Nothing beside the "metrics" group.
 inline MetricsConfig no_probes() {
   MetricsConfig config;
-  for (std::int64_t* every :
-       {&config.sharpness_every, &config.tensors_every, &config.attention_every, &config.critical_every,
-        &config.sam_every, &config.noise_every, &config.edge_every, &config.gradient_error_every})
+  for (std::int64_t* every : {&config.sharpness_every, &config.tensors_every, &config.attention_every,
+                              &config.critical_every, &config.sam_every, &config.noise_every, &config.edge_every,
+                              &config.gradient_error_every, &config.lbfgs_every, &config.histograms_every})
     *every = 0;
   return config;
 }

@@ -36,18 +36,30 @@ SeriesGroup eval_group() {
           {}};
 }
 
+// Series of metrics/exponent_histograms.h.
+std::size_t operand_series(Slot slot) {
+  return slot == Slot::FpropX ? 0 : slot == Slot::FpropW ? 1 : 2;
+}
+
+std::size_t taken_series(Slot slot) {
+  return 3 + static_cast<std::size_t>(slot);
+}
+
 }  // namespace
 
 // Collects what this step is asked for. The tensor statistics follow each tensor's first rounding: x and w in fprop, dy
 // in dgrad.
 class Trainer::StepObserver : public QuantizationObserver {
  public:
-  StepObserver(TensorStats& stats, ActivationProbe& activations) : stats_(stats), activations_(activations) {}
-  void collect(bool tensors, bool activations) {
+  StepObserver(TensorStats& stats, ActivationProbe& activations, ExponentHistograms& histograms)
+      : stats_(stats), activations_(activations), histograms_(histograms) {}
+  void collect(bool tensors, bool activations, bool histograms) {
     collects_tensors_ = tensors;
     collects_activations_ = activations;
+    collects_histograms_ = histograms;
     if (tensors) stats_.clear();
     if (activations) activations_.clear();
+    if (histograms) histograms_.clear();
   }
   void observe(std::size_t site, Slot slot, const EventCounts& events) override {
     if (!collects_tensors_) return;
@@ -57,12 +69,19 @@ class Trainer::StepObserver : public QuantizationObserver {
   }
   void see(std::size_t site, Slot slot, const at::Tensor& operand) override {
     if (collects_activations_ && slot == Slot::FpropX) activations_.operand(site, operand);
+    if (collects_histograms_ && (slot == Slot::FpropX || slot == Slot::FpropW || slot == Slot::DgradDy))
+      histograms_.add(site, operand_series(slot), floats(operand.detach().contiguous()));
+  }
+  void take(std::size_t site, Slot slot, const Quantized& operand) override {
+    if (collects_histograms_)
+      histograms_.add(site, taken_series(slot), floats(operand.widened().values.detach().contiguous()));
   }
 
  private:
   TensorStats& stats_;
   ActivationProbe& activations_;
-  bool collects_tensors_ = false, collects_activations_ = false;
+  ExponentHistograms& histograms_;
+  bool collects_tensors_ = false, collects_activations_ = false, collects_histograms_ = false;
 };
 
 Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
@@ -73,7 +92,8 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
       detector_(config.divergence),
       tensor_stats_(std::make_unique<TensorStats>(model_->policy().site_names())),
       activations_(std::make_unique<ActivationProbe>(*model_, config.model)),
-      observer_(std::make_unique<StepObserver>(*tensor_stats_, *activations_)),
+      histograms_(std::make_unique<ExponentHistograms>(model_->policy().site_names())),
+      observer_(std::make_unique<StepObserver>(*tensor_stats_, *activations_, *histograms_)),
       update_probes_(config, kCriticalGroup),
       gradient_error_(config, *model_, kGradientErrorGroup) {
   std::vector<Parameter> parameters;
@@ -83,6 +103,8 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
     value.mutable_grad() = gradients_.back();
     parameters.push_back({name, span_of(value), span_of(gradients_.back()), decays(value)});
   }
+  if (config.metrics.lbfgs_every > 0 && config.metrics.lbfgs_subspace > 0)
+    logit_subspace_ = logit_subspace(tokens.vocabulary(), config.metrics.lbfgs_subspace);
   optimizer_ =
       make_optimizer(config.optimizer, std::move(parameters), static_cast<std::uint64_t>(*config.precision.seed));
 }
@@ -94,6 +116,8 @@ std::vector<SeriesGroup> Trainer::groups() const {
                                   tensor_stats_->group()};
   for (const auto& more : {activations_->groups(), update_probes_.groups(), gradient_error_.groups()})
     groups.insert(groups.end(), more.begin(), more.end());
+  groups.push_back(ascent_group(config_.metrics.epsilons, config_.metrics.lbfgs_subspace));
+  groups.push_back(histograms_->group());
   return groups;
 }
 
@@ -120,15 +144,27 @@ void Trainer::record_logits(const ForwardPass& forward, StepRecord& record, std:
   rows.push_back(std::move(row));
 }
 
+SeriesRow Trainer::ascent_row(const ForwardPass& forward) const {
+  const at::Tensor logits = forward.logits.detach();
+  const std::int64_t context = config_.model.context;
+  const std::span<const std::int64_t> targets{forward.targets.const_data_ptr<std::int64_t>(),
+                                              static_cast<std::size_t>(forward.targets.numel())};
+  return {kLbfgsGroup, step_,
+          ascent_values(last_token_ascent(floats(logits), targets, forward.targets.numel() / context, context,
+                                          tokens_.vocabulary(), config_.metrics.epsilons,
+                                          logit_subspace_ ? &*logit_subspace_ : nullptr))};
+}
+
 std::vector<SeriesRow> Trainer::step() {
   std::vector<SeriesRow> rows;
   if (due(config_.train.eval_every)) rows.push_back(evaluate());
 
   const bool watch_tensors = due(config_.metrics.tensors_every) && !watcher_;
   const bool watch_activations = due(config_.metrics.attention_every) && !watcher_;
-  observer_->collect(watch_tensors, watch_activations);
+  const bool watch_histograms = due(config_.metrics.histograms_every) && !watcher_;
+  observer_->collect(watch_tensors, watch_activations, watch_histograms);
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_)};
-  context.observer = watch_tensors || watch_activations ? observer_.get() : watcher_;
+  context.observer = watch_tensors || watch_activations || watch_histograms ? observer_.get() : watcher_;
   context.attention = watch_activations ? activations_.get() : nullptr;
   context.scales = &scales_;
   const Batch batch = tokens_.training_batch(step_);
@@ -164,6 +200,8 @@ std::vector<SeriesRow> Trainer::step() {
   record.loss_spikes = static_cast<double>(detector_.loss_spikes());
   record.grad_spikes = static_cast<double>(detector_.grad_spikes());
   record_logits(pass, record, rows);
+  if (due(config_.metrics.lbfgs_every) && !config_.metrics.epsilons.empty()) rows.push_back(ascent_row(pass));
+  if (watch_histograms) rows.push_back({kHistogramsGroup, step_, histograms_->values()});
   if (watch_tensors) rows.push_back({kTensorsGroup, step_, tensor_stats_->values()});
   rows.push_back({kMetricsGroup, step_, to_values(record)});
   std::sort(rows.begin(), rows.end(), [](const SeriesRow& a, const SeriesRow& b) { return a.group < b.group; });

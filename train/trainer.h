@@ -5,9 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "metrics/divergence.h"
+#include "metrics/exponent_histograms.h"
+#include "metrics/logit_ascent.h"
 #include "metrics/series.h"
 #include "metrics/step_record.h"
 #include "metrics/tensor_stats.h"
@@ -39,7 +42,9 @@ enum LogGroup : std::uint16_t {
   kNoiseGroup,
   kEdgeGroup,
   kGradientErrorGroup,
-  kParameterErrorsGroup
+  kParameterErrorsGroup,
+  kLbfgsGroup,
+  kHistogramsGroup
 };
 
 class Trainer {
@@ -71,6 +76,7 @@ class Trainer {
 
   void backward(const at::Tensor& objective);
   void record_logits(const ForwardPass& forward, StepRecord& record, std::vector<SeriesRow>& rows) const;
+  SeriesRow ascent_row(const ForwardPass& forward) const;
   bool due(std::int64_t every) const { return every > 0 && step_ % every == 0; }
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
 
@@ -83,10 +89,12 @@ class Trainer {
   DivergenceDetector detector_;
   std::unique_ptr<TensorStats> tensor_stats_;
   std::unique_ptr<ActivationProbe> activations_;
+  std::unique_ptr<ExponentHistograms> histograms_;
   std::unique_ptr<StepObserver> observer_;
   QuantizationObserver* watcher_ = nullptr;
   UpdateProbes update_probes_;
   GradientErrorProbe gradient_error_;
+  std::optional<RandomSubspace> logit_subspace_;  // of the L-BFGS sharpness, where one is asked for
   ScaleStates scales_;
   std::int64_t step_ = 0;
 };

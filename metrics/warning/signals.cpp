@@ -21,6 +21,7 @@ constexpr SignalRule kTable[] = {
     {"max |logit|", "metrics", "max_logit"},
     {"|log Z|", "metrics", "log_z", Reduction::Absolute},
     {"*", "sharpness", "*"},
+    {"L-BFGS *", "lbfgs", "last_token*"},
     {"saturation of x", "tensors", "x_saturated"},
     {"saturation of w", "tensors", "w_saturated"},
     {"saturation of dy", "tensors", "dy_saturated"},
@@ -109,7 +110,7 @@ SignalSeries signal_of(const SeriesColumns& columns, const Signal& signal) {
   const std::vector<double>* values = find_series(columns, signal.group, signal.series);
   if (values == nullptr) return {};
   const ColumnGroup& group = columns.at(signal.group);
-  const std::size_t width = group.sites.empty() ? 1 : group.sites.size();
+  const std::size_t width = group.width();
   SignalSeries result{group.steps, {}};
   const std::span<const double> all(*values);
   for (std::size_t row = 0; row < group.steps.size(); ++row) {

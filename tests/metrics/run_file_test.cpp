@@ -58,6 +58,26 @@ TEST_CASE("run.h5 holds every series on its steps, two-dimensional ones by step 
   CHECK(file.attribute_text("/metrics/train_loss", "units") == "nats");
 }
 
+TEST_CASE("a group with bins is three-dimensional, by step, site and bin, and other bins are noticed") {
+  RunSeries run;
+  run.groups = {
+      {"histograms", {{"x", "elements", "x"}, {"w", "elements", "w"}}, {"up", "head"}, {"zero", "-1", "nan"}}};
+  for (std::int64_t step = 0; step < 2; ++step) {
+    run.rows.push_back({0, step, {}});
+    for (int i = 0; i < 12; ++i) run.rows.back().values.push_back(100.0 * static_cast<double>(step) + i);
+  }
+  const std::string bytes = build_run_file(run, small_header());
+  const Hdf5Reader file(bytes, "run.h5");
+  CHECK(file.shape("/histograms/w") == std::vector<std::uint64_t>{2, 2, 3});
+  CHECK(file.read_strings("/histograms/bin") == std::vector<std::string>{"zero", "-1", "nan"});
+  CHECK(file.read_doubles("/histograms/w") == std::vector<double>{6, 7, 8, 9, 10, 11, 106, 107, 108, 109, 110, 111});
+  const TemporaryDirectory place;
+  write_file_atomic(place / "run.h5", bytes);
+  CHECK_NOTHROW(check_run_file(place / "run.h5", run.groups));
+  run.groups[0].bins[1] = "-2";
+  CHECK_THROWS_WITH(check_run_file(place / "run.h5", run.groups), Catch::Contains("/histograms/bin"));
+}
+
 TEST_CASE("a group without rows still has every series, of length 0") {
   const Hdf5Reader file(build_run_file(small_run(), {}), "run.h5");
   CHECK(file.shape("/eval/step") == std::vector<std::uint64_t>{0});

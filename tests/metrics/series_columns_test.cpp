@@ -13,14 +13,16 @@
 namespace precipice {
 namespace {
 
-RunSeries two_groups() {
+RunSeries three_groups() {
   RunSeries series;
   series.groups = {{"metrics", {{"train_loss", "nats", "loss"}, {"grad_norm", "1", "norm"}}, {}},
-                   {"tensors", {{"x_amax", "1", "amax"}, {"w_amax", "1", "amax"}}, {"h.0", "head"}}};
+                   {"tensors", {{"x_amax", "1", "amax"}, {"w_amax", "1", "amax"}}, {"h.0", "head"}},
+                   {"histograms", {{"x", "elements", "x"}}, {"h.0", "head"}, {"zero", "-1", "0"}}};
   for (std::int64_t step = 0; step < 5; ++step) {
     const auto value = static_cast<double>(step);
     series.rows.push_back({0, step, {value, step == 3 ? std::nan("") : 10 + value}});
     if (step % 2 == 0) series.rows.push_back({1, step, {value, value + 0.1, value + 0.2, value + 0.3}});
+    if (step == 4) series.rows.push_back({2, step, {1, 2, 3, 4, 5, 6}});
   }
   return series;
 }
@@ -34,7 +36,8 @@ bool equal(const SeriesColumns& a, const SeriesColumns& b) {
   if (a.size() != b.size()) return false;
   for (const auto& [name, group] : a) {
     const ColumnGroup& other = b.at(name);
-    if (group.steps != other.steps || group.sites != other.sites || group.series.size() != other.series.size())
+    if (group.steps != other.steps || group.sites != other.sites || group.bins != other.bins ||
+        group.series.size() != other.series.size())
       return false;
     for (const auto& [key, values] : group.series)
       for (std::size_t i = 0; i < values.size(); ++i)
@@ -47,7 +50,7 @@ bool equal(const SeriesColumns& a, const SeriesColumns& b) {
 }  // namespace
 
 TEST_CASE("run.h5 and the journal give the same columns") {
-  const RunSeries series = two_groups();
+  const RunSeries series = three_groups();
   TemporaryDirectory place;
   write_journal(place / kJournalFileName, series);
   const SeriesColumns from_file = parse_run_file(build_run_file(series, {"", {}, {}, {}}), "run.h5");
@@ -57,12 +60,15 @@ TEST_CASE("run.h5 and the journal give the same columns") {
   CHECK(equal(from_file, from_journal));
   CHECK(find_series(from_file, "metrics", "train_loss")->at(4) == 4);
   CHECK(*find_series(from_file, "tensors", "w_amax") == std::vector<double>{0.2, 0.3, 2.2, 2.3, 4.2, 4.3});
+  CHECK(from_file.at("histograms").bins == std::vector<std::string>{"zero", "-1", "0"});
+  CHECK(from_file.at("histograms").width() == 6);
+  CHECK(*find_series(from_file, "histograms", "x") == std::vector<double>{1, 2, 3, 4, 5, 6});
   CHECK(find_series(from_file, "metrics", "missing") == nullptr);
   CHECK(find_series(from_file, "missing", "train_loss") == nullptr);
 }
 
 TEST_CASE("a run.h5 with another hash than the recorded one is left to the journal, or refused without one") {
-  const RunSeries series = two_groups();
+  const RunSeries series = three_groups();
   TemporaryDirectory place;
   RunStatus done;
   done.state = RunState::Done;

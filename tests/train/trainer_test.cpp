@@ -151,11 +151,13 @@ TEST_CASE("dynamic loss scaling survives a checkpoint") {
 TEST_CASE("probes on or off, the weights and the metrics keep their bits") {
   std::vector<std::string> off, on;
   for (const char* probe : {"metrics.sharpness", "metrics.tensors", "metrics.attention", "metrics.critical",
-                            "metrics.sam", "metrics.noise", "metrics.edge", "metrics.gradient_error", "train.eval"}) {
+                            "metrics.sam", "metrics.noise", "metrics.edge", "metrics.gradient_error", "metrics.lbfgs",
+                            "metrics.histograms", "train.eval"}) {
     off.push_back(std::string(probe) + "_every=0");
     on.push_back(std::string(probe) + "_every=1");
   }
   on.push_back("metrics.edge_every=6");  // 20 gradients each
+  on.push_back("metrics.lbfgs_subspace=5");
   // te-delayed, ms-amp-o2: scales that remember earlier steps must not remember probes.
   for (const char* recipe :
        {"precision.recipe=fp8", "precision.recipe=bf16", "precision.recipe=te-delayed", "precision.recipe=ms-amp-o2"}) {
