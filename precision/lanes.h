@@ -25,6 +25,16 @@ PRECIPICE_INLINE void load_lanes(const float* from, std::int64_t count, float re
     for (std::int64_t k = 0; k < kFloatLanes; ++k) x[k] = rest;
   std::memcpy(&x, from, static_cast<std::size_t>(count) * sizeof(float));
 }
+PRECIPICE_INLINE void keep_lanes(std::int64_t count, float rest, FloatLanes& x) {
+  constexpr IntLanes kIndex = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  x = kIndex < static_cast<std::int32_t>(count) ? x : FloatLanes{} + rest;
+}
+// The same where `room` floats may be read, without a copy of `count` floats if all lanes have room.
+PRECIPICE_INLINE void load_lanes(const float* from, std::int64_t count, float rest, std::int64_t room, FloatLanes& x) {
+  if (count == kFloatLanes || room < kFloatLanes) return load_lanes(from, count, rest, x);
+  load_lanes(from, kFloatLanes, rest, x);
+  keep_lanes(count, rest, x);
+}
 PRECIPICE_INLINE void store_lanes(const FloatLanes& x, std::int64_t count, float* to) {
   std::memcpy(to, &x, static_cast<std::size_t>(count) * sizeof(float));
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -89,6 +90,24 @@ class Work {
   std::mutex mutex_;
 };
 
+// x.contiguous(); heads within rows of several heads are copied row by row, which ATen's general loop is slow at.
+at::Tensor dense(const at::Tensor& x) {
+  if (x.dim() != 4 || x.is_contiguous() || x.stride(-1) != 1) return x.contiguous();
+  at::Tensor y = at::empty(x.sizes(), x.options());
+  const std::int64_t batch = x.size(0), heads = x.size(1), rows = x.size(2), cols = x.size(3);
+  const float* in = x.const_data_ptr<float>();
+  float* out = y.mutable_data_ptr<float>();
+  at::parallel_for(0, batch * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float* from = in + i / heads * x.stride(0) + i % heads * x.stride(1);
+      for (std::int64_t row = 0; row < rows; ++row)
+        std::memcpy(out + (i * rows + row) * cols, from + row * x.stride(2),
+                    static_cast<std::size_t>(cols) * sizeof(float));
+    }
+  });
+  return y;
+}
+
 bool is_one_scale(const MatrixQuantizer& q) {
   return q.kind == ScaleKind::None || q.kind == ScaleKind::Fixed || q.kind == ScaleKind::Tensor;
 }
@@ -134,7 +153,7 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   }
   // Batches of matrices with scales along their first axis become rows of the operand.
   const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
-  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : x.contiguous();
+  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : dense(x);
   const bool as_bf16 = options.as_bf16;
   PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element), to_string(q.element), " does not fit bf16");
   // What was copied just now is rounded in place, or rotated.
@@ -182,7 +201,7 @@ bool serves_both_contractions(const MatrixQuantizer& q) {
 }
 
 float amax_of(const at::Tensor& x) {
-  const at::Tensor source = x.contiguous();
+  const at::Tensor source = dense(x);
   return amax(source.const_data_ptr<float>(), source.numel());
 }
 

@@ -91,6 +91,16 @@ void norm_backward(const NormBackward& call, std::int64_t first_row, std::int64_
   }
 }
 
+// Rows of a causal matrix: the first `count` lanes, then zeros as far as the row goes.
+PRECIPICE_INLINE void store_past(FloatLanes& x, std::int64_t count, std::int64_t i, std::int64_t length, float* row) {
+  if (count != kFloatLanes) keep_lanes(count, 0, x);
+  store_lanes(x, length - i < kFloatLanes ? length - i : kFloatLanes, row + i);
+}
+PRECIPICE_INLINE void clear_future(std::int64_t past, std::int64_t length, float* row) {
+  const std::int64_t first = (past + kFloatLanes - 1) / kFloatLanes * kFloatLanes;
+  if (first < length) std::memset(row + first, 0, static_cast<std::size_t>(length - first) * sizeof(float));
+}
+
 void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_t first_row, std::int64_t last_row) {
   for (std::int64_t row = first_row; row < last_row; ++row) {
     float* p = scores + row * length;
@@ -98,27 +108,27 @@ void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_
     FloatLanes largest = FloatLanes{} - kInfinity;
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       FloatLanes x;
-      load_lanes(p + i, count, -kInfinity, x);
+      load_lanes(p + i, count, -kInfinity, length - i, x);
       largest = x > largest ? x : largest;
     });
     const float m = largest_of_lanes(largest) * scale;
     FloatLanes sums = {};
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       FloatLanes x;
-      load_lanes(p + i, count, -kInfinity, x);
+      load_lanes(p + i, count, -kInfinity, length - i, x);
       x = x * scale - m;
       exponential_of_lanes(x);
       sums += x;
-      store_lanes(x, count, p + i);
+      store_past(x, count, i, length, p);
     });
     const float total = sum_of_lanes(sums);
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       FloatLanes x;
-      load_lanes(p + i, count, 0, x);
+      load_lanes(p + i, count, 0, length - i, x);
       x /= total;
-      store_lanes(x, count, p + i);
+      store_past(x, count, i, length, p);
     });
-    for (std::int64_t i = past; i < length; ++i) p[i] = 0;
+    clear_future(past, length, p);
   }
 }
 
@@ -131,17 +141,17 @@ void causal_softmax_backward(const float* weights, float* gradients, std::int64_
     FloatLanes sums = {};
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       FloatLanes a, b;
-      load_lanes(p + i, count, 0, a), load_lanes(g + i, count, 0, b);
+      load_lanes(p + i, count, 0, length - i, a), load_lanes(g + i, count, 0, length - i, b);
       sums += a * b;
     });
     const float mean = sum_of_lanes(sums);
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       FloatLanes a, b;
-      load_lanes(p + i, count, 0, a), load_lanes(g + i, count, 0, b);
+      load_lanes(p + i, count, 0, length - i, a), load_lanes(g + i, count, mean, length - i, b);
       b = a * scale * (b - mean);
-      store_lanes(b, count, g + i);
+      store_past(b, count, i, length, g);
     });
-    for (std::int64_t i = past; i < length; ++i) g[i] = 0;
+    clear_future(past, length, g);
   }
 }
 
@@ -211,6 +221,11 @@ void logit_row(const float* z, std::int64_t width, std::int64_t target, bool mom
     logit_row_as<false>(z, width, target, e, row);
 }
 
+void scale_row(float* x, std::int64_t size, float factor) {
+  for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
+}
+
 }  // namespace
 
-const RowKernels kRowKernels{norm_forward, norm_backward, causal_softmax, causal_softmax_backward, logit_row};
+const RowKernels kRowKernels{norm_forward, norm_backward, causal_softmax, causal_softmax_backward,
+                             logit_row,    scale_row};

@@ -57,6 +57,7 @@ struct RowKernels {
                                   std::int64_t last_row);
   // e (width): e^(z - m). Moments stay 0 unless they are asked for.
   void (*logit_row)(const float* z, std::int64_t width, std::int64_t target, bool moments, float* e, LogitRow& row);
+  void (*scale_row)(float* x, std::int64_t size, float factor);
 };
 
 // Of the instruction set in use (quantize_isa.h), and by its name: generic, avx2, avx512; null where it is not there.
