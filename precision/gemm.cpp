@@ -30,6 +30,13 @@ bool is_row_major(const at::Tensor& out) {
   return out.stride(-1) == 1 && (out.stride(-2) >= out.size(-1) || out.size(-2) == 1);
 }
 
+// y, or `out` with its values where that is defined.
+at::Tensor delivered(const at::Tensor& y, const at::Tensor& out) {
+  if (!out.defined()) return y;
+  copy_into(out, y);
+  return out;
+}
+
 // scale (a b^T) + bias in fp32. a (..., M, K), b (..., N, K), both fp32 or both bf16; bias undefined or (N). Into `out`
 // where that is defined.
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& bias,
@@ -43,14 +50,7 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const 
     at::Tensor zeros = out.defined() ? out.zero_() : at::zeros(shape, options);
     return bias.defined() ? zeros.add_(bias) : zeros;
   }
-  if (out.defined() && !is_row_major(out)) {
-    const at::Tensor turned = out.transpose(-2, -1);
-    if (!bias.defined() && is_row_major(turned)) {
-      product(b, a, scale, {}, turned);
-      return out;
-    }
-    return out.copy_(product(a, b, scale, bias));
-  }
+  if (out.defined() && !is_row_major(out)) return delivered(product(a, b, scale, bias), out);
   at::Tensor y = out.defined() ? out : at::empty(shape, options);
   PRECIPICE_CHECK(y.sizes() == at::IntArrayRef(shape), "a product of sizes ", shape, " for ", y.sizes());
   const at::Tensor first = as_operand(a), second = as_operand(b), addend = bias.defined() ? bias.contiguous() : bias;
@@ -314,6 +314,12 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
   }
   PRECIPICE_CHECK(!bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
   const bool emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
+  // Columns side by side in memory are the rows of b a^T. Random words are numbered by the rows of a b^T.
+  if (out.defined() && !is_row_major(out) && is_row_major(out.transpose(-2, -1)) && !bias.defined() && !emulated &&
+      !is_stochastic(arithmetic.output.rounding)) {
+    gemm(b, a, {}, arithmetic, output_key, out.transpose(-2, -1));
+    return out;
+  }
   if (!emulated && (has_blocks_of_k(a) || has_blocks_of_k(b))) {
     Quantized folded_a = a, folded_b = b;
     const bool folds_a = !a.scales.defined() || fold(a, folded_a), folds_b = !b.scales.defined() || fold(b, folded_b);
@@ -327,7 +333,7 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
     const bool scales_later = !bias.defined();
     at::Tensor y = product(a.values, b.values, scales_later ? 1.0f : scale, bias);
     round_output(y, scales_later ? scale : 1.0f, arithmetic.output, output_key);
-    return out.defined() ? out.copy_(y) : y;
+    return delivered(y, out);
   }
   if (has_blocks_of_k(a) && has_blocks_of_k(b) && a.block_k != b.block_k)
     throw ConfigError(join_parts("the operands of one matmul have scales for blocks of ", a.block_k, " and of ",
@@ -344,7 +350,7 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
   }
   if (bias.defined()) y.add_(bias);
   round_output(y, 1.0f, arithmetic.output, output_key);
-  return out.defined() ? out.copy_(y) : y;
+  return delivered(y, out);
 }
 
 }  // namespace precipice

@@ -90,21 +90,10 @@ class Work {
   std::mutex mutex_;
 };
 
-// x.contiguous(); heads within rows of several heads are copied row by row, which ATen's general loop is slow at.
 at::Tensor dense(const at::Tensor& x) {
-  if (x.dim() != 4 || x.is_contiguous() || x.stride(-1) != 1) return x.contiguous();
+  if (x.is_contiguous()) return x;
   at::Tensor y = at::empty(x.sizes(), x.options());
-  const std::int64_t batch = x.size(0), heads = x.size(1), rows = x.size(2), cols = x.size(3);
-  const float* in = x.const_data_ptr<float>();
-  float* out = y.mutable_data_ptr<float>();
-  at::parallel_for(0, batch * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const float* from = in + i / heads * x.stride(0) + i % heads * x.stride(1);
-      for (std::int64_t row = 0; row < rows; ++row)
-        std::memcpy(out + (i * rows + row) * cols, from + row * x.stride(2),
-                    static_cast<std::size_t>(cols) * sizeof(float));
-    }
-  });
+  copy_into(y, x);
   return y;
 }
 
@@ -198,6 +187,26 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
 bool serves_both_contractions(const MatrixQuantizer& q) {
   if (is_stochastic(q.rounding) || q.hadamard) return false;
   return is_one_scale(q) || (q.kind == ScaleKind::Block && q.block_across == q.block_along);
+}
+
+void copy_into(const at::Tensor& to, const at::Tensor& from) {
+  PRECIPICE_CHECK(to.sizes() == from.sizes(), "a copy of ", from.sizes(), " to ", to.sizes());
+  if (to.dim() != 4 || to.stride(-1) != 1 || from.stride(-1) != 1) {
+    to.copy_(from);
+    return;
+  }
+  const std::int64_t heads = to.size(1), rows = to.size(2);
+  const auto bytes = static_cast<std::size_t>(to.size(3)) * sizeof(float);
+  const float* in = from.const_data_ptr<float>();
+  float* out = to.mutable_data_ptr<float>();
+  at::parallel_for(0, to.size(0) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float* first = in + i / heads * from.stride(0) + i % heads * from.stride(1);
+      float* target = out + i / heads * to.stride(0) + i % heads * to.stride(1);
+      for (std::int64_t row = 0; row < rows; ++row)
+        std::memcpy(target + row * to.stride(2), first + row * from.stride(2), bytes);
+    }
+  });
 }
 
 float amax_of(const at::Tensor& x) {
