@@ -41,6 +41,15 @@ class OnlineFigures(unittest.TestCase):
         self.add("a", "bf16", 0)
         self.assertIsNone(online_figure(self.sweep()))
 
+    def test_a_metric_that_is_off_leaves_an_empty_group_and_no_panel(self) -> None:
+        self.add("a", "bf16", 0, critical=("critical_sharpness", [50.0, 90.0, 150.0], None))
+        with h5py.File(self.folder / "a" / "run.h5", "a") as file:
+            fake_sweep.group(file, "edge", [], {"edge_of_stability_ratio": np.zeros(0)})
+            fake_sweep.group(file, "attention", [], {"max_attention_logit": np.zeros((0, 2))}, ["h.0", "h.1"])
+        figure, _ = online_figure(self.sweep())
+        titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+        self.assertEqual(titles, ["critical sharpness (n = 1)"])
+
     def test_panels_say_how_many_runs_they_show_and_draw_the_limit(self) -> None:
         for seed in range(3):
             self.add(f"b{seed}", "bf16", seed, critical=("critical_sharpness", [50.0, 90.0, 150.0 + seed], None))
