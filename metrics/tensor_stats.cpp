@@ -55,11 +55,12 @@ RoundingError& RoundingError::operator+=(const RoundingError& other) {
   return *this;
 }
 
-RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded) {
+RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded, float scale) {
   PRECIPICE_CHECK(x.size() == rounded.size(), x.size(), " and ", rounded.size(), " elements");
   double signal[kLanes] = {}, error[kLanes] = {};
+  const double factor = scale;
   const auto add = [&](std::size_t lane, std::size_t i) {
-    const double value = x[i], difference = double{rounded[i]} - value;
+    const double value = x[i], difference = factor * rounded[i] - value;
     signal[lane] += value * value;
     error[lane] += difference * difference;
   };
@@ -67,7 +68,7 @@ RoundingError rounding_error(std::span<const float> x, std::span<const float> ro
   for (; i + kLanes <= x.size(); i += kLanes)
     for (std::size_t lane = 0; lane < kLanes; ++lane) add(lane, i + lane);
   for (; i < x.size(); ++i) add(0, i);
-  RoundingError sum;
+  RoundingError sum{0, 0, factor};
   for (std::size_t lane = 0; lane < kLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
   return sum;
 }

@@ -30,7 +30,8 @@ struct RoundingError {
   double scale = 0;   // the largest
   RoundingError& operator+=(const RoundingError& other);
 };
-RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded);
+// Of x' = scale * rounded.
+RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded, float scale = 1.0f);
 
 class TensorStats {
  public:

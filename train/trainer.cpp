@@ -53,8 +53,11 @@ bool is_operand(Slot slot) {
 }
 
 RoundingError error_of(const at::Tensor& operand, const Quantized& taken) {
-  RoundingError error = rounding_error(floats(operand.detach().contiguous()), floats(dequantized(taken).detach()));
-  error.scale = taken.scales.defined() ? taken.scales.max().item<double>() : double{taken.scale};
+  const at::Tensor x = operand.detach().contiguous();
+  if (!taken.scales.defined())
+    return rounding_error(floats(x), floats(taken.widened().values.detach().contiguous()), taken.scale);
+  RoundingError error = rounding_error(floats(x), floats(dequantized(taken).detach()));
+  error.scale = taken.scales.max().item<double>();
   return error;
 }
 

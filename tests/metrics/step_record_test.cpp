@@ -128,6 +128,9 @@ TEST_CASE("SQNR is the signal over the error in dB, and a second pass that share
   }
   CHECK(rounding_error(x, y).signal == signal);
   CHECK(rounding_error(x, y).error == difference);
+  for (float& value : y) value /= 4;
+  CHECK(rounding_error(x, y, 4.0f).error == difference);
+  CHECK(rounding_error(x, y, 4.0f).scale == 4);
 }
 
 TEST_CASE("a site or operand that does not exist is a broken contract") {
