@@ -45,7 +45,7 @@ int answer_standard_input(const Options& options) {
   if (!options.json) refuse("--logits", "", "needs --json: it reads JSON and answers JSON");
   if (!options.evaluation.run.empty())
     refuse("RUN", options.evaluation.run, "--logits reads standard input and no run");
-  print_result(answer_logits(read_standard_input()));
+  print_result(answer_logits(read_standard_input(), {options.plan.lbfgs, options.plan.subspace, options.plan.seed}));
   return kSuccess;
 }
 
@@ -120,7 +120,12 @@ Command add_sharpness(CLI::App& app) {
   parser->add_option("--epsilon", options->plan.epsilons, "Boxes of keskar and logit [the run's metrics.epsilons]")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 10.0));
-  parser->add_option("--seed", options->plan.seed, "Of random start vectors and probes [0]");
+  parser->add_option("--seed", options->plan.seed, "Of random start vectors, probes and subspaces [0]");
+  parser
+      ->add_option("--subspace", options->plan.subspace,
+                   "keskar, and logit with --lbfgs: in a random subspace of this dimension, 100 in the paper [0: all]")
+      ->check(CLI::Range(0, 10000));
+  parser->add_flag("--lbfgs", options->plan.lbfgs, "logit: also what 10 iterations of L-BFGS find");
   parser->add_flag("--logits", options->logits,
                    "Answer [{\"logits\": [...], \"target\": i, \"eps\": e}] of standard input");
   parser->add_flag("--json", options->json, "As JSON");

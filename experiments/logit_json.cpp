@@ -7,8 +7,9 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "metrics/logit_sharpness.h"
+#include "metrics/logit_ascent.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -61,7 +62,7 @@ class Item {
     read();
   }
 
-  Json answer() const {
+  Json answer(const LogitQuestions& questions) const {
     const LogitSharpness s = logit_sharpness(std::span<const double>(logits_), target_, epsilon_);
     Json out;
     const auto set = [&](const char* name, double value) { out[name] = std::isfinite(value) ? Json(value) : Json(); };
@@ -69,10 +70,27 @@ class Item {
     set("rise", s.rise);
     set("sharpness", s.sharpness);
     if (const std::string why = reason(); !why.empty()) out["reason"] = why;
+    if (questions.lbfgs) out["lbfgs"] = ascent(s, questions);
     return out;
   }
 
  private:
+  Json ascent(const LogitSharpness& exact, const LogitQuestions& questions) const {
+    const auto size = static_cast<std::int64_t>(logits_.size());
+    if (questions.subspace > size)
+      refuse("logits", fmt::format("{} of them have no subspace of dimension {}", size, questions.subspace));
+    std::optional<RandomSubspace> subspace;
+    if (questions.subspace > 0) subspace = logit_subspace(size, questions.subspace, questions.seed);
+    const LogitAscent found =
+        ascend_logits(std::span<const double>(logits_), target_, epsilon_, subspace ? &*subspace : nullptr);
+    const auto number_or_null = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
+    const double fraction = subspace || !(exact.rise > 0) ? kNaN : found.found.rise / exact.rise;
+    return {{"rise", number_or_null(found.found.rise)},
+            {"sharpness", number_or_null(found.found.sharpness)},
+            {"fraction", number_or_null(fraction)},
+            {"evaluations", found.evaluations}};
+  }
+
   [[noreturn]] void refuse(const std::string& key, const std::string& problem) const {
     throw DataError(fmt::format("standard input: item {}{}: {}", index_, key.empty() ? "" : ": " + key, problem));
   }
@@ -123,7 +141,7 @@ class Item {
 
 }  // namespace
 
-std::string answer_logits(const std::string& json) {
+std::string answer_logits(const std::string& json, const LogitQuestions& questions) {
   Json items;
   try {
     items = Json::parse(quote_non_finite(json));
@@ -133,7 +151,7 @@ std::string answer_logits(const std::string& json) {
   if (!items.is_array())
     throw DataError("standard input: an array of {\"logits\": [...], \"target\": i, \"eps\": e} is needed");
   Json answers = Json::array();
-  for (std::size_t i = 0; i < items.size(); ++i) answers.push_back(Item(items[i], i).answer());
+  for (std::size_t i = 0; i < items.size(); ++i) answers.push_back(Item(items[i], i).answer(questions));
   return answers.dump() + "\n";
 }
 

@@ -8,11 +8,20 @@
 // does the zero of a single logit.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace precipice {
 
+// With lbfgs each answer also has {"lbfgs": {"rise": ..., "sharpness": ..., "fraction": ..., "evaluations": ...}} as
+// metrics/logit_ascent.h finds them; the fraction of the exact rise is null in a subspace (of this dimension, 0: none).
+struct LogitQuestions {
+  bool lbfgs = false;
+  std::int64_t subspace = 0;
+  std::uint64_t seed = 0;
+};
+
 // Throws DataError naming the item, the key, the value and what is allowed.
-std::string answer_logits(const std::string& json);
+std::string answer_logits(const std::string& json, const LogitQuestions& questions = {});
 
 }  // namespace precipice

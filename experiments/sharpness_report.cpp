@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "metrics/trace_estimate.h"
+#include "precision/check.h"
 #include "train/checkpoint_sharpness.h"
 #include "train/spectrum.h"
 
@@ -162,10 +164,14 @@ class Measurement {
 
   Json keskar() {
     Json out = Json::array();
+    std::optional<RandomSubspace> subspace;
+    if (plan_.subspace > 0) subspace = weight_subspace(evaluator_, plan_.subspace, plan_.seed);
     for (const double epsilon : epsilons()) {
-      const KeskarSharpness found = keskar_sharpness(evaluator_, epsilon, static_cast<int>(plan_.keskar_iterations));
+      const KeskarSharpness found = keskar_sharpness(evaluator_, epsilon, static_cast<int>(plan_.keskar_iterations),
+                                                     subspace ? &*subspace : nullptr);
       Json one;
       one["epsilon"] = epsilon;
+      if (subspace) one["subspace"] = plan_.subspace;
       one["rise"] = number(found.rise);
       one["sharpness"] = number(found.sharpness);
       one["iterations"] = found.iterations;
@@ -176,7 +182,9 @@ class Measurement {
   }
 
   Json logit() {
-    const std::vector<BatchSharpness> found = evaluated_logit_sharpness(evaluator_, epsilons());
+    const EvaluatedLogits z = evaluated_logits(evaluator_);
+    const std::vector<BatchSharpness> found =
+        batch_sharpness(z.logits, z.targets, z.sequences, z.context, z.vocabulary, epsilons());
     Json out = Json::array();
     for (std::size_t i = 0; i < found.size(); ++i)
       out.push_back({{"epsilon", epsilons()[i]},
@@ -184,7 +192,28 @@ class Measurement {
                      {"last_token_mean_loss", number(found[i].last_token.metric_of_mean)},
                      {"all_tokens", number(found[i].all_tokens.mean_of_metrics)},
                      {"all_tokens_mean_loss", number(found[i].all_tokens.metric_of_mean)}});
+    if (plan_.lbfgs) add_ascent(z, out);
     return out;
+  }
+
+  void add_ascent(const EvaluatedLogits& z, Json& out) {
+    std::optional<RandomSubspace> subspace;
+    if (plan_.subspace > z.vocabulary)
+      throw ConfigError({"command line", 0, "--subspace", std::to_string(plan_.subspace)},
+                        fmt::format("the vocabulary has {} words", z.vocabulary));
+    if (plan_.subspace > 0) subspace = logit_subspace(z.vocabulary, plan_.subspace, plan_.seed);
+    const std::vector<BatchAscent> found = last_token_ascent(z.logits, z.targets, z.sequences, z.context, z.vocabulary,
+                                                             epsilons(), subspace ? &*subspace : nullptr);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      Json& lbfgs = out[i]["lbfgs"];
+      lbfgs["last_token"] = number(found[i].found.mean_of_metrics);
+      lbfgs["last_token_mean_loss"] = number(found[i].found.metric_of_mean);
+      lbfgs["fraction"] = number(found[i].fraction);
+      lbfgs["evaluations"] = found[i].evaluations;
+      if (!subspace) continue;
+      lbfgs["subspace"] = plan_.subspace;
+      lbfgs["reason"] = "no exact value is known in a subspace";
+    }
   }
 
   RunEvaluator& evaluator_;
@@ -217,6 +246,14 @@ std::string eigenvalue_line(const std::string& kind, const Json& json) {
          fmt::format("; {} products ({}){}\n", json["products"].get<std::int64_t>(), method_of(json), reason_of(json));
 }
 
+std::string ascent_text(const Json& logit) {
+  if (!logit.contains("lbfgs")) return "";
+  const Json& lbfgs = logit["lbfgs"];
+  const std::string in = lbfgs.contains("subspace") ? " in a random subspace of " + lbfgs["subspace"].dump()
+                                                    : ", " + plain(lbfgs["fraction"]) + " of the exact";
+  return fmt::format("; L-BFGS finds {} for last tokens{}", plain(lbfgs["last_token"]), in);
+}
+
 std::string kind_text(const std::string& kind, const Json& json) {
   if (json.is_null()) return fmt::format("  {}: undefined\n", kind);
   if (kind == "hessian" || kind == "ggn") return eigenvalue_line(kind, json);
@@ -232,12 +269,15 @@ std::string kind_text(const std::string& kind, const Json& json) {
     return fmt::format("  sam: loss rises by {} nats at rho = {}{}\n", plain(json["rise"]), plain(json["rho"]),
                        reason_of(json));
   std::string text;
-  for (const Json& one : json)
-    text += kind == "keskar"
-                ? fmt::format("  keskar: {} (rise {} nats) at eps = {}, {} iterations{}\n", plain(one["sharpness"]),
-                              plain(one["rise"]), plain(one["epsilon"]), one["iterations"].get<int>(), reason_of(one))
-                : fmt::format("  logit: last tokens {}, all tokens {} at eps = {}\n", plain(one["last_token"]),
-                              plain(one["all_tokens"]), plain(one["epsilon"]));
+  for (const Json& one : json) {
+    const std::string in = one.contains("subspace") ? ", random subspace of " + one["subspace"].dump() : "";
+    text +=
+        kind == "keskar"
+            ? fmt::format("  keskar: {} (rise {} nats) at eps = {}, {} iterations{}{}\n", plain(one["sharpness"]),
+                          plain(one["rise"]), plain(one["epsilon"]), one["iterations"].get<int>(), in, reason_of(one))
+            : fmt::format("  logit: last tokens {}, all tokens {} at eps = {}{}\n", plain(one["last_token"]),
+                          plain(one["all_tokens"]), plain(one["epsilon"]), ascent_text(one));
+  }
   return text;
 }
 

@@ -24,7 +24,9 @@ struct SharpnessPlan {
   double rho = 0.05;                    // of SAM
   std::vector<double> epsilons;         // of the boxes; empty: those of the run's metrics.epsilons
   std::int64_t keskar_iterations = 10;  // as in the paper
-  std::uint64_t seed = 0;               // of start vectors and probes
+  std::int64_t subspace = 0;            // dimension of keskar's and the L-BFGS logit sharpness's; 0: the whole box
+  bool lbfgs = false;                   // with logit, what L-BFGS finds
+  std::uint64_t seed = 0;               // of start vectors, probes and subspaces
 };
 
 // Called with what is being computed and the products done so far.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "experiments/run_directory.h"
@@ -37,7 +38,9 @@ class IndexBuilder {
   IndexBuilder(const SweepData& data, const Json& statistics) : data_(data), statistics_(statistics) {}
 
   std::string build() {
-    for (const char* group : {"metrics", "eval", "sharpness"}) write_series(group);
+    for (const char* group :
+         {"metrics", "eval", "sharpness", "lbfgs", "critical", "sam", "noise", "edge", "gradient_error"})
+      write_series(group);
     write_runs();
     for (const AnalysedRun& run : data_.runs)
       if (is_published(run)) file_.link("/links/" + run.id, file_of(run, data_), "/");
@@ -96,11 +99,13 @@ class IndexBuilder {
   void write_series(const std::string& name) {
     std::vector<std::int64_t> steps;
     std::set<std::string> series;
+    std::map<std::string, Series> meanings;
     for (const AnalysedRun& run : data_.runs) {
       const auto group = run.columns.find(name);
       if (group == run.columns.end() || !group->second.sites.empty() || !is_published(run)) continue;
       if (group->second.steps.size() > steps.size()) steps = group->second.steps;
       for (const auto& [key, values] : group->second.series) series.insert(key);
+      meanings.insert(group->second.meanings.begin(), group->second.meanings.end());
     }
     if (steps.empty()) return;
     for (const std::string& key : series) {
@@ -115,8 +120,13 @@ class IndexBuilder {
           misfits_.insert(r);
       }
       file_.write_virtual("/" + name + "/" + key, sources, data_.runs.size(), steps.size());
+      if (const auto meaning = meanings.find(key); meaning != meanings.end()) {
+        file_.attribute("/" + name + "/" + key, "units", meaning->second.units);
+        file_.attribute("/" + name + "/" + key, "long_name", meaning->second.long_name);
+      }
     }
     whole("/" + name + "/step", steps, "training step of each column");
+    file_.attribute("/" + name + "/step", "units", std::string("steps"));
   }
 
   void write_cells() {

@@ -3,9 +3,10 @@
 //   /runs/{id, format, learning_rate, seed, state, step, steps, divergence_step, final_loss, problem}   (R)
 //   /axes/<key>                       value of each run, as text                                       (R)
 //   /links/<id>                       external link to the run's run.h5
-//   /metrics/<series>, /eval/<series>, /sharpness/<series>   virtual (R, S), NaN where a run is missing or ended;
-//                                     <group>/step holds the steps. A run whose steps are not the first ones of the
-//                                     longest is left out there and named in `problem`.
+//   /metrics/<series>, /eval/<series>, /sharpness/<series>, and of the groups lbfgs, critical, sam, noise, edge,
+//   gradient_error                    virtual (R, S), NaN where a run is missing or ended, with the units and long_name
+//                                     of the runs' own; <group>/step holds the steps. A run whose steps are not the
+//                                     first ones of the longest is left out there and named in `problem`.
 //   /cells/*                          one value per cell: format, learning_rate, runs, ended, diverged, intervals,
 //   median
 //                                     step to divergence, median final loss

@@ -50,4 +50,25 @@ BoxAscent ascend_in_box(const BoxFunction& f, std::span<const float> x0, std::sp
   return result;
 }
 
+BoxAscent ascend_in_subspace(const BoxFunction& f, std::span<const float> x0, const RandomSubspace& subspace,
+                             double epsilon, int max_iterations) {
+  const auto point = [&](std::span<const float> u) {
+    const std::vector<double> moved = subspace.combination(std::vector<double>(u.begin(), u.end()));
+    FlatVector x(x0.begin(), x0.end());
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(x[i] + moved[i]);
+    return x;
+  };
+  const BoxFunction of_coordinates{[&](std::span<const float> u) { return f.value(point(u)); },
+                                   [&](std::span<const float> u) {
+                                     const FlatVector g = f.gradient(point(u));
+                                     const std::vector<double> slopes =
+                                         subspace.products(std::vector<double>(g.begin(), g.end()));
+                                     return FlatVector(slopes.begin(), slopes.end());
+                                   }};
+  const std::vector<double> widths =
+      box_half_widths(subspace.coordinates(std::vector<double>(x0.begin(), x0.end())), epsilon);
+  return ascend_in_box(of_coordinates, FlatVector(widths.size()), FlatVector(widths.begin(), widths.end()),
+                       max_iterations);
+}
+
 }  // namespace precipice

@@ -8,7 +8,7 @@
 
 #include <functional>
 
-#include "metrics/flat_vectors.h"
+#include "metrics/random_subspace.h"
 
 namespace precipice {
 
@@ -27,5 +27,9 @@ struct BoxFunction {
 // A point where f is not finite never counts as higher.
 BoxAscent ascend_in_box(const BoxFunction& f, std::span<const float> x0, std::span<const float> half_widths,
                         int max_iterations);
+
+// The same over u of the points x0 + A u, |u_i| <= eps (|(A^+ x0)_i| + 1).
+BoxAscent ascend_in_subspace(const BoxFunction& f, std::span<const float> x0, const RandomSubspace& subspace,
+                             double epsilon, int max_iterations);
 
 }  // namespace precipice

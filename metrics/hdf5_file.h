@@ -82,6 +82,7 @@ class Hdf5Reader {
   std::string read_text(const std::string& path) const;                  // a scalar string
   std::vector<std::string> read_strings(const std::string& path) const;  // a 1-D array of strings
   std::string attribute_text(const std::string& path, const std::string& name) const;
+  bool has_attribute(const std::string& path, const std::string& name) const;  // of a path that is there
 
  private:
   struct Impl;

@@ -252,6 +252,12 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& path) const
   return impl_->read_dataset_strings(path, 1);
 }
 
+bool Hdf5Reader::has_attribute(const std::string& path, const std::string& name) const {
+  const std::string why = impl_->obstacle(path);
+  if (!why.empty()) impl_->refuse(path + "@" + name, why);
+  return H5Aexists_by_name(impl_->file.get(), path.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
 std::string Hdf5Reader::attribute_text(const std::string& path, const std::string& name) const {
   const std::string what = path + "@" + name;
   const std::string why = impl_->obstacle(path);

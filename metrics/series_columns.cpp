@@ -25,6 +25,9 @@ ColumnGroup read_group(const Hdf5Reader& file, const std::string& path, const st
     std::vector<double> values = file.read_doubles(path + "/" + series);
     if (values.size() != size) throw DataError(file_name + ": " + path + "/" + series + ": not one value per step");
     group.series.emplace(series, std::move(values));
+    const std::string where = path + "/" + series;
+    if (file.has_attribute(where, "units") && file.has_attribute(where, "long_name"))
+      group.meanings[series] = {series, file.attribute_text(where, "units"), file.attribute_text(where, "long_name")};
   }
   return group;
 }
@@ -37,7 +40,10 @@ SeriesColumns columns_of(const RunSeries& series) {
     ColumnGroup& target = columns[group.name];
     target.sites = group.sites;
     target.bins = group.bins;
-    for (const Series& s : group.series) target.series[s.name];
+    for (const Series& s : group.series) {
+      target.series[s.name];
+      target.meanings[s.name] = s;
+    }
   }
   for (const SeriesRow& row : series.rows) {
     const SeriesGroup& group = series.groups[row.group];

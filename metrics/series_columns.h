@@ -19,6 +19,7 @@ struct ColumnGroup {
   std::vector<std::string> sites;                     // empty: one value per step
   std::map<std::string, std::vector<double>> series;  // row-major (step, site, bin)
   std::vector<std::string> bins{};                    // empty: one value per step and site
+  std::map<std::string, Series> meanings{};           // by the series' name; none in a file without attributes
   // Values of one series at a step.
   std::size_t width() const { return (sites.empty() ? 1 : sites.size()) * (bins.empty() ? 1 : bins.size()); }
 };

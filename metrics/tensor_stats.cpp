@@ -2,6 +2,8 @@
 // The table of the "tensors" group and its sums.
 #include "metrics/tensor_stats.h"
 
+#include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "metrics/step_record.h"
@@ -11,63 +13,108 @@ namespace precipice {
 namespace {
 
 constexpr std::size_t kNumOperands = std::size(kOperandNames);
+constexpr std::size_t kLanes = 16;
 
 double fraction(std::uint64_t count, std::uint64_t total) {
   return static_cast<double>(count) / static_cast<double>(total);
 }
 
-// One series of each operand: how it is named, and its value where anything was quantized.
-struct Statistic {
-  const char* suffix;
-  const char* long_name;
-  double (*value)(const EventCounts&);
-};
-
-constexpr Statistic kStatistics[] = {
-    {"_saturated", "fraction of elements clamped to the largest finite value",
-     [](const EventCounts& c) { return fraction(c.saturated, c.total); }},
-    {"_overflowed", "fraction of elements that became infinity or NaN",
-     [](const EventCounts& c) { return fraction(c.overflowed, c.total); }},
-    {"_underflowed", "fraction of elements flushed from nonzero to zero",
-     [](const EventCounts& c) { return fraction(c.underflowed, c.total); }},
-    {"_nan", "fraction of elements that were NaN before quantizing",
-     [](const EventCounts& c) { return fraction(c.nan_in, c.total); }},
-    {"_amax", "largest absolute value before scaling",
-     [](const EventCounts& c) { return static_cast<double>(c.amax); }},
-};
+double sqnr(const RoundingError& e) {
+  return e.signal > 0 ? 10 * std::log10(e.signal / e.error) : kNotMeasured;
+}
 
 }  // namespace
 
+// One series of each operand: how it is named, and its value where anything was quantized.
+struct TensorStats::Statistic {
+  const char* suffix;
+  const char* units;
+  const char* long_name;
+  double (*value)(const Entry&);
+};
+
+const TensorStats::Statistic TensorStats::kStatistics[] = {
+    {"_saturated", "1", "fraction of elements clamped to the largest finite value",
+     [](const Entry& e) { return fraction(e.counts.saturated, e.counts.total); }},
+    {"_overflowed", "1", "fraction of elements that became infinity or NaN",
+     [](const Entry& e) { return fraction(e.counts.overflowed, e.counts.total); }},
+    {"_underflowed", "1", "fraction of elements flushed from nonzero to zero",
+     [](const Entry& e) { return fraction(e.counts.underflowed, e.counts.total); }},
+    {"_nan", "1", "fraction of elements that were NaN before quantizing",
+     [](const Entry& e) { return fraction(e.counts.nan_in, e.counts.total); }},
+    {"_amax", "1", "largest absolute value before scaling",
+     [](const Entry& e) { return static_cast<double>(e.counts.amax); }},
+    {"_sqnr", "dB", "signal over the error of rounding",
+     [](const Entry& e) { return e.has_rounding ? sqnr(e.rounding) : kNotMeasured; }},
+    {"_scale", "1", "largest factor that takes rounded values back",
+     [](const Entry& e) { return e.has_rounding ? e.rounding.scale : kNotMeasured; }},
+};
+
+RoundingError& RoundingError::operator+=(const RoundingError& other) {
+  signal += other.signal, error += other.error, scale = std::max(scale, other.scale);
+  return *this;
+}
+
+RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded, float scale) {
+  PRECIPICE_CHECK(x.size() == rounded.size(), x.size(), " and ", rounded.size(), " elements");
+  double signal[kLanes] = {}, error[kLanes] = {};
+  const double factor = scale;
+  const auto add = [&](std::size_t lane, std::size_t i) {
+    const double value = x[i], difference = factor * rounded[i] - value;
+    signal[lane] += value * value;
+    error[lane] += difference * difference;
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) add(lane, i + lane);
+  for (; i < x.size(); ++i) add(0, i);
+  RoundingError sum{0, 0, factor};
+  for (std::size_t lane = 0; lane < kLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
+  return sum;
+}
+
 TensorStats::TensorStats(std::vector<std::string> sites)
-    : group_{"tensors", {}, std::move(sites)}, counts_(kNumOperands * group_.sites.size()) {
+    : group_{"tensors", {}, std::move(sites)}, entries_(kNumOperands * group_.sites.size()) {
   PRECIPICE_CHECK(!group_.sites.empty(), "tensor statistics need a site");
   for (const char* operand : kOperandNames)
     for (const Statistic& statistic : kStatistics)
-      group_.series.push_back(
-          {std::string(operand) + statistic.suffix, "1", std::string(operand) + ": " + statistic.long_name});
+      group_.series.push_back({std::string(operand) + statistic.suffix, statistic.units,
+                               std::string(operand) + ": " + statistic.long_name});
+}
+
+TensorStats::Entry& TensorStats::entry(std::size_t site, std::size_t operand) {
+  PRECIPICE_CHECK(site < group_.sites.size() && operand < kNumOperands, "site ", site, ", operand ", operand);
+  return entries_[operand * group_.sites.size() + site];
 }
 
 void TensorStats::clear() {
-  counts_.assign(counts_.size(), EventCounts{});
+  entries_.assign(entries_.size(), Entry{});
 }
 
 void TensorStats::record(std::size_t site, std::size_t operand, const EventCounts& counts) {
-  PRECIPICE_CHECK(site < group_.sites.size() && operand < kNumOperands, "site ", site, ", operand ", operand);
-  counts_[operand * group_.sites.size() + site] += counts;
+  entry(site, operand).counts += counts;
+}
+
+void TensorStats::record(std::size_t site, std::size_t operand, const RoundingError& error) {
+  Entry& at = entry(site, operand);
+  at.rounding += error;
+  at.has_rounding = true;
+}
+
+void TensorStats::share(std::size_t site, std::size_t first, std::size_t second) {
+  if (entry(site, second).counts.total == 0) entry(site, second) = entry(site, first);
 }
 
 std::vector<double> TensorStats::values() const {
   const std::size_t sites = group_.sites.size();
   std::vector<double> row;
   row.reserve(group_.row_width());
-  for (std::size_t operand = 0; operand < kNumOperands; ++operand) {
-    for (const Statistic& statistic : kStatistics) {
+  for (std::size_t operand = 0; operand < kNumOperands; ++operand)
+    for (const Statistic& statistic : kStatistics)
       for (std::size_t site = 0; site < sites; ++site) {
-        const EventCounts& counts = counts_[operand * sites + site];
-        row.push_back(counts.total == 0 ? kNotMeasured : statistic.value(counts));
+        const Entry& at = entries_[operand * sites + site];
+        row.push_back(at.counts.total == 0 ? kNotMeasured : statistic.value(at));
       }
-    }
-  }
   return row;
 }
 

@@ -14,8 +14,9 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
   return {site.seed, site.step, static_cast<std::uint32_t>(site.site), operand};
 }
 
-void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const Quantized& operand) {
-  if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand);
+void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const at::Tensor& operand,
+                const Quantized& taken) {
+  if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);
 }
 
 Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
@@ -31,7 +32,8 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
-  tell_taken(site, slot, quantizer, result);
+  const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
+  tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
   return result;
 }
 
@@ -88,7 +90,7 @@ Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer&
                                   bool as_bf16) const {
   if (!operand.original.defined()) {
     Quantized shared = operand.quantized.transposed();
-    tell_taken(site_, slot, quantizer, shared);
+    tell_taken(site_, slot, quantizer, {}, shared);
     return shared;
   }
   return quantize_slot(operand.original, quantizer, Contraction::AxisBefore, site_, slot, as_bf16);
@@ -108,7 +110,7 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
     const bool as_bf16 = runs_on_bf16(p.wgrad);
     if (needs.dx && shares(p.dgrad.first, p.wgrad.first)) {
       qdy = qdy.transposed();
-      tell_taken(site_, Slot::WgradDy, p.wgrad.first, qdy);
+      tell_taken(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
     } else {
       qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16);
     }

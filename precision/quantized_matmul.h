@@ -23,9 +23,10 @@ class QuantizationObserver {
   virtual void observe(std::size_t site, Slot slot, const EventCounts& events) = 0;
   // An operand before it is quantized, if it is.
   virtual void see(std::size_t /*site*/, Slot /*slot*/, const at::Tensor& /*operand*/) {}
-  // An operand as the slot's product takes it: values on the element's grid and their scales. Where nothing is rounded
-  // it is not called; where two slots share a quantization, it is called for each.
-  virtual void take(std::size_t /*site*/, Slot /*slot*/, const Quantized& /*operand*/) {}
+  // An operand as the slot's product takes it: values on the element's grid and their scales, rows, then the
+  // contraction. Where nothing is rounded it is not called; where two slots share a quantization, it is called for
+  // each. `operand`: in the same orientation; undefined for the second of two that share, and where it was rotated.
+  virtual void take(std::size_t /*site*/, Slot /*slot*/, const at::Tensor& /*operand*/, const Quantized& /*taken*/) {}
 };
 
 // Where a matmul stands. Passed by value; `precision` and `observer` outlive the backward pass.

@@ -7,11 +7,13 @@
 #include <limits>
 
 #include "metrics/box_ascent.h"
+#include "precision/check.h"
 
 namespace precipice {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr std::uint32_t kSubspaceSite = 0x4B455342;  // "KESB": apart from other users of the seed
 
 }  // namespace
 
@@ -26,31 +28,40 @@ SamSharpness sam_sharpness(RunEvaluator& evaluator, double rho) {
   return {rise, std::isfinite(rise) ? "" : "the loss after the step is not finite"};
 }
 
-KeskarSharpness keskar_sharpness(RunEvaluator& evaluator, double epsilon, int max_iterations) {
-  FlatVector half_widths;
-  half_widths.reserve(evaluator.weights().size());
-  for (const float w : evaluator.weights())
-    half_widths.push_back(static_cast<float>(epsilon * (std::abs(double{w}) + 1)));
+KeskarSharpness keskar_sharpness(RunEvaluator& evaluator, double epsilon, int max_iterations,
+                                 const RandomSubspace* subspace) {
   const BoxFunction f{[&](std::span<const float> w) { return evaluator.loss(w); },
                       [&](std::span<const float> w) { return evaluator.gradient(w).gradient; }};
-  const BoxAscent found = ascend_in_box(f, evaluator.weights(), half_widths, max_iterations);
+  BoxAscent found;
+  if (subspace != nullptr) {
+    found = ascend_in_subspace(f, evaluator.weights(), *subspace, epsilon, max_iterations);
+  } else {
+    const std::vector<double> widths =
+        box_half_widths(std::vector<double>(evaluator.weights().begin(), evaluator.weights().end()), epsilon);
+    found = ascend_in_box(f, evaluator.weights(), FlatVector(widths.begin(), widths.end()), max_iterations);
+  }
   const double rise = found.highest - found.start;
   return {rise, 100 * rise / (1 + found.start), found.iterations};
 }
 
-std::vector<BatchSharpness> evaluated_logit_sharpness(RunEvaluator& evaluator, std::span<const double> epsilons) {
+RandomSubspace weight_subspace(const RunEvaluator& evaluator, std::int64_t dimension, std::uint64_t seed) {
+  if (dimension > evaluator.size())
+    throw ConfigError({"command line", 0, "--subspace", std::to_string(dimension)},
+                      join_parts("the model has ", evaluator.size(), " parameters"));
+  return RandomSubspace(evaluator.size(), dimension, RandomKey{seed, 0, kSubspaceSite, 0});
+}
+
+EvaluatedLogits evaluated_logits(RunEvaluator& evaluator) {
   const at::NoGradGuard no_gradients;
   evaluator.set_weights(evaluator.weights());
-  const std::int64_t context = evaluator.config().model.context;
-  std::vector<float> logits;
-  std::vector<std::int64_t> targets;
+  EvaluatedLogits all{{}, {}, 0, evaluator.config().model.context, evaluator.vocabulary()};
   for (const Batch& batch : evaluator.batches()) {
     const at::Tensor z = evaluator.logits(batch).contiguous();
-    logits.insert(logits.end(), z.const_data_ptr<float>(), z.const_data_ptr<float>() + z.numel());
-    targets.insert(targets.end(), batch.y.begin(), batch.y.end());
+    all.logits.insert(all.logits.end(), z.const_data_ptr<float>(), z.const_data_ptr<float>() + z.numel());
+    all.targets.insert(all.targets.end(), batch.y.begin(), batch.y.end());
   }
-  return batch_sharpness(logits, targets, static_cast<std::int64_t>(targets.size()) / context, context,
-                         evaluator.vocabulary(), epsilons);
+  all.sequences = static_cast<std::int64_t>(all.targets.size()) / all.context;
+  return all;
 }
 
 }  // namespace precipice

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sharpness of a run's loss at a checkpoint's weights, in the precision of the evaluator's recipe.
-//   SAM:     L(w + rho g / |g|) - L(w), one ascent step along the gradient (Foret et al. 2021, arXiv 2010.01412, eq.
-//   2). Keskar:  100 (max L - L(w)) / (1 + L(w)) over the box |dw_i| <= eps (|w_i| + 1) (arXiv 1609.04836, metric 2.1
-//   with
-//            A = I), the maximum from below by metrics/box_ascent.h.
-//   Logit:   metrics/logit_sharpness.h over the evaluation batches' tokens.
+//   SAM:     L(w + rho g / |g|) - L(w), one ascent step along the gradient (Foret et al. 2021, arXiv 2010.01412,
+//            equation 2)
+//   Keskar:  100 (max L - L(w)) / (1 + L(w)) over the box |dw_i| <= eps (|w_i| + 1), or over w + A u in a random
+//            subspace (arXiv 1609.04836, metric 2.1), the maximum from below by metrics/box_ascent.h
+//   Logit:   metrics/logit_sharpness.h over the evaluation batches' tokens, and what L-BFGS finds of it
+//            (metrics/logit_ascent.h)
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "metrics/logit_sharpness.h"
+#include "metrics/logit_ascent.h"
 #include "train/run_evaluator.h"
 
 namespace precipice {
@@ -26,9 +27,18 @@ struct KeskarSharpness {
   double sharpness = 0;  // 100 rise / (1 + loss)
   int iterations = 0;
 };
-KeskarSharpness keskar_sharpness(RunEvaluator& evaluator, double epsilon, int max_iterations);
+// `subspace`: of the weights, or null for the whole box.
+KeskarSharpness keskar_sharpness(RunEvaluator& evaluator, double epsilon, int max_iterations,
+                                 const RandomSubspace* subspace = nullptr);
+// A of the weights' subspace. Throws ConfigError where the model has fewer parameters.
+RandomSubspace weight_subspace(const RunEvaluator& evaluator, std::int64_t dimension, std::uint64_t seed);
 
-// One result per epsilon, means over all batches.
-std::vector<BatchSharpness> evaluated_logit_sharpness(RunEvaluator& evaluator, std::span<const double> epsilons);
+// Of the evaluation batches at the loaded weights.
+struct EvaluatedLogits {
+  std::vector<float> logits;  // (sequences, context, vocabulary)
+  std::vector<std::int64_t> targets;
+  std::int64_t sequences, context, vocabulary;
+};
+EvaluatedLogits evaluated_logits(RunEvaluator& evaluator);
 
 }  // namespace precipice

@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/max.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "metrics/logit_sharpness.h"
 #include "precision/check.h"
+#include "precision/gemm.h"
 #include "train/model_weights.h"
 
 namespace precipice {
@@ -38,17 +40,30 @@ SeriesGroup eval_group() {
 
 // Series of metrics/exponent_histograms.h.
 std::size_t operand_series(Slot slot) {
-  return slot == Slot::FpropX ? 0 : slot == Slot::FpropW ? 1 : 2;
+  if (slot == Slot::FpropX || slot == Slot::WgradX) return 0;
+  return slot == Slot::FpropW || slot == Slot::DgradW ? 1 : 2;
 }
 
 std::size_t taken_series(Slot slot) {
   return 3 + static_cast<std::size_t>(slot);
 }
 
+bool is_operand(Slot slot) {
+  return slot <= Slot::WgradX;
+}
+
+RoundingError error_of(const at::Tensor& operand, const Quantized& taken) {
+  const at::Tensor x = operand.detach().contiguous();
+  if (!taken.scales.defined())
+    return rounding_error(floats(x), floats(taken.widened().values.detach().contiguous()), taken.scale);
+  RoundingError error = rounding_error(floats(x), floats(dequantized(taken).detach()));
+  error.scale = taken.scales.max().item<double>();
+  return error;
+}
+
 }  // namespace
 
-// Collects what this step is asked for. The tensor statistics follow each tensor's first rounding: x and w in fprop, dy
-// in dgrad.
+// Collects what this step is asked for.
 class Trainer::StepObserver : public QuantizationObserver {
  public:
   StepObserver(TensorStats& stats, ActivationProbe& activations, ExponentHistograms& histograms)
@@ -63,18 +78,21 @@ class Trainer::StepObserver : public QuantizationObserver {
   }
   void observe(std::size_t site, Slot slot, const EventCounts& events) override {
     if (!collects_tensors_) return;
-    if (slot == Slot::FpropX) stats_.record(site, 0, events);
-    if (slot == Slot::FpropW) stats_.record(site, 1, events);
-    if (slot == Slot::DgradDy) stats_.record(site, 2, events);
+    if (is_operand(slot)) stats_.record(site, static_cast<std::size_t>(slot), events);
   }
   void see(std::size_t site, Slot slot, const at::Tensor& operand) override {
     if (collects_activations_ && slot == Slot::FpropX) activations_.operand(site, operand);
     if (collects_histograms_ && (slot == Slot::FpropX || slot == Slot::FpropW || slot == Slot::DgradDy))
       histograms_.add(site, operand_series(slot), floats(operand.detach().contiguous()));
   }
-  void take(std::size_t site, Slot slot, const Quantized& operand) override {
+  void take(std::size_t site, Slot slot, const at::Tensor& operand, const Quantized& taken) override {
     if (collects_histograms_)
-      histograms_.add(site, taken_series(slot), floats(operand.widened().values.detach().contiguous()));
+      histograms_.add(site, taken_series(slot), floats(taken.widened().values.detach().contiguous()));
+    if (!collects_tensors_) return;
+    if (operand.defined())
+      stats_.record(site, static_cast<std::size_t>(slot), error_of(operand, taken));
+    else if (slot == Slot::DgradW || slot == Slot::WgradDy || slot == Slot::WgradX)
+      stats_.share(site, operand_series(slot), static_cast<std::size_t>(slot));
   }
 
  private:

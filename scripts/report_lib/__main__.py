@@ -10,7 +10,9 @@ from typing import List
 from report_lib.analysis import analyse
 from report_lib.analysis_figures import sensitivity_figure, survival_figure
 from report_lib.grouping import Sweep
+from report_lib.histogram_figures import histogram_figure
 from report_lib.landscape_figures import landscape_figure
+from report_lib.lbfgs_figures import lbfgs_figure
 from report_lib.loss_figures import loss_figures
 from report_lib.online_figures import online_figure
 from report_lib.page import build_page
@@ -34,7 +36,9 @@ def make_report(directory: Path, out: Path) -> Path:
         None, (draw(sweep) for draw in (final_loss_figure, divergence_figure, sharpness_figure, tensor_figure))
     )
     drawn[-2:-2] = filter(None, (draw(sweep, analysis) for draw in (survival_figure, sensitivity_figure)))
-    drawn += filter(None, (online_figure(sweep), landscape_figure(directory)))
+    drawn += filter(
+        None, (lbfgs_figure(sweep), histogram_figure(sweep), online_figure(sweep), landscape_figure(directory))
+    )
     pictures: List[Picture] = [save(figure, picture, folder) for figure, picture in drawn]
     page = out / "report.html"
     unfinished = out / ".report.html.tmp"

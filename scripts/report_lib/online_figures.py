@@ -108,7 +108,7 @@ def curves_of(cell: Cell, panel: Panel) -> List[Curve]:
 
 def curve_of(run: Run, panel: Panel) -> Optional[Curve]:
     group = run.probes.get(panel.group)
-    if group is None or panel.series not in group.series:
+    if group is None or not len(group.steps) or panel.series not in group.series:
         return None
     table = group.series[panel.series].reshape(len(group.steps), -1)
     known = np.isfinite(table).any(axis=1) if table.size else np.zeros(len(group.steps), dtype=bool)

@@ -50,11 +50,13 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     figure, axes = panels(len(variants), len(variants), width=4.2, height=3.1)
     values = [np.zeros(0)]
     for panel, variant in zip(axes, variants):
+        counts = []
         for cell, width in zip(cells, line_widths(len(cells))):
             curves = cell.curves("sharpness", f"{variant}_eps{epsilon}")
+            counts.append(str(len(curves)))
             values += [curve.values[np.isfinite(curve.values)] for curve in curves]
             draw_sharpness(panel, curves, *sweep.styles[cell.label], width)
-        panel.set_title(VARIANTS[variant])
+        panel.set_title(f"{VARIANTS[variant]} (n = {', '.join(counts)})")
         panel.set_xlabel("step")
     everything = np.concatenate(values)
     if len(everything) and everything.min() > 0 and everything.max() > 30 * everything.min():
@@ -62,12 +64,11 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     axes[0].set_ylabel(f"sharpness, ε = {epsilon}")
     crosses = [divergence_handle()] if any(run.diverged for run in probed) else []
     legend_above(figure, format_handles(sweep, [cell.label for cell in cells]) + crosses)
-    counts = ", ".join(f"{cell.label} {len(cell.runs)}" for cell in cells)
     caption = (
         "100 (max L − L) / (1 + L), where L is the loss and the maximum is over logits moved by at most ε (|z| + 1) "
         f"(Keskar et al. 2017), in closed form. Shown at learning rate {rate_text(rate)}, at which {sweep.baseline} "
-        f"ends lowest; seeds: {counts}. Line: median, band: lowest to highest seed, crosses: last value of a diverged "
-        "run."
+        "ends lowest. n: runs, in the order of the legend. Line: median, band: lowest to highest seed, crosses: last value of "
+        "a diverged run."
     )
     return figure, Picture("sharpness", f"Sharpness of the logits at learning rate {rate_text(rate)}", caption)
 
@@ -108,7 +109,7 @@ def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     without = f" Nothing was saturated or flushed in: {', '.join(quiet)}." if quiet else ""
     without += "".join(f" Nothing was {words} in any." for event, words in EVENTS.items() if event not in rows)
     caption = (
-        "One run per format, at the learning rate of the sharpness figure. Rows: site of the matrix product and "
+        "n = 1 run per format, at the learning rate of the sharpness figure. Rows: site of the matrix product and "
         "operand (x: input, w: weight, dy: gradient of the output), where anything happened. White: fewer than one "
         f"element in a million; grey: not measured. {described}.{without}"
     )
@@ -172,10 +173,14 @@ def row_names(runs: Sequence[Run]) -> Dict[str, List[str]]:
 
 def representative_runs(sweep: Sweep) -> List[Run]:
     """For each format the run of the lowest seed at the best learning rate of the baseline."""
+    return runs_at_best_rate(sweep, needs_tensors=True)
+
+
+def runs_at_best_rate(sweep: Sweep, needs_tensors: bool = False) -> List[Run]:
     chosen = []
     for label in sweep.labels:
         cell = sweep.cell(label, sweep.best_rate) if sweep.best_rate is not None else None
-        runs = [run for run in (cell.runs if cell else []) if len(run.tensors.steps)]
+        runs = [run for run in (cell.runs if cell else []) if len(run.tensors.steps) or not needs_tensors]
         chosen += sorted(runs, key=lambda run: (str(type(run.seed)), run.seed))[:1]
     return chosen
 

@@ -17,7 +17,7 @@ from report_lib.config_text import number, parse_config
 MAX_ELEMENTS = 1 << 27  # of one dataset; more is taken for a damaged file
 MAX_TEXT_BYTES = 1 << 22
 STALE_SECONDS = 60  # as metrics/status_file.h
-PROBES = ("attention", "activations", "critical", "noise", "edge", "gradient_error")
+PROBES = ("attention", "activations", "critical", "noise", "edge", "gradient_error", "lbfgs")
 RUN_FILES = ("run.h5", "status.json", "config.toml", "metrics.jnl")
 
 

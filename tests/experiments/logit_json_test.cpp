@@ -110,3 +110,24 @@ TEST_CASE("bad questions name the item, the key, the value and what is allowed")
   CHECK(refusal(R"([{"logits": "NaN", "target": 0}])") ==
         "standard input: item 0: logits: an array of one or more numbers is needed");
 }
+
+TEST_CASE("on request each answer has what L-BFGS finds, as a part of the exact rise") {
+  const std::string item =
+      R"([{"logits": [1.0, -2.0, 0.5, 3.0], "target": 1, "eps": 0.01}, {"logits": [2.0], "target": 0},
+                              {"logits": [NaN, 1.0], "target": 1}])";
+  const Json answers = Json::parse(answer_logits(item, {true, 0, 0}));
+  const Json& found = answers[0]["lbfgs"];
+  CHECK(found["rise"].get<double>() > 0);
+  CHECK(found["rise"].get<double>() <= answers[0]["rise"].get<double>() * (1 + 1e-12));  // rounding
+  CHECK(found["fraction"].get<double>() ==
+        Approx(found["sharpness"].get<double>() / answers[0]["sharpness"].get<double>()).epsilon(1e-12));
+  CHECK(found["evaluations"].get<int>() <= 11);
+  CHECK(answers[1]["lbfgs"]["sharpness"] == 0.0);
+  CHECK(answers[1]["lbfgs"]["fraction"].is_null());
+  CHECK(answers[2]["lbfgs"]["sharpness"].is_null());
+  CHECK_FALSE(Json::parse(answer_logits(item))[0].contains("lbfgs"));
+  const Json subspace = Json::parse(answer_logits(item.substr(0, item.find("}")) + "}]", {true, 2, 7}))[0]["lbfgs"];
+  CHECK(subspace["rise"].get<double>() > 0);
+  CHECK(subspace["fraction"].is_null());
+  CHECK_THROWS_WITH(answer_logits(item, {true, 3, 0}), Catch::Contains("item 1") && Catch::Contains("dimension 3"));
+}

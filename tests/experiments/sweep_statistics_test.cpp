@@ -154,6 +154,13 @@ TEST_CASE("index.h5 holds one value per run and per cell, and equal sweeps give 
   const Hdf5Reader index(bytes, "index.h5");
   CHECK(index.read_strings("/runs/id").size() == 32);
   CHECK(index.shape("/metrics/train_loss") == std::vector<std::uint64_t>{32, 200});
+  const Hdf5Reader run(sweep.place.path() / data.runs[0].id / "run.h5");
+  for (const std::string name : {"units", "long_name"}) {
+    CHECK(index.attribute_text("/metrics/train_loss", name) == run.attribute_text("/metrics/train_loss", name));
+    CHECK(index.attribute_text("/metrics/grad_norm", name) == run.attribute_text("/metrics/grad_norm", name));
+  }
+  CHECK(index.attribute_text("/metrics/train_loss", "units") == "nats");
+  CHECK(index.attribute_text("/metrics/step", "units") == "steps");
   CHECK(index.read_integers("/cells/diverged") == std::vector<std::int64_t>{0, 0, 0, 6});
   CHECK(index.read_doubles("/cells/wilson_low")[3] == Approx(wilson_interval({6, 8}).low));
   CHECK(index.read_strings("/axes/seed")[9] == "1");

@@ -93,11 +93,16 @@ TEST_CASE("gains are counted as MX E4M3 treats them") {
   CHECK(s.max == Approx(1.07f));
   CHECK(s.rounded_to_one == 0.5);
   CHECK(s.clamped == 0);
+  // The ends themselves are ties, and 1 is the even one of both.
+  CHECK(gain_statistics(std::vector<float>{1 - 0x1p-5f, 1 + 0x1p-4f}).rounded_to_one == 1);
+  CHECK(gain_statistics(std::vector<float>{1 - 0x1.02p-5f, 1 + 0x1.02p-4f}).rounded_to_one == 0);
   // Floor rule: a block with amax in [1, 2) has 1.75 as its largest value.
   CHECK(gain_statistics(std::vector<float>{1.75f, 1.76f, -1.9f, 0.5f}).clamped == 0.5);
   // Two blocks: in the second one everything lies below 1, and 0.875 is its largest value.
   std::vector<float> two(64, 0.9f);
   for (std::size_t i = 0; i < 32; ++i) two[i] = 1.0f;
   CHECK(gain_statistics(two).clamped == 0.5);
+  // 32 gains share a scale: 1.0 in the first half lets 0.9 in the second pass.
+  CHECK(gain_statistics(std::span(two).subspan(16, 32)).clamped == 0);
   CHECK(std::isnan(gain_statistics(std::vector<float>{1, kNan}).min));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/box_ascent.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "metrics/logit_sharpness.h"
@@ -72,4 +74,61 @@ TEST_CASE("a start or a gradient that is not finite gives NaN, a neighbour that 
     return x[0] > 0.6 ? std::numeric_limits<double>::infinity() : double{x[0]};
   };
   CHECK(ascend_in_box({cliff, [](auto) { return FlatVector{1}; }}, x0, half, 1).highest == 0.5);
+}
+
+TEST_CASE("in a random subspace a linear function reaches the corner that its slopes along the columns point to") {
+  const std::int64_t n = 30;
+  const RandomKey key{4, 0, 9, 0};
+  const RandomSubspace subspace(n, 3, key);
+  const FlatVector slope = random_normal(n, {5, 0, 9, 0}), x0 = random_normal(n, {6, 0, 9, 0});
+  const BoxFunction f{[&](std::span<const float> x) { return inner_product(slope, x); },
+                      [&](std::span<const float>) { return slope; }};
+  const double epsilon = 0.01;
+  const std::vector<double> coordinates = subspace.coordinates(std::vector<double>(x0.begin(), x0.end()));
+  double rise = 0;
+  for (std::uint16_t j = 0; j < 3; ++j) {
+    const FlatVector column = random_normal(n, {4, 0, 9, j});
+    rise += std::abs(inner_product(slope, column)) * epsilon * (std::abs(coordinates[j]) + 1);
+  }
+  const BoxAscent found = ascend_in_subspace(f, x0, subspace, epsilon, 10);
+  CHECK(found.iterations == 1);
+  // Points are fp32 numbers near 1: 30 products of a slope near 1 and an error of 1e-7.
+  CHECK(found.highest - found.start == Approx(rise).margin(1e-5));
+}
+
+TEST_CASE("in a random subspace a convex quadratic rises to the highest of the box's corners") {
+  // f = sum a_i x_i^2 / 2: restricted to the subspace, convex, so its maximum over the box is at one of 8 corners.
+  const std::int64_t n = 40;
+  int reached = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const RandomSubspace subspace(n, 3, {seed, 0, 9, 0});
+    const FlatVector x0 = random_normal(n, {seed, 0, 10, 0});
+    const auto curvature = [](std::size_t i) { return 1.0 + static_cast<double>(i % 5); };
+    const BoxFunction f{[&](std::span<const float> x) {
+                          double sum = 0;
+                          for (std::size_t i = 0; i < x.size(); ++i)
+                            sum += curvature(i) * double{x[i]} * double{x[i]} / 2;
+                          return sum;
+                        },
+                        [&](std::span<const float> x) {
+                          FlatVector g(x.size());
+                          for (std::size_t i = 0; i < x.size(); ++i) g[i] = static_cast<float>(curvature(i) * x[i]);
+                          return g;
+                        }};
+    const double epsilon = 0.02;
+    const std::vector<double> c = subspace.coordinates(std::vector<double>(x0.begin(), x0.end()));
+    double highest = 0;
+    for (int corner = 0; corner < 8; ++corner) {
+      FlatVector x = x0;
+      for (std::uint16_t j = 0; j < 3; ++j)
+        add_scaled(x, (corner >> j & 1 ? 1 : -1) * epsilon * (std::abs(c[j]) + 1), random_normal(n, {seed, 0, 9, j}));
+      highest = std::max(highest, f.value(x));
+    }
+    const BoxAscent found = ascend_in_subspace(f, x0, subspace, epsilon, 10);
+    CHECK(found.highest <= highest + 1e-4);  // points in fp32: 40 terms of size 10 with an error of 1e-7
+    CHECK(found.highest > found.start);
+    reached += found.highest > highest - 1e-4;
+  }
+  // The corner that the gradient points to is the highest unless curvature outweighs a small slope.
+  CHECK(reached >= 15);
 }

@@ -42,11 +42,16 @@ TEST_CASE("what was not measured is NaN, what was counted is zero") {
 TEST_CASE("tensor statistics are fractions per operand and site, NaN where nothing was quantized") {
   TensorStats stats({"block0.mlp.up", "lm_head"});
   const SeriesGroup& group = stats.group();
-  REQUIRE(group.series.size() == 15);
+  REQUIRE(group.series.size() == 42);
   CHECK(group.series[0].name == "x_saturated");
   CHECK(group.series[4].name == "x_amax");
-  CHECK(group.series[5].name == "w_saturated");
-  CHECK(group.series[13].name == "dy_nan");
+  CHECK(group.series[5].name == "x_sqnr");
+  CHECK(group.series[5].units == "dB");
+  CHECK(group.series[6].name == "x_scale");
+  CHECK(group.series[7].name == "w_saturated");
+  CHECK(group.series[17].name == "dy_nan");
+  CHECK(group.series[21].name == "w_dgrad_saturated");
+  CHECK(group.series[41].name == "x_wgrad_scale");
 
   EventCounts counts;
   counts.total = 8;
@@ -68,7 +73,7 @@ TEST_CASE("tensor statistics are fractions per operand and site, NaN where nothi
   CHECK(at(2, 1) == 8.0 / 16);
   CHECK(at(3, 1) == 1.0);
   CHECK(at(4, 1) == 7.0);
-  for (std::size_t series = 0; series < 15; ++series) {
+  for (std::size_t series = 0; series < 42; ++series) {
     CHECK(std::isnan(at(series, 0)));
     if (series >= 5) CHECK(std::isnan(at(series, 1)));
   }
@@ -77,11 +82,62 @@ TEST_CASE("tensor statistics are fractions per operand and site, NaN where nothi
   for (const double value : stats.values()) CHECK(std::isnan(value));
 }
 
+TEST_CASE("SQNR is the signal over the error in dB, and a second pass that shares a quantization repeats the first") {
+  EventCounts counts;
+  counts.total = 2;
+  TensorStats stats({"a"});
+  const auto at = [&](std::size_t series) { return stats.values()[series]; };
+  RoundingError error = rounding_error(std::vector<float>{3, -4}, std::vector<float>{3, -5});
+  CHECK(error.signal == 25);
+  CHECK(error.error == 1);
+  error.scale = 0.5;
+  stats.record(0, 0, counts);
+  stats.record(0, 0, error);
+  CHECK(at(5) == Approx(13.979400086720376).epsilon(1e-15));
+  CHECK(at(6) == 0.5);
+  error = {25, 7, 2};
+  stats.record(0, 0, error);  // a second product of the same step: 50 / 8
+  CHECK(at(5) == Approx(7.958800173440752).epsilon(1e-15));
+  CHECK(at(6) == 2);
+
+  CHECK(std::isnan(at(40)));
+  stats.share(0, 0, 5);
+  for (std::size_t series = 0; series < 7; ++series) CHECK(at(35 + series) == at(series));
+  counts.saturated = 2;
+  stats.record(0, 4, counts);
+  stats.share(0, 0, 4);  // it has its own
+  CHECK(at(28) == 1);
+  CHECK(std::isnan(at(33)));
+
+  stats.clear();
+  stats.record(0, 0, counts);
+  stats.record(0, 0, RoundingError{25, 0, 1});
+  CHECK(std::isinf(at(5)));
+  stats.clear();
+  stats.record(0, 0, counts);
+  stats.record(0, 0, RoundingError{0, 0, 1});
+  CHECK(std::isnan(at(5)));  // nothing but zeros
+
+  // Longer than the sums' lanes, against the plain definition.
+  std::vector<float> x, y;
+  double signal = 0, difference = 0;
+  for (int i = 0; i < 53; ++i) {
+    x.push_back(static_cast<float>(i));
+    y.push_back(static_cast<float>(i - i % 4));
+    signal += i * i, difference += (i % 4) * (i % 4);
+  }
+  CHECK(rounding_error(x, y).signal == signal);
+  CHECK(rounding_error(x, y).error == difference);
+  for (float& value : y) value /= 4;
+  CHECK(rounding_error(x, y, 4.0f).error == difference);
+  CHECK(rounding_error(x, y, 4.0f).scale == 4);
+}
+
 TEST_CASE("a site or operand that does not exist is a broken contract") {
   CHECK_THROWS_AS(TensorStats({}), ContractError);
   TensorStats stats({"a"});
-  CHECK_THROWS_AS(stats.record(1, 0, {}), ContractError);
-  CHECK_THROWS_AS(stats.record(0, 3, {}), ContractError);
+  CHECK_THROWS_AS(stats.record(1, 0, EventCounts{}), ContractError);
+  CHECK_THROWS_AS(stats.record(0, 6, EventCounts{}), ContractError);
 }
 
 }  // namespace precipice

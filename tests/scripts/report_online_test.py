@@ -11,12 +11,15 @@ import numpy as np
 import support  # noqa: F401  makes report_lib importable
 
 from report_lib.grouping import Sweep
+from report_lib.histogram_figures import histogram_figure
 from report_lib.landscape_figures import landscape_figure
+from report_lib.lbfgs_figures import lbfgs_figure
 from report_lib.online_figures import PANELS, curve_of, online_figure
 from report_lib.results import find_results
 
 RATE = 1e-2
 STEPS = np.arange(0, 60, 20)
+BINS = ["zero", "subnormal", "-3", "-2", "-1", "inf", "nan"]
 
 
 class OnlineFigures(unittest.TestCase):
@@ -41,6 +44,15 @@ class OnlineFigures(unittest.TestCase):
         self.add("a", "bf16", 0)
         self.assertIsNone(online_figure(self.sweep()))
 
+    def test_a_metric_that_is_off_leaves_an_empty_group_and_no_panel(self) -> None:
+        self.add("a", "bf16", 0, critical=("critical_sharpness", [50.0, 90.0, 150.0], None))
+        with h5py.File(self.folder / "a" / "run.h5", "a") as file:
+            fake_sweep.group(file, "edge", [], {"edge_of_stability_ratio": np.zeros(0)})
+            fake_sweep.group(file, "attention", [], {"max_attention_logit": np.zeros((0, 2))}, ["h.0", "h.1"])
+        figure, _ = online_figure(self.sweep())
+        titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+        self.assertEqual(titles, ["critical sharpness (n = 1)"])
+
     def test_panels_say_how_many_runs_they_show_and_draw_the_limit(self) -> None:
         for seed in range(3):
             self.add(f"b{seed}", "bf16", seed, critical=("critical_sharpness", [50.0, 90.0, 150.0 + seed], None))
@@ -64,6 +76,72 @@ class OnlineFigures(unittest.TestCase):
         self.add("b", "fp8", 0, attention=("max_attention_logit", np.full((3, 2), np.nan), ["h.0", "h.1"]))
         run = next(run for run in self.sweep().runs if run.id == "b")
         self.assertIsNone(curve_of(run, panel))
+
+    def test_the_exact_and_the_found_sharpness_share_an_axis_and_a_subspace_has_no_fraction(self) -> None:
+        exact, found, fraction = [0.2, 0.4, 0.5], [0.1, 0.3, 0.45], [0.5, 0.75, 0.9]
+        for seed in range(2):
+            self.add(f"b{seed}", "bf16", seed)
+            self.lbfgs(f"b{seed}", exact, found, fraction)
+        self.add("f0", "fp8", 0)
+        figure, picture = lbfgs_figure(self.sweep())
+        titles = [axes.get_title(loc="left") for axes in figure.axes]
+        self.assertEqual(titles, ["exact (n = 2, 0)", "found by L-BFGS (n = 2, 0)", "fraction found (n = 2, 0)"])
+        self.assertEqual(figure.axes[0].get_ylim(), figure.axes[1].get_ylim())
+        for axes, expected in zip(figure.axes, (exact, found, fraction)):
+            np.testing.assert_array_equal(axes.lines[0].get_ydata(), expected)
+        self.assertNotIn("subspace", picture.caption)
+
+        with h5py.File(self.folder / "b0" / "run.h5", "a") as file:
+            file["lbfgs/fraction_eps1e-3"][:] = np.nan
+        with h5py.File(self.folder / "b1" / "run.h5", "a") as file:
+            file["lbfgs/fraction_eps1e-3"][:] = np.nan
+        figure, picture = lbfgs_figure(self.sweep())
+        self.assertEqual(len(figure.axes), 2)
+        self.assertIn("subspace", picture.caption)
+
+    def test_runs_without_lbfgs_have_no_such_figure(self) -> None:
+        self.add("a", "bf16", 0)
+        self.assertIsNone(lbfgs_figure(self.sweep()))
+
+    def lbfgs(self, name: str, exact, found, fraction) -> None:
+        values = {"exact_last_token_eps": exact, "last_token_eps": found, "fraction_eps": fraction}
+        with h5py.File(self.folder / name / "run.h5", "a") as file:
+            fake_sweep.group(file, "lbfgs", STEPS, {f"{key}1e-3": np.asarray(v) for key, v in values.items()})
+
+    def histograms(self, name: str, counts: np.ndarray, series: str = "x") -> None:
+        with h5py.File(self.folder / name / "run.h5", "a") as file:
+            fake_sweep.group(file, "histograms", [0, 40], {series: counts}, ["up", "down"])
+            file["histograms"].create_dataset("bin", data=BINS, dtype=h5py.string_dtype())
+
+    def test_histograms_show_fractions_of_the_last_step_between_zeros_and_what_is_not_finite(self) -> None:
+        counts = np.zeros((2, 2, len(BINS)))
+        counts[1, 0] = [10, 0, 30, 0, 60, 0, 0]  # zeros, 2^-3, 2^-1
+        counts[1, 1, 5:] = [1, 3]  # inf and NaN only
+        self.add("a", "bf16", 0)
+        self.histograms("a", counts)
+        self.add("b", "fp8", 0)  # has none
+        figure, picture = histogram_figure(self.sweep())
+        panels = [axes for axes in figure.axes if axes.images]
+        self.assertEqual([axes.get_title(loc="left") for axes in panels], ["bf16: x"])
+        shown = np.ma.getdata(panels[0].images[0].get_array())
+        tiny = shown.min()
+        self.assertLess(tiny, 1e-6)
+        expected = np.array([[tiny, 1], [0.6, tiny], [tiny, tiny], [0.3, tiny], [0.1, tiny]])
+        np.testing.assert_allclose(shown, expected)
+        labels = [label.get_text() for label in panels[0].get_yticklabels()]
+        self.assertEqual((labels[-2], labels[-1]), ("inf, NaN", "zero"))
+        self.assertIn("step 40", picture.caption)
+
+    def test_histograms_that_are_off_or_malformed_have_no_figure(self) -> None:
+        self.add("a", "bf16", 0)
+        self.assertIsNone(histogram_figure(self.sweep()))
+        with h5py.File(self.folder / "a" / "run.h5", "a") as file:
+            fake_sweep.group(file, "histograms", [], {"x": np.zeros((0, 2, len(BINS)))}, ["up", "down"])
+            file["histograms"].create_dataset("bin", data=BINS, dtype=h5py.string_dtype())
+        self.assertIsNone(histogram_figure(self.sweep()))
+        self.add("b", "bf16", 1)
+        self.histograms("b", np.ones((2, 2, len(BINS) + 1)))
+        self.assertIsNone(histogram_figure(self.sweep()))
 
     def landscape(self, name: str, recipe: str, loss: np.ndarray, reach: float = 1.0) -> None:
         with h5py.File(self.folder / name, "w") as file:

@@ -112,11 +112,75 @@ TEST_CASE("the probe finds each head's weights, each norm's gains and each site'
     CHECK(probe.groups()[1].sites[7] == "h.1.head.3");
     CHECK(value_at(rows, probe, 1, "q_spectral_norm", 7) == Approx(top(q)).epsilon(1e-13));
     CHECK(value_at(rows, probe, 1, "k_spectral_norm", 7) == Approx(top(k)).epsilon(1e-13));
+    if (is_llama) {  // heads 0 and 1 meet key head 0
+      const at::Tensor k0 = values_of(*model, "model.layers.1.self_attn.k_proj.weight").slice(0, 0, 4);
+      CHECK(value_at(rows, probe, 1, "k_spectral_norm", 5) == Approx(top(k0)).epsilon(1e-13));
+    }
     // Two norms a block and the last one; with the norm of queries and keys four.
     CHECK(probe.groups()[3].sites.size() == (is_llama ? 5 : 9));
     CHECK(value_at(rows, probe, 3, "gain_min", 0) == 1);
     CHECK(value_at(rows, probe, 3, "gain_rounded_to_one", 0) == 1);
     for (const double x : rows[0].values) CHECK(std::isnan(x));  // no pass yet
+  }
+}
+
+TEST_CASE("what is seen of a layer, a site and a norm stands in its own column") {
+  const ModelConfig config = test::tiny_llama_config();
+  const auto model = test::tiny(config);
+  ActivationProbe probe(*model, config);
+  // One row of two logits: the largest is that of the layer, the entropy that of its weights.
+  const auto attend = [&](std::int64_t layer, float logit, float weight) {
+    const at::Tensor scores = at::zeros({2, 2}), weights = at::zeros({2, 2});
+    scores[0][0] = scores[1][0] = logit;
+    scores[1][1] = logit - std::log(weight / (1 - weight));
+    weights[0][0] = 1;
+    weights[1][0] = weight;
+    weights[1][1] = 1 - weight;
+    probe.attend(layer, scores, weights, 1.0);
+  };
+  const auto entropy = [](double p) {
+    return -(p * std::log(p) + (1 - p) * std::log(1 - p)) / 2;
+  };  // the first is sure
+  attend(0, 3, 0.75f);
+  attend(1, 5, 0.9f);
+  at::Tensor spread = at::zeros({100});
+  spread[0] = 1;
+  at::Tensor even = at::ones({100});
+  even.slice(0, 0, 50).neg_();
+  const std::size_t sites = probe.groups()[2].sites.size();
+  probe.operand(1, spread);
+  probe.operand(sites - 1, even);
+  // 1.9 lies above the E4M3 block's 1.75, 1.05 rounds to 1.
+  at::Tensor gains = values_of(*model, "model.layers.1.input_layernorm.weight");
+  gains.fill_(1.5);
+  gains[0] = 1.9;
+  gains[1] = 1.05;
+  gains[2] = 1.02;
+  gains[3] = 0.5;
+  const std::vector<SeriesRow> rows = probe.rows(0, 0);
+  CHECK(value_at(rows, probe, 0, "max_attention_logit", 0) == 3);
+  CHECK(value_at(rows, probe, 0, "max_attention_logit", 1) == 5);
+  // Logits and weights in fp32: 1e-7 of numbers near 1.
+  CHECK(value_at(rows, probe, 0, "attention_entropy", 0) == Approx(entropy(0.75)).epsilon(1e-6));
+  CHECK(value_at(rows, probe, 0, "attention_entropy", 1) == Approx(entropy(0.9)).epsilon(1e-6));
+  for (std::size_t site = 0; site < sites; ++site) {
+    const double found = value_at(rows, probe, 2, "x_kurtosis", site);
+    if (site == 1)
+      CHECK(found == Approx((99.0 * 99 * 99 + 1) / (100.0 * 99)).epsilon(1e-12));
+    else if (site == sites - 1)
+      CHECK(found == 1);
+    else
+      CHECK(std::isnan(found));
+  }
+  const auto& norms = probe.groups()[3].sites;
+  const auto width = static_cast<double>(gains.numel());
+  for (std::size_t norm = 0; norm < norms.size(); ++norm) {
+    const bool changed = norms[norm] == "model.layers.1.input_layernorm";
+    INFO(norms[norm]);
+    CHECK(value_at(rows, probe, 3, "gain_min", norm) == (changed ? 0.5 : 1.0));
+    CHECK(value_at(rows, probe, 3, "gain_max", norm) == Approx(changed ? 1.9 : 1.0).epsilon(1e-7));  // 1.9 in fp32
+    CHECK(value_at(rows, probe, 3, "gain_rounded_to_one", norm) == (changed ? 2 / width : 1.0));
+    CHECK(value_at(rows, probe, 3, "gain_clamped", norm) == (changed ? 1 / width : 0.0));
   }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The histograms of a run against a count of the same operands by std::ilogb, and against the quantizers' own counters.
+// Histograms and tensor statistics of a run against a count of the same operands by std::ilogb, a sum over their
+// elements, and the quantizers' own counters.
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <tuple>
@@ -29,6 +31,42 @@ void count(const at::Tensor& tensor, Counts& counts) {
   }
 }
 
+// Signal, error and scale of a rounded operand, every element taken back by the scale of its own block.
+struct Quality {
+  double signal = 0, error = 0, scale = 0;
+};
+
+Quality quality(const at::Tensor& operand, const Quantized& taken) {
+  const std::int64_t rows = operand.size(-2), columns = operand.size(-1);
+  const at::Tensor x = operand.detach().contiguous().view({-1, rows, columns});
+  const at::Tensor q = taken.values.detach().to(at::kFloat).contiguous().view({-1, rows, columns});
+  at::Tensor scales;
+  if (taken.scales.defined())
+    scales = taken.scales.contiguous().view({-1, taken.scales.size(-2), taken.scales.size(-1)});
+  Quality sum;
+  for (std::int64_t b = 0; b < x.size(0); ++b)
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t k = 0; k < columns; ++k) {
+        const double scale =
+            scales.defined() ? scales[b][r / taken.block_rows][k / taken.block_k].item<float>() : taken.scale;
+        const double value = x[b][r][k].item<float>(), back = scale * q[b][r][k].item<float>();
+        sum.signal += value * value;
+        sum.error += (back - value) * (back - value);
+        sum.scale = std::max(sum.scale, scale);
+      }
+  return sum;
+}
+
+struct QualityRecorder : QuantizationObserver {
+  std::map<std::pair<std::size_t, std::size_t>, Quality> found;  // by site and slot
+  void observe(std::size_t, Slot, const EventCounts&) override {}
+  void take(std::size_t site, Slot slot, const at::Tensor& operand, const Quantized& taken) override {
+    const auto number = static_cast<std::size_t>(slot);
+    const std::size_t first[] = {0, 1, 2, 1, 2, 0};
+    found[{site, number}] = operand.defined() ? quality(operand, taken) : found.at({site, first[number]});
+  }
+};
+
 struct Recorder : QuantizationObserver {
   std::map<std::pair<std::size_t, std::string>, Counts> seen;  // by site and series
   void observe(std::size_t, Slot, const EventCounts&) override {}
@@ -37,7 +75,7 @@ struct Recorder : QuantizationObserver {
     if (slot == Slot::FpropW) count(operand, seen[{site, "w"}]);
     if (slot == Slot::DgradDy) count(operand, seen[{site, "dy"}]);
   }
-  void take(std::size_t site, Slot slot, const Quantized& operand) override {
+  void take(std::size_t site, Slot slot, const at::Tensor&, const Quantized& operand) override {
     static const char* const kNames[] = {"x_fprop", "w_fprop", "dy_dgrad", "w_dgrad", "dy_wgrad", "x_wgrad"};
     count(operand.values, seen[{site, kNames[static_cast<int>(slot)]}]);
   }
@@ -119,6 +157,36 @@ TEST_CASE("what a histogram finds at zero is what the quantizers counted as flus
       flushed += difference;
     }
   CHECK(flushed > 0);  // unscaled gradients lie below 2^-10
+}
+
+TEST_CASE("SQNR and scale are those of every operand of every pass, with its own scales taken back") {
+  for (const char* recipe : {"fp8", "mxfp8", "bf16", "deepseek-v3"}) {
+    const RunConfig config = tiny_config({std::string("precision.recipe=") + recipe, "metrics.tensors_every=1",
+                                          "model.layers=1", "model.width=32", "model.context=32", "train.batch=1"});
+    INFO(recipe);
+    const Histograms run(config);
+    const SeriesGroup tensors = run.trainer.groups().at(kTensorsGroup);
+    const auto tokens = open_tokens(config);
+    Trainer other(config, *tokens);
+    QualityRecorder recorder;
+    other.watch(&recorder);
+    other.step();
+    REQUIRE(recorder.found.size() >= 6 * 4);  // the block's linears in all six slots
+    for (std::size_t slot = 0; slot < 6; ++slot)
+      for (std::size_t site = 0; site < tensors.sites.size(); ++site) {
+        const auto at = [&](std::size_t statistic) {
+          return run.rows.at(kTensorsGroup).at((7 * slot + statistic) * tensors.sites.size() + site);
+        };
+        const auto expected = recorder.found.find({site, slot});
+        REQUIRE(std::isnan(at(5)) == (expected == recorder.found.end()));
+        if (expected == recorder.found.end()) continue;
+        const Quality& q = expected->second;
+        INFO(tensors.series[7 * slot].name << " " << tensors.sites[site]);
+        CHECK(at(6) == q.scale);
+        // Scaled values are rounded to fp32 once more: 1e-7 of a value beside an error of 1e-3 of it and more.
+        CHECK(at(5) == Approx(10 * std::log10(q.signal / q.error)).epsilon(1e-4));
+      }
+  }
 }
 
 TEST_CASE("the L-BFGS series stand beside the exact ones of the same step") {
