@@ -22,6 +22,10 @@ void fill(float* values, std::int64_t size) {
         (static_cast<float>(random_word({1, 2, 3, 4}, static_cast<std::uint64_t>(i)) >> 8) * 0x1p-24f - 0.5f) * 8.0f;
 }
 
+void fill_with_zeros(const at::Tensor& x) {
+  std::memset(x.mutable_data_ptr(), 0, x.nbytes());
+}
+
 struct Arrays {
   explicit Arrays(std::int64_t n) : size(n), in(static_cast<std::size_t>(n)), out(in.size()), packed(in.size()) {
     fill(in.data(), n);
@@ -32,6 +36,7 @@ struct Arrays {
       QuantizeCall call = prepare_call(in.data() + begin, out.data() + begin, end - begin, spec, 3.0f, {},
                                        static_cast<std::uint64_t>(begin));
       if (as_bf16) call.packed = packed.data() + begin;
+      call.stream = size * (as_bf16 ? 2 : 4) >= kStreamedBytes;
       active_kernels().quantize(call);
     });
   }
@@ -86,6 +91,8 @@ void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows) {
     const std::int64_t cols = 4096;
     const at::Tensor x = at::empty({size / cols, cols});
     fill(x.mutable_data_ptr<float>(), size);
+    // Memory that the process has is reused, as memcpy's target is; a fresh array would be the price of page faults.
+    fill_with_zeros(at::empty({size + size / 8}));
     const auto quantized = [&](Contraction contraction) {
       return [&x, contraction] { quantize(x, current_e4m3(), contraction, {}, {}, {true}); };
     };
