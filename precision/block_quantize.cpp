@@ -35,10 +35,6 @@ MatrixQuantizer checked(const MatrixQuantizer& spec) {
   return spec;
 }
 
-std::int32_t pattern_of(float x) {
-  return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
-}
-
 float bf16_of(float x) {
   float result;
   active_kernels().blocks.to_bf16(&x, &result, 1);
@@ -213,7 +209,7 @@ bool MatrixPlan::is_flushed(float amax) const {
   return (spec_.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
-void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
+void MatrixPlan::scale_slab(const Slab& slab, const SlabScales& scales) const {
   float *multiply = scales.multiply, *inverse = scales.inverse;
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   std::int32_t patterns[kSlab];
@@ -260,12 +256,6 @@ void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
       if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
     }
   }
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    // Where amax passed over a NaN, the pattern has it.
-    const float amax = patterns[b] > kInfinityPattern ? kNan : amaxes[b];
-    scales.largest = std::max(scales.largest, pattern_of(amax));
-    scales.largest_scaled = std::max(scales.largest_scaled, pattern_of(amax * multiply[b]));
-  }
 }
 
 void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs,
@@ -273,7 +263,7 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   float multiply[kSlab], inverse[kSlab];  // of blocks
   alignas(64) float multipliers[kSlab];   // of elements
-  SlabScales scales{multiply, inverse, 0, 0};
+  const SlabScales scales{multiply, inverse};
   scale_slab(slab, scales);
 
   const std::int64_t first_block =
@@ -289,7 +279,7 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, std::min(step, slab.cols - c), static_cast<std::uint64_t>(begin + c),
-                        is_one ? nullptr : multipliers, multiply[0], scales.largest, scales.largest_scaled},
+                        is_one ? nullptr : multipliers, multiply[0]},
                        key, outputs, counts);
   }
 }
@@ -343,12 +333,11 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   call.packed = packed;
   call.smallest_result = outputs.smallest_result;
   call.count = outputs.count || is_nvfp4(spec_);  // whose NaNs are looked for among the events
+  call.stream = outputs.stream;
   call.size = stretch.size;
   call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
   call.multipliers = stretch.multipliers;
   call.divide = call_.divide && stretch.multipliers != nullptr;
-  call.largest = stretch.largest;
-  call.largest_scaled = stretch.largest_scaled;
   call.key = key;
   call.first_element = stretch.first_element;
   const EventCounts part = kernels_->quantize(call);

@@ -32,8 +32,10 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
-  const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
-  tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+  if (site.observer) {
+    const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
+    tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+  }
   return result;
 }
 

@@ -33,7 +33,10 @@ void for_row_ranges(std::int64_t rows, std::int64_t cols, std::int64_t step, con
 class Work {
  public:
   Work(const MatrixQuantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
-      : plan_(quantizer, shape, state), shape_(shape) {}
+      : plan_(quantizer, shape, state),
+        shape_(shape),
+        mantissa_bits_(quantizer.element.mantissa_bits),
+        finest_(quantum_of(quantizer.element)) {}
 
   const BlockGrid& grid() const { return plan_.grid(); }
 
@@ -48,7 +51,7 @@ class Work {
     for_ranges([&](std::int64_t first, std::int64_t last) {
       std::uint32_t smallest = ~0u;
       MatrixOutputs own = outputs;
-      own.smallest_result = &smallest;
+      if (finest_ < kKnownFine) own.smallest_result = &smallest;
       const EventCounts part = plan_.quantize_rows(in, first, last, key, own);
       const std::lock_guard<std::mutex> lock(mutex_);
       total += part;
@@ -59,11 +62,10 @@ class Work {
 
   // What every result is a multiple of: the format's quantum or, where the format goes down so far that its products
   // could be subnormal in fp32, the last place of the smallest number that did come out.
-  double quantum(const FloatFormat& format) const {
-    const double finest = quantum_of(format);
+  double quantum() const {
     const std::uint32_t pattern = smallest_ + 1;  // 0: only zeros, or not known
-    if (finest >= 0x1p-63 || pattern < 0x800000 || pattern >= 0x7F800000) return finest;
-    return std::max(finest, std::ldexp(1.0, static_cast<int>(pattern >> 23) - 127 - format.mantissa_bits));
+    if (finest_ >= kKnownFine || pattern < 0x800000 || pattern >= 0x7F800000) return finest_;
+    return std::max(finest_, std::ldexp(1.0, static_cast<int>(pattern >> 23) - 127 - mantissa_bits_));
   }
 
  private:
@@ -83,8 +85,12 @@ class Work {
     });
   }
 
+  static constexpr double kKnownFine = 0x1p-63;  // products of such quanta are normal in fp32
+
   MatrixPlan plan_;
   MatrixShape shape_;
+  int mantissa_bits_;
+  double finest_;  // the format's quantum
   std::vector<std::int32_t> patterns_;
   std::uint32_t smallest_ = ~0u;
   std::mutex mutex_;
@@ -164,14 +170,17 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   }
   at::Tensor scales = is_one_scale(q) ? at::empty({1, 1}, source.options()) : at::empty(grid_shape, source.options());
 
+  const bool is_in_place = !as_bf16 && (source.is_same(values) || q.hadamard);
+  const bool stream = !is_in_place && static_cast<std::int64_t>((as_bf16 ? packed : values).nbytes()) >= kStreamedBytes;
+
   Quantized result;
   result.events = work.run(
       source.const_data_ptr<float>(), key, q.hadamard,
       {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), nullptr,
-       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count});
+       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream});
   if (as_bf16) values = packed;
   result.outer = outer_scale_of(q, result.events.amax);
-  result.quantum = static_cast<float>(work.quantum(q.element));
+  result.quantum = static_cast<float>(work.quantum());
   const bool turn_back = before && !turned;
   result.values = turn_back ? values.transpose(-2, -1) : values;
   if (is_one_scale(q)) {

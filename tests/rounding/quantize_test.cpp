@@ -88,7 +88,7 @@ TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit
                                                      x, prepare(parse_float_format("bf16"), Overflow::Native))
                                                : x;
         const float scalar = round_as(spec.rounding, staged * 0.75f, prepare(spec.format, spec.overflow),
-                                      random_word(kKey, first + i), spec.random_bits);
+                                      random_for(kKey, first + i, spec.random_bits), spec.random_bits);
         if (bits_of(scalar) != bits_of(expected[i])) FAIL("element " << i << " of " << size);
       }
     }
@@ -139,6 +139,38 @@ TEST_CASE("packed results are the same numbers as bf16, at any length and alignm
         }
         wrong += smallest != expected;
         wrong += packed.front() != 0x5A5A || packed[count + 1] != 0x5A5A;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("results written past the caches are the same bits, at any length and alignment, packed or not") {
+  const std::vector<float> all = inputs(5000, true);
+  for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+    for (const Isa& isa : available_isas()) {
+      INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
+      int wrong = 0;
+      for (std::size_t size = 0; size <= 4900; size += size < 130 ? 1 : 2385) {
+        const std::size_t offset = size % 23;
+        const float* in = all.data() + size % 5;
+        std::vector<float> expected(size), out(size + offset + 2, 99.0f);
+        std::vector<std::uint16_t> halves(size), packed(size + offset + 2, 0x5A5A);
+        QuantizeCall call = prepare_call(in, expected.data(), static_cast<std::int64_t>(size), spec, 1.5f, kKey, 7);
+        const EventCounts counts = isa.kernels->quantize(call);
+        call.stream = true;
+        call.out = out.data() + offset + 1;
+        wrong += !equal(isa.kernels->quantize(call), counts);
+        wrong += differences(out.data() + offset + 1, expected.data(), size);
+        wrong += out[offset] != 99.0f || out[offset + size + 1] != 99.0f;
+        call.stream = false;
+        call.packed = halves.data();
+        isa.kernels->quantize(call);
+        call.stream = true;
+        call.packed = packed.data() + offset + 1;
+        wrong += !equal(isa.kernels->quantize(call), counts);
+        wrong += !std::equal(halves.begin(), halves.end(), packed.begin() + static_cast<std::ptrdiff_t>(offset) + 1);
+        wrong += packed[offset] != 0x5A5A || packed[offset + size + 1] != 0x5A5A;
       }
       CHECK(wrong == 0);
     }
