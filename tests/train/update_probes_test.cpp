@@ -170,6 +170,26 @@ TEST_CASE("the edge-of-stability ratio is curvature times rate over the optimize
   }
 }
 
+TEST_CASE("a loss scale is taken out of the gradients that probes compute") {
+  const auto rows_of = [](const char* kind) {
+    at::set_num_threads(1);
+    const RunConfig config =
+        tiny_config({"precision.recipe=fp32", std::string("loss_scale.kind=") + kind, "loss_scale.initial=1024",
+                     "metrics.noise_every=2", "metrics.edge_every=2", "metrics.sam_every=2"});
+    const auto tokens = open_tokens(config);
+    Trainer trainer(config, *tokens);
+    std::vector<SeriesRow> rows;
+    while (trainer.steps_done() < 3) rows = trainer.step();
+    return rows;
+  };
+  const std::vector<SeriesRow> scaled = rows_of("static"), plain = rows_of("none");
+  for (const LogGroup group : {kNoiseGroup, kEdgeGroup, kSamGroup}) {
+    const std::vector<double> a = values_of(scaled, group), b = values_of(plain, group);
+    // A power of two scales every product exactly but for what underflows in one of them.
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-4));
+  }
+}
+
 TEST_CASE("a batch of one sequence has no noise scale") {
   const Measured run({"train.batch=1"});
   for (const double x : values_of(run.rows, kNoiseGroup)) CHECK(std::isnan(x));
