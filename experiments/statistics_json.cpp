@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/statistics_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "metrics/statistics/holm.h"
 #include "metrics/statistics/ranks.h"
@@ -64,7 +66,13 @@ Json log_rank_json(std::span<const std::vector<SurvivalTime>> groups) {
   json["observed"] = test.observed;
   json["expected"] = test.expected;
   json["p"] = json_number(test.p);
-  if (std::isnan(test.p)) json["reason"] = "needs two groups at risk and an event";
+  if (!std::isnan(test.p)) return json;
+  const bool is_missing =
+      groups.size() < 2 || std::any_of(groups.begin(), groups.end(), [](const auto& group) { return group.empty(); });
+  const double events = std::accumulate(test.observed.begin(), test.observed.end(), 0.0);
+  json["reason"] = is_missing    ? "a group has no runs"
+                   : events == 0 ? "no run had an event"
+                                 : "no event at a time when others of both groups were left";
   return json;
 }
 

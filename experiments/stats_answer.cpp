@@ -169,7 +169,12 @@ Json answer_lr_sensitivity(const StatsInput& part) {
     Json group{{"n", losses.size()},
                {"sensitivity", json_number(result.sensitivity)},
                {"best_loss", json_number(result.best_loss)}};
-    if (losses.empty()) group["reason"] = "no losses";
+    if (losses.empty())
+      group["reason"] = "no losses";
+    else if (losses.size() == 1)
+      group["reason"] = "one loss: 0 by definition";
+    else if (result.sensitivity == 0 && result.best_loss == element.at("initial_loss").number(-kLargest, kLargest))
+      group["reason"] = "no loss lies below the initial one: 0 by the cap";
     groups.push_back(named(names[groups.size()], group));
   }
   return groups;

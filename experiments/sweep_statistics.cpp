@@ -99,11 +99,10 @@ void add_survival_sentence(Json& pair) {
                 rate_text(pair["learning_rate"]), pair["format"].get<std::string>(), pair["observed"][0].get<double>(),
                 pair["expected"][0].get<double>(), pair["reference"].get<std::string>(), pair["n"][0].get<int>(),
                 pair["n"][1].get<int>(), p_text(pair["p"]), p_text(pair["holm_p"]), pair["verdict"].get<std::string>())
-          : fmt::format(
-                "At learning rate {}, no run of {} or {} diverged (n = {} and {}), or one has no runs: times to "
-                "divergence cannot be compared.",
-                rate_text(pair["learning_rate"]), pair["format"].get<std::string>(),
-                pair["reference"].get<std::string>(), pair["n"][0].get<int>(), pair["n"][1].get<int>());
+          : fmt::format("At learning rate {}, times to divergence of {} and {} (n = {} and {}) cannot be compared: {}.",
+                        rate_text(pair["learning_rate"]), pair["format"].get<std::string>(),
+                        pair["reference"].get<std::string>(), pair["n"][0].get<int>(), pair["n"][1].get<int>(),
+                        pair["reason"].get<std::string>());
 }
 
 void add_loss_sentence(Json& pair) {
@@ -168,12 +167,16 @@ Json sensitivity_json(const SweepData& data, const std::string& format) {
     if (run.format == format && run.ended() && !std::isnan(run.final_loss()))
       by_seed[run.seeds][run.learning_rate] = &run;
   std::vector<double> values;
+  bool has_learnt = false;  // a run below its initial loss
   for (const auto& [seed, runs] : by_seed) {
     if (runs.size() != data.learning_rates.size()) continue;
     std::vector<double> losses;
     for (const auto& [rate, run] : runs) losses.push_back(run->final_loss());
-    const double value = lr_sensitivity(losses, runs.begin()->second->initial_loss()).sensitivity;
-    if (!std::isnan(value)) values.push_back(value);
+    const double initial = runs.begin()->second->initial_loss();
+    const LrSensitivity found = lr_sensitivity(losses, initial);
+    if (std::isnan(found.sensitivity)) continue;
+    values.push_back(found.sensitivity);
+    has_learnt = has_learnt || found.best_loss < initial;
   }
   const Bootstrap mean = bootstrap_mean(values, kReportSeed);
   Json json{{"format", format},
@@ -182,10 +185,17 @@ Json sensitivity_json(const SweepData& data, const std::string& format) {
             {"mean", json_number(mean.estimate)},
             {"bootstrap", to_json(mean.interval)},
             {"by_seed", values}};
+  // By the formula both are 0, which would read as: any rate will do.
   if (data.learning_rates.size() < 2)
     json["reason"] = "one learning rate: the sensitivity is 0 by definition";
-  else if (values.size() < 2)
+  else if (!values.empty() && !has_learnt)
+    json["reason"] = "no run ended below its initial loss";
+  if (json.contains("reason")) {
+    json["mean"] = nullptr;
+    json["bootstrap"] = {nullptr, nullptr};
+  } else if (values.size() < 2) {
     json["reason"] = "n too small: fewer than two seeds have ended at every rate";
+  }
   return json;
 }
 
@@ -243,10 +253,11 @@ std::string statistics_text(const Json& statistics) {
   }
   std::string text = format_table(rows);
   for (const Json& entry : statistics["lr_sensitivity"])
-    text += fmt::format("LR sensitivity of {}: {} (95 % {} to {}; {} seeds, {} rates)\n",
+    text += fmt::format("LR sensitivity of {}: {} (95 % {} to {}; seeds: {}, rates: {}){}\n",
                         entry["format"].get<std::string>(), number_text(entry["mean"], "{:.4f}"),
                         number_text(entry["bootstrap"][0], "{:.4f}"), number_text(entry["bootstrap"][1], "{:.4f}"),
-                        entry["seeds"].get<int>(), entry["rates"].size());
+                        entry["seeds"].get<int>(), entry["rates"].size(),
+                        entry.contains("reason") ? ": " + entry["reason"].get<std::string>() : "");
   for (const auto& [kind, list] : statistics["comparisons"].items())
     for (const Json& pair : list) text += pair["sentence"].get<std::string>() + "\n";
   for (const Json& note : statistics["notes"]) text += note.get<std::string>() + "\n";

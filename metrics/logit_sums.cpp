@@ -7,14 +7,9 @@
 #include <cstdint>
 #include <limits>
 
+#include "metrics/vector_clones.h"
 #include "precision/check.h"
 
-// Compiled for each, chosen when the program starts; without contraction all of them round alike.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PRECIPICE_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define PRECIPICE_CLONES
-#endif
 #define PRECIPICE_INLINE inline __attribute__((always_inline))
 
 namespace precipice {

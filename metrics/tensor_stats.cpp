@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "metrics/step_record.h"
+#include "metrics/vector_clones.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -21,6 +22,20 @@ double fraction(std::uint64_t count, std::uint64_t total) {
 
 double sqnr(const RoundingError& e) {
   return e.signal > 0 ? 10 * std::log10(e.signal / e.error) : kNotMeasured;
+}
+
+// Of a multiple of kLanes elements, element i into lane i % kLanes.
+PRECIPICE_CLONES void add_squares(const float* x, const float* rounded, std::size_t size, double scale, double* signal,
+                                  double* error) {
+  double signals[kLanes] = {}, errors[kLanes] = {};
+  for (std::size_t i = 0; i < size; i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double value = x[i + lane], difference = scale * rounded[i + lane] - value;
+      signals[lane] += value * value;
+      errors[lane] += difference * difference;
+    }
+  std::copy_n(signals, kLanes, signal);
+  std::copy_n(errors, kLanes, error);
 }
 
 }  // namespace
@@ -58,17 +73,14 @@ RoundingError& RoundingError::operator+=(const RoundingError& other) {
 RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded, float scale) {
   PRECIPICE_CHECK(x.size() == rounded.size(), x.size(), " and ", rounded.size(), " elements");
   double signal[kLanes] = {}, error[kLanes] = {};
-  const double factor = scale;
-  const auto add = [&](std::size_t lane, std::size_t i) {
-    const double value = x[i], difference = factor * rounded[i] - value;
-    signal[lane] += value * value;
-    error[lane] += difference * difference;
-  };
-  std::size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) add(lane, i + lane);
-  for (; i < x.size(); ++i) add(0, i);
-  RoundingError sum{0, 0, factor};
+  const std::size_t whole = x.size() / kLanes * kLanes;
+  add_squares(x.data(), rounded.data(), whole, scale, signal, error);
+  for (std::size_t i = whole; i < x.size(); ++i) {
+    const double value = x[i], difference = double{scale} * rounded[i] - value;
+    signal[0] += value * value;
+    error[0] += difference * difference;
+  }
+  RoundingError sum{0, 0, scale};
   for (std::size_t lane = 0; lane < kLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
   return sum;
 }

@@ -46,7 +46,7 @@ def survival_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figure, 
         if position >= len(axes) - columns:
             panel.set_xlabel("step")
     handles = [Line2D([], [], color=colours[name], linewidth=2.2, label=name) for name in formats]
-    handles.append(Line2D([], [], color=INK, marker="|", linestyle="none", markersize=8, label="ended without divergence"))
+    handles.append(Line2D([], [], color=INK, marker="|", linestyle="none", markersize=8, label="last seen, not diverged"))
     legend_above(figure, handles)
     left_out = f" {len(shown)} of {len(rates)} learning rates are shown." if len(shown) < len(rates) else ""
     return figure, Picture(

@@ -98,7 +98,7 @@ def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         for column, run in enumerate(runs):
             axes = grid[line][column]
             image = draw_events(axes, run, event, names)
-            axes.set_title(f"{sweep_label(sweep, run)}: {EVENTS[event]}")
+            axes.set_title(f"{sweep_label(sweep, run)}: {EVENTS[event]} (n = 1)")
             axes.set_yticks(labelled, [names[row] if column == 0 else "" for row in labelled], fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("step")

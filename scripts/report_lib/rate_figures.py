@@ -49,12 +49,15 @@ def final_loss_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     axes.set_ylabel("final validation loss (nats per token)")
     show_rates(axes, sweep.rates)
     handles = format_handles(sweep, sweep.labels)
+    for handle, label in zip(handles, sweep.labels):
+        counts = sorted({len(cell.ended) for cell in cells if cell.label == label}) or [0]
+        handle.set_label(f"{label} (n = {'–'.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))})")
     handles.append(Line2D([], [], color=INK, marker="o", linestyle="none", markersize=5, label="one seed"))
     if any(cell.diverged for cell in cells):
         handles.append(divergence_handle("diverged n/N, at the initial loss"))
     legend_above(figure, handles + floor_handles(sweep.entropy_floors))
     caption = (
-        "Each dot is one seed; dots of different formats are set side by side. Line: median over all seeds that ended, "
+        "n: seeds that ended at a rate. Each dot is one seed; dots of different formats are set side by side. Line: median over all seeds that ended, "
         "in which a diverged run counts with its initial loss. Crosses: diverged runs, drawn at the initial loss and "
         "counted."
     )

@@ -87,6 +87,37 @@ TEST_CASE("a sweep's counts, curves, losses and comparisons are those counted by
   CHECK_FALSE(statistics_text(statistics).empty());
 }
 
+TEST_CASE("sweeps in which all, no or single runs diverge say why there is no number instead of a zero") {
+  std::mt19937_64 random(7);
+  const auto statistics_of = [&](const std::vector<std::string>& settings, std::int64_t falls_at) {
+    TemporaryDirectory place;
+    write_planted_sweep(place.path(), settings,
+                        [&](const SweepRun&, std::size_t) { return quiet_run(random, 100, falls_at); });
+    return sweep_statistics(read_sweep_data(place.path()));
+  };
+  const std::vector<std::string> grid = {"precision.recipe=bf16,fp8", "optimizer.lr=1e-3,1e-2", "seed=range(0,3)",
+                                         "train.steps=100"};
+  const Json all = statistics_of(grid, 20);
+  CHECK(all["lr_sensitivity"][0]["mean"].is_null());
+  CHECK(all["lr_sensitivity"][0]["reason"] == "no run ended below its initial loss");
+  const Json& times = all["comparisons"]["survival"][0];
+  CHECK(times["verdict"] == "nothing can be said");
+  CHECK(contains(times["sentence"], "n = 3 and 3) cannot be compared: no event at a time when others"));
+  CHECK(all["comparisons"]["divergence"][0]["verdict"] == "undecided");
+  CHECK(all["cells"][0]["diverged"]["events"] == 3);
+  CHECK(contains(statistics_text(all), "seeds: 3, rates: 2): no run ended below its initial loss"));
+
+  const Json none = statistics_of(grid, -1);
+  CHECK(none["lr_sensitivity"][0]["mean"].is_number());
+  CHECK(contains(none["comparisons"]["survival"][0]["sentence"], "cannot be compared: no run had an event"));
+
+  const Json single = statistics_of({"precision.recipe=bf16,fp8", "train.steps=100"}, -1);
+  CHECK(single["lr_sensitivity"][0]["mean"].is_null());
+  CHECK(contains(single["lr_sensitivity"][0]["reason"], "one learning rate"));
+  for (const char* kind : {"divergence", "final_loss"})
+    CHECK(single["comparisons"][kind][0]["verdict"] == "n too small");
+}
+
 TEST_CASE("a sweep with runs missing, killed, damaged or unequal gives what it can and names the rest") {
   std::mt19937_64 random(2);
   TemporaryDirectory place;

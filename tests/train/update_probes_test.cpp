@@ -129,21 +129,65 @@ TEST_CASE("SAM sharpness is the rise at distance 0.05 along the gradient") {
 }
 
 TEST_CASE("the noise scale is that of the gradients of the batch's sequences") {
-  const Measured run({"precision.recipe=fp32"});  // four sequences: four parts of one
-  run.set([&](std::size_t i, std::size_t k) { return run.array(run.before, i)[k]; });
-  double small = 0;
-  const auto context = static_cast<std::ptrdiff_t>(run.config.model.context);
-  for (std::ptrdiff_t s = 0; s < 4; ++s) {
-    const auto cut = [&](const std::vector<std::int64_t>& x) {
-      return std::vector<std::int64_t>(x.begin() + s * context, x.begin() + (s + 1) * context);
-    };
-    small += square(run.gradient({cut(run.batch.x), cut(run.batch.y)})) / 4;
+  for (const int batch : {4, 8}) {  // four parts of one sequence, of two
+    INFO(batch);
+    const Measured run({"precision.recipe=fp32", "train.batch=" + std::to_string(batch)});
+    run.set([&](std::size_t i, std::size_t k) { return run.array(run.before, i)[k]; });
+    double small = 0;
+    const auto part = static_cast<std::ptrdiff_t>(run.config.model.context) * (batch / 4);
+    for (std::ptrdiff_t s = 0; s < 4; ++s) {
+      const auto cut = [&](const std::vector<std::int64_t>& x) {
+        return std::vector<std::int64_t>(x.begin() + s * part, x.begin() + (s + 1) * part);
+      };
+      small += square(run.gradient({cut(run.batch.x), cut(run.batch.y)})) / 4;
+    }
+    const double big = square(run.gradient(run.batch));
+    const double b = batch / 4.0, all = batch;
+    const auto v = values_of(run.rows, kNoiseGroup);
+    // Gradients in fp32, whose squared norms are known to 1e-5; differences of such squares lose a digit.
+    CHECK(v[1] == Approx((small - big) / (1 / b - 1 / all)).epsilon(1e-4));
+    CHECK(v[2] == Approx((all * big - b * small) / (all - b)).epsilon(1e-3).margin(1e-4 * small));
   }
-  const double big = square(run.gradient(run.batch));
-  const auto v = values_of(run.rows, kNoiseGroup);
-  // Gradients in fp32, whose squared norms are known to 1e-5; differences of such squares lose a digit.
-  CHECK(v[1] == Approx((small - big) / (1 - 0.25)).epsilon(1e-4));
-  CHECK(v[2] == Approx((4 * big - small) / 3).epsilon(1e-3).margin(1e-4 * small));
+}
+
+TEST_CASE("the edge-of-stability ratio is curvature times rate over the optimizer's threshold") {
+  for (const char* kind : {"adamw", "sgd"}) {
+    INFO(kind);
+    const RunConfig config =
+        tiny_config({"precision.recipe=fp32", std::string("optimizer.kind=") + kind, "metrics.edge_every=3"});
+    at::set_num_threads(1);
+    const auto tokens = open_tokens(config);
+    Trainer trainer(config, *tokens);
+    std::vector<SeriesRow> rows;
+    while (trainer.steps_done() < 4) rows = trainer.step();  // the last one: step 3, after warm-up began
+    const std::vector<double> edge = values_of(rows, kEdgeGroup);
+    const double rate = values_of(rows, kMetricsGroup)[2];
+    REQUIRE(rate > 0);
+    // (2 + 2 b1) / (1 - b1) and 2 + 2 momentum, both at 0.9.
+    const double threshold = std::string(kind) == "adamw" ? 38 : 3.8;
+    CHECK(edge[1] != 0);
+    CHECK(edge[0] == Approx(edge[1] * rate / threshold).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("a loss scale is taken out of the gradients that probes compute") {
+  const auto rows_of = [](const char* kind) {
+    at::set_num_threads(1);
+    const RunConfig config =
+        tiny_config({"precision.recipe=fp32", std::string("loss_scale.kind=") + kind, "loss_scale.initial=1024",
+                     "metrics.noise_every=2", "metrics.edge_every=2", "metrics.sam_every=2"});
+    const auto tokens = open_tokens(config);
+    Trainer trainer(config, *tokens);
+    std::vector<SeriesRow> rows;
+    while (trainer.steps_done() < 3) rows = trainer.step();
+    return rows;
+  };
+  const std::vector<SeriesRow> scaled = rows_of("static"), plain = rows_of("none");
+  for (const LogGroup group : {kNoiseGroup, kEdgeGroup, kSamGroup}) {
+    const std::vector<double> a = values_of(scaled, group), b = values_of(plain, group);
+    // A power of two scales every product exactly but for what underflows in one of them.
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-4));
+  }
 }
 
 TEST_CASE("a batch of one sequence has no noise scale") {
