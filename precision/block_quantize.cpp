@@ -3,6 +3,7 @@
 #include "precision/block_quantize.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "precision/check.h"
@@ -272,14 +273,20 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   if (outputs.multipliers != nullptr) std::copy(multiply, multiply + blocks, outputs.multipliers + first_block);
   const bool is_one = blocks == 1 && !call_.divide;
   const std::int64_t piece = std::min(slab.cols, kSlab);
+  const int shift = std::countr_zero(static_cast<std::uint64_t>(width));
+  const bool by_block = element_ == Element::General && !call_.divide && width == std::int64_t{1} << shift &&
+                        shift >= kMinBlockShift && shift <= kMaxBlockShift;
   // One block may be wider than the buffer, which then holds the same multiplier throughout.
-  if (!is_one) kernels_->blocks.expand(multiply, width, multipliers, piece);
+  if (!is_one && !by_block) kernels_->blocks.expand(multiply, width, multipliers, piece);
   for (std::int64_t r = 0; r < slab.rows; ++r) {
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, std::min(step, slab.cols - c), static_cast<std::uint64_t>(begin + c),
-                        is_one ? nullptr : multipliers, multiply[0]},
+                        is_one     ? nullptr
+                        : by_block ? multiply
+                                   : multipliers,
+                        multiply[0], by_block ? shift : 0},
                        key, outputs, counts);
   }
 }
@@ -337,6 +344,7 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   call.size = stretch.size;
   call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
   call.multipliers = stretch.multipliers;
+  call.block_shift = stretch.multipliers == nullptr ? 0 : stretch.block_shift;
   call.divide = call_.divide && stretch.multipliers != nullptr;
   call.key = key;
   call.first_element = stretch.first_element;

@@ -64,13 +64,14 @@ class MatrixPlan {
     const float* in;
     std::int64_t first_row, rows, first_col, cols;
   };
-  // Successive elements of the matrix, with multipliers of their own or one for all.
+  // Successive elements of the matrix, with multipliers of their own, or of their blocks, or one for all.
   struct Stretch {
     const float* in;
     std::int64_t size;
     std::uint64_t first_element;  // and where results begin
     const float* multipliers;
     float multiplier;
+    int block_shift = 0;  // as in QuantizeCall
   };
   // Of the blocks of a slab.
   struct SlabScales {

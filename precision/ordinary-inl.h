@@ -21,10 +21,10 @@ struct OrdinaryCounts {
 struct OrdinaryPlaces {
   const float* in;
   float* out;
-  std::uint16_t* packed;  // not null: in place of out
-  const float* multipliers;
+  std::uint16_t* packed;     // not null: in place of out
+  const float* multipliers;  // null, or of element i the one at i >> block_shift
   const std::uint32_t* words;
-  int size;
+  int size, block_shift;
 };
 
 PRECIPICE_HD Ints all(std::int32_t x) {
@@ -107,8 +107,12 @@ struct StochasticByCutting {
   }
 };
 
+// What an element is multiplied by: the call's scale, or a multiplier of its own or of its block, which holds whole
+// vectors.
+enum class Multiply : std::uint8_t { Scale, Own, Block };
+
 // kPlain: the smallest result is the quantum, and zeros keep their sign.
-template <class Round, bool kOwn, bool kCount, bool kPack, bool kPlain>
+template <class Round, Multiply kBy, bool kCount, bool kPack, bool kPlain>
 OrdinaryCounts round_ordinary_as(const OrdinaryPlaces& places, const QuantizeCall& call) {
   Round round(call);
   const float* const in = places.in;
@@ -126,10 +130,11 @@ OrdinaryCounts round_ordinary_as(const OrdinaryPlaces& places, const QuantizeCal
       __attribute__((always_inline)) {
     Floats x, multipliers = scale;
     __builtin_memcpy(&x, from, sizeof(x));
-    if constexpr (kOwn) __builtin_memcpy(&multipliers, own, sizeof(multipliers));
+    if constexpr (kBy == Multiply::Own) __builtin_memcpy(&multipliers, own, sizeof(multipliers));
+    if constexpr (kBy == Multiply::Block) multipliers = Floats{} + *own;
     const Ints bits = as_ints(x * multipliers), before = as_ints(x) & magnitude, pattern = bits & magnitude;
     largest = larger(largest, before);
-    if constexpr (kOwn) largest_scaled = larger(largest_scaled, pattern);
+    if constexpr (kBy != Multiply::Scale) largest_scaled = larger(largest_scaled, pattern);
     const Ints rounded = round(pattern, words);
     const Mask is_beyond = greater(rounded, max_finite);
     Ints number = select(is_beyond, end, rounded), sign = bits & ~magnitude;
@@ -146,9 +151,11 @@ OrdinaryCounts round_ordinary_as(const OrdinaryPlaces& places, const QuantizeCal
     }
     return number | sign;
   };
+  const int block_shift = kBy == Multiply::Block ? places.block_shift : 0;
+  const auto multipliers_of = [&](int at) { return places.multipliers + (at >> block_shift); };
   int i = 0;
   for (; i + kWidth <= places.size; i += kWidth) {
-    const Ints result = round_vector(in + i, places.multipliers + i, places.words + i);
+    const Ints result = round_vector(in + i, multipliers_of(i), places.words + i);
     if constexpr (kPack)
       store_high_halves(result, packed + i);
     else
@@ -160,7 +167,8 @@ OrdinaryCounts round_ordinary_as(const OrdinaryPlaces& places, const QuantizeCal
     float x[kWidth] = {}, own[kWidth] = {};
     std::uint32_t words[kWidth] = {};
     __builtin_memcpy(x, in + i, rest * sizeof(float));
-    if constexpr (kOwn) __builtin_memcpy(own, places.multipliers + i, rest * sizeof(float));
+    if constexpr (kBy == Multiply::Own) __builtin_memcpy(own, places.multipliers + i, rest * sizeof(float));
+    if constexpr (kBy == Multiply::Block) own[0] = *multipliers_of(i);
     __builtin_memcpy(words, places.words + i, rest * sizeof(std::uint32_t));
     const Ints result = round_vector(x, own, words);
     std::uint16_t halves[kWidth];
@@ -175,26 +183,30 @@ OrdinaryCounts round_ordinary_as(const OrdinaryPlaces& places, const QuantizeCal
           largest_lane(largest), largest_lane(largest_scaled),     round.mixed};
 }
 
-template <class Round, bool kOwn, bool kCount, bool kPack>
+template <class Round, Multiply kBy, bool kCount, bool kPack>
 OrdinaryCounts round_ordinary_with(const OrdinaryPlaces& places, const QuantizeCall& call) {
   const bool is_plain = call.format.smallest == call.smallest_quantum && call.format.sign_of_zero == kSignBit;
-  return is_plain ? round_ordinary_as<Round, kOwn, kCount, kPack, true>(places, call)
-                  : round_ordinary_as<Round, kOwn, kCount, kPack, false>(places, call);
+  return is_plain ? round_ordinary_as<Round, kBy, kCount, kPack, true>(places, call)
+                  : round_ordinary_as<Round, kBy, kCount, kPack, false>(places, call);
 }
 
-template <class Round, bool kOwn, bool kCount>
+template <class Round, Multiply kBy, bool kCount>
 OrdinaryCounts round_ordinary_with(const OrdinaryPlaces& places, const QuantizeCall& call) {
-  return places.packed != nullptr ? round_ordinary_with<Round, kOwn, kCount, true>(places, call)
-                                  : round_ordinary_with<Round, kOwn, kCount, false>(places, call);
+  return places.packed != nullptr ? round_ordinary_with<Round, kBy, kCount, true>(places, call)
+                                  : round_ordinary_with<Round, kBy, kCount, false>(places, call);
+}
+
+template <class Round, Multiply kBy>
+OrdinaryCounts round_ordinary_with(const OrdinaryPlaces& places, const QuantizeCall& call) {
+  return call.count ? round_ordinary_with<Round, kBy, true>(places, call)
+                    : round_ordinary_with<Round, kBy, false>(places, call);
 }
 
 template <class Round>
 OrdinaryCounts round_ordinary_with(const OrdinaryPlaces& places, const QuantizeCall& call) {
-  if (places.multipliers != nullptr)
-    return call.count ? round_ordinary_with<Round, true, true>(places, call)
-                      : round_ordinary_with<Round, true, false>(places, call);
-  return call.count ? round_ordinary_with<Round, false, true>(places, call)
-                    : round_ordinary_with<Round, false, false>(places, call);
+  if (places.multipliers == nullptr) return round_ordinary_with<Round, Multiply::Scale>(places, call);
+  return places.block_shift > 0 ? round_ordinary_with<Round, Multiply::Block>(places, call)
+                                : round_ordinary_with<Round, Multiply::Own>(places, call);
 }
 
 // 64 bytes at a time once `to` is aligned.

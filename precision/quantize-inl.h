@@ -12,6 +12,7 @@
 namespace {
 
 constexpr int kChunk = 2048;
+static_assert(kChunk % (1 << kMaxBlockShift) == 0);
 // Of one block more than fit when the first starts inside, in whole vectors; the second, where elements share words.
 constexpr int kWords = kChunk + 32, kSharedWords = kChunk / 2 + 40;
 
@@ -230,7 +231,7 @@ ChunkCounts round_by_vectors(const OrdinaryPlaces& places, const QuantizeCall& c
 
 template <Rounding R, bool General, class Source>
 EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
-  alignas(64) float staged[kChunk], unpacked[kChunk];
+  alignas(64) float staged[kChunk], unpacked[kChunk], spread[kChunk];
   alignas(64) std::uint16_t halves[kChunk];
   alignas(64) std::uint32_t words[kWords];
   using Int = typename Source::Int;
@@ -266,7 +267,7 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     const std::uint64_t first = call.first_element + static_cast<std::uint64_t>(begin);
     const std::uint32_t* const random =
         is_stochastic(R) ? fill_random(words, call.key, first, size, call.random_bits) : words;
-    const float* const own = call.multipliers == nullptr ? nullptr : call.multipliers + begin;
+    const float* own = call.multipliers == nullptr ? nullptr : call.multipliers + (begin >> call.block_shift);
     if constexpr (R == Rounding::NearestEven && !General && Source::kMantissa == Binary32::kMantissa) {
       if (!call.count && call.is_bf16 && own == nullptr) {
         finish(scale_to_bf16(source, out, size, call.scale), {});
@@ -279,7 +280,8 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
         if (source == out)
           source = static_cast<const float*>(
               __builtin_memcpy(staged, source, sizeof(float) * static_cast<std::size_t>(size)));
-        const ChunkCounts counts = round_by_vectors({source, out, packed, own, random, size}, call, ordinary);
+        const ChunkCounts counts =
+            round_by_vectors({source, out, packed, own, random, size, call.block_shift}, call, ordinary);
         const std::int32_t scaled = own != nullptr
                                         ? ordinary.largest_scaled
                                         : pattern_of(__builtin_bit_cast(float, ordinary.largest) * call.scale);
@@ -295,6 +297,10 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
       if constexpr (Source::kMantissa == Binary32::kMantissa)
         scaled = pattern_of(__builtin_bit_cast(float, before) * call.scale);
     } else if constexpr (Source::kMantissa == Binary32::kMantissa) {
+      if (call.block_shift > 0) {
+        expand(own, std::int64_t{1} << call.block_shift, spread, size);
+        own = spread;
+      }
       const ScaledChunk chunk = scale_chunk(source, own, staged, size, call.divide);
       source = staged;
       before = chunk.largest;

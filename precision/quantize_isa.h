@@ -30,6 +30,9 @@ inline constexpr std::int64_t kStreamedBytes = std::int64_t{1} << 25;
 
 namespace precipice {
 
+// Blocks that hold whole vectors of every instruction set, and of which the loops' chunks hold whole ones.
+inline constexpr int kMinBlockShift = 4, kMaxBlockShift = 11;
+
 // A call of quantize() with everything that can fail already checked.
 template <class Source>
 struct QuantizeCallOf {
@@ -46,8 +49,10 @@ struct QuantizeCallOf {
   float scale;
   RandomKey key;
   std::uint64_t first_element;
-  // Not null, not for binary64: element i is multiplied by multipliers[i] (or divided, when `divide`), and scale is 1.
+  // Not null, not for binary64: element i is multiplied by multipliers[i >> block_shift] (or divided, when `divide`),
+  // and scale is 1. block_shift is 0 or from kMinBlockShift to kMaxBlockShift.
   const float* multipliers = nullptr;
+  int block_shift = 0;
   bool divide = false;
   // Not null: results go here as bf16 numbers, which they must be, and not to `out`.
   std::uint16_t* packed = nullptr;

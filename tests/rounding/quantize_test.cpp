@@ -177,6 +177,38 @@ TEST_CASE("results written past the caches are the same bits, at any length and 
   }
 }
 
+TEST_CASE("a multiplier for each block of elements is the same as a multiplier for each of them") {
+  const std::vector<float> all = inputs(5000, true);
+  for (const int shift : {kMinBlockShift, 5, kMaxBlockShift}) {
+    std::vector<float> of_blocks, of_elements;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::size_t block = i >> shift;
+      if (block == of_blocks.size())
+        of_blocks.push_back(block % 7 == 3 ? 0.0f : std::ldexp(1.5f, static_cast<int>(block % 9) - 4));
+      of_elements.push_back(of_blocks[block]);
+    }
+    for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+      for (const Isa& isa : available_isas()) {
+        INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding) << " " << shift);
+        int wrong = 0;
+        for (std::size_t size = 0; size <= all.size(); size += size < 70 ? 1 : 2465) {
+          std::vector<float> expected(size), out(size);
+          QuantizeCall call =
+              prepare_call(all.data(), expected.data(), static_cast<std::int64_t>(size), spec, 1.0f, kKey, 7);
+          call.multipliers = of_elements.data();
+          const EventCounts counts = isa.kernels->quantize(call);
+          call.out = out.data();
+          call.multipliers = of_blocks.data();
+          call.block_shift = shift;
+          wrong += !equal(isa.kernels->quantize(call), counts);
+          wrong += differences(out.data(), expected.data(), size);
+        }
+        CHECK(wrong == 0);
+      }
+    }
+  }
+}
+
 TEST_CASE("without counting, results and amax are the same") {
   std::vector<QuantizeSpec> specs = all_kinds_of_spec();
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native));
