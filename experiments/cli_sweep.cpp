@@ -135,7 +135,7 @@ int sweep(const Options& options) {
   };
   SweepSession session(
       runs,
-      {directory, {"precipice"}, in_fork, workers, selection_of(options.only), options.fail_fast, &stop_requested()},
+      {directory, {"precipice"}, workers, selection_of(options.only), options.fail_fast, &stop_requested(), in_fork},
       printer);
   const SweepSummary summary = session.run();
   print_result(fmt::format("sweep: {}  {}\n", directory.string(), describe(summary.states)));

@@ -35,11 +35,11 @@ class SweepSession {
   struct Options {
     std::filesystem::path directory;
     std::vector<std::string> worker;  // argv of the program; "train CONFIG --out DIR --quiet" is appended
-    std::function<int(const std::vector<std::string>&)> in_fork = nullptr;  // scheduler.h
     std::size_t workers = 1;
     RunSelection selection = RunSelection::Unfinished;
     bool fail_fast = false;
     const std::atomic<bool>* stop = nullptr;
+    std::function<int(const std::vector<std::string>&)> in_fork = nullptr;  // scheduler.h
   };
   SweepSession(const std::vector<SweepRun>& runs, Options options, ProgressPrinter& printer);
   SweepSummary run();
