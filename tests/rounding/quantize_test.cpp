@@ -9,8 +9,10 @@
 namespace precipice::test {
 namespace {
 
-// Numbers around the range of 8-bit formats with every kind of special value among them.
-std::vector<float> inputs(std::size_t size, bool with_nan) {
+// Numbers around the range of 8-bit formats with special values among them. Arrays without infinities and NaN go other
+// ways than those with them.
+enum class Among { Finite, Infinities, Nans };
+std::vector<float> inputs(std::size_t size, Among among) {
   const float inf = std::numeric_limits<float>::infinity();
   const std::vector<float> specials = {0.0f,
                                        -0.0f,
@@ -27,7 +29,8 @@ std::vector<float> inputs(std::size_t size, bool with_nan) {
                                        float_of(0xFFC00001u)};
   std::vector<float> kept;
   for (const float special : specials)
-    if (with_nan || !is_nan(special)) kept.push_back(special);
+    if (std::isfinite(special) || (among != Among::Finite && (among == Among::Nans || !is_nan(special))))
+      kept.push_back(special);
   return random_inputs(size, 127 - 14, 28, kept);
 }
 
@@ -50,9 +53,10 @@ std::vector<QuantizeSpec> all_kinds_of_spec() {
 
 }  // namespace
 
-TEST_CASE("all instruction sets give the scalar function's bits and the slow count, with and without NaN") {
-  for (const bool with_nan : {true, false}) {
-    const std::vector<float> in = inputs(5000, with_nan);
+TEST_CASE(
+    "all instruction sets give the scalar function's bits and the slow count, with and without NaN and infinities") {
+  for (const Among among : {Among::Finite, Among::Infinities, Among::Nans}) {
+    const std::vector<float> in = inputs(5000, among);
     for (const QuantizeSpec& spec : all_kinds_of_spec()) {
       for (const Isa& isa : available_isas()) {
         INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
@@ -60,15 +64,39 @@ TEST_CASE("all instruction sets give the scalar function's bits and the slow cou
         const EventCounts counts = run(isa, in.data(), out.data(), in.size(), spec, 1.5f, 7);
         check_equal(counts, slow_counts(in, out, spec, 1.5f, kKey, 7));
         CHECK(counts.saturated + counts.overflowed > 0);
+        CHECK((counts.nan_in > 0) == (among == Among::Nans));
         CHECK((counts.underflowed > 0 || spec.rounding != Rounding::NearestEven));  // so that the test counts something
       }
     }
   }
 }
 
+TEST_CASE("stochastic rounding of arrays with no, few and many numbers below the smallest normal is the scalar one") {
+  for (const int small : {0, 1, 20, 90}) {  // percent
+    std::vector<float> in = random_inputs(9000, 127 - 5, 12, {});
+    Stream stream{99};
+    for (float& x : in) {
+      if (static_cast<int>(stream.next() % 100) < small) x *= 0x1p-8f;
+    }
+    for (const char* format : {"e4m3", "e5m2", "e2m3", "e4m3:subnormals=flush", "e4m3fnuz", "bf16"}) {
+      for (const int bits : {1, 8, 9, 16, 17, 32}) {
+        const QuantizeSpec spec = spec_of(format, Rounding::Stochastic, Overflow::Saturate, false, bits);
+        for (const Isa& isa : available_isas()) {
+          INFO(isa.name << " " << format << " " << bits << " bits, " << small << " % small");
+          std::vector<float> out(in.size());
+          const EventCounts counts = run(isa, in.data(), out.data(), in.size(), spec, 1.5f, 7);
+          check_equal(counts, slow_counts(in, out, spec, 1.5f, kKey, 7));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit, counts included") {
-  const std::vector<float> source = inputs(200, true);
+  const Among among = GENERATE(Among::Finite, Among::Nans);
+  const std::vector<float> source = inputs(200, among);
   for (const QuantizeSpec& spec : {spec_of("e4m3", Rounding::NearestEven, Overflow::Native),
+                                   spec_of("e4m3", Rounding::Stochastic, Overflow::Native, false, 4),
                                    spec_of("e5m2", Rounding::Stochastic, Overflow::Saturate, true, 10)}) {
     for (std::size_t size = 0; size <= 130; ++size) {
       const std::size_t offset = size % 17;
@@ -96,7 +124,7 @@ TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit
 }
 
 TEST_CASE("a tensor cut anywhere gives the same bits and the same sum of counts, also in place") {
-  const std::vector<float> in = inputs(9000, true);
+  const std::vector<float> in = inputs(9000, GENERATE(Among::Finite, Among::Nans));
   const QuantizeSpec spec = spec_of("e4m3", Rounding::Stochastic, Overflow::Saturate);
   for (const Isa& isa : available_isas()) {
     INFO(isa.name);
@@ -114,7 +142,7 @@ TEST_CASE("a tensor cut anywhere gives the same bits and the same sum of counts,
 }
 
 TEST_CASE("packed results are the same numbers as bf16, at any length and alignment, with the smallest of them") {
-  const std::vector<float> all = inputs(5000, true);
+  const std::vector<float> all = inputs(5000, GENERATE(Among::Finite, Among::Nans));
   for (const QuantizeSpec& spec : all_kinds_of_spec()) {
     for (const Isa& isa : available_isas()) {
       INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
@@ -146,7 +174,7 @@ TEST_CASE("packed results are the same numbers as bf16, at any length and alignm
 }
 
 TEST_CASE("results written past the caches are the same bits, at any length and alignment, packed or not") {
-  const std::vector<float> all = inputs(5000, true);
+  const std::vector<float> all = inputs(5000, GENERATE(Among::Finite, Among::Nans));
   for (const QuantizeSpec& spec : all_kinds_of_spec()) {
     for (const Isa& isa : available_isas()) {
       INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
@@ -178,7 +206,7 @@ TEST_CASE("results written past the caches are the same bits, at any length and 
 }
 
 TEST_CASE("a multiplier for each block of elements is the same as a multiplier for each of them") {
-  const std::vector<float> all = inputs(5000, true);
+  const std::vector<float> all = inputs(5000, GENERATE(Among::Finite, Among::Nans));
   for (const int shift : {kMinBlockShift, 5, kMaxBlockShift}) {
     std::vector<float> of_blocks, of_elements;
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -214,8 +242,8 @@ TEST_CASE("without counting, results and amax are the same") {
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native));
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native, true));
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Saturate));
-  for (const bool with_nan : {true, false}) {
-    std::vector<float> in = inputs(5000, with_nan);
+  for (const Among among : {Among::Finite, Among::Infinities, Among::Nans}) {
+    std::vector<float> in = inputs(5000, among);
     for (const float special : {3.4e38f, -3.4e38f, 0x1p-126f, 0x1.01p-126f, -0x1.03p-130f, 1e-45f})
       in.push_back(special);
     for (const QuantizeSpec& spec : specs) {
