@@ -55,6 +55,20 @@ class Folder {
   std::filesystem::path root_;
 };
 
+// Sizes of the memory row: mid of the step benchmark.
+constexpr double kLayers = 6, kWidth = 384, kHeads = 6, kContext = 256, kBatch = 8, kVocabulary = 65;
+
+// MB that a GPT in a recipe of one scale per tensor must hold when its backward pass begins: weights, gradients and two
+// moments, and what that pass reads. Per token and layer: both streams before a norm and the input of GELU in fp32 (6
+// C), attention weights in fp32 and as an operand (6 bytes each); the operands of the other products as bf16: x of qkv,
+// proj and up (C each), q, k and v (3 C), x of down (4 C). At the end a stream, an operand, logits and their gradient.
+double least_memory() {
+  const double tokens = kBatch * kContext;
+  const double parameters = 12 * kLayers * kWidth * kWidth + (kVocabulary + kContext + 13 * kLayers) * kWidth;
+  const double layer = 4 * 6 * kWidth + 6 * kHeads * kContext + 2 * 10 * kWidth;
+  return (16 * parameters + tokens * (kLayers * layer + 6 * kWidth + 8 * kVocabulary)) / (1 << 20);
+}
+
 }  // namespace
 
 void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows) {
@@ -89,6 +103,39 @@ void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows) {
   }
   sweep.rate = fmt::format("{:.2f} s a run", 2 * median(sweep.ours) / static_cast<double>(runs));
   rows.push_back(sweep);
+
+  const auto peak = [&](double layers, double width, double heads, double context, double batch) {
+    return run_child({"train",
+                      config,
+                      fmt::format("model.layers={}", layers),
+                      fmt::format("model.width={}", width),
+                      fmt::format("model.heads={}", heads),
+                      fmt::format("model.context={}", context),
+                      fmt::format("train.batch={}", batch),
+                      "model.bias=true",
+                      "train.steps=3",
+                      "train.eval_every=0",
+                      "metrics.sharpness_every=0",
+                      "metrics.tensors_every=0",
+                      "metrics.attention_every=0",
+                      "metrics.critical_every=0",
+                      "metrics.sam_every=0",
+                      "metrics.noise_every=0",
+                      "metrics.gradient_error_every=0",
+                      "--quiet",
+                      "--out",
+                      folder / fmt::format("run{}", count++).c_str()})
+        .second;
+  };
+  // The program by itself, with its libraries, is what a model of a few numbers takes.
+  BenchRow memory{
+      "memory of a run, mid 6x384 in fp8, above an empty one's", "weights, moments and live activations", 1.3, {}, {}};
+  for (int i = 0; i < (options.quick ? 1 : 3); ++i) {
+    memory.ours.push_back(peak(kLayers, kWidth, kHeads, kContext, kBatch) - peak(1, 8, 1, 2, 1));
+    memory.theirs.push_back(least_memory());
+  }
+  memory.rate = fmt::format("{:.0f} MB", median(memory.ours));
+  rows.push_back(memory);
 }
 
 }  // namespace precipice

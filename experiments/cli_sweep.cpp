@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 
+#include "experiments/cli.h"
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/estimate.h"
@@ -17,6 +18,7 @@
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
 #include "experiments/table.h"
+#include "train/run.h"
 
 namespace precipice {
 namespace {
@@ -30,10 +32,14 @@ struct Options {
   bool dry_run = false, fail_fast = false, quiet = false;
 };
 
-std::size_t default_workers(const std::vector<SweepRun>& runs) {
+std::int64_t usable_cores() {
   cpu_set_t cores;
   CPU_ZERO(&cores);
-  const int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+std::size_t default_workers(const std::vector<SweepRun>& runs) {
+  const std::int64_t count = usable_cores();
   std::int64_t threads = 1;
   for (const SweepRun& run : runs) threads = std::max(threads, run.config.threads);
   return static_cast<std::size_t>(std::max<std::int64_t>(1, count / threads));
@@ -55,6 +61,24 @@ void print_table(const Sweep& sweep, const std::vector<SweepRun>& runs, const st
     rows.push_back(std::move(row));
   }
   print_result(format_table(rows));
+}
+
+// Time of `steps` in as many runs at once as the cores allow, for 1, 2, 4, ... threads each, fastest first.
+std::string fastest_line(const RunConfig& config, std::int64_t steps, std::size_t to_go) {
+  const std::int64_t cores = usable_cores();
+  std::vector<std::pair<double, std::string>> ways;
+  for (std::int64_t threads = 1; threads <= cores; threads *= 2) {
+    RunConfig other = config;
+    other.threads = threads;
+    const std::int64_t at_once = std::clamp<std::int64_t>(cores / threads, 1, static_cast<std::int64_t>(to_go));
+    const double seconds = measure_step_seconds(other) * static_cast<double>(steps) / static_cast<double>(at_once);
+    ways.emplace_back(seconds,
+                      fmt::format("--jobs {} with threads={}: about {}", at_once, threads, format_duration(seconds)));
+  }
+  std::sort(ways.begin(), ways.end());
+  std::string line;
+  for (const auto& [seconds, text] : ways) line += (line.empty() ? "" : "; ") + text;
+  return line;
 }
 
 int print_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const Options& options, std::size_t workers) {
@@ -79,6 +103,9 @@ int print_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const Opti
   print_result(fmt::format("time        about {} with {} at once ({:.1f} ms a step, measured on the first run)\n",
                            format_duration(estimate.step_seconds * static_cast<double>(steps) / parallel), parallel,
                            1e3 * estimate.step_seconds));
+  if (to_go > 0)
+    print_result(fmt::format("fastest     {} (the first run's step by itself)\n",
+                             fastest_line(runs.front().config, steps, to_go)));
   print_result(
       fmt::format("memory      about {} with {} at once\n", format_bytes(estimate.memory_bytes * parallel), parallel));
   print_result(fmt::format("disk        up to {} ({} free)\n",
@@ -100,8 +127,15 @@ int sweep(const Options& options) {
   install_stop_signals();
   write_record(directory, make_record(sweep, runs, options.invocation));
   ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  const auto in_fork = [](std::vector<std::string> words) {
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    return run_cli(static_cast<int>(words.size()), argv.data());
+  };
   SweepSession session(
-      runs, {directory, {"/proc/self/exe"}, workers, selection_of(options.only), options.fail_fast, &stop_requested()},
+      runs,
+      {directory, {"precipice"}, in_fork, workers, selection_of(options.only), options.fail_fast, &stop_requested()},
       printer);
   const SweepSummary summary = session.run();
   print_result(fmt::format("sweep: {}  {}\n", directory.string(), describe(summary.states)));

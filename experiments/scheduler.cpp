@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -29,19 +30,22 @@ int open_or_throw(const std::filesystem::path& path, int flags) {
 }
 
 // Between fork and exec only async-signal-safe calls are allowed.
-[[noreturn]] void become_worker(char* const* argv, int input, int log, pid_t launcher) {
+void enter_worker(int input, int log, pid_t launcher) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != launcher) _exit(143);  // it died before the line above took effect
   dup2(input, STDIN_FILENO);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
+}
+
+[[noreturn]] void execute(char* const* argv) {
   execv(argv[0], argv);
   constexpr char kMessage[] = "precipice: error: cannot execute the worker\n";
   if (write(STDERR_FILENO, kMessage, sizeof kMessage - 1) < 0) _exit(126);
   _exit(127);
 }
 
-pid_t start_worker(const Job& job, std::vector<std::string> command) {
+pid_t start_worker(const Job& job, std::vector<std::string> command, const SchedulerOptions& options) {
   make_directories(job.directory);
   std::vector<char*> argv;
   for (std::string& word : command) argv.push_back(word.data());
@@ -49,8 +53,15 @@ pid_t start_worker(const Job& job, std::vector<std::string> command) {
   const int input = open_or_throw("/dev/null", O_RDONLY);
   const int log = open_or_throw(job.directory / "log.txt", O_WRONLY | O_CREAT | O_APPEND);
   const pid_t launcher = getpid();
+  std::fflush(nullptr);  // or a copy of what waits there would be written by the worker too
   const pid_t pid = fork();
-  if (pid == 0) become_worker(argv.data(), input, log, launcher);
+  if (pid == 0) {
+    enter_worker(input, log, launcher);
+    if (!options.in_fork) execute(argv.data());
+    const int code = options.in_fork(command);
+    std::fflush(nullptr);
+    _exit(code);
+  }
   const int error = errno;
   close(input);
   close(log);
@@ -97,7 +108,7 @@ class Scheduler {
   void start_next() {
     Worker worker = waiting_.front();
     waiting_.pop_front();
-    worker.pid = start_worker(worker.job, options_.command(worker.job));
+    worker.pid = start_worker(worker.job, options_.command(worker.job), options_);
     running_.push_back(worker);
   }
 

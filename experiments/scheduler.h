@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One process per run (fork + exec), N at a time: a crash costs one run, never the others. A worker killed by a signal
-// is started once more, since it goes on from its checkpoint; one that exits with an error is not. When the launcher is
-// told to stop, workers get SIGTERM, so that they checkpoint, and SIGKILL after a grace period; when it dies, the
-// kernel sends them SIGTERM (PR_SET_PDEATHSIG).
+// One process per run (fork, and exec where asked for), N at a time: a crash costs one run, never the others. A worker
+// killed by a signal is started once more, since it goes on from its checkpoint; one that exits with an error is not.
+// When the launcher is told to stop, workers get SIGTERM, so that they checkpoint, and SIGKILL after a grace period;
+// when it dies, the kernel sends them SIGTERM (PR_SET_PDEATHSIG).
 #pragma once
 
 #include <atomic>
@@ -31,6 +31,9 @@ std::string describe(const WorkerEnd& end);  // "exit code 3", "killed by signal
 
 struct SchedulerOptions {
   std::function<std::vector<std::string>(const Job&)> command;  // argv of the worker; a path first
+  // Not null: the worker is a copy of this process, which has one thread, that calls this with its argv and ends with
+  // the answer. It spares every run the loading of libraries.
+  std::function<int(const std::vector<std::string>&)> in_fork = nullptr;
   std::size_t workers = 1;
   bool fail_fast = false;                   // after the first worker that failed: stop the others
   const std::atomic<bool>* stop = nullptr;  // set by a signal

@@ -38,6 +38,7 @@ SweepSummary SweepSession::run() {
       command.push_back(word);
     return command;
   };
+  scheduler.in_fork = options_.in_fork;
   scheduler.workers = options_.workers;
   scheduler.fail_fast = options_.fail_fast;
   scheduler.stop = options_.stop;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -34,6 +35,7 @@ class SweepSession {
   struct Options {
     std::filesystem::path directory;
     std::vector<std::string> worker;  // argv of the program; "train CONFIG --out DIR --quiet" is appended
+    std::function<int(const std::vector<std::string>&)> in_fork = nullptr;  // scheduler.h
     std::size_t workers = 1;
     RunSelection selection = RunSelection::Unfinished;
     bool fail_fast = false;

@@ -73,19 +73,6 @@ class Token {
   LogSum base_;
 };
 
-struct Mean {
-  double loss = 0, rise = 0, sharpness = 0;
-  std::int64_t count = 0;
-  void add(const LogitSharpness& token) {
-    loss += token.loss, rise += token.rise, sharpness += token.sharpness;
-    ++count;
-  }
-  SharpnessSummary summary() const {
-    const auto n = static_cast<double>(count);
-    return {sharpness / n, 100 * (rise / n) / (1 + loss / n)};
-  }
-};
-
 // Rows of this length and more, with narrow boxes, take one pass for all epsilons.
 constexpr std::size_t kLongRow = 64;
 
@@ -159,17 +146,34 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
   PRECIPICE_CHECK(batch > 0 && context > 0 && vocabulary > 0, batch, " x ", context, " x ", vocabulary);
   const auto tokens = static_cast<std::size_t>(batch * context), width = static_cast<std::size_t>(vocabulary);
   PRECIPICE_CHECK(targets.size() == tokens && logits.size() == tokens * width, logits.size(), " logits");
-  std::vector<Mean> last(epsilons.size()), all(epsilons.size());
-  for (std::size_t t = 0; t < tokens; ++t) {
-    const std::vector<LogitSharpness> token = row_sharpness(logits.subspan(t * width, width), targets[t], epsilons);
-    const bool is_last = (t + 1) % static_cast<std::size_t>(context) == 0;
-    for (std::size_t e = 0; e < epsilons.size(); ++e) {
-      all[e].add(token[e]);
-      if (is_last) last[e].add(token[e]);
-    }
+  SharpnessMeans means(epsilons.size(), context);
+  for (std::size_t t = 0; t < tokens; ++t)
+    means.add(row_sharpness(logits.subspan(t * width, width), targets[t], epsilons));
+  return means.result();
+}
+
+void SharpnessMeans::Mean::add(const LogitSharpness& token) {
+  loss += token.loss, rise += token.rise, sharpness += token.sharpness;
+  ++count;
+}
+
+SharpnessSummary SharpnessMeans::Mean::summary() const {
+  const auto n = static_cast<double>(count);
+  return {sharpness / n, 100 * (rise / n) / (1 + loss / n)};
+}
+
+void SharpnessMeans::add(std::span<const LogitSharpness> token) {
+  PRECIPICE_CHECK(token.size() == all_.size(), token.size(), " sharpnesses, ", all_.size(), " epsilons");
+  ++tokens_;
+  for (std::size_t e = 0; e < all_.size(); ++e) {
+    all_[e].add(token[e]);
+    if (tokens_ % context_ == 0) last_[e].add(token[e]);
   }
+}
+
+std::vector<BatchSharpness> SharpnessMeans::result() const {
   std::vector<BatchSharpness> result;
-  for (std::size_t e = 0; e < epsilons.size(); ++e) result.push_back({last[e].summary(), all[e].summary()});
+  for (std::size_t e = 0; e < all_.size(); ++e) result.push_back({last_[e].summary(), all_[e].summary()});
   return result;
 }
 

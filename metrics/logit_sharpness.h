@@ -44,6 +44,24 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
                                             std::int64_t batch, std::int64_t context, std::int64_t vocabulary,
                                             std::span<const double> epsilons);
 
+// The averages of tokens that come one by one, in the order of the batch.
+class SharpnessMeans {
+ public:
+  SharpnessMeans(std::size_t epsilons, std::int64_t context) : context_(context), last_(epsilons), all_(epsilons) {}
+  void add(std::span<const LogitSharpness> token);  // one for each epsilon
+  std::vector<BatchSharpness> result() const;
+
+ private:
+  struct Mean {
+    double loss = 0, rise = 0, sharpness = 0;
+    std::int64_t count = 0;
+    void add(const LogitSharpness& token);
+    SharpnessSummary summary() const;
+  };
+  std::int64_t context_, tokens_ = 0;
+  std::vector<Mean> last_, all_;
+};
+
 // max |z| and mean log Z (log-partition) over all tokens; NaN if any logit is NaN.
 struct LogitStatistics {
   double max_logit = 0;

@@ -1,103 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU walk over tensor lists, one template for every element body. A chunk is cut into blocks that stay in the
-// first-level cache: the body runs over a block, then the values it measured are squared and summed. Element i of a
-// block adds to partial sum i % kLanes, the partial sums are combined in a fixed order, and blocks are added in order,
-// so the compiler may use vectors of any width, and a GPU any number of threads, and the bits are the same. One thread.
+// The CPU walk over tensor lists: chunks in order, on the instruction set that the quantizers use. One thread.
 #include "optim/multi_tensor.h"
 
-#include <algorithm>
-
-#include "optim/multi_tensor_functors.h"
+#include "optim/multi_tensor_chunks.h"
 #include "optim/multi_tensor_walk.h"
-#include "precision/quantize_kernels.h"
+#include "precision/quantize_isa.h"
 
 namespace precipice {
+
+const ChunkKernels& chunk_kernels([[maybe_unused]] const std::string& isa) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return avx512::kChunkKernels;
+  if (isa == "avx2") return avx2::kChunkKernels;
+#endif
+  return generic::kChunkKernels;
+}
+
 namespace {
-
-double sum_of_squares(const float* x, std::int64_t size) {
-  double lane[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (std::int64_t k = 0; k < kLanes; ++k) lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
-  }
-  for (std::int64_t k = 0; i + k < size; ++k) lane[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
-  return sum_of_lanes(lane);
-}
-
-template <class Body>
-std::uint32_t run_block(Body body, float* const (&list)[Body::kLists], std::int64_t begin, std::int64_t size,
-                        float (&measured)[2][kBlock]) {
-  float* at[Body::kLists];
-  for (int d = 0; d < Body::kLists; ++d) at[d] = list[d] + begin;
-  std::uint32_t nonfinite = 0;
-  for (std::int64_t i = 0; i < size; ++i) {
-    float x[Body::kLists];
-    for (int d = 0; d < Body::kLists; ++d) x[d] = at[d][i];
-    const Outcome outcome = body(x);
-    for (int d = 0; d < Body::kLists; ++d) {
-      if ((Body::kWritten >> d) & 1u) at[d][i] = x[d];
-    }
-    for (int k = 0; k < Body::kMeasures; ++k) measured[k][i] = outcome.value[k];
-    nonfinite |= outcome.nonfinite;
-  }
-  return nonfinite;
-}
-
-// Kahan 1965 as in Zamirai et al. arXiv 2010.06192 and in optimi; but decay is part of the compensated update, where
-// optimi multiplies the kept weight by what decay leaves and so loses a decay of less than half an ulp.
-template <class Body>
-struct KahanBody {  // {Body's lists..., k}
-  static constexpr int kLists = Body::kLists + 1, kMeasures = 2;
-  ChangeBody<Body> change;
-  QuantizeSpec spec;
-};
-
-template <class Body>
-std::uint32_t run_block(const KahanBody<Body>& body, float* const (&list)[KahanBody<Body>::kLists], std::int64_t begin,
-                        std::int64_t size, float (&measured)[2][kBlock]) {
-  float* inner[Body::kLists];
-  for (int d = 0; d < Body::kLists; ++d) inner[d] = list[d];
-  const std::uint32_t nonfinite = run_block(body.change, inner, begin, size, measured);
-
-  EventCounts counts;
-  const auto round = [&](float* x) { quantize(x, x, size, body.spec, 1.0f, {}, 0, counts); };
-  float* p = list[1] + begin;
-  float* k = list[Body::kLists] + begin;
-  float* change = measured[0];  // from here on a scratch array, at last what was added
-  float next[kBlock];
-  for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
-  round(k);
-  for (std::int64_t i = 0; i < size; ++i) next[i] = p[i] + k[i];
-  round(next);
-  for (std::int64_t i = 0; i < size; ++i) change[i] = p[i] - next[i];
-  round(change);
-  for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
-  round(k);
-  for (std::int64_t i = 0; i < size; ++i) {
-    change[i] = next[i] - p[i];
-    p[i] = next[i];
-  }
-  return nonfinite;
-}
-
-template <class Body>
-ChunkResult run_chunk(const Body& body, float* const (&list)[Body::kLists], std::int64_t size) {
-  float measured[2][kBlock];
-  ChunkResult result{};
-  for (std::int64_t begin = 0; begin < size; begin += kBlock) {
-    const std::int64_t count = std::min(kBlock, size - begin);
-    result.nonfinite |= run_block(body, list, begin, count, measured);
-    for (int k = 0; k < Body::kMeasures; ++k) result.squares[k] += sum_of_squares(measured[k], count);
-  }
-  return result;
-}
 
 struct CpuRunner {
   template <class Body, class OnChunk>
   void operator()(std::int64_t chunk, const TensorLists& lists, const Body& body, OnChunk on_chunk) {
+    static const ChunkKernels& kernels = chunk_kernels(active_isa());
     cut_into_chunks<Body::kLists>(chunk, lists,
                                   [&](std::size_t tensor, float* const(&at)[Body::kLists], std::int64_t size) {
-                                    on_chunk(tensor, run_chunk(body, at, size));
+                                    on_chunk(tensor, kernels.run(body, at, size));
                                   });
   }
 };

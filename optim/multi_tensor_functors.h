@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each multi-tensor kernel does to one element, for host and device alike; multi_tensor.cpp walks the tensors on
-// the CPU. A body gets x[d], the element of list d; it changes those of kWritten (bit d) and returns an Outcome.
+// What each multi-tensor kernel does to one element, for host and device alike; multi_tensor-inl.h walks a chunk on the
+// CPU. A body gets x[d], the element of list d; it changes those of kWritten (bit d) and returns an Outcome.
 // Adam: Kingma & Ba arXiv 1412.6980, decay Loshchilov & Hutter arXiv 1711.05101, in the operation order of
 // torch.optim.AdamW (single tensor). SGD: the order of torch.optim.SGD and of apex csrc/multi_tensor_sgd_kernel.cu.
 // Lion: Chen et al. arXiv 2302.06675, algorithm 2.

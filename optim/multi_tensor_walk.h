@@ -9,23 +9,11 @@
 #include <vector>
 
 #include "optim/multi_tensor.h"
+#include "optim/multi_tensor_chunks.h"
 #include "optim/multi_tensor_functors.h"
 #include "precision/check.h"
 
 namespace precipice {
-
-inline constexpr std::int64_t kBlock = 1024;  // elements whose sums are made in lanes
-inline constexpr std::int64_t kLanes = 8;
-static_assert(kBlock % kLanes == 0);
-
-struct ChunkResult {
-  double squares[2];
-  std::uint32_t nonfinite;
-};
-
-PRECIPICE_HD double sum_of_lanes(const double (&lane)[kLanes]) {
-  return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-}
 
 inline void check_lists(std::int64_t chunk, const std::int32_t* noop, const TensorLists& lists, int expected) {
   PRECIPICE_CHECK(chunk > 0, "chunk size is ", chunk);

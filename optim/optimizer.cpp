@@ -62,8 +62,10 @@ GradStats Optimizer::unscale(double loss_scale) {
   for (const Parameter& p : parameters_) grads.push_back(p.grad);
   for (std::size_t t = 0; t < parameters_.size(); ++t) gradients_.store(t, updates_ + 1);
   std::int32_t nonfinite = 0;
-  const double norm =
-      multi_tensor_unscale_l2norm(kChunkSize, &nonfinite, {grads, grads}, static_cast<float>(1.0 / loss_scale));
+  const auto factor = static_cast<float>(1.0 / loss_scale);
+  // By one nothing changes, and the norm of numbers of which one is not finite is not finite either.
+  const double norm = factor == 1.0f ? multi_tensor_l2norm(kChunkSize, &nonfinite, {grads}, nullptr)
+                                     : multi_tensor_unscale_l2norm(kChunkSize, &nonfinite, {grads, grads}, factor);
   return {nonfinite == 0, norm};
 }
 

@@ -185,6 +185,16 @@ std::uint32_t pack_bf16(const float* in, std::uint16_t* out, std::int64_t size) 
   return smallest;
 }
 
+// Of numbers that pack_bf16 gives, or has given: what it returns.
+std::uint32_t smallest_of_packed(const std::uint16_t* packed, std::int64_t size) {
+  std::uint32_t smallest = ~0u;
+  for (std::int64_t i = 0; i < size; ++i) {
+    const std::uint32_t less_one = ((packed[i] & 0x7FFFu) << 16) - 1;  // zero wraps around to the largest
+    smallest = less_one < smallest ? less_one : smallest;
+  }
+  return smallest;
+}
+
 // How far below 2^next, in units of the binade below it, a number's rounded logarithm is `next`: what
 // ulps_that_round_up_to and units_below_bf16 say, as sums of steps that vectorise.
 struct LogSteps {

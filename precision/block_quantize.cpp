@@ -3,6 +3,7 @@
 #include "precision/block_quantize.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "precision/check.h"
@@ -33,10 +34,6 @@ bool is_nvfp4(const MatrixQuantizer& spec) {
 MatrixQuantizer checked(const MatrixQuantizer& spec) {
   validate(spec);
   return spec;
-}
-
-std::int32_t pattern_of(float x) {
-  return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
 }
 
 float bf16_of(float x) {
@@ -213,7 +210,7 @@ bool MatrixPlan::is_flushed(float amax) const {
   return (spec_.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
-void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
+void MatrixPlan::scale_slab(const Slab& slab, const SlabScales& scales) const {
   float *multiply = scales.multiply, *inverse = scales.inverse;
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   std::int32_t patterns[kSlab];
@@ -260,12 +257,6 @@ void MatrixPlan::scale_slab(const Slab& slab, SlabScales& scales) const {
       if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
     }
   }
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    // Where amax passed over a NaN, the pattern has it.
-    const float amax = patterns[b] > kInfinityPattern ? kNan : amaxes[b];
-    scales.largest = std::max(scales.largest, pattern_of(amax));
-    scales.largest_scaled = std::max(scales.largest_scaled, pattern_of(amax * multiply[b]));
-  }
 }
 
 void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs,
@@ -273,7 +264,7 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
   float multiply[kSlab], inverse[kSlab];  // of blocks
   alignas(64) float multipliers[kSlab];   // of elements
-  SlabScales scales{multiply, inverse, 0, 0};
+  const SlabScales scales{multiply, inverse};
   scale_slab(slab, scales);
 
   const std::int64_t first_block =
@@ -282,14 +273,20 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   if (outputs.multipliers != nullptr) std::copy(multiply, multiply + blocks, outputs.multipliers + first_block);
   const bool is_one = blocks == 1 && !call_.divide;
   const std::int64_t piece = std::min(slab.cols, kSlab);
+  const int shift = std::countr_zero(static_cast<std::uint64_t>(width));
+  const bool by_block = element_ == Element::General && !call_.divide && width == std::int64_t{1} << shift &&
+                        shift >= kMinBlockShift && shift <= kMaxBlockShift;
   // One block may be wider than the buffer, which then holds the same multiplier throughout.
-  if (!is_one) kernels_->blocks.expand(multiply, width, multipliers, piece);
+  if (!is_one && !by_block) kernels_->blocks.expand(multiply, width, multipliers, piece);
   for (std::int64_t r = 0; r < slab.rows; ++r) {
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, std::min(step, slab.cols - c), static_cast<std::uint64_t>(begin + c),
-                        is_one ? nullptr : multipliers, multiply[0], scales.largest, scales.largest_scaled},
+                        is_one     ? nullptr
+                        : by_block ? multiply
+                                   : multipliers,
+                        multiply[0], by_block ? shift : 0},
                        key, outputs, counts);
   }
 }
@@ -343,12 +340,12 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   call.packed = packed;
   call.smallest_result = outputs.smallest_result;
   call.count = outputs.count || is_nvfp4(spec_);  // whose NaNs are looked for among the events
+  call.stream = outputs.stream;
   call.size = stretch.size;
   call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
   call.multipliers = stretch.multipliers;
+  call.block_shift = stretch.multipliers == nullptr ? 0 : stretch.block_shift;
   call.divide = call_.divide && stretch.multipliers != nullptr;
-  call.largest = stretch.largest;
-  call.largest_scaled = stretch.largest_scaled;
   call.key = key;
   call.first_element = stretch.first_element;
   const EventCounts part = kernels_->quantize(call);

@@ -23,6 +23,7 @@ struct MatrixOutputs {
   std::uint16_t* packed = nullptr;           // not null: values go here, as bf16 numbers (a format that fits them)
   std::uint32_t* smallest_result = nullptr;  // as in QuantizeCall
   bool count = true;                         // false: of the events only total and amax are wanted
+  bool stream = false;                       // values or packed ones are written past the caches
 };
 
 // What of earlier steps a scale depends on: `scale` with spec.delayed (scale_now(...)), `previous` for ms-amp.
@@ -63,24 +64,23 @@ class MatrixPlan {
     const float* in;
     std::int64_t first_row, rows, first_col, cols;
   };
-  // Successive elements of the matrix, with multipliers of their own or one for all.
+  // Successive elements of the matrix, with multipliers of their own, or of their blocks, or one for all.
   struct Stretch {
     const float* in;
     std::int64_t size;
     std::uint64_t first_element;  // and where results begin
     const float* multipliers;
     float multiplier;
-    std::int32_t largest = -1, largest_scaled = -1;  // as in QuantizeCall
+    int block_shift = 0;  // as in QuantizeCall
   };
-  // Scales of the blocks of a slab, and the largest patterns of elements and products.
+  // Of the blocks of a slab.
   struct SlabScales {
     float *multiply, *inverse;
-    std::int32_t largest, largest_scaled;
   };
 
   void choose_element();
   std::int64_t slab_cols() const;
-  void scale_slab(const Slab& slab, SlabScales& scales) const;
+  void scale_slab(const Slab& slab, const SlabScales& scales) const;
   void quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs, EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
   float amax_without_nan(const Slab& slab, std::int64_t block) const;

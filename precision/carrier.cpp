@@ -67,12 +67,11 @@ std::vector<std::int64_t> turned(std::vector<std::int64_t> words) {
 std::unique_ptr<Product> make_product(const CarrierProduct& call) {
   using dnnl::memory;
   const std::size_t dims = call.a_sizes.size();
-  std::vector<std::int64_t> y_sizes = call.a_sizes, y_strides(dims, 1), ones(dims, 1), bias_sizes(dims, 1);
+  std::vector<std::int64_t> y_sizes = call.a_sizes, ones(dims, 1), bias_sizes(dims, 1);
   y_sizes[dims - 1] = bias_sizes[dims - 1] = call.b_sizes[dims - 2];
-  for (std::size_t d = dims - 1; d > 0; --d) y_strides[d - 1] = y_strides[d] * y_sizes[d];
   const memory::data_type type = call.bf16 ? memory::data_type::bf16 : memory::data_type::f32;
   const memory::desc a(call.a_sizes, type, call.a_strides), b(turned(call.b_sizes), type, turned(call.b_strides)),
-      y(y_sizes, memory::data_type::f32, y_strides), scale(ones, memory::data_type::f32, ones),
+      y(y_sizes, memory::data_type::f32, call.y_strides), scale(ones, memory::data_type::f32, ones),
       bias(bias_sizes, memory::data_type::f32, ones);
   dnnl::post_ops after;
   if (call.scale != 1.0f) after.append_binary(dnnl::algorithm::binary_mul, scale);
@@ -102,7 +101,7 @@ Product& product_for(const CarrierProduct& call) {
   thread_local std::unordered_map<Shape, std::unique_ptr<Product>, ShapeHash> made;
   thread_local Shape shape;
   shape.words.clear();
-  for (const auto* words : {&call.a_sizes, &call.a_strides, &call.b_sizes, &call.b_strides})
+  for (const auto* words : {&call.a_sizes, &call.a_strides, &call.b_sizes, &call.b_strides, &call.y_strides})
     shape.words.insert(shape.words.end(), words->begin(), words->end());
   shape.words.push_back((call.bf16 ? 1 : 0) + (call.scale != 1.0f ? 2 : 0) + (call.bias != nullptr ? 4 : 0));
   std::unique_ptr<Product>& product = made[shape];

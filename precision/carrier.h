@@ -33,12 +33,12 @@ bool products_fit_bf16(double quantum, double other_quantum);
 // AVX512-BF16 or AMX: elsewhere bf16 products would be emulated, and slower than fp32 ones.
 bool has_bf16_instructions();
 
-// y = scale (a b^T) + bias, for batches of matrices: a (batch..., M, K), b (batch..., N, K), y (batch..., M, N)
-// contiguous. Strides count elements; one of a matrix's last two is 1. No size is 0.
+// y = scale (a b^T) + bias, for batches of matrices: a (batch..., M, K), b (batch..., N, K), y (batch..., M, N).
+// Strides count elements; one of a matrix's last two is 1, of y the last. No size is 0.
 struct CarrierProduct {
   bool bf16 = false;  // a and b are bf16 numbers, else fp32
   const void *a = nullptr, *b = nullptr;
-  std::vector<std::int64_t> a_sizes, a_strides, b_sizes, b_strides;
+  std::vector<std::int64_t> a_sizes, a_strides, b_sizes, b_strides, y_strides;
   float scale = 1.0f;
   const float* bias = nullptr;  // N, or none
   float* y = nullptr;

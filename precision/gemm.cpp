@@ -25,24 +25,41 @@ at::Tensor as_operand(const at::Tensor& x) {
   return (is_dense(-1, -2) || is_dense(-2, -1)) && !repeats ? x : x.contiguous();
 }
 
-// scale (a b^T) + bias in fp32. a (..., M, K), b (..., N, K), both fp32 or both bf16; bias undefined or (N).
-at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& bias) {
+// Whether a carrier can write there: rows side by side in memory, or columns.
+bool is_row_major(const at::Tensor& out) {
+  return out.stride(-1) == 1 && (out.stride(-2) >= out.size(-1) || out.size(-2) == 1);
+}
+
+// y, or `out` with its values where that is defined.
+at::Tensor delivered(const at::Tensor& y, const at::Tensor& out) {
+  if (!out.defined()) return y;
+  copy_into(out, y);
+  return out;
+}
+
+// scale (a b^T) + bias in fp32. a (..., M, K), b (..., N, K), both fp32 or both bf16; bias undefined or (N). Into `out`
+// where that is defined.
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& bias,
+                   const at::Tensor& out = {}) {
   PRECIPICE_CHECK(a.dim() == b.dim() && a.size(-1) == b.size(-1) && a.scalar_type() == b.scalar_type(), "operands ",
                   a.sizes(), " and ", b.sizes());
   std::vector<std::int64_t> shape = a.sizes().vec();
   shape.back() = b.size(-2);
   const auto options = a.options().dtype(at::kFloat);
   if (a.numel() == 0 || b.numel() == 0) {
-    const at::Tensor zeros = at::zeros(shape, options);
-    return bias.defined() ? zeros.add(bias) : zeros;
+    at::Tensor zeros = out.defined() ? out.zero_() : at::zeros(shape, options);
+    return bias.defined() ? zeros.add_(bias) : zeros;
   }
-  at::Tensor y = at::empty(shape, options);
+  if (out.defined() && !is_row_major(out)) return delivered(product(a, b, scale, bias), out);
+  at::Tensor y = out.defined() ? out : at::empty(shape, options);
+  PRECIPICE_CHECK(y.sizes() == at::IntArrayRef(shape), "a product of sizes ", shape, " for ", y.sizes());
   const at::Tensor first = as_operand(a), second = as_operand(b), addend = bias.defined() ? bias.contiguous() : bias;
   CarrierProduct call;
   call.bf16 = a.scalar_type() == at::kBFloat16;
   call.a = first.const_data_ptr(), call.b = second.const_data_ptr();
   call.a_sizes = first.sizes().vec(), call.a_strides = first.strides().vec();
   call.b_sizes = second.sizes().vec(), call.b_strides = second.strides().vec();
+  call.y_strides = y.strides().vec();
   call.scale = scale;
   call.bias = addend.defined() ? addend.const_data_ptr<float>() : nullptr;
   call.y = y.mutable_data_ptr<float>();
@@ -286,30 +303,37 @@ bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const Gemm
 }
 
 at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
-                const RandomKey& output_key) {
+                const RandomKey& output_key, const at::Tensor& out) {
   if (arithmetic.scales == ScalesAct::Operands &&
       (a.scales.defined() || b.scales.defined() || a.scale != 1.0f || b.scale != 1.0f)) {
     Quantized plain_a, plain_b;
     plain_a.values = dequantized(a), plain_b.values = dequantized(b);
     GemmArithmetic plain = arithmetic;
     plain.scales = ScalesAct::Sums;
-    return gemm(plain_a, plain_b, bias, plain, output_key);
+    return gemm(plain_a, plain_b, bias, plain, output_key, out);
   }
   PRECIPICE_CHECK(!bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
   const bool emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
+  // Columns side by side in memory are the rows of b a^T. Random words are numbered by the rows of a b^T.
+  if (out.defined() && !is_row_major(out) && is_row_major(out.transpose(-2, -1)) && !bias.defined() && !emulated &&
+      !is_stochastic(arithmetic.output.rounding)) {
+    gemm(b, a, {}, arithmetic, output_key, out.transpose(-2, -1));
+    return out;
+  }
   if (!emulated && (has_blocks_of_k(a) || has_blocks_of_k(b))) {
     Quantized folded_a = a, folded_b = b;
     const bool folds_a = !a.scales.defined() || fold(a, folded_a), folds_b = !b.scales.defined() || fold(b, folded_b);
-    if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key);
+    if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key, out);
   }
-  if (!fit_one_carrier(a, b, emulated)) return gemm(a.widened(), b.widened(), bias, arithmetic, output_key);
+  if (!fit_one_carrier(a, b, emulated)) return gemm(a.widened(), b.widened(), bias, arithmetic, output_key, out);
   if (!emulated && !a.scales.defined() && !b.scales.defined()) {
     // A rounding of the output multiplies in the same pass.
     const float scale = a.scale * b.scale;
-    const bool scales_later = !bias.defined() && !arithmetic.output.is_identity();
+    if (arithmetic.output.is_identity()) return product(a.values, b.values, scale, bias, out);
+    const bool scales_later = !bias.defined();
     at::Tensor y = product(a.values, b.values, scales_later ? 1.0f : scale, bias);
     round_output(y, scales_later ? scale : 1.0f, arithmetic.output, output_key);
-    return y;
+    return delivered(y, out);
   }
   if (has_blocks_of_k(a) && has_blocks_of_k(b) && a.block_k != b.block_k)
     throw ConfigError(join_parts("the operands of one matmul have scales for blocks of ", a.block_k, " and of ",
@@ -318,15 +342,15 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
   shape.back() = b.values.size(-2);
   at::Tensor y = at::empty(shape, a.values.options().dtype(at::kFloat));
   for (std::int64_t index = 0; index < matrices_of(a.values); ++index) {
-    at::Tensor out = matrix(y, index);
+    at::Tensor of_index = matrix(y, index);
     if (emulated)
-      emulated_product(a, b, index, arithmetic.accumulator, output_key, out);
+      emulated_product(a, b, index, arithmetic.accumulator, output_key, of_index);
     else
-      scaled_product(a, b, index, out);
+      scaled_product(a, b, index, of_index);
   }
   if (bias.defined()) y.add_(bias);
   round_output(y, 1.0f, arithmetic.output, output_key);
-  return y;
+  return delivered(y, out);
 }
 
 }  // namespace precipice

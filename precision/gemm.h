@@ -32,9 +32,10 @@ bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const Gem
 bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic);
 
 // a (..., M, K), b (..., N, K), equal leading dimensions or none -> a b^T (..., M, N). bias: undefined or (N), added to
-// the scaled sums before the output is rounded.
+// the scaled sums before the output is rounded. With `out`, of the result's shape and any strides, that is filled and
+// returned.
 at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
-                const RandomKey& output_key);
+                const RandomKey& output_key, const at::Tensor& out = {});
 
 // Values times scales in fp32, the shape of `values`.
 at::Tensor dequantized(const Quantized& q);

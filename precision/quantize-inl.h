@@ -6,12 +6,41 @@
 // Expects precision/quantize_isa.h and <bit> to be included, and Lanes and LanesWideProduct (random_bits.h) to be
 // declared in the surrounding namespace.
 
+#include "precision/ordinary-inl.h"
 #include "precision/random_words-inl.h"
 
 namespace {
 
 constexpr int kChunk = 2048;
-constexpr int kBlocks = kChunk / 4 + 8;  // one more than fit when the first starts inside, in whole vectors
+static_assert(kChunk % (1 << kMaxBlockShift) == 0);
+// Of one block more than fit when the first starts inside, in whole vectors; the second, where elements share words.
+constexpr int kWords = kChunk + 32, kSharedWords = kChunk / 2 + 40;
+
+// random_for (random_bits.h) of an array: numbers of elements first .. first + size - 1, with the high random_bits to
+// be used, at the place that is returned, which is inside `words`.
+const std::uint32_t* fill_random(std::uint32_t* words, const RandomKey& key, std::uint64_t first, int size,
+                                 int random_bits) {
+  const auto parts = static_cast<std::uint64_t>(parts_of_word(random_bits));
+  const std::uint64_t first_word = first / parts;
+  const auto count = static_cast<int>((first + static_cast<std::uint64_t>(size) + parts - 1) / parts - first_word);
+  if (parts == 1) {
+    fill_words(words, key, first, size);
+    return words + first % 4;
+  }
+  alignas(64) std::uint32_t packed[kSharedWords];
+  fill_words(packed, key, first_word, count);
+  const std::uint32_t* const from = packed + first_word % 4;
+  if (parts == 4) {
+    std::uint8_t numbers[4 * kSharedWords];
+    __builtin_memcpy(numbers, from, static_cast<std::size_t>(count) * sizeof(std::uint32_t));
+    for (int i = 0; i < size; ++i) words[i] = std::uint32_t{numbers[static_cast<std::size_t>(i) + first % 4]} << 24;
+  } else {
+    std::uint16_t numbers[2 * kSharedWords];
+    __builtin_memcpy(numbers, from, static_cast<std::size_t>(count) * sizeof(std::uint32_t));
+    for (int i = 0; i < size; ++i) words[i] = std::uint32_t{numbers[static_cast<std::size_t>(i) + first % 2]} << 16;
+  }
+  return words;
+}
 
 struct ChunkCounts {
   std::int32_t nan_in = 0;
@@ -78,50 +107,20 @@ auto largest_pattern(const Float* in, int size) {
   return largest;
 }
 
-// Nearest-even in the format's range and beyond it, by the processor's own rounding: in y + c, with c the power of two
-// whose last place is the quantum of y, the sum lies between c and 2c and is rounded to that place, ties to even; the
-// difference is exact. The significands of c + y and of y itself are even together as c is 2^23 quanta. Needs M <= 22,
-// so that y <= 2^23 quanta, c <= 2^127, and M > 0 for ties, as odd_code has it.
-PRECIPICE_HD std::int32_t nearest_even_by_addition(std::int32_t pattern, std::int32_t lowest_binade,
-                                                   std::int32_t to_last_place) {
-  const std::int32_t own_binade = pattern & kInfinityPattern;
-  const std::int32_t binade = own_binade > lowest_binade ? own_binade : lowest_binade;
-  const auto c = __builtin_bit_cast(float, binade + to_last_place);
-  return __builtin_bit_cast(std::int32_t, (__builtin_bit_cast(float, pattern) + c) - c);
+constexpr bool goes_by_vectors(Rounding rounding) {
+  return rounding == Rounding::NearestEven || rounding == Rounding::Stochastic;
 }
 
-// Stochastic rounding of a finite number, variant A: the pattern cut at the quantum, and one quantum more if the tail
-// carries. Patterns are linear within a binade and continue in the next, so both hold for normal and subnormal numbers;
-// below the smallest quantum there is nothing to cut at, and the sum is 0 or that quantum.
-PRECIPICE_HD std::int32_t stochastic_by_cutting(std::int32_t pattern, const FormatConstants& format,
-                                                std::int32_t smallest_quantum, std::uint32_t random, int random_bits) {
-  const std::int32_t field = pattern >> 23;
-  const std::int32_t exponent = field > 1 ? field : 1;
-  const auto significand = static_cast<std::uint32_t>(pattern - ((exponent - 1) << 23));
-  const std::int32_t drop = bits_to_drop<false>(format, field, exponent);
-  const std::int32_t quantum = 1 << (drop < 24 ? drop : 24);
-  const bool is_below = pattern < smallest_quantum;
-  const std::int32_t cut = is_below ? 0 : pattern & -quantum;
-  const std::int32_t step = is_below ? smallest_quantum : quantum;
-  return cut + (carries_in_32_bits(significand, drop, random, random_bits) ? step : 0);
-}
-
-// Whether a chunk with this largest pattern needs nothing but what round_ordinary does: a format that is not `general`,
-// and numbers that stay finite, and small enough for nearest_even_by_addition.
+// Whether numbers up to this pattern are small enough for ordinary-inl.h.
 template <Rounding R>
-bool is_ordinary(const QuantizeCall& call, std::int32_t largest) {
-  if (call.format.general || largest >= kInfinityPattern) return false;
-  if (R == Rounding::NearestEven && call.format.normal_drop == 0) return false;
-  const std::int32_t scaled = pattern_of(__builtin_bit_cast(float, largest) * call.scale);
+bool is_ordinary(const QuantizeCall& call, std::int32_t largest_scaled) {
   const std::int32_t to_last_place = R == Rounding::NearestEven ? call.format.normal_drop << 23 : 0;
-  return scaled < kInfinityPattern - to_last_place;
+  return largest_scaled < kInfinityPattern - to_last_place;
 }
 
-// round_chunk for ordinary chunks: the same results and counts with no NaN or infinity at the input. With kOwn each
-// element has its own multiplier.
-template <Rounding R, bool kOwn, bool kCount>
-ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words,
-                           const float* multipliers) {
+// round_chunk for the other modes' ordinary chunks: the same results and counts with no NaN or infinity at the input.
+template <Rounding R, bool kCount>
+ChunkCounts round_finite(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
   const FormatConstants format = call.format;
   const int random_bits = call.random_bits;
   const float scale = call.scale;
@@ -129,24 +128,15 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   const std::int32_t max_finite = format.positive.max_finite, overflow = format.positive.overflow;
   const std::int32_t smallest = format.smallest;
   const std::uint32_t sign_of_zero = format.sign_of_zero;
-  const std::int32_t lowest_binade = (format.drop_origin - format.normal_drop) << 23;
-  const std::int32_t to_last_place = format.normal_drop << 23;
-  const std::int32_t smallest_quantum = call.smallest_quantum;
   std::int32_t beyond = 0, nonfinite_out = 0, underflowed = 0, subnormal = 0;
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
     const float x = in[i];
-    const auto bits = __builtin_bit_cast(std::uint32_t, x * (kOwn ? multipliers[i] : scale));
+    const auto bits = __builtin_bit_cast(std::uint32_t, x * scale);
     const auto pattern = static_cast<std::int32_t>(bits & ~kSignBit);
     const bool negative = (bits & kSignBit) != 0;
-    std::int32_t rounded;
-    if constexpr (R == Rounding::NearestEven)
-      rounded = nearest_even_by_addition(pattern, lowest_binade, to_last_place);
-    else if constexpr (R == Rounding::Stochastic)
-      rounded = stochastic_by_cutting(pattern, format, smallest_quantum, words[i], random_bits);
-    else
-      rounded = static_cast<std::int32_t>(
-          round_pattern<R, false, Binary32>(pattern, negative, format, is_stochastic(R) ? words[i] : 0, random_bits));
+    const auto rounded = static_cast<std::int32_t>(
+        round_pattern<R, false, Binary32>(pattern, negative, format, is_stochastic(R) ? words[i] : 0, random_bits));
     std::int32_t end = overflow;
     if constexpr (R == Rounding::TowardZero || R == Rounding::ToOdd) end = max_finite;
     if constexpr (R == Rounding::Up) end = negative ? max_finite : overflow;
@@ -167,36 +157,27 @@ ChunkCounts round_ordinary(const float* in, float* out, int size, const Quantize
   return {0, nonfinite_out, beyond, underflowed, subnormal};
 }
 
-template <Rounding R, bool kOwn>
-ChunkCounts round_ordinary(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words,
-                           const float* multipliers) {
-  return call.count ? round_ordinary<R, kOwn, true>(in, out, size, call, words, multipliers)
-                    : round_ordinary<R, kOwn, false>(in, out, size, call, words, multipliers);
+template <Rounding R>
+ChunkCounts round_finite(const float* in, float* out, int size, const QuantizeCall& call, const std::uint32_t* words) {
+  return call.count ? round_finite<R, true>(in, out, size, call, words)
+                    : round_finite<R, false>(in, out, size, call, words);
 }
 
-// Nearest-even to bf16 with its own infinities, which is an addition to the pattern: where nothing is counted.
-void scale_to_bf16(const float* in, float* out, int size, float scale) {
+// Nearest-even to bf16 with its own infinities, which is an addition to the pattern: where nothing is counted. The
+// largest pattern.
+std::int32_t scale_to_bf16(const float* in, float* out, int size, float scale) {
+  std::int32_t largest = 0;
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < size; ++i) {
-    const auto bits = __builtin_bit_cast(std::uint32_t, in[i] * scale);
+    const float x = in[i];
+    const auto bits = __builtin_bit_cast(std::uint32_t, x * scale);
     const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
     const bool is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
     out[i] = __builtin_bit_cast(float, is_nan ? bits : rounded);
+    const std::int32_t pattern = pattern_of(x);
+    largest = pattern > largest ? pattern : largest;
   }
-}
-
-// Largest patterns of a chunk and of its product with its elements' own multipliers.
-struct LargestPatterns {
-  std::int32_t before = 0, after = 0;
-};
-LargestPatterns largest_patterns(const float* in, const float* multipliers, int size) {
-  std::int32_t before = 0, after = 0;
-  for (int i = 0; i < size; ++i) {
-    const std::int32_t own = pattern_of(in[i]), scaled = pattern_of(in[i] * multipliers[i]);
-    before = own > before ? own : before;
-    after = scaled > after ? scaled : after;
-  }
-  return {before, after};
+  return largest;
 }
 
 // A chunk times (or by) its elements' own multipliers, before it is rounded with scale 1: largest patterns before and
@@ -239,23 +220,43 @@ void add(EventCounts& total, const ChunkCounts& chunk) {
   total.subnormal += static_cast<std::uint64_t>(chunk.subnormal);
 }
 
+ChunkCounts round_by_vectors(const OrdinaryPlaces& places, const QuantizeCall& call, OrdinaryCounts& counts) {
+  const bool mixed = counts.mixed > places.size / kWidth / 4;  // of the chunk before
+  counts = call.rounding == Rounding::NearestEven ? round_ordinary_with<NearestByAddition>(places, call)
+           : mixed                                ? round_ordinary_with<StochasticByCutting<true>>(places, call)
+                                                  : round_ordinary_with<StochasticByCutting<false>>(places, call);
+  const bool is_finite = call.format.positive.overflow < kInfinityPattern;
+  return {0, is_finite ? 0 : counts.beyond, counts.beyond, counts.underflowed, counts.subnormal};
+}
+
 template <Rounding R, bool General, class Source>
 EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
-  alignas(64) float staged[kChunk], unpacked[kChunk];
-  alignas(64) std::uint32_t words[4 * kBlocks];
+  alignas(64) float staged[kChunk], unpacked[kChunk], spread[kChunk];
+  alignas(64) std::uint16_t halves[kChunk];
+  alignas(64) std::uint32_t words[kWords];
   using Int = typename Source::Int;
   EventCounts total;
   Int largest = 0;
   std::uint32_t smallest = ~0u;
+  OrdinaryCounts ordinary;
   for (std::int64_t begin = 0; begin < call.size; begin += kChunk) {
     const int size = static_cast<int>(call.size - begin < kChunk ? call.size - begin : kChunk);
     const typename Source::Float* source = call.in + begin;
-    float* const out = call.packed == nullptr ? call.out + begin : unpacked;
-    const auto finish = [&](const ChunkCounts& counts) {
+    float* const out = call.packed == nullptr && !call.stream ? call.out + begin : unpacked;
+    std::uint16_t* const packed = call.packed == nullptr ? nullptr : call.stream ? halves : call.packed + begin;
+    const auto finish = [&](Int own_largest, const ChunkCounts& counts, bool is_packed = false) {
+      largest = own_largest > largest ? own_largest : largest;
       add(total, counts);
-      if (call.packed == nullptr) return;
-      const std::uint32_t own = pack_bf16(unpacked, call.packed + begin, size);
-      smallest = own < smallest ? own : smallest;
+      if (packed != nullptr && !is_packed) pack_bf16(unpacked, packed, size);
+      if (packed != nullptr && call.smallest_result != nullptr) {
+        const std::uint32_t own = smallest_of_packed(packed, size);
+        smallest = own < smallest ? own : smallest;
+      }
+      if (!call.stream) return;
+      if (packed != nullptr)
+        stream(halves, call.packed + begin, static_cast<std::size_t>(size) * sizeof(std::uint16_t));
+      else
+        stream(unpacked, call.out + begin, static_cast<std::size_t>(size) * sizeof(float));
     };
     if constexpr (Source::kMantissa == Binary32::kMantissa) {
       if (call.through_bf16) {
@@ -264,46 +265,59 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
       }
     }
     const std::uint64_t first = call.first_element + static_cast<std::uint64_t>(begin);
-    if constexpr (is_stochastic(R)) fill_words(words, call.key, first, size);
-    Int chunk_largest = 0;  // of what is rounded
-    if (call.multipliers == nullptr) {
-      chunk_largest = largest_pattern(source, size);
-      largest = chunk_largest > largest ? chunk_largest : largest;
-    } else if constexpr (Source::kMantissa == Binary32::kMantissa) {
-      if constexpr (!General) {
-        const float* own = call.multipliers + begin;
-        const bool is_known = call.largest_scaled >= 0 && is_ordinary<R>(call, call.largest_scaled);
-        const LargestPatterns both =
-            is_known ? LargestPatterns{call.largest, call.largest_scaled} : largest_patterns(source, own, size);
-        if (!call.divide && is_ordinary<R>(call, both.after)) {
-          largest = both.before > largest ? both.before : largest;
-          finish(round_ordinary<R, true>(source, out, size, call, words + first % 4, own));
+    const std::uint32_t* const random =
+        is_stochastic(R) ? fill_random(words, call.key, first, size, call.random_bits) : words;
+    const float* own = call.multipliers == nullptr ? nullptr : call.multipliers + (begin >> call.block_shift);
+    if constexpr (R == Rounding::NearestEven && !General && Source::kMantissa == Binary32::kMantissa) {
+      if (!call.count && call.is_bf16 && own == nullptr) {
+        finish(scale_to_bf16(source, out, size, call.scale), {});
+        continue;
+      }
+    }
+    if constexpr (!General && Source::kMantissa == Binary32::kMantissa && goes_by_vectors(R)) {
+      // The last: no power of two that numbers are added to lies beyond 2^127.
+      if (call.format.normal_drop > 0 && !call.divide && call.format.drop_origin < kInfinityPattern >> 23) {
+        if (source == out)
+          source = static_cast<const float*>(
+              __builtin_memcpy(staged, source, sizeof(float) * static_cast<std::size_t>(size)));
+        const ChunkCounts counts =
+            round_by_vectors({source, out, packed, own, random, size, call.block_shift}, call, ordinary);
+        const std::int32_t scaled = own != nullptr
+                                        ? ordinary.largest_scaled
+                                        : pattern_of(__builtin_bit_cast(float, ordinary.largest) * call.scale);
+        if (ordinary.largest < kInfinityPattern && is_ordinary<R>(call, scaled)) {
+          finish(ordinary.largest, counts, packed != nullptr);
           continue;
         }
       }
-      const ScaledChunk scaled = scale_chunk(source, call.multipliers + begin, staged, size, call.divide);
+    }
+    Int before = 0, scaled = 0;
+    if (own == nullptr) {
+      before = largest_pattern(source, size);
+      if constexpr (Source::kMantissa == Binary32::kMantissa)
+        scaled = pattern_of(__builtin_bit_cast(float, before) * call.scale);
+    } else if constexpr (Source::kMantissa == Binary32::kMantissa) {
+      if (call.block_shift > 0) {
+        expand(own, std::int64_t{1} << call.block_shift, spread, size);
+        own = spread;
+      }
+      const ScaledChunk chunk = scale_chunk(source, own, staged, size, call.divide);
       source = staged;
-      chunk_largest = scaled.largest_scaled;
-      largest = scaled.largest > largest ? scaled.largest : largest;
-      if (!General || call.format.below_smallest == 0) total.underflowed += static_cast<std::uint64_t>(scaled.vanished);
-      total.nan_in -= static_cast<std::uint64_t>(scaled.spoiled);
-      total.overflowed += static_cast<std::uint64_t>(scaled.spoiled);
+      before = chunk.largest;
+      scaled = chunk.largest_scaled;
+      if (!General || call.format.below_smallest == 0) total.underflowed += static_cast<std::uint64_t>(chunk.vanished);
+      total.nan_in -= static_cast<std::uint64_t>(chunk.spoiled);
+      total.overflowed += static_cast<std::uint64_t>(chunk.spoiled);
     }
-    if constexpr (R == Rounding::NearestEven && !General && Source::kMantissa == Binary32::kMantissa) {
-      if (!call.count && call.is_bf16 && call.multipliers == nullptr) {
-        scale_to_bf16(source, out, size, call.scale);
-        finish({});
+    if constexpr (!General && Source::kMantissa == Binary32::kMantissa && !goes_by_vectors(R)) {
+      if (before < kInfinityPattern && scaled < kInfinityPattern) {
+        finish(before, round_finite<R>(source, out, size, call, random));
         continue;
       }
     }
-    if constexpr (!General && Source::kMantissa == Binary32::kMantissa) {
-      if (is_ordinary<R>(call, chunk_largest)) {
-        finish(round_ordinary<R, false>(source, out, size, call, words + first % 4, nullptr));
-        continue;
-      }
-    }
-    finish(round_chunk<R, General, Source>(source, out, size, call, words + first % 4));
+    finish(before, round_chunk<R, General, Source>(source, out, size, call, random));
   }
+  if (call.stream) end_stream();
   total.total = static_cast<std::uint64_t>(call.size);
   total.amax = amax_of_pattern(largest);
   if (call.smallest_result != nullptr && smallest < *call.smallest_result) *call.smallest_result = smallest;

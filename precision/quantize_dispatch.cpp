@@ -65,6 +65,7 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
                                        const FormatConstantsOf<Source>& format, const QuantizeSpec& spec, float scale,
                                        const RandomKey& key, std::uint64_t first_element) {
   check_call(size, spec, first_element);
+  const bool in_place = static_cast<const void*>(in) == out;
   constexpr FloatFormat kBf16{8, 7, 127, Specials::Ieee};
   const auto min_normal = __builtin_bit_cast(std::uint32_t, spec.format.min_normal());
   QuantizeCallOf<Source> call{
@@ -82,6 +83,7 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
       key,
       first_element};
   call.is_bf16 = spec.format == kBf16 && spec.overflow == Overflow::Native;
+  call.stream = size * static_cast<std::int64_t>(sizeof(float)) >= kStreamedBytes && !in_place;
   return call;
 }
 

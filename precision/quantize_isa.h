@@ -11,6 +11,14 @@
 #include "precision/quantize_kernels.h"
 #include "precision/round_to_format.h"
 
+namespace precipice {
+
+// Results of this many bytes are out of the caches before anybody reads them; written past the caches, memory need not
+// be read for them first.
+inline constexpr std::int64_t kStreamedBytes = std::int64_t{1} << 25;
+
+}  // namespace precipice
+
 // Before a loop whose iterations are independent even where its output is its input.
 #if defined(__clang__)
 #define PRECIPICE_INDEPENDENT_LOOP _Pragma("clang loop vectorize(assume_safety)")
@@ -21,6 +29,9 @@
 #endif
 
 namespace precipice {
+
+// Blocks that hold whole vectors of every instruction set, and of which the loops' chunks hold whole ones.
+inline constexpr int kMinBlockShift = 4, kMaxBlockShift = 11;
 
 // A call of quantize() with everything that can fail already checked.
 template <class Source>
@@ -38,18 +49,18 @@ struct QuantizeCallOf {
   float scale;
   RandomKey key;
   std::uint64_t first_element;
-  // Not null, not for binary64: element i is multiplied by multipliers[i] (or divided, when `divide`), and scale is 1.
+  // Not null, not for binary64: element i is multiplied by multipliers[i >> block_shift] (or divided, when `divide`),
+  // and scale is 1. block_shift is 0 or from kMinBlockShift to kMaxBlockShift.
   const float* multipliers = nullptr;
+  int block_shift = 0;
   bool divide = false;
-  // With multipliers: binary32 patterns of the largest element and the largest product, NaN being largest; upper bounds
-  // will do for the latter. -1: not known.
-  std::int32_t largest = -1, largest_scaled = -1;
   // Not null: results go here as bf16 numbers, which they must be, and not to `out`.
   std::uint16_t* packed = nullptr;
   // Not null: lowered to the binary32 pattern of the smallest nonzero magnitude among packed results, less one.
   std::uint32_t* smallest_result = nullptr;
   bool is_bf16 = false;  // the format is bf16 with its own infinities
   bool count = true;     // false: of the events only total and amax are wanted
+  bool stream = false;   // results are written past the caches
 };
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;

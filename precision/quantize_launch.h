@@ -72,11 +72,16 @@ PRECIPICE_HD typename Source::Float scaled(typename Source::Float x, typename So
              : x * scale;
 }
 
-// An item is a block of the random stream: up to four neighbours, which share one evaluation of Philox.
+// An item is a block of the random stream: its neighbours share one evaluation of Philox.
+template <class Source>
+PRECIPICE_HD std::uint64_t elements_of_item(const QuantizeCallOf<Source>& call) {
+  return 4 * static_cast<std::uint64_t>(parts_of_word(call.random_bits));
+}
 template <class Source>
 PRECIPICE_HD std::int64_t quantize_items(const QuantizeCallOf<Source>& call) {
   const std::uint64_t end = call.first_element + static_cast<std::uint64_t>(call.size);
-  return call.size == 0 ? 0 : static_cast<std::int64_t>((end + 3) / 4 - call.first_element / 4);
+  const std::uint64_t each = elements_of_item(call);
+  return call.size == 0 ? 0 : static_cast<std::int64_t>((end + each - 1) / each - call.first_element / each);
 }
 
 template <class Source, Rounding R, bool General>
@@ -103,14 +108,16 @@ template <class Source, Rounding R, bool General>
 PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadPosition position,
                                      LaunchCounts& counts) {
   const std::int64_t items = quantize_items(call);
+  const std::uint64_t each = elements_of_item(call);
   for (std::int64_t item = position.thread; item < items; item += position.threads) {
-    const std::uint64_t block = call.first_element / 4 + static_cast<std::uint64_t>(item);
+    const std::uint64_t block = call.first_element / each + static_cast<std::uint64_t>(item);
     Philox4 words{};
     if constexpr (R >= Rounding::Stochastic) words = random_block(call.key, block);
-    const auto begin = static_cast<std::int64_t>(4 * block - call.first_element);  // negative: inside the first block
-    for (int k = 0; k < 4; ++k) {
-      const std::int64_t i = begin + k;
-      if (i >= 0 && i < call.size) quantize_element<Source, R, General>(call, i, words.word[k], counts);
+    for (std::uint64_t k = 0; k < each; ++k) {
+      // Negative: inside the first block.
+      const auto i = static_cast<std::int64_t>(each * block + k - call.first_element);
+      const std::uint32_t random = random_part(words.word[k * 4 / each], k, call.random_bits);
+      if (i >= 0 && i < call.size) quantize_element<Source, R, General>(call, i, random, counts);
     }
   }
 }

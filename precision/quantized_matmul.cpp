@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/quantized_matmul.h"
 
-#include <torch/csrc/autograd/custom_function.h>
-
 #include "precision/check.h"
 #include "precision/gemm.h"
+#include "precision/operation.h"
 
 namespace precipice {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 RandomKey key_of(const MatmulSite& site, Slot slot) {
   // Bit 8 keeps evaluation apart from training.
@@ -36,8 +32,10 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
-  const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
-  tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+  if (site.observer) {
+    const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
+    tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+  }
   return result;
 }
 
@@ -51,120 +49,93 @@ bool runs_on_bf16(const GemmPrecision& gemm) {
   return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic);
 }
 
-// Integers and numbers of a Quantized, as saved_data can hold them.
-std::vector<double> numbers_of(const Quantized& q, bool shared) {
-  return {shared ? 1.0 : 0.0, q.scale, static_cast<double>(q.block_rows), static_cast<double>(q.block_k), q.outer,
-          q.quantum};
-}
+// x, w, bias or nothing -> y
+class MatmulOperation : public Operation {
+ public:
+  explicit MatmulOperation(const MatmulSite& site) : product_(site) {}
 
-Quantized quantized_from(const at::Tensor& values, const at::Tensor& scales, const std::vector<double>& numbers) {
-  Quantized q;
-  q.values = values;
-  q.scales = scales;
-  q.scale = static_cast<float>(numbers[1]);
-  q.block_rows = static_cast<std::int64_t>(numbers[2]);
-  q.block_k = static_cast<std::int64_t>(numbers[3]);
-  q.outer = static_cast<float>(numbers[4]);
-  q.quantum = static_cast<float>(numbers[5]);
-  return q;
-}
-
-// x (..., M, K), w (..., N, K), both 2-D or both batched.
-struct MatmulFunction : torch::autograd::Function<MatmulFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w,
-                            const std::optional<at::Tensor>& bias, MatmulSite site) {
-    const SitePrecision& p = *site.precision;
-    const bool as_bf16 = runs_on_bf16(p.fprop);
-    const Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site, Slot::FpropX, as_bf16);
-    const Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site, Slot::FpropW, as_bf16);
-    const bool shares_x = shares(p.fprop.first, p.wgrad.second), shares_w = shares(p.fprop.second, p.dgrad.second);
-    ctx->save_for_backward({shares_x ? qx.values : x, shares_w ? qw.values : w, shares_x ? qx.scales : at::Tensor(),
-                            shares_w ? qw.scales : at::Tensor()});
-    ctx->saved_data["x"] = numbers_of(qx, shares_x);
-    ctx->saved_data["w"] = numbers_of(qw, shares_w);
-    ctx->saved_data["has_bias"] = bias.has_value();
-    ctx->saved_data["site"] = site_words(site);
-    return gemm(qx, qw, bias.value_or(at::Tensor()), p.fprop.arithmetic, key_of(site, Slot::FpropOut));
+  Tensors forward(const Tensors& inputs) override {
+    return {product_.forward(inputs[0], inputs[1], inputs.size() > 2 ? inputs[2] : at::Tensor())};
   }
 
-  static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
-    const variable_list saved = ctx->get_saved_variables();
-    const MatmulSite site = site_from(ctx->saved_data["site"].toIntVector());
-    const SitePrecision& p = *site.precision;
-    const at::Tensor dy = gradients[0].contiguous();
-    const bool need_dx = ctx->needs_input_grad(0), need_dw = ctx->needs_input_grad(1);
-    // An operand for its second GEMM, which sums over its other axis.
-    const auto operand = [&](std::size_t index, const char* name, const MatrixQuantizer& quantizer, Slot slot,
-                             bool as_bf16) {
-      const std::vector<double> numbers = ctx->saved_data[name].toDoubleVector();
-      if (numbers[0] != 0.0) {
-        const Quantized shared = quantized_from(saved[index], saved[index + 2], numbers).transposed();
-        tell_taken(site, slot, quantizer, {}, shared);
-        return shared;
-      }
-      return quantize_slot(saved[index], quantizer, Contraction::AxisBefore, site, slot, as_bf16);
-    };
-
-    at::Tensor dx, dw, dbias;
-    Quantized qdy;
-    if (need_dx) {
-      const bool as_bf16 = runs_on_bf16(p.dgrad);
-      qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site, Slot::DgradDy, as_bf16);
-      const Quantized qw = operand(1, "w", p.dgrad.second, Slot::DgradW, as_bf16);
-      dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site, Slot::DgradOut));
-    }
-    if (need_dw) {
-      const bool as_bf16 = runs_on_bf16(p.wgrad);
-      if (need_dx && shares(p.dgrad.first, p.wgrad.first)) {
-        qdy = qdy.transposed();
-        tell_taken(site, Slot::WgradDy, p.wgrad.first, {}, qdy);
-      } else {
-        qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site, Slot::WgradDy, as_bf16);
-      }
-      const Quantized qx = operand(0, "x", p.wgrad.second, Slot::WgradX, as_bf16);
-      dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site, Slot::WgradOut));
-    }
-    if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) dbias = dy.sum(0);
-    return {dx, dw, dbias, at::Tensor()};
+  Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) override {
+    const at::Tensor& dy = gradients[0];
+    QuantizedProduct::Gradients result = product_.backward(dy, {needed[0], needed[1]});
+    Tensors all{result.dx, result.dw};
+    if (needed.size() > 2) all.push_back(needed[2] ? dy.sum(0) : at::Tensor());
+    return all;
   }
 
  private:
-  // saved_data holds IValues, so the site travels as integers.
-  static std::vector<std::int64_t> site_words(const MatmulSite& site) {
-    return {reinterpret_cast<std::intptr_t>(site.precision),
-            static_cast<std::int64_t>(site.site),
-            static_cast<std::int64_t>(site.seed),
-            static_cast<std::int64_t>(site.step),
-            site.evaluation,
-            reinterpret_cast<std::intptr_t>(site.observer),
-            reinterpret_cast<std::intptr_t>(site.scales)};
-  }
-  static MatmulSite site_from(const std::vector<std::int64_t>& words) {
-    return {reinterpret_cast<const SitePrecision*>(words[0]),
-            static_cast<std::size_t>(words[1]),
-            static_cast<std::uint64_t>(words[2]),
-            static_cast<std::uint32_t>(words[3]),
-            words[4] != 0,
-            reinterpret_cast<QuantizationObserver*>(words[5]),
-            reinterpret_cast<ScaleStates*>(words[6])};
-  }
+  QuantizedProduct product_;
 };
 
 }  // namespace
+
+at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                                     const at::Tensor& out) {
+  const SitePrecision& p = *site_.precision;
+  const bool as_bf16 = runs_on_bf16(p.fprop);
+  Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
+  Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
+  at::Tensor y = gemm(qx, qw, bias, p.fprop.arithmetic, key_of(site_, Slot::FpropOut), out);
+  const auto keep = [](bool shared, const at::Tensor& original, Quantized& quantized) {
+    return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
+  };
+  x_ = keep(shares(p.fprop.first, p.wgrad.second), x, qx);
+  w_ = keep(shares(p.fprop.second, p.dgrad.second), w, qw);
+  return y;
+}
+
+// An operand for its second GEMM, which sums over its other axis.
+Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot,
+                                  bool as_bf16) const {
+  if (!operand.original.defined()) {
+    Quantized shared = operand.quantized.transposed();
+    tell_taken(site_, slot, quantizer, {}, shared);
+    return shared;
+  }
+  return quantize_slot(operand.original, quantizer, Contraction::AxisBefore, site_, slot, as_bf16);
+}
+
+QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, const Needs& needs) {
+  const SitePrecision& p = *site_.precision;
+  Gradients result;
+  Quantized qdy;
+  if (needs.dx) {
+    const bool as_bf16 = runs_on_bf16(p.dgrad);
+    qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
+    const Quantized qw = again(w_, p.dgrad.second, Slot::DgradW, as_bf16);
+    result.dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site_, Slot::DgradOut), needs.dx_out);
+  }
+  if (needs.dw) {
+    const bool as_bf16 = runs_on_bf16(p.wgrad);
+    if (needs.dx && shares(p.dgrad.first, p.wgrad.first)) {
+      qdy = qdy.transposed();
+      tell_taken(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
+    } else {
+      qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16);
+    }
+    const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
+    result.dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site_, Slot::WgradOut), needs.dw_out);
+  }
+  return result;
+}
 
 at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const MatmulSite& site) {
   PRECIPICE_CHECK(w.dim() == 2 && x.size(-1) == w.size(1), "x ", x.sizes(), " does not fit w ", w.sizes());
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape.back() = w.size(0);
-  // autograd takes an absent tensor as nullopt only.
-  const std::optional<at::Tensor> given = bias.defined() ? std::optional(bias) : std::nullopt;
-  return MatmulFunction::apply(x.reshape({-1, x.size(-1)}), w, given, site).view(shape);
+  Tensors inputs{x.dim() == 2 ? x : x.reshape({-1, x.size(-1)}), w};
+  if (bias.defined()) inputs.push_back(bias);
+  const at::Tensor y = run_operation(std::make_unique<MatmulOperation>(site), inputs)[0];
+  return x.dim() == 2 ? y : y.view(shape);
 }
 
 at::Tensor quantized_matmul(const at::Tensor& x, const at::Tensor& w, const MatmulSite& site) {
   PRECIPICE_CHECK(x.dim() == w.dim() && x.dim() > 2 && x.size(-1) == w.size(-1), "x ", x.sizes(), " does not fit w ",
                   w.sizes());
-  return MatmulFunction::apply(x, w, std::optional<at::Tensor>(), site);
+  return run_operation(std::make_unique<MatmulOperation>(site), {x, w})[0];
 }
 
 }  // namespace precipice

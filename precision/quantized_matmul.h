@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matmul as an autograd function with six operand slots (policy.h). Linears and the two batched attention products go
-// through it; the gradients are those of the exact product (straight-through), computed from the quantized operands.
+// Matmul with six operand slots (policy.h), for autograd and as a part of larger operations. Linears and the two
+// batched attention products go through it; the gradients are those of the exact product (straight-through), computed
+// from the quantized operands.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -37,6 +38,37 @@ struct MatmulSite {
   bool evaluation = false;                   // validation passes draw from streams of their own
   QuantizationObserver* observer = nullptr;  // null: nobody looks
   ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
+};
+
+// One matmul without autograd. Between forward and backward it keeps an operand as it was or, where both passes use one
+// quantization, as it was quantized.
+class QuantizedProduct {
+ public:
+  explicit QuantizedProduct(const MatmulSite& site) : site_(site) {}
+
+  // x (..., M, K), w (..., N, K), both 2-D or both batched, bias undefined or (N)  ->  (..., M, N) = x w^T + bias. With
+  // `out`, of that shape and any strides, that is filled and returned.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias = {}, const at::Tensor& out = {});
+
+  // dy (..., M, N). What is not needed stays undefined.
+  struct Needs {
+    bool dx = true, dw = true;
+    at::Tensor dx_out = {}, dw_out = {};
+  };
+  struct Gradients {
+    at::Tensor dx, dw;
+  };
+  Gradients backward(const at::Tensor& dy, const Needs& needs);
+
+ private:
+  struct Operand {
+    at::Tensor original;  // undefined: `quantized` serves
+    Quantized quantized;
+  };
+  Quantized again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot, bool as_bf16) const;
+
+  MatmulSite site_;
+  Operand x_, w_;
 };
 
 // x (..., K), w (N, K), bias undefined or (N)  ->  (..., N)

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -32,7 +33,10 @@ void for_row_ranges(std::int64_t rows, std::int64_t cols, std::int64_t step, con
 class Work {
  public:
   Work(const MatrixQuantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
-      : plan_(quantizer, shape, state), shape_(shape) {}
+      : plan_(quantizer, shape, state),
+        shape_(shape),
+        mantissa_bits_(quantizer.element.mantissa_bits),
+        finest_(quantum_of(quantizer.element)) {}
 
   const BlockGrid& grid() const { return plan_.grid(); }
 
@@ -47,7 +51,7 @@ class Work {
     for_ranges([&](std::int64_t first, std::int64_t last) {
       std::uint32_t smallest = ~0u;
       MatrixOutputs own = outputs;
-      own.smallest_result = &smallest;
+      if (finest_ < kKnownFine) own.smallest_result = &smallest;
       const EventCounts part = plan_.quantize_rows(in, first, last, key, own);
       const std::lock_guard<std::mutex> lock(mutex_);
       total += part;
@@ -58,11 +62,10 @@ class Work {
 
   // What every result is a multiple of: the format's quantum or, where the format goes down so far that its products
   // could be subnormal in fp32, the last place of the smallest number that did come out.
-  double quantum(const FloatFormat& format) const {
-    const double finest = quantum_of(format);
+  double quantum() const {
     const std::uint32_t pattern = smallest_ + 1;  // 0: only zeros, or not known
-    if (finest >= 0x1p-63 || pattern < 0x800000 || pattern >= 0x7F800000) return finest;
-    return std::max(finest, std::ldexp(1.0, static_cast<int>(pattern >> 23) - 127 - format.mantissa_bits));
+    if (finest_ >= kKnownFine || pattern < 0x800000 || pattern >= 0x7F800000) return finest_;
+    return std::max(finest_, std::ldexp(1.0, static_cast<int>(pattern >> 23) - 127 - mantissa_bits_));
   }
 
  private:
@@ -82,12 +85,23 @@ class Work {
     });
   }
 
+  static constexpr double kKnownFine = 0x1p-63;  // products of such quanta are normal in fp32
+
   MatrixPlan plan_;
   MatrixShape shape_;
+  int mantissa_bits_;
+  double finest_;  // the format's quantum
   std::vector<std::int32_t> patterns_;
   std::uint32_t smallest_ = ~0u;
   std::mutex mutex_;
 };
+
+at::Tensor dense(const at::Tensor& x) {
+  if (x.is_contiguous()) return x;
+  at::Tensor y = at::empty(x.sizes(), x.options());
+  copy_into(y, x);
+  return y;
+}
 
 bool is_one_scale(const MatrixQuantizer& q) {
   return q.kind == ScaleKind::None || q.kind == ScaleKind::Fixed || q.kind == ScaleKind::Tensor;
@@ -126,9 +140,15 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
     return same;
   }
   check_device(x);
+  // With one scale and no random words the order of elements does not matter: columns that lie side by side in memory
+  // are read as rows, which spares a transposing copy.
+  if (is_one_scale(q) && !is_stochastic(q.rounding) && !q.hadamard && x.stride(-1) != 1 && x.stride(-2) == 1) {
+    Quantized result = quantize(x.transpose(-2, -1), q, Contraction::LastAxis, key, state, options);
+    return before ? result : result.transposed();
+  }
   // Batches of matrices with scales along their first axis become rows of the operand.
   const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
-  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : x.contiguous();
+  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : dense(x);
   const bool as_bf16 = options.as_bf16;
   PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element), to_string(q.element), " does not fit bf16");
   // What was copied just now is rounded in place, or rotated.
@@ -150,14 +170,17 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   }
   at::Tensor scales = is_one_scale(q) ? at::empty({1, 1}, source.options()) : at::empty(grid_shape, source.options());
 
+  const bool is_in_place = !as_bf16 && (source.is_same(values) || q.hadamard);
+  const bool stream = !is_in_place && static_cast<std::int64_t>((as_bf16 ? packed : values).nbytes()) >= kStreamedBytes;
+
   Quantized result;
   result.events = work.run(
       source.const_data_ptr<float>(), key, q.hadamard,
       {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), nullptr,
-       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count});
+       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream});
   if (as_bf16) values = packed;
   result.outer = outer_scale_of(q, result.events.amax);
-  result.quantum = static_cast<float>(work.quantum(q.element));
+  result.quantum = static_cast<float>(work.quantum());
   const bool turn_back = before && !turned;
   result.values = turn_back ? values.transpose(-2, -1) : values;
   if (is_one_scale(q)) {
@@ -175,8 +198,28 @@ bool serves_both_contractions(const MatrixQuantizer& q) {
   return is_one_scale(q) || (q.kind == ScaleKind::Block && q.block_across == q.block_along);
 }
 
+void copy_into(const at::Tensor& to, const at::Tensor& from) {
+  PRECIPICE_CHECK(to.sizes() == from.sizes(), "a copy of ", from.sizes(), " to ", to.sizes());
+  if (to.dim() != 4 || to.stride(-1) != 1 || from.stride(-1) != 1) {
+    to.copy_(from);
+    return;
+  }
+  const std::int64_t heads = to.size(1), rows = to.size(2);
+  const auto bytes = static_cast<std::size_t>(to.size(3)) * sizeof(float);
+  const float* in = from.const_data_ptr<float>();
+  float* out = to.mutable_data_ptr<float>();
+  at::parallel_for(0, to.size(0) * heads, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float* first = in + i / heads * from.stride(0) + i % heads * from.stride(1);
+      float* target = out + i / heads * to.stride(0) + i % heads * to.stride(1);
+      for (std::int64_t row = 0; row < rows; ++row)
+        std::memcpy(target + row * to.stride(2), first + row * from.stride(2), bytes);
+    }
+  });
+}
+
 float amax_of(const at::Tensor& x) {
-  const at::Tensor source = x.contiguous();
+  const at::Tensor source = dense(x);
   return amax(source.const_data_ptr<float>(), source.numel());
 }
 

@@ -43,6 +43,9 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& quantizer, Contra
 // which each use of a tensor has of its own.
 bool serves_both_contractions(const MatrixQuantizer& quantizer);
 
+// to = from, fp32. Heads that lie within rows of several heads go row by row, which ATen's general loop is slow at.
+void copy_into(const at::Tensor& to, const at::Tensor& from);
+
 // Largest magnitude of a tensor; NaN if there is a NaN.
 float amax_of(const at::Tensor& x);
 

@@ -71,4 +71,21 @@ PRECIPICE_HD constexpr std::uint32_t random_word(const RandomKey& key, std::uint
   return random_block(key, element / 4).word[element % 4];
 }
 
+// Rounding with at most 16 or 8 random bits uses each word for two or four elements.
+PRECIPICE_HD constexpr int parts_of_word(int random_bits) {
+  return random_bits > 16 ? 1 : random_bits > 8 ? 2 : 4;
+}
+
+// What element `element` is rounded with when `random_bits` high ones of it are used: with parts = parts_of_word, its
+// 32 / parts bits of the stream's words, low bits of a word first, as the high bits of a word. Bits below are not used.
+PRECIPICE_HD constexpr std::uint32_t random_part(std::uint32_t word, std::uint64_t element, int random_bits) {
+  const int parts = parts_of_word(random_bits), width = 32 / parts;
+  const int part = static_cast<int>(element % static_cast<std::uint64_t>(parts));
+  return word << (32 - width * (part + 1));
+}
+PRECIPICE_HD constexpr std::uint32_t random_for(const RandomKey& key, std::uint64_t element, int random_bits) {
+  const auto parts = static_cast<std::uint64_t>(parts_of_word(random_bits));
+  return random_part(random_word(key, element / parts), element, random_bits);
+}
+
 }  // namespace precipice

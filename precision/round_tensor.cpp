@@ -1,49 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/round_tensor.h"
 
-#include <torch/csrc/autograd/custom_function.h>
-
 #include "precision/check.h"
 #include "precision/gemm.h"
+#include "precision/operation.h"
 
 namespace precipice {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
-// saved_data holds IValues: the gradient's quantizer travels in a capsule.
-struct HeldConfig : torch::CustomClassHolder {
-  explicit HeldConfig(const MatrixQuantizer& c) : config(c) {}
-  MatrixQuantizer config;
-};
-
-at::Tensor rounded(const at::Tensor& x, const MatrixQuantizer& quantizer) {
-  const at::Tensor rows = x.dim() >= 2 ? x : x.unsqueeze(0);
-  return dequantized(quantize(rows, quantizer, Contraction::LastAxis, RandomKey{})).view(x.sizes());
-}
-
-struct RoundFunction : torch::autograd::Function<RoundFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const MatrixQuantizer& value,
-                            const MatrixQuantizer& gradient) {
-    ctx->saved_data["gradient"] = c10::IValue::make_capsule(c10::make_intrusive<HeldConfig>(gradient));
-    // An alias, since autograd wants an output of its own.
-    return value.is_identity() ? x.alias() : rounded(x, value);
+class RoundOperation : public Operation {
+ public:
+  RoundOperation(const MatrixQuantizer& value, const MatrixQuantizer& gradient) : value_(value), gradient_(gradient) {}
+  // An alias, since autograd wants an output of its own.
+  Tensors forward(const Tensors& inputs) override {
+    return {value_.is_identity() ? inputs[0].detach() : rounded(inputs[0], value_)};
+  }
+  Tensors backward(const Tensors& gradients, const std::vector<bool>&) override {
+    return {rounded(gradients[0], gradient_)};
   }
 
-  static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
-    const auto held = ctx->saved_data["gradient"].toCapsule();
-    return {rounded(gradients[0], static_cast<const HeldConfig&>(*held).config), at::Tensor(), at::Tensor()};
-  }
+ private:
+  MatrixQuantizer value_, gradient_;
 };
 
 }  // namespace
+
+at::Tensor rounded(const at::Tensor& x, const MatrixQuantizer& quantizer) {
+  if (quantizer.is_identity()) return x;
+  const at::Tensor rows = x.dim() >= 2 ? x : x.unsqueeze(0);
+  return dequantized(quantize(rows, quantizer, Contraction::LastAxis, RandomKey{})).view(x.sizes());
+}
 
 at::Tensor round_tensor(const at::Tensor& x, const MatrixQuantizer& value, const MatrixQuantizer& gradient) {
   PRECIPICE_CHECK(!is_stochastic(value.rounding) && !is_stochastic(gradient.rounding),
                   "element-wise results are rounded deterministically");
   if (value.is_identity() && gradient.is_identity()) return x;
-  return RoundFunction::apply(x, value, gradient);
+  return run_operation(std::make_unique<RoundOperation>(value, gradient), {x})[0];
 }
 
 }  // namespace precipice

@@ -19,6 +19,9 @@ struct ElementPrecision {
   bool operator==(const ElementPrecision&) const = default;
 };
 
+// Without autograd: x itself where nothing is rounded.
+at::Tensor rounded(const at::Tensor& x, const MatrixQuantizer& quantizer);
+
 // Deterministic quantizers only: there are no random words here. A quantizer that rounds nothing adds no node, so with
 // both identities the result is x itself. Scaled quantizers give scale_inv * grid value.
 at::Tensor round_tensor(const at::Tensor& x, const MatrixQuantizer& value, const MatrixQuantizer& gradient);

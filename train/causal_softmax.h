@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax over the past: p_ij = exp(s a_ij) / sum_{k <= i} exp(s a_ik) for j <= i, 0 beyond; one node instead of scale,
-// mask and softmax. Gradient: da_ij = s p_ij (dp_ij - sum_k p_ik dp_ik).
+// Softmax over the past: p_ij = exp(c s_ij) / sum_{k <= i} exp(c s_ik) for j <= i, 0 for j > i, with gradient
+// ds_ij = c p_ij (dp_ij - sum_k p_ik dp_ik). Both in place, in fp32, one pass instead of scale, mask and softmax.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace precipice {
 
-// scores: (B, H, T, T) fp32. NaN in a row's past makes the row NaN; what lies beyond the diagonal is never read.
-at::Tensor causal_softmax(const at::Tensor& scores, double scale);
+// scores (..., T, T), contiguous, become p.
+void causal_softmax(at::Tensor& scores, double scale);
+// dp (..., T, T), contiguous, become ds.
+void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale);
 
 }  // namespace precipice

@@ -5,8 +5,8 @@
 
 namespace precipice {
 
-ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch,
-                         const ForwardContext& context) {
+ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
+                         std::span<const double> epsilons) {
   const std::int64_t length = config.model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
   const auto integers = at::TensorOptions(at::kLong);
   ForwardPass out;
@@ -14,7 +14,10 @@ ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batc
   const at::Tensor x = at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, integers).clone();
   out.targets = at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone();
   out.logits = model.forward(x, context);
-  out.loss = out.objective = cross_entropy(out.logits, out.targets);
+  LogitLoss loss = logit_loss(out.logits, out.targets, length, epsilons);
+  out.loss = out.objective = loss.mean;
+  out.statistics = loss.statistics;
+  out.sharpness = std::move(loss.sharpness);
   if (config.train.z_loss > 0) out.objective = out.loss.add(z_loss(out.logits), config.train.z_loss);
   return out;
 }

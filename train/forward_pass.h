@@ -11,10 +11,12 @@ struct ForwardPass {
   at::Tensor logits, targets;  // (B * T, V), (B * T)
   at::Tensor loss;             // mean cross-entropy
   at::Tensor objective;        // with the z-loss
+  LogitStatistics statistics;
+  std::vector<BatchSharpness> sharpness;  // of the logits, one for each epsilon
 };
 
 // batch: sequences of config.model.context tokens.
-ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch,
-                         const ForwardContext& context);
+ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
+                         std::span<const double> epsilons = {});
 
 }  // namespace precipice

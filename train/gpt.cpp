@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/gpt.h"
 
-#include <ATen/ops/embedding.h>
-#include <ATen/ops/gelu.h>
-
-#include "precision/check.h"
+#include "train/gelu.h"
 #include "train/initial_std.h"
 
 namespace precipice {
@@ -18,17 +15,17 @@ Gpt::Gpt(const ModelConfig& config, const InitConfig& init, std::int64_t vocabul
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string prefix = "transformer.h." + std::to_string(layer) + ".";
     Block block;
-    block.norm1 = add_norm(prefix + "ln_1", NormKind::Layer, width);
+    add_stream_norm(prefix + "ln_1", NormKind::Layer);
     block.qkv = add_linear(prefix + "attn.c_attn", width, qkv, std.weight);
     block.q_norm = add_qk_norm(prefix + "attn.q_norm");
     block.k_norm = add_qk_norm(prefix + "attn.k_norm");
     block.proj = add_linear(prefix + "attn.c_proj", width, width, std.residual);
-    block.norm2 = add_norm(prefix + "ln_2", NormKind::Layer, width);
+    add_stream_norm(prefix + "ln_2", NormKind::Layer);
     block.up = add_linear(prefix + "mlp.c_fc", width, config.mlp_width(), std.weight);
     block.down = add_linear(prefix + "mlp.c_proj", config.mlp_width(), width, std.residual);
     blocks_.push_back(block);
   }
-  final_norm_ = add_norm("transformer.ln_f", NormKind::Layer, width);
+  add_stream_norm("transformer.ln_f", NormKind::Layer);
   add_head(std.weight);
   initialise(init);
 }
@@ -42,28 +39,14 @@ at::Tensor Gpt::attend(const at::Tensor& x, std::int64_t layer, const ForwardCon
 
 at::Tensor Gpt::mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
   const Block& block = blocks_[static_cast<std::size_t>(layer)];
-  const MatrixQuantizer& vector = elements().vector;
-  const at::Tensor up = round_gradient(linear(x, block.up, SiteKind::MlpUp, layer, context), vector);
-  return linear(round_tensor(at::gelu(up), vector), block.down, SiteKind::MlpDown, layer, context);
+  const at::Tensor up = linear(x, block.up, SiteKind::MlpUp, layer, context);
+  return linear(gelu(up, elements().vector), block.down, SiteKind::MlpDown, layer, context);
 }
 
 std::pair<at::Tensor, at::Tensor> Gpt::query_and_key_weights(std::int64_t layer) const {
   const at::Tensor& weight = blocks_[static_cast<std::size_t>(layer)].qkv.weight;
   const std::int64_t keys = config_.key_heads() * config_.head_size();
   return {weight.slice(0, 0, config_.width), weight.slice(0, config_.width, config_.width + keys)};
-}
-
-at::Tensor Gpt::forward(const at::Tensor& tokens, const ForwardContext& context) const {
-  const std::int64_t length = tokens.size(1);
-  PRECIPICE_CHECK(length <= config_.context, length, " tokens exceed the context of ", config_.context);
-  at::Tensor x =
-      add_to_stream(at::embedding(token_embedding_, tokens), position_embedding_.slice(0, 0, length));  // (B, T, C)
-  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
-    const Block& block = blocks_[static_cast<std::size_t>(layer)];
-    x = add_to_stream(x, attend(norm(x, block.norm1), layer, context));
-    x = add_to_stream(x, mlp(norm(x, block.norm2), layer, context));
-  }
-  return logits(norm(x, final_norm_), context);
 }
 
 }  // namespace precipice

@@ -2,7 +2,6 @@
 #include "train/llama.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/embedding.h>
 
 #include "precision/check.h"
 #include "train/initial_std.h"
@@ -20,20 +19,20 @@ Llama::Llama(const ModelConfig& config, const InitConfig& init, std::int64_t voc
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
     Block block;
-    block.norm1 = add_norm(prefix + "input_layernorm", NormKind::Rms, width);
+    add_stream_norm(prefix + "input_layernorm", NormKind::Rms);
     block.q = add_linear(prefix + "self_attn.q_proj", width, width, std.weight);
     block.k = add_linear(prefix + "self_attn.k_proj", width, keys, std.weight);
     block.v = add_linear(prefix + "self_attn.v_proj", width, keys, std.weight);
     block.q_norm = add_qk_norm(prefix + "self_attn.q_norm");
     block.k_norm = add_qk_norm(prefix + "self_attn.k_norm");
     block.o = add_linear(prefix + "self_attn.o_proj", width, width, std.residual);
-    block.norm2 = add_norm(prefix + "post_attention_layernorm", NormKind::Rms, width);
+    add_stream_norm(prefix + "post_attention_layernorm", NormKind::Rms);
     block.gate = add_linear(prefix + "mlp.gate_proj", width, hidden, std.weight);
     block.up = add_linear(prefix + "mlp.up_proj", width, hidden, std.weight);
     block.down = add_linear(prefix + "mlp.down_proj", hidden, width, std.residual);
     blocks_.push_back(block);
   }
-  final_norm_ = add_norm("model.norm", NormKind::Rms, width);
+  add_stream_norm("model.norm", NormKind::Rms);
   add_head(std.weight);
   initialise(init);
 }
@@ -57,17 +56,6 @@ at::Tensor Llama::mlp(const at::Tensor& x, std::int64_t layer, const ForwardCont
 std::pair<at::Tensor, at::Tensor> Llama::query_and_key_weights(std::int64_t layer) const {
   const Block& block = blocks_[static_cast<std::size_t>(layer)];
   return {block.q.weight, block.k.weight};
-}
-
-at::Tensor Llama::forward(const at::Tensor& tokens, const ForwardContext& context) const {
-  PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
-  at::Tensor x = round_tensor(at::embedding(token_embedding_, tokens), elements().residual);  // (B, T, C)
-  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
-    const Block& block = blocks_[static_cast<std::size_t>(layer)];
-    x = add_to_stream(x, attend(norm(x, block.norm1), layer, context));
-    x = add_to_stream(x, mlp(norm(x, block.norm2), layer, context));
-  }
-  return logits(norm(x, final_norm_), context);
 }
 
 }  // namespace precipice

@@ -15,21 +15,19 @@ namespace precipice {
 class Llama : public Model {
  public:
   Llama(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary, PrecisionSchedule schedule);
-  at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const override;
   std::pair<at::Tensor, at::Tensor> query_and_key_weights(std::int64_t layer) const override;
 
  private:
   struct Block {
-    Norm norm1, q_norm, k_norm, norm2;
+    Norm q_norm, k_norm;
     Linear q, k, v, o, gate, up, down;
   };
 
-  at::Tensor attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const;
-  at::Tensor mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const;
+  at::Tensor attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const override;
+  at::Tensor mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const override;
 
   RopeTable rope_;
   std::vector<Block> blocks_;
-  Norm final_norm_;
 };
 
 }  // namespace precipice

@@ -5,8 +5,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tanh.h>
 
+#include <tuple>
+
 #include "precision/check.h"
 #include "train/attention.h"
+#include "train/embedding.h"
 #include "train/gpt.h"
 #include "train/llama.h"
 
@@ -23,10 +26,10 @@ at::Tensor Model::add_parameter(const std::string& name, std::vector<std::int64_
   return value;
 }
 
-Norm Model::add_norm(const std::string& name, NormKind kind, std::int64_t size) {
-  Norm norm{kind, add_parameter(name + ".weight", {size}, 0, 1), {}};
-  if (config_.bias) norm.bias = add_parameter(name + ".bias", {size}, 0, 0);
-  return norm;
+void Model::add_stream_norm(const std::string& name, NormKind kind) {
+  Norm norm{kind, add_parameter(name + ".weight", {config_.width}, 0, 1), {}};
+  if (config_.bias) norm.bias = add_parameter(name + ".bias", {config_.width}, 0, 0);
+  stream_norms_.push_back(norm);
 }
 
 Norm Model::add_qk_norm(const std::string& name) {
@@ -73,6 +76,10 @@ at::Tensor Model::attention(const at::Tensor& qkv, const AttentionParts& parts, 
                             const ForwardContext& context) const {
   const std::int64_t batch = qkv.size(0), length = qkv.size(1), depth = config_.head_size();
   const std::int64_t queries = config_.heads * depth, keys = config_.key_heads() * depth;
+  const MatmulSite qk = site(SiteKind::AttnQk, layer, context), pv = site(SiteKind::AttnPv, layer, context);
+  if (!parts.rope && !parts.q_norm.weight.defined())
+    return causal_attention(qkv, config_.heads, config_.key_heads(), qk, pv, elements().softmax, context.attention,
+                            layer);
   const auto split = qkv.split_with_sizes({queries, keys, keys}, -1);
   const auto heads = [&](const at::Tensor& x) { return x.view({batch, length, -1, depth}); };
   const auto positioned = [&](const at::Tensor& x, const Norm& norm_of_heads) {
@@ -81,12 +88,22 @@ at::Tensor Model::attention(const at::Tensor& qkv, const AttentionParts& parts, 
     return round_tensor(apply_rope(round_gradient(normed, elements().vector), *parts.rope), elements().vector);
   };
   return causal_attention(positioned(heads(split[0]), parts.q_norm), positioned(heads(split[1]), parts.k_norm),
-                          heads(split[2]), site(SiteKind::AttnQk, layer, context),
-                          site(SiteKind::AttnPv, layer, context), elements().softmax, context.attention, layer);
+                          heads(split[2]), qk, pv, elements().softmax, context.attention, layer);
 }
 
-at::Tensor Model::add_to_stream(const at::Tensor& x, const at::Tensor& y) const {
-  return round_tensor(x.add(y), elements().residual);
+at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& context) const {
+  PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
+  auto norm_of = stream_norms_.begin();
+  at::Tensor stream = embed(tokens, token_embedding_, position_embedding_, elements().residual);  // (B, T, C)
+  at::Tensor normed = norm(stream, *norm_of++);
+  const auto add = [&](const at::Tensor& y) {
+    std::tie(stream, normed) = add_and_normalise(stream, y, *norm_of++, config_.norm_eps, elements());
+  };
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
+    add(attend(normed, layer, context));
+    add(mlp(normed, layer, context));
+  }
+  return logits(normed, context);
 }
 
 at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) const {

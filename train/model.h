@@ -44,7 +44,7 @@ class Model {
   virtual ~Model() = default;
 
   // tokens (B, T) int64, T <= context  ->  logits (B * T, V)
-  virtual at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const = 0;
+  at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const;
 
   // Rows of W^Q (H * D, C) and W^K (G * D, C), one head's after the other's.
   virtual std::pair<at::Tensor, at::Tensor> query_and_key_weights(std::int64_t layer) const = 0;
@@ -71,7 +71,8 @@ class Model {
 
   at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
                            double init_value);
-  Norm add_norm(const std::string& name, NormKind kind, std::int64_t size);
+  // A norm of the residual stream: before each block's attention, before its MLP, and one at the end.
+  void add_stream_norm(const std::string& name, NormKind kind);
   // The norm of queries or keys that model.qk_norm asks for; without weights: none.
   Norm add_qk_norm(const std::string& name);
   Linear add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std);
@@ -82,6 +83,9 @@ class Model {
   MatmulSite site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const;
   at::Tensor linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,
                     const ForwardContext& context) const;
+  // What a block adds to the stream, from the stream normalised (B, T, C).
+  virtual at::Tensor attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
+  virtual at::Tensor mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
   at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
   // Attention over qkv (B, T, (H + 2 G) D), with rotary positions where a table is given, in the sites of `layer`.
   struct AttentionParts {
@@ -90,19 +94,20 @@ class Model {
   };
   at::Tensor attention(const at::Tensor& qkv, const AttentionParts& parts, std::int64_t layer,
                        const ForwardContext& context) const;
-  // Sum of the stream and what a block adds to it.
-  at::Tensor add_to_stream(const at::Tensor& x, const at::Tensor& y) const;
-  at::Tensor logits(const at::Tensor& x, const ForwardContext& context) const;
 
   const ElementPrecision& elements() const { return policy().elements(); }
 
   ModelConfig config_;
   std::int64_t vocabulary_;
   at::Tensor token_embedding_, head_;  // (V, C)
+  at::Tensor position_embedding_;      // (context, C), or undefined
 
  private:
+  at::Tensor logits(const at::Tensor& x, const ForwardContext& context) const;
+
   PrecisionSchedule schedule_;
   std::vector<NamedParameter> parameters_;
+  std::vector<Norm> stream_norms_;  // in the order of their use
 };
 
 // The architecture of config.kind with initial weights from `init`.

@@ -134,7 +134,7 @@ void RunEvaluator::calibrate_scales() {
   const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_),
                                false, nullptr, &scales_};
   const at::Tensor z = model_->forward(inputs(batches_.front()), context);
-  cross_entropy(z, targets(batches_.front())).backward();
+  logit_loss(z, targets(batches_.front()), config_.model.context).mean.backward();
   for (const NamedParameter& parameter : model_->parameters()) parameter.value.mutable_grad() = at::Tensor();
   scales_.end_step();
 }
@@ -171,11 +171,15 @@ at::Tensor RunEvaluator::logits(const Batch& batch) const {
   return model_->forward(inputs(batch), context);
 }
 
+at::Tensor RunEvaluator::loss_of(const Batch& batch) const {
+  return logit_loss(logits(batch), targets(batch), config_.model.context).mean;
+}
+
 double RunEvaluator::loss(std::span<const float> weights) {
   const at::NoGradGuard no_gradients;
   set_weights(weights);
   double sum = 0;
-  for (const Batch& batch : batches_) sum += cross_entropy(logits(batch), targets(batch)).item<float>();
+  for (const Batch& batch : batches_) sum += loss_of(batch).item<float>();
   return sum / static_cast<double>(batches_.size());
 }
 
@@ -198,7 +202,7 @@ LossGradient RunEvaluator::gradient(std::span<const float> weights) {
   result.gradient.assign(static_cast<std::size_t>(size_), 0.0f);
   const double share = 1.0 / static_cast<double>(batches_.size());
   for (const Batch& batch : batches_) {
-    const at::Tensor loss = cross_entropy(logits(batch), targets(batch));
+    const at::Tensor loss = loss_of(batch);
     result.loss += loss.item<float>();
     add_pullback(loss, at::full({}, share, loss.options()), result.gradient);
   }

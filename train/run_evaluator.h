@@ -71,6 +71,7 @@ class RunEvaluator {
 
   // Logits (tokens, V) of a batch at the weights last used, and their targets; tracked by autograd unless told not to.
   at::Tensor logits(const Batch& batch) const;
+  at::Tensor loss_of(const Batch& batch) const;
   at::Tensor targets(const Batch& batch) const;
   // (batch, context) int64
   at::Tensor inputs(const Batch& batch) const;

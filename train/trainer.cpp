@@ -144,24 +144,6 @@ void Trainer::backward(const at::Tensor& objective) {
   objective.backward(at::full({}, scaler_.scale(), objective.options()));
 }
 
-void Trainer::record_logits(const ForwardPass& forward, StepRecord& record, std::vector<SeriesRow>& rows) const {
-  const at::Tensor logits = forward.logits.detach();
-  const LogitStatistics statistics = logit_statistics(floats(logits), tokens_.vocabulary());
-  record.max_logit = statistics.max_logit;
-  record.log_z = statistics.log_z;
-  if (!due(config_.metrics.sharpness_every) || config_.metrics.epsilons.empty()) return;
-  const std::int64_t context = config_.model.context;
-  const std::span<const std::int64_t> targets{forward.targets.const_data_ptr<std::int64_t>(),
-                                              static_cast<std::size_t>(forward.targets.numel())};
-  SeriesRow row{kSharpnessGroup, step_, {}};
-  for (const BatchSharpness& s : batch_sharpness(floats(logits), targets, forward.targets.numel() / context, context,
-                                                 tokens_.vocabulary(), config_.metrics.epsilons))
-    for (const double value : {s.last_token.mean_of_metrics, s.last_token.metric_of_mean, s.all_tokens.mean_of_metrics,
-                               s.all_tokens.metric_of_mean})
-      row.values.push_back(value);
-  rows.push_back(std::move(row));
-}
-
 SeriesRow Trainer::ascent_row(const ForwardPass& forward) const {
   const at::Tensor logits = forward.logits.detach();
   const std::int64_t context = config_.model.context;
@@ -186,7 +168,10 @@ std::vector<SeriesRow> Trainer::step() {
   context.attention = watch_activations ? activations_.get() : nullptr;
   context.scales = &scales_;
   const Batch batch = tokens_.training_batch(step_);
-  const ForwardPass pass = forward_pass(*model_, config_, batch, context);
+  const bool watch_sharpness = due(config_.metrics.sharpness_every) && !config_.metrics.epsilons.empty();
+  const ForwardPass pass =
+      forward_pass(*model_, config_, batch, context,
+                   watch_sharpness ? std::span<const double>(config_.metrics.epsilons) : std::span<const double>());
   backward(pass.objective);
 
   StepRecord record;
@@ -217,7 +202,9 @@ std::vector<SeriesRow> Trainer::step() {
   record.loss_mean = detector_.loss_mean();
   record.loss_spikes = static_cast<double>(detector_.loss_spikes());
   record.grad_spikes = static_cast<double>(detector_.grad_spikes());
-  record_logits(pass, record, rows);
+  record.max_logit = pass.statistics.max_logit;
+  record.log_z = pass.statistics.log_z;
+  if (watch_sharpness) rows.push_back({kSharpnessGroup, step_, sharpness_values(pass.sharpness)});
   if (due(config_.metrics.lbfgs_every) && !config_.metrics.epsilons.empty()) rows.push_back(ascent_row(pass));
   if (watch_histograms) rows.push_back({kHistogramsGroup, step_, histograms_->values()});
   if (watch_tensors) rows.push_back({kTensorsGroup, step_, tensor_stats_->values()});

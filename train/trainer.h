@@ -75,7 +75,6 @@ class Trainer {
   class StepObserver;
 
   void backward(const at::Tensor& objective);
-  void record_logits(const ForwardPass& forward, StepRecord& record, std::vector<SeriesRow>& rows) const;
   SeriesRow ascent_row(const ForwardPass& forward) const;
   bool due(std::int64_t every) const { return every > 0 && step_ % every == 0; }
   std::vector<std::pair<std::string, FloatSpan>> state_spans();

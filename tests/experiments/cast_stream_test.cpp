@@ -101,7 +101,7 @@ std::size_t count_wrong(const std::vector<float>& results, const std::vector<Inp
   const QuantizeSpec& q = spec.quantize;
   std::size_t wrong = results.size() != inputs.size();
   for (std::size_t i = 0; i < std::min(results.size(), inputs.size()); ++i) {
-    const std::uint32_t word = random_word(spec.key, spec.first_element + i);
+    const std::uint32_t word = random_for(spec.key, spec.first_element + i, q.random_bits);
     wrong += !same(results[i], reference::round(q.format, q.rounding, q.overflow, inputs[i], word, q.random_bits));
   }
   return wrong;

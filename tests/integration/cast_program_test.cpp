@@ -56,7 +56,7 @@ std::string rounded(const std::vector<Input>& inputs, const char* format, Roundi
   const FloatFormat f = parse_float_format(format);
   std::vector<float> values;
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    values.push_back(reference::round(f, rounding, overflow, inputs[i], random_word(key, first + i), random_bits));
+    values.push_back(reference::round(f, rounding, overflow, inputs[i], random_for(key, first + i, random_bits), random_bits));
   return bytes_of(values);
 }
 

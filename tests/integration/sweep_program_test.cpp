@@ -126,6 +126,9 @@ TEST_CASE("a dry run lists every run with estimates and writes nothing", "[integ
   CHECK(contains(plan.out, "runs        9, 9 to go, 180 steps\n"));
   CHECK(contains(plan.out, "parameters  4400"));
   CHECK(contains(plan.out, "weights     fp32 (masters)"));
+  // One thread each is among the ways that are compared, on any machine.
+  CHECK(contains(plan.out, "\nfastest     --jobs "));
+  CHECK(contains(plan.out, "with threads=1: about "));
   // The table of runs, their common plan for matmuls and for storage, the estimates and the power.
-  CHECK(count_lines(plan.out) == 1 + 9 + (1 + 3) + (1 + 5) + 1 + 6);
+  CHECK(count_lines(plan.out) == 1 + 9 + (1 + 3) + (1 + 5) + 1 + 7);
 }

@@ -55,6 +55,33 @@ TEST_CASE("two runs of one config give equal bytes, also with standard output an
   CHECK(text_of(place.path("a/metrics.jnl")) == text_of(place.path("b/metrics.jnl")));
 }
 
+TEST_CASE("a forced instruction set changes no bit of a run's series and weights", "[integration]") {
+  Workplace place;
+  const auto train = [&](const std::string& isa, const std::string& recipe) {
+    const std::string out = place.path(isa + "." + recipe),
+                      command = "PRECIPICE_ISA=" + isa + " " + PRECIPICE_BINARY + " train " + place.config() +
+                                " 'precision.recipe=" + recipe + "' --out '" + out + "' --quiet > '" +
+                                place.path("log") + "' 2>&1";
+    return std::pair(std::system(command.c_str()) == 0, out);
+  };
+  // Matmuls are the library's and do not follow the variable.
+  for (const std::string recipe : {"fp8", "te-current:dy_rounding=sr", "mxfp8"}) {
+    const auto [ran, generic] = train("generic", recipe);
+    REQUIRE(ran);
+    for (const char* isa : {"avx2", "avx512"}) {
+      const auto [has, out] = train(isa, recipe);
+      if (!has) {
+        // Only because this CPU lacks it.
+        CHECK(contains(text_of(place.path("log")), "PRECIPICE_ISA"));
+        continue;
+      }
+      INFO(recipe << " on " << isa);
+      CHECK(text_of(out + "/metrics.jnl") == text_of(generic + "/metrics.jnl"));
+      CHECK(text_of(out + "/ckpt/step_00000020.ckpt") == text_of(generic + "/ckpt/step_00000020.ckpt"));
+    }
+  }
+}
+
 TEST_CASE("divergence is a result: exit code 0, state, step and reason", "[integration]") {
   Workplace place;
   const ProgramResult result = place.run({"train", place.config(), "optimizer.lr=1e30", "--out", place.path("run")});

@@ -67,7 +67,7 @@ void check_lengths(const std::vector<Input>& source, const QuantizeSpec& spec) {
       run(isa, source.data() + offset, out.data() + offset, size, spec, 0.75f, first);
       for (std::size_t i = 0; i < size; ++i) {
         const Input y = source[offset + i] * static_cast<Input>(0.75f);
-        const std::uint32_t word = random_word(kKey, first + i);
+        const std::uint32_t word = random_for(kKey, first + i, spec.random_bits);
         wrong += bits_of(out[offset + i]) != bits_of(round_as(spec.rounding, y, constants, word, spec.random_bits));
       }
       wrong +=

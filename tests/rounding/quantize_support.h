@@ -61,7 +61,7 @@ EventCounts slow_counts(const std::vector<Input>& in, const std::vector<float>& 
     double end = reference::max_finite(f);
     if (negative && f.sign == Sign::Twos) end = std::ldexp(1.0, 1 - f.bias);
     if (negative && f.sign == Sign::Unsigned) end = f.zero || magnitude == 0.0 ? 0.0 : -1.0;
-    const std::uint32_t word = random_word(key, first + i);
+    const std::uint32_t word = random_for(key, first + i, spec.random_bits);
     double unbounded = magnitude;
     if (std::isfinite(y))
       unbounded = reference::round_to_grid(f, spec.rounding, magnitude, negative, word, spec.random_bits);

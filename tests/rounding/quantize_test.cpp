@@ -88,7 +88,7 @@ TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit
                                                      x, prepare(parse_float_format("bf16"), Overflow::Native))
                                                : x;
         const float scalar = round_as(spec.rounding, staged * 0.75f, prepare(spec.format, spec.overflow),
-                                      random_word(kKey, first + i), spec.random_bits);
+                                      random_for(kKey, first + i, spec.random_bits), spec.random_bits);
         if (bits_of(scalar) != bits_of(expected[i])) FAIL("element " << i << " of " << size);
       }
     }
@@ -141,6 +141,70 @@ TEST_CASE("packed results are the same numbers as bf16, at any length and alignm
         wrong += packed.front() != 0x5A5A || packed[count + 1] != 0x5A5A;
       }
       CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("results written past the caches are the same bits, at any length and alignment, packed or not") {
+  const std::vector<float> all = inputs(5000, true);
+  for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+    for (const Isa& isa : available_isas()) {
+      INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
+      int wrong = 0;
+      for (std::size_t size = 0; size <= 4900; size += size < 130 ? 1 : 2385) {
+        const std::size_t offset = size % 23;
+        const float* in = all.data() + size % 5;
+        std::vector<float> expected(size), out(size + offset + 2, 99.0f);
+        std::vector<std::uint16_t> halves(size), packed(size + offset + 2, 0x5A5A);
+        QuantizeCall call = prepare_call(in, expected.data(), static_cast<std::int64_t>(size), spec, 1.5f, kKey, 7);
+        const EventCounts counts = isa.kernels->quantize(call);
+        call.stream = true;
+        call.out = out.data() + offset + 1;
+        wrong += !equal(isa.kernels->quantize(call), counts);
+        wrong += differences(out.data() + offset + 1, expected.data(), size);
+        wrong += out[offset] != 99.0f || out[offset + size + 1] != 99.0f;
+        call.stream = false;
+        call.packed = halves.data();
+        isa.kernels->quantize(call);
+        call.stream = true;
+        call.packed = packed.data() + offset + 1;
+        wrong += !equal(isa.kernels->quantize(call), counts);
+        wrong += !std::equal(halves.begin(), halves.end(), packed.begin() + static_cast<std::ptrdiff_t>(offset) + 1);
+        wrong += packed[offset] != 0x5A5A || packed[offset + size + 1] != 0x5A5A;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("a multiplier for each block of elements is the same as a multiplier for each of them") {
+  const std::vector<float> all = inputs(5000, true);
+  for (const int shift : {kMinBlockShift, 5, kMaxBlockShift}) {
+    std::vector<float> of_blocks, of_elements;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::size_t block = i >> shift;
+      if (block == of_blocks.size())
+        of_blocks.push_back(block % 7 == 3 ? 0.0f : std::ldexp(1.5f, static_cast<int>(block % 9) - 4));
+      of_elements.push_back(of_blocks[block]);
+    }
+    for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+      for (const Isa& isa : available_isas()) {
+        INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding) << " " << shift);
+        int wrong = 0;
+        for (std::size_t size = 0; size <= all.size(); size += size < 70 ? 1 : 2465) {
+          std::vector<float> expected(size), out(size);
+          QuantizeCall call =
+              prepare_call(all.data(), expected.data(), static_cast<std::int64_t>(size), spec, 1.0f, kKey, 7);
+          call.multipliers = of_elements.data();
+          const EventCounts counts = isa.kernels->quantize(call);
+          call.out = out.data();
+          call.multipliers = of_blocks.data();
+          call.block_shift = shift;
+          wrong += !equal(isa.kernels->quantize(call), counts);
+          wrong += differences(out.data(), expected.data(), size);
+        }
+        CHECK(wrong == 0);
+      }
     }
   }
 }

@@ -5,7 +5,7 @@
 // Each walk takes 2^24 words. Bytes: Pearson's chi-square over 256 values, 255 degrees of freedom, as a normal deviate
 // by Wilson and Hilferty (1931), for each of 4 byte positions. Correlation of words n apart: of u - 1/2, whose mean
 // product is normal with variance 1 / (144 * 2^24). Equal bits of words 1 and 4 apart: binomial with 32 * 2^24 trials.
-// All limits are 5.5 deviates on both sides, p = 3.8e-8: the 84 figures of truly random words would fail with a chance
+// All limits are 5.5 deviates on both sides, p = 3.8e-8: the 89 figures of truly random words would fail with a chance
 // below 1e-5. The seeds are fixed, so that the outcome is the same every time.
 #include <Random123/philox.h>
 #undef philox4x32  // a macro of its C interface
@@ -107,6 +107,18 @@ TEST_CASE("the words are uniform and uncorrelated along elements, sites, steps, 
     key.seed = std::uint64_t{i} << 32;
     return random_word(key, 3);
   });
+}
+
+// The mean product of (2u - 255) is normal with variance ((256^2 - 1) / 3)^2 / 2^24.
+TEST_CASE("bytes of a word, which are random numbers of neighbours, are uncorrelated") {
+  std::vector<int> centred(kDraws);
+  for (std::uint32_t i = 0; i < kDraws; ++i) centred[i] = 2 * static_cast<int>(random_for(kKey, i, 8) >> 24) - 255;
+  for (const std::uint32_t lag : {1u, 2u, 3u, 4u, 16u}) {
+    std::int64_t products = 0;
+    for (std::uint32_t i = 0; i + lag < kDraws; ++i) products += centred[i] * centred[i + lag];
+    INFO("lag " << lag);
+    CHECK(std::fabs(static_cast<double>(products) / ((65536.0 - 1.0) / 3.0 * std::sqrt(kDraws - lag))) < kLimit);
+  }
 }
 
 }  // namespace precipice::test

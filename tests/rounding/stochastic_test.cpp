@@ -192,4 +192,23 @@ TEST_CASE("every part of the key and the element number reaches the counter") {
   for (std::uint64_t w = 0; w < 4; ++w) CHECK(random_word(key, 4 * block + w) == expected[w]);
 }
 
+TEST_CASE("at most 16 random bits come from halves of words and at most 8 from bytes, low ones first") {
+  const RandomKey key{0x299f31d0a4093822u, 0x13198a2e, 0x03707344, 0x85a3};
+  // Blocks of the known answer above: 4 words are 16 bytes, of which element e has number e.
+  const std::uint64_t block = (std::uint64_t{0x08d3} << 32) | 0x243f6a88;
+  const std::uint8_t bytes[16] = {0x09, 0xfe, 0x6c, 0xd1, 0xeb, 0xcc, 0xfd, 0x94,
+                                  0x20, 0xe4, 0x01, 0x50, 0xa1, 0x6e, 0x12, 0x24};
+  for (const int bits : {1, 8}) {
+    for (std::uint64_t e = 0; e < 16; ++e) CHECK(random_for(key, 16 * block + e, bits) >> 24 == bytes[e]);
+  }
+  for (const int bits : {9, 16}) {
+    for (std::uint64_t e = 0; e < 8; ++e)
+      CHECK(random_for(key, 8 * block + e, bits) >> 16 == (std::uint32_t{bytes[2 * e + 1]} << 8 | bytes[2 * e]));
+  }
+  for (const int bits : {17, 32}) {
+    for (std::uint64_t e = 0; e < 4; ++e)
+      CHECK(random_for(key, 4 * block + e, bits) == random_word(key, 4 * block + e));
+  }
+}
+
 }  // namespace precipice::test

@@ -14,7 +14,7 @@
 #include "tests/support/tensors.h"
 #include "train/attention.h"
 #include "train/loss.h"
-#include "train/rms_norm.h"
+#include "train/norm.h"
 #include "train/rope.h"
 
 using namespace precipice;
@@ -100,7 +100,7 @@ TEST_CASE("RMSNorm and its gradients are the definition's") {
     const at::Tensor xd = leaf(x.detach().to(at::kDouble)), gd = leaf(gain.detach().to(at::kDouble));
     const at::Tensor expected = xd.div(xd.square().mean(-1, true).add(eps).sqrt()).mul(gd);
     expected.backward(upstream.to(at::kDouble));
-    const at::Tensor y = rms_norm(x, gain, eps);
+    const at::Tensor y = normalise(x, {NormKind::Rms, gain, {}}, eps, {});
     y.backward(upstream);
     INFO("width " << width);
     // Values below 2 sqrt(width); gradients below 2 / sqrt(eps) = 64; 15 rows sum up in a gain.
@@ -114,7 +114,7 @@ TEST_CASE("RMSNorm turns a row with a NaN or an infinity into one with a NaN, an
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     at::Tensor x = random_tensor({3, 8}, 1);
     x.mutable_data_ptr<float>()[8 + 2] = bad;
-    const at::Tensor nan = rms_norm(x, at::ones({8}), 1e-5).isnan();
+    const at::Tensor nan = normalise(x, {NormKind::Rms, at::ones({8}), {}}, 1e-5, {}).isnan();
     CHECK(nan[1].any().item<bool>());
     CHECK_FALSE(nan[0].any().item<bool>());
     CHECK_FALSE(nan[2].any().item<bool>());

@@ -202,9 +202,10 @@ TEST_CASE("the L-BFGS series stand beside the exact ones of the same step") {
     const std::vector<double>& exact = rows.at(kSharpnessGroup);
     REQUIRE(found.size() == 10);
     for (std::size_t e = 0; e < 2; ++e) {
-      CHECK(found[5 * e + 2] == Approx(exact[4 * e]).epsilon(1e-12));  // other sums of the same tokens
+      // The series is made of fp32 terms (metrics/logit_rows.h), this one in double.
+      CHECK(found[5 * e + 2] == Approx(exact[4 * e]).epsilon(1e-5));  // other sums of the same tokens
       CHECK(found[5 * e] > 0);
-      CHECK(found[5 * e] <= exact[4 * e] * (1 + 1e-12));
+      CHECK(found[5 * e] <= found[5 * e + 2] * (1 + 1e-12));
       CHECK(found[5 * e + 3] == found[5 * e] / found[5 * e + 2]);
       CHECK(found[5 * e + 4] <= 11);
     }

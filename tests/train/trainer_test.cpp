@@ -150,9 +150,9 @@ TEST_CASE("dynamic loss scaling survives a checkpoint") {
 
 TEST_CASE("probes on or off, the weights and the metrics keep their bits") {
   std::vector<std::string> off, on;
-  for (const char* probe : {"metrics.sharpness", "metrics.tensors", "metrics.attention", "metrics.critical",
-                            "metrics.sam", "metrics.noise", "metrics.edge", "metrics.gradient_error", "metrics.lbfgs",
-                            "metrics.histograms", "train.eval"}) {
+  for (const char* probe :
+       {"metrics.sharpness", "metrics.tensors", "metrics.attention", "metrics.critical", "metrics.sam", "metrics.noise",
+        "metrics.edge", "metrics.gradient_error", "metrics.lbfgs", "metrics.histograms", "train.eval"}) {
     off.push_back(std::string(probe) + "_every=0");
     on.push_back(std::string(probe) + "_every=1");
   }
