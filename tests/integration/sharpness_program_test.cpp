@@ -79,14 +79,44 @@ TEST_CASE("sharpness of given tokens needs no data, and logits of standard input
 
   write_text(place.path("in.json"), R"([{"logits": [1.0, 2.0, 0.5], "target": 1, "eps": 0.001}, {"logits": [NaN, 1],
     "target": 0, "eps": 0.001}])");
-  const std::string command = std::string(PRECIPICE_BINARY) + " sharpness --logits --json < " + place.path("in.json") +
-                              " > " + place.path("out.json");
+  const std::string command = std::string(PRECIPICE_BINARY) + " sharpness --logits --json --lbfgs < " +
+                              place.path("in.json") + " > " + place.path("out.json");
   REQUIRE(std::system(command.c_str()) == 0);
   const Json answers = Json::parse(text_of(place.path("out.json")));
   REQUIRE(answers.size() == 2);
   CHECK(answers[0]["loss"].get<double>() ==
         Approx(std::log(std::exp(-1) + 1 + std::exp(-1.5))).epsilon(1e-14));  // of doubles near 1
+  CHECK(answers[0]["lbfgs"]["fraction"].get<double>() > 0);
   CHECK(answers[1]["loss"].is_null());
+  CHECK(answers[1]["lbfgs"]["rise"].is_null());
+}
+
+TEST_CASE("keskar and the L-BFGS logit sharpness take a random subspace, which the seed chooses", "[integration]") {
+  const TrainedPlace place;
+  const auto measure = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"sharpness", place.run_path(), "--kind", "keskar,logit", "--lbfgs", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProgramResult result = place.run(words);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    return Json::parse(result.out);
+  };
+  const Json whole = measure({}), one = measure({"--subspace", "10"}), same = measure({"--subspace", "10"}),
+             other = measure({"--subspace", "10", "--seed", "1"});
+  CHECK(one == same);
+  CHECK(one["keskar"][0]["sharpness"] != other["keskar"][0]["sharpness"]);
+  CHECK(one["keskar"][0]["subspace"] == 10);
+  CHECK(one["keskar"][0]["sharpness"].get<double>() > 0);
+  CHECK_FALSE(whole["keskar"][0].contains("subspace"));
+  const Json& found = whole["logit"][0];
+  CHECK(found["lbfgs"]["fraction"].get<double>() ==
+        Approx(found["lbfgs"]["last_token"].get<double>() / found["last_token"].get<double>()).epsilon(1e-12));
+  CHECK(one["logit"][0]["lbfgs"]["fraction"].is_null());
+  CHECK(one["logit"][0]["last_token"] == found["last_token"]);  // the exact one knows no subspace
+  const ProgramResult large =
+      place.run({"sharpness", place.run_path(), "--kind", "logit", "--lbfgs", "--subspace", "9999"});
+  CHECK(large.exit_code == 2);
+  CHECK(contains(large.err, "--subspace = 9999: the vocabulary has"));
 }
 
 TEST_CASE("a diverged run has null where nothing is defined, and a reason", "[integration]") {
