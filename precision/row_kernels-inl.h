@@ -221,6 +221,27 @@ void logit_row(const float* z, std::int64_t width, std::int64_t target, bool mom
     logit_row_as<false>(z, width, target, e, row);
 }
 
+void gelu(const float* x, std::int64_t size, float* y, float* derivative) {
+  constexpr float kP = 0.3275911f * 0.70710678f;  // 1 / sqrt(2): erf's argument is x / sqrt(2)
+  constexpr float kA[] = {0.254829592f, -0.284496736f, 1.421413741f, -1.453152027f, 1.061405429f};
+  constexpr float kDensity = 0.39894228f;  // 1 / sqrt(2 pi)
+  for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
+    FloatLanes v;
+    load_lanes(x + i, count, 0, v);
+    const FloatLanes magnitude = v < 0.0f ? -v : v;
+    const FloatLanes t = 1.0f / (magnitude * kP + 1.0f);
+    FloatLanes e = v * v * -0.5f;
+    exponential_of_lanes(e);
+    const FloatLanes tail = ((((t * kA[4] + kA[3]) * t + kA[2]) * t + kA[1]) * t + kA[0]) * t * e * 0.5f;
+    const FloatLanes phi = v < 0.0f ? tail : 1.0f - tail;
+    const FloatLanes value = v * phi;
+    store_lanes(value, count, y + i);
+    if (derivative == nullptr) return;
+    const FloatLanes slope = v * e * kDensity + phi;
+    store_lanes(slope, count, derivative + i);
+  });
+}
+
 void scale_row(float* x, std::int64_t size, float factor) {
   for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
 }
@@ -228,4 +249,4 @@ void scale_row(float* x, std::int64_t size, float factor) {
 }  // namespace
 
 const RowKernels kRowKernels{norm_forward, norm_backward, causal_softmax, causal_softmax_backward,
-                             logit_row,    scale_row};
+                             logit_row,    gelu,          scale_row};

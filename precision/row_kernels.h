@@ -57,6 +57,9 @@ struct RowKernels {
                                   std::int64_t last_row);
   // e (width): e^(z - m). Moments stay 0 unless they are asked for.
   void (*logit_row)(const float* z, std::int64_t width, std::int64_t target, bool moments, float* e, LogitRow& row);
+  // y = x Phi(x) (GELU, Hendrycks and Gimpel, arXiv 1606.08415) and, unless null, its derivative Phi(x) + x phi(x): one
+  // exponential for both. erfc by Abramowitz and Stegun 7.1.26, 1.5e-7 absolute.
+  void (*gelu)(const float* x, std::int64_t size, float* y, float* derivative);
   void (*scale_row)(float* x, std::int64_t size, float factor);
 };
 

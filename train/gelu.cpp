@@ -1,34 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/gelu.h"
 
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/gelu_backward.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
 
 #include "precision/operation.h"
+#include "precision/row_kernels.h"
 
 namespace precipice {
 namespace {
 
+constexpr std::int64_t kElementsPerTask = 32768;
+
+// Keeps the derivative, which shares an exponential with the value, instead of x.
 class GeluOperation : public Operation {
  public:
-  explicit GeluOperation(const MatrixQuantizer& vector) : vector_(vector) {}
+  GeluOperation(const MatrixQuantizer& vector, bool keeps) : vector_(vector), keeps_(keeps) {}
+
   Tensors forward(const Tensors& inputs) override {
-    x_ = inputs[0];
-    return {rounded(at::gelu(x_), vector_)};
+    const at::Tensor x = inputs[0].contiguous();
+    at::Tensor y = at::empty_like(x);
+    if (keeps_) derivative_ = at::empty_like(x);
+    const float* in = x.const_data_ptr<float>();
+    float *out = y.mutable_data_ptr<float>(), *slope = keeps_ ? derivative_.mutable_data_ptr<float>() : nullptr;
+    at::parallel_for(0, x.numel(), kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+      row_kernels().gelu(in + begin, end - begin, out + begin, slope == nullptr ? nullptr : slope + begin);
+    });
+    return {rounded(y, vector_)};
   }
+
   Tensors backward(const Tensors& gradients, const std::vector<bool>&) override {
-    return {rounded(at::gelu_backward(rounded(gradients[0], vector_), x_), vector_)};
+    return {rounded(rounded(gradients[0], vector_).mul(derivative_), vector_)};
   }
 
  private:
   MatrixQuantizer vector_;
-  at::Tensor x_;
+  bool keeps_;
+  at::Tensor derivative_;
 };
 
 }  // namespace
 
 at::Tensor gelu(const at::Tensor& x, const MatrixQuantizer& vector) {
-  return run_operation(std::make_unique<GeluOperation>(vector), {x})[0];
+  const bool keeps = at::GradMode::is_enabled() && x.requires_grad();
+  return run_operation(std::make_unique<GeluOperation>(vector, keeps), {x})[0];
 }
 
 }  // namespace precipice

@@ -199,7 +199,8 @@ TEST_CASE("a row of logits gives sums without the target's term, and moments, at
       INFO("width " << width << " target " << target);
       CHECK(row.high == m);
       CHECK(row.low == *std::min_element(z.begin(), z.end()));
-      // z - m is rounded to half an ulp of at most 32, which is a relative error of 16 ulp of 1, and the exponential two.
+      // z - m is rounded to half an ulp of at most 32, which is a relative error of 16 ulp of 1, and the exponential
+      // two.
       CHECK(row.target == Approx(std::exp(z[static_cast<std::size_t>(target)] - m)).epsilon(20 * kUlp));
       // The terms are at most 1; the lanes of a chunk sum 64 numbers of one sign.
       CHECK(terms <= 20 * kUlp);
@@ -222,6 +223,26 @@ TEST_CASE("logits that are NaN or masked show in the sums") {
   }
 }
 
+TEST_CASE("GELU and its derivative are the definition's, and NaN stays NaN") {
+  std::vector<float> x;
+  for (int i = -12000; i <= 12000; ++i) x.push_back(static_cast<float>(i) / 1000);
+  x.push_back(kNan);
+  std::vector<float> y(x.size()), slope(x.size()), alone(x.size());
+  kernels().back()->gelu(x.data(), static_cast<std::int64_t>(x.size()), y.data(), slope.data());
+  kernels().back()->gelu(x.data(), static_cast<std::int64_t>(x.size()), alone.data(), nullptr);
+  CHECK(same_bits(y, alone));
+  double value = 0, derivative = 0;
+  for (std::size_t i = 0; i + 1 < x.size(); ++i) {
+    const double v = x[i], phi = 0.5 * std::erfc(-v / std::sqrt(2.0));
+    sort_largest(value, (y[i] - v * phi) / std::max(1.0, std::abs(v)));
+    sort_largest(derivative, slope[i] - (phi + v * std::exp(-v * v / 2) / std::sqrt(2 * std::acos(-1.0))));
+  }
+  // Half of 1.5e-7, and a few roundings of numbers below 1; the derivative's second term is below 0.5.
+  CHECK(value <= 0.75e-7 + 4 * kUlp);
+  CHECK(derivative <= 0.75e-7 + 6 * kUlp);
+  CHECK((y.back() != y.back() && slope.back() != slope.back()));
+}
+
 TEST_CASE("row kernels give the same bits on every instruction set") {
   const RowKernels& reference = *row_kernels_of("generic");
   for (const RowKernels* k : kernels())
@@ -241,6 +262,10 @@ TEST_CASE("row kernels give the same bits on every instruction set") {
       k->causal_softmax_backward(q.data(), dq.data(), width, 0.25f, 0, width);
       REQUIRE((same_bits(p, q) && same_bits(dp, dq)));
       const auto size = static_cast<std::int64_t>(z.size());
+      std::vector<float> slope(z.size()), other(z.size());
+      reference.gelu(z.data(), size, p.data(), slope.data());
+      k->gelu(z.data(), size, q.data(), other.data());
+      REQUIRE((same_bits(p, q) && same_bits(slope, other)));
       LogitRow a, b;
       reference.logit_row(z.data(), size, size / 3, true, p.data(), a);
       k->logit_row(z.data(), size, size / 3, true, q.data(), b);
