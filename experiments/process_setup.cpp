@@ -7,6 +7,8 @@
 
 #include <csignal>
 
+#include "train/tensor_memory.h"
+
 namespace precipice {
 namespace {
 
@@ -37,8 +39,9 @@ void install_handler(int signal, void (*handler)(int)) {
 }  // namespace
 
 void set_up_process() {
-  // A step frees and allocates the same tensors as the last one: memory stays with the process, since handing large
-  // arrays back to the kernel makes it clear every page of them again at each step.
+  recycle_tensor_memory();
+  // Other large arrays come and go as well: their memory stays with the process, since handing it back to the kernel
+  // makes it clear every page again.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 1 << 24);

@@ -14,6 +14,7 @@
 #include "precision/check.h"
 #include "precision/gemm.h"
 #include "train/model_weights.h"
+#include "train/tensor_memory.h"
 
 namespace precipice {
 namespace {
@@ -236,6 +237,7 @@ std::vector<std::pair<std::string, FloatSpan>> Trainer::state_spans() {
 }
 
 Checkpoint Trainer::checkpoint(const std::string& identity) {
+  release_tensor_memory();  // weights and state are copied
   Checkpoint checkpoint;
   checkpoint.identity = identity;
   checkpoint.step = step_;
