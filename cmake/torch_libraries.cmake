@@ -12,6 +12,8 @@ if(NOT _torch_root)
   endif()
   list(GET _torch_candidates 0 _torch_root)
 endif()
+# ATen's parallel loops are templates: without OpenMP they compile to loops of one thread, and say nothing.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
 foreach(_needed lib/libtorch_cpu.so lib/libc10.so include/ATen/core/Tensor.h)
   if(NOT EXISTS "${_torch_root}/${_needed}")
     message(FATAL_ERROR "PRECIPICE_TORCH_ROOT=${_torch_root} has no ${_needed}")

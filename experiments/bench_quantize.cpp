@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantizers against memcpy of the same tensor: out of the caches, where memory is the limit, and inside the
 // second-level cache, where arithmetic is.
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "experiments/bench.h"
 #include "precision/block_quantize.h"
+#include "precision/parallel.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {

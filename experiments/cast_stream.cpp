@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/cast_stream.h"
 
-#include <ATen/Parallel.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -13,6 +12,7 @@
 #include "experiments/descriptor_io.h"
 #include "precision/check.h"
 #include "precision/decode_codes.h"
+#include "precision/parallel.h"
 #include "precision/spellings.h"
 
 namespace precipice {

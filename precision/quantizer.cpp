@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/quantizer.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -14,6 +13,7 @@
 #include "precision/carrier.h"
 #include "precision/check.h"
 #include "precision/device.h"
+#include "precision/parallel.h"
 
 namespace precipice {
 namespace {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/causal_softmax.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
 #include "precision/check.h"
+#include "precision/parallel.h"
 #include "precision/row_kernels.h"
 
 namespace precipice {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/gelu.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 
 #include "precision/operation.h"
+#include "precision/parallel.h"
 #include "precision/row_kernels.h"
 
 namespace precipice {

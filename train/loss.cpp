@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/loss.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty_like.h>
@@ -13,6 +12,7 @@
 #include "metrics/logit_rows.h"
 #include "precision/check.h"
 #include "precision/operation.h"
+#include "precision/parallel.h"
 #include "precision/row_kernels.h"
 
 namespace precipice {

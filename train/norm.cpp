@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/norm.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
@@ -11,6 +10,7 @@
 
 #include "precision/check.h"
 #include "precision/operation.h"
+#include "precision/parallel.h"
 #include "precision/row_kernels.h"
 
 namespace precipice {
