@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer.h"
 
+#include <ATen/Parallel.h>
+
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -76,6 +78,25 @@ TEST_CASE("a run repeats with the same bits, and goes on with them from a checkp
     CHECK(same_rows(straight.rows, resumed.rows));
     CHECK(same_weights(straight.end, resumed.end));
   }
+}
+
+TEST_CASE("a run on two threads has the bits of a run on one") {
+  const int before = at::get_num_threads();
+  // Wide enough that rows, elements and heads are shared out.
+  for (const char* kind : {"gpt", "llama"})
+    for (const char* recipe : {"fp32", "fp8", "te-current:dy_rounding=sr", "mxfp8"}) {
+      const RunConfig config =
+          tiny_config({std::string("model.kind=") + kind, "model.width=64", "model.context=64", "train.batch=8",
+                       "train.steps=2", std::string("precision.recipe=") + recipe});
+      at::set_num_threads(1);
+      const Trained one = train(config);
+      at::set_num_threads(2);
+      const Trained two = train(config);
+      INFO(kind << " " << recipe);
+      CHECK(same_rows(one.rows, two.rows));
+      CHECK(same_weights(one.end, two.end));
+    }
+  at::set_num_threads(before);
 }
 
 TEST_CASE("a Llama with every knob repeats and resumes with the same bits") {
