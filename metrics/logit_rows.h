@@ -4,9 +4,9 @@
 // target's:
 //   loss = log S + m - z_t,  log Z = m + log S
 //   rise_eps = sum_{i != t} e_i expm1(eps (|z_i| + 1)) = sum_j eps^j / j! sum_{i != t} e_i (|z_i| + 1)^j
-// so that four moments serve every epsilon; logit_sharpness.h goes on from there. The terms are fp32, their sums are
-// kept in double: errors of loss and sharpness are below 1e-5 relative, mostly 1e-7. Where the series would not do
-// (eps (|z| + 1) above 1/32, all others below e^-60 of the largest, a masked logit), a row goes the exact way in
+// so that three moments serve every epsilon; logit_sharpness.h goes on from there. The terms are fp32, their sums are
+// kept in double: errors of loss and sharpness are below 1e-5 relative, mostly 1e-7 to 1e-6. Where the series would not
+// do (eps (|z| + 1) above 1/32, all others below e^-60 of the largest, a masked logit), a row goes the exact way in
 // double.
 #pragma once
 

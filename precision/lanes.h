@@ -39,6 +39,15 @@ PRECIPICE_INLINE void store_lanes(const FloatLanes& x, std::int64_t count, float
   std::memcpy(to, &x, static_cast<std::size_t>(count) * sizeof(float));
 }
 
+PRECIPICE_INLINE FloatLanes magnitude_of_lanes(const FloatLanes& x) {
+  IntLanes bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits &= 0x7FFFFFFF;
+  FloatLanes magnitude;
+  std::memcpy(&magnitude, &bits, sizeof magnitude);
+  return magnitude;
+}
+
 PRECIPICE_INLINE float sum_of_lanes(const FloatLanes& x) {
   float part[8];
   for (int k = 0; k < 8; ++k) part[k] = x[k] + x[k + 8];

@@ -158,6 +158,9 @@ void causal_softmax_backward(const float* weights, float* gradients, std::int64_
 // Sums of at most this many groups of lanes in fp32, then in double: long rows keep their digits.
 constexpr std::int64_t kLogitChunk = 64 * kFloatLanes;
 
+// Beyond any logit whose moments are of use, and small enough for their powers.
+constexpr float kBound = 1e12f;
+
 template <bool Moments>
 PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, float* e, LogitRow& row) {
   FloatLanes sums = {}, moments[kLogitMoments] = {};
@@ -169,8 +172,9 @@ PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, flo
     store_lanes(power, count, e + i);
     sums += power;
     if constexpr (Moments) {
-      // A term that vanishes must not meet an infinite logit.
-      const FloatLanes reach = power > 0.0f ? (x < 0.0f ? -x : x) + 1.0f : FloatLanes{};
+      // A masked logit is not infinite here: its term is 0, and 0 times infinity would be NaN.
+      const FloatLanes magnitude = magnitude_of_lanes(x);
+      const FloatLanes reach = (magnitude < kBound ? magnitude : FloatLanes{} + kBound) + 1.0f;
       for (FloatLanes& moment : moments) {
         power *= reach;
         moment += power;
@@ -228,7 +232,7 @@ void gelu(const float* x, std::int64_t size, float* y, float* derivative) {
   for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
     FloatLanes v;
     load_lanes(x + i, count, 0, v);
-    const FloatLanes magnitude = v < 0.0f ? -v : v;
+    const FloatLanes magnitude = magnitude_of_lanes(v);
     const FloatLanes t = 1.0f / (magnitude * kP + 1.0f);
     FloatLanes e = v * v * -0.5f;
     exponential_of_lanes(e);

@@ -35,7 +35,7 @@ struct NormBackward {
 };
 
 // Moments that the logit sharpness needs (metrics/logit_sharpness.h).
-inline constexpr int kLogitMoments = 4;
+inline constexpr int kLogitMoments = 3;
 
 // One row of logits under cross-entropy, m = max z.
 struct LogitRow {
