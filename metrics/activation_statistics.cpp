@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "metrics/vector_clones.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -15,17 +16,34 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t kBlock = 32;  // of MX formats
 
-// Sum of f(x_i) in lanes of fixed order, which the compiler may turn into vectors.
-template <class F>
-double sum_of(std::span<const float> x, const F& f) {
-  std::array<double, kLanes> lanes{};
-  std::size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += f(x[i + lane]);
-  for (; i < x.size(); ++i) lanes[0] += f(x[i]);
-  double sum = 0;
-  for (const double lane : lanes) sum += lane;
-  return sum;
+// Sums of x - m, and of its second and fourth powers.
+struct Moments {
+  double first = 0, second = 0, fourth = 0;
+};
+
+// In lanes of fixed order; `size` is a multiple of them.
+PRECIPICE_CLONES void add_moments(const float* x, std::size_t size, double mean, Moments& sums) {
+  double first[kLanes] = {}, second[kLanes] = {}, fourth[kLanes] = {};
+  for (std::size_t i = 0; i < size; i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double value = x[i + lane] - mean, square = value * value;
+      first[lane] += value;
+      second[lane] += square;
+      fourth[lane] += square * square;
+    }
+  for (std::size_t lane = 0; lane < kLanes; ++lane)
+    sums.first += first[lane], sums.second += second[lane], sums.fourth += fourth[lane];
+}
+
+Moments moments_about(std::span<const float> x, double mean) {
+  const std::size_t whole = x.size() / kLanes * kLanes;
+  Moments sums;
+  add_moments(x.data(), whole, mean, sums);
+  for (const float v : x.subspan(whole)) {
+    const double value = v - mean, square = value * value;
+    sums.first += value, sums.second += square, sums.fourth += square * square;
+  }
+  return sums;
 }
 
 float largest(std::span<const float> x) {
@@ -67,14 +85,9 @@ AttentionStatistics attention_statistics(std::span<const float> scores, std::spa
 double kurtosis(std::span<const float> x) {
   if (x.empty()) return kNaN;
   const auto n = static_cast<double>(x.size());
-  const double mean = sum_of(x, [](double v) { return v; }) / n;
-  const double second = sum_of(x, [mean](double v) { return (v - mean) * (v - mean); }) / n;
-  const double fourth = sum_of(x,
-                               [mean](double v) {
-                                 const double square = (v - mean) * (v - mean);
-                                 return square * square;
-                               }) /
-                        n;
+  const double mean = moments_about(x, 0).first / n;
+  const Moments sums = moments_about(x, mean);
+  const double second = sums.second / n, fourth = sums.fourth / n;
   // Equal elements leave a deviation of rounding errors, whose kurtosis says nothing.
   const bool is_constant = second <= 1e-28 * mean * mean;
   return is_constant ? kNaN : fourth / (second * second);

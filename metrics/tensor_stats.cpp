@@ -24,18 +24,50 @@ double sqnr(const RoundingError& e) {
   return e.signal > 0 ? 10 * std::log10(e.signal / e.error) : kNotMeasured;
 }
 
+inline __attribute__((always_inline)) float widened(float x) {
+  return x;
+}
+inline __attribute__((always_inline)) float widened(std::uint16_t bf16) {
+  return __builtin_bit_cast(float, std::uint32_t{bf16} << 16);
+}
+
 // Of a multiple of kLanes elements, element i into lane i % kLanes.
-PRECIPICE_CLONES void add_squares(const float* x, const float* rounded, std::size_t size, double scale, double* signal,
-                                  double* error) {
+template <class Rounded>
+inline __attribute__((always_inline)) void add_squares_of(const float* x, const Rounded* rounded, std::size_t size,
+                                                          double scale, double* signal, double* error) {
   double signals[kLanes] = {}, errors[kLanes] = {};
   for (std::size_t i = 0; i < size; i += kLanes)
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double value = x[i + lane], difference = scale * rounded[i + lane] - value;
+      const double value = x[i + lane], difference = scale * double{widened(rounded[i + lane])} - value;
       signals[lane] += value * value;
       errors[lane] += difference * difference;
     }
   std::copy_n(signals, kLanes, signal);
   std::copy_n(errors, kLanes, error);
+}
+PRECIPICE_CLONES void add_squares(const float* x, const float* rounded, std::size_t size, double scale, double* signal,
+                                  double* error) {
+  add_squares_of(x, rounded, size, scale, signal, error);
+}
+PRECIPICE_CLONES void add_squares(const float* x, const std::uint16_t* rounded, std::size_t size, double scale,
+                                  double* signal, double* error) {
+  add_squares_of(x, rounded, size, scale, signal, error);
+}
+
+template <class Rounded>
+RoundingError rounding_error_of(std::span<const float> x, std::span<const Rounded> rounded, float scale) {
+  PRECIPICE_CHECK(x.size() == rounded.size(), x.size(), " and ", rounded.size(), " elements");
+  double signal[kLanes] = {}, error[kLanes] = {};
+  const std::size_t whole = x.size() / kLanes * kLanes;
+  add_squares(x.data(), rounded.data(), whole, scale, signal, error);
+  for (std::size_t i = whole; i < x.size(); ++i) {
+    const double value = x[i], difference = double{scale} * double{widened(rounded[i])} - value;
+    signal[0] += value * value;
+    error[0] += difference * difference;
+  }
+  RoundingError sum{0, 0, scale};
+  for (std::size_t lane = 0; lane < kLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
+  return sum;
 }
 
 }  // namespace
@@ -71,18 +103,11 @@ RoundingError& RoundingError::operator+=(const RoundingError& other) {
 }
 
 RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded, float scale) {
-  PRECIPICE_CHECK(x.size() == rounded.size(), x.size(), " and ", rounded.size(), " elements");
-  double signal[kLanes] = {}, error[kLanes] = {};
-  const std::size_t whole = x.size() / kLanes * kLanes;
-  add_squares(x.data(), rounded.data(), whole, scale, signal, error);
-  for (std::size_t i = whole; i < x.size(); ++i) {
-    const double value = x[i], difference = double{scale} * rounded[i] - value;
-    signal[0] += value * value;
-    error[0] += difference * difference;
-  }
-  RoundingError sum{0, 0, scale};
-  for (std::size_t lane = 0; lane < kLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
-  return sum;
+  return rounding_error_of(x, rounded, scale);
+}
+
+RoundingError rounding_error(std::span<const float> x, std::span<const std::uint16_t> rounded, float scale) {
+  return rounding_error_of(x, rounded, scale);
 }
 
 TensorStats::TensorStats(std::vector<std::string> sites)

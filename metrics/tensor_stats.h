@@ -32,6 +32,7 @@ struct RoundingError {
 };
 // Of x' = scale * rounded.
 RoundingError rounding_error(std::span<const float> x, std::span<const float> rounded, float scale = 1.0f);
+RoundingError rounding_error(std::span<const float> x, std::span<const std::uint16_t> rounded, float scale);  // bf16
 
 class TensorStats {
  public:

@@ -2,6 +2,7 @@
 // The two groups whose columns are tables: "metrics" and "tensors".
 #include "metrics/step_record.h"
 
+#include <bit>
 #include <cmath>
 #include <set>
 
@@ -131,6 +132,19 @@ TEST_CASE("SQNR is the signal over the error in dB, and a second pass that share
   for (float& value : y) value /= 4;
   CHECK(rounding_error(x, y, 4.0f).error == difference);
   CHECK(rounding_error(x, y, 4.0f).scale == 4);
+}
+
+TEST_CASE("the rounding error of bf16 numbers is that of the same numbers in fp32") {
+  std::vector<float> x, wide;
+  std::vector<std::uint16_t> packed;
+  for (int i = 0; i < 77; ++i) {
+    x.push_back(static_cast<float>(i * i - 900) * 0.37f);
+    packed.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x.back()) >> 16));
+    wide.push_back(std::bit_cast<float>(std::uint32_t{packed.back()} << 16));
+  }
+  const RoundingError a = rounding_error(x, wide, 1.5f), b = rounding_error(x, packed, 1.5f);
+  CHECK((a.signal == b.signal && a.error == b.error && b.scale == 1.5));
+  CHECK(a.error > 0);
 }
 
 TEST_CASE("a site or operand that does not exist is a broken contract") {
