@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantizers against memcpy of the same tensor: out of the caches, where memory is the limit, and inside the
 // second-level cache, where arithmetic is.
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "precision/block_quantize.h"
 #include "precision/parallel.h"
 #include "precision/quantize_isa.h"
+#include "precision/quantizer.h"
 
 namespace precipice {
 namespace {
@@ -106,6 +108,14 @@ void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows) {
   add(
       "amax, quantize e4m3, counters (current scale)" + place, "two memcpy", 1.2, [&] { arrays.quantize_current(); },
       [&] { arrays.copy(), arrays.copy(); }, elements);
+  // The columns of what lies in rows are a view of it: wgrad's operand costs no copy of its own.
+  const at::Tensor matrix = at::from_blob(arrays.in.data(), {size / 4096, 4096}, at::TensorOptions(at::kFloat));
+  add(
+      "amax, quantize e4m3 for a GEMM over the other axis" + place, "memcpy", 1.5,
+      [&] {
+        quantize(matrix, current_e4m3(), Contraction::AxisBefore, {}, {}, {true, false});
+      },
+      copy, elements);
   // A quarter of a MiB of fp32, many times over.
   const std::int64_t small = 65536, times = options.quick ? 64 : 512;
   Arrays cached(small);

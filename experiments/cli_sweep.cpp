@@ -19,6 +19,7 @@
 #include "experiments/sweep_session.h"
 #include "experiments/table.h"
 #include "train/run.h"
+#include "train/tokens.h"
 
 namespace precipice {
 namespace {
@@ -124,6 +125,11 @@ int sweep(const Options& options) {
   const std::size_t workers = options.workers > 0 ? options.workers : default_workers(runs);
   if (options.dry_run) return print_plan(sweep, runs, options, workers);
 
+  // Runs are forks of this process: what they share is read once. Bad data is each run's own error.
+  try {
+    keep_tokens(runs.front().config);
+  } catch (const DataError&) {
+  }
   install_stop_signals();
   write_record(directory, make_record(sweep, runs, options.invocation));
   ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);

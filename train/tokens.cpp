@@ -15,18 +15,28 @@ namespace {
 
 constexpr std::uint32_t kSite = 0x42415443;  // "BATC": apart from every other use of the same seed
 
+// What a run takes of its data that no other key of the run changes.
+struct Stream {
+  TokenStream tokens;
+  std::int64_t vocabulary;
+  double entropy_floor;
+  std::string sha256;
+};
+using SharedStream = std::shared_ptr<const Stream>;
+
 // Windows of context + 1 tokens of a stream: random ones of the training part, evenly spread ones of the validation
 // part.
 class StreamSource final : public TokenSource {
  public:
-  StreamSource(TokenStream stream, const RunConfig& config, std::int64_t vocabulary, double entropy_floor)
-      : stream_(std::move(stream)),
+  StreamSource(SharedStream stream, const RunConfig& config)
+      : shared_(std::move(stream)),
+        stream_(shared_->tokens),
         batch_(config.train.batch),
         context_(config.model.context),
         seed_(static_cast<std::uint64_t>(config.data.seed.value())) {
-    vocabulary_ = vocabulary;
-    entropy_floor_ = entropy_floor;
-    sha256_ = sha256_hex(stream_.bytes());
+    vocabulary_ = shared_->vocabulary;
+    entropy_floor_ = shared_->entropy_floor;
+    sha256_ = shared_->sha256;
     validation_size_ = static_cast<std::int64_t>(static_cast<double>(stream_.size()) * config.data.validation_fraction);
     training_size_ = stream_.size() - validation_size_;
     check_sizes(config.data);
@@ -86,7 +96,8 @@ class StreamSource final : public TokenSource {
     return batch;
   }
 
-  TokenStream stream_;
+  SharedStream shared_;
+  const TokenStream& stream_;
   std::int64_t batch_;
   std::int64_t context_;
   std::uint64_t seed_;
@@ -99,30 +110,53 @@ class StreamSource final : public TokenSource {
 
 namespace {
 
-std::unique_ptr<TokenSource> open_file(const RunConfig& config) {
+SharedStream load_stream(const DataConfig& data) {
+  const auto made = [](TokenStream tokens, std::int64_t vocabulary, double entropy_floor) {
+    std::string sha256 = sha256_hex(tokens.bytes());
+    return std::make_shared<const Stream>(Stream{std::move(tokens), vocabulary, entropy_floor, std::move(sha256)});
+  };
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-  const DataConfig& data = config.data;
-  if (data.source == "text") return std::make_unique<StreamSource>(read_text(data.path), config, 256, kUnknown);
-  if (data.source == "tokens")
-    return std::make_unique<StreamSource>(read_token_file(data.path, data.vocabulary), config, data.vocabulary,
-                                          kUnknown);
-  PRECIPICE_CHECK(data.source == "batches", data.source);
-  return open_batches(config);
+  if (data.source == "synthetic") {
+    double entropy_rate = 0;
+    TokenStream tokens = synthetic_stream(data, entropy_rate);
+    return made(std::move(tokens), data.vocabulary, entropy_rate);
+  }
+  try {
+    if (data.source == "text") return made(read_text(data.path), 256, kUnknown);
+    PRECIPICE_CHECK(data.source == "tokens", data.source);
+    return made(read_token_file(data.path, data.vocabulary), data.vocabulary, kUnknown);
+  } catch (const DataError& error) {  // begins with the path
+    throw DataError(std::string("data.path = ") + error.what());
+  }
+}
+
+// Everything that load_stream looks at.
+std::string stream_key(const DataConfig& data) {
+  return join_parts(data.source, '\n', data.path, '\n', data.tokens, '\n', data.vocabulary, '\n', data.language_seed);
+}
+
+std::pair<std::string, SharedStream>& kept_stream() {
+  static std::pair<std::string, SharedStream> kept;
+  return kept;
 }
 
 }  // namespace
 
+void keep_tokens(const RunConfig& config) {
+  if (config.data.source != "batches") kept_stream() = {stream_key(config.data), load_stream(config.data)};
+}
+
 std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
-  if (config.data.source == "synthetic") {
-    double entropy_rate = 0;
-    TokenStream stream = synthetic_stream(config.data, entropy_rate);
-    return std::make_unique<StreamSource>(std::move(stream), config, config.data.vocabulary, entropy_rate);
+  if (config.data.source == "batches") {
+    try {
+      return open_batches(config);
+    } catch (const DataError& error) {
+      throw DataError(std::string("data.path = ") + error.what());
+    }
   }
-  try {
-    return open_file(config);
-  } catch (const DataError& error) {  // begins with the path
-    throw DataError(std::string("data.path = ") + error.what());
-  }
+  const auto& [key, stream] = kept_stream();
+  const bool is_kept = stream && key == stream_key(config.data);
+  return std::make_unique<StreamSource>(is_kept ? stream : load_stream(config.data), config);
 }
 
 }  // namespace precipice

@@ -46,6 +46,25 @@ TEST_CASE("a text's tokens are its bytes, all 256 of them, whatever data.vocabul
   }
 }
 
+TEST_CASE("data that is kept serves runs with the same data, whatever else differs, and no others", "[data]") {
+  const TemporaryDirectory directory;
+  write_bytes(directory / "kept", std::string(3000, 'a'));
+  write_bytes(directory / "other", std::string(3000, 'b'));
+  RunConfig config = data_config("text", directory / "kept");
+  const Batch fresh = open_tokens(config)->training_batch(3);
+  keep_tokens(config);
+  // What is on disk now is not looked at again.
+  write_bytes(directory / "kept", std::string(3000, 'c'));
+  config.data.seed = 99;
+  config.data.validation_fraction = 0.3;
+  const auto source = open_tokens(config);
+  CHECK(source->training_batch(3).x == fresh.x);  // all tokens are equal
+  CHECK(source->sha256() == sha256_hex(std::string(3000, 'a')));
+  CHECK(open_tokens(data_config("text", directory / "other"))->training_batch(0).x[0] == 'b');
+  keep_tokens(data_config("text", directory / "other"));
+  CHECK(open_tokens(config)->training_batch(0).x[0] == 'c');
+}
+
 TEST_CASE("nanoGPT's raw file and llm.c's file with a header give the same batches", "[data]") {
   const TemporaryDirectory directory;
   const std::string tokens = counting_tokens(3000);
