@@ -121,13 +121,9 @@ SharedStream load_stream(const DataConfig& data) {
     TokenStream tokens = synthetic_stream(data, entropy_rate);
     return made(std::move(tokens), data.vocabulary, entropy_rate);
   }
-  try {
-    if (data.source == "text") return made(read_text(data.path), 256, kUnknown);
-    PRECIPICE_CHECK(data.source == "tokens", data.source);
-    return made(read_token_file(data.path, data.vocabulary), data.vocabulary, kUnknown);
-  } catch (const DataError& error) {  // begins with the path
-    throw DataError(std::string("data.path = ") + error.what());
-  }
+  if (data.source == "text") return made(read_text(data.path), 256, kUnknown);
+  PRECIPICE_CHECK(data.source == "tokens", data.source);
+  return made(read_token_file(data.path, data.vocabulary), data.vocabulary, kUnknown);
 }
 
 // Everything that load_stream looks at.
@@ -147,16 +143,15 @@ void keep_tokens(const RunConfig& config) {
 }
 
 std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
-  if (config.data.source == "batches") {
-    try {
-      return open_batches(config);
-    } catch (const DataError& error) {
-      throw DataError(std::string("data.path = ") + error.what());
-    }
+  try {
+    if (config.data.source == "batches") return open_batches(config);
+    const auto& [key, stream] = kept_stream();
+    const bool is_kept = stream && key == stream_key(config.data);
+    return std::make_unique<StreamSource>(is_kept ? stream : load_stream(config.data), config);
+  } catch (const DataError& error) {  // begins with the path, where there is one
+    if (config.data.source == "synthetic") throw;
+    throw DataError(std::string("data.path = ") + error.what());
   }
-  const auto& [key, stream] = kept_stream();
-  const bool is_kept = stream && key == stream_key(config.data);
-  return std::make_unique<StreamSource>(is_kept ? stream : load_stream(config.data), config);
 }
 
 }  // namespace precipice
