@@ -61,6 +61,7 @@ MatrixPlan::MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, co
   choose_element();
 
   const bool is_one = spec.kind != ScaleKind::Block && grid_.count() <= 1;
+  PRECIPICE_CHECK(shape.row_stride == shape.cols || (is_one && !spec.hadamard), "rows ", shape.row_stride, " apart");
   const bool is_per_column = spec.kind != ScaleKind::Block && grid_.block_rows > 1 && grid_.block_cols == 1;
   settled_by_pass_ = is_one || is_per_column;
   if (settled_by_pass_) {
@@ -116,7 +117,10 @@ void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t l
   const float* first = in + first_row * cols;
   const bool per_row = !settled_by_pass_ && spec_.row_scaled && shape_.contraction == 1;
   const bool per_column = settled_by_pass_ ? grid_.grid_cols > 1 : spec_.row_scaled && !per_row;
-  if (per_row) {
+  if (shape_.row_stride != cols) {
+    for (std::int64_t row = first_row; row < last_row; ++row)
+      amax_of_blocks(in + row * shape_.row_stride, cols, cols, patterns);
+  } else if (per_row) {
     amax_of_blocks(first, rows * cols, cols, patterns + first_row);
   } else if (per_column) {
     kernels_->blocks.amax_of_columns(first, rows, cols, cols, patterns);
@@ -156,10 +160,10 @@ EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, s
                   shape_.rows, " in steps of ", row_step_);
   if (settled_by_pass_) {
     const bool is_one = settled_multiply_.size() == 1;
-    const std::int64_t step = is_one ? last_row - first_row : 1;
+    const std::int64_t step = is_one && shape_.row_stride == cols ? last_row - first_row : 1;
     for (std::int64_t row = first_row; row < last_row; row += step) {
       const std::int64_t begin = row * cols;
-      quantize_stretch({in + begin, step * cols, static_cast<std::uint64_t>(begin),
+      quantize_stretch({in + row * shape_.row_stride, step * cols, static_cast<std::uint64_t>(begin),
                         is_one ? nullptr : settled_multiply_.data(), settled_multiply_[0]},
                        key, outputs, counts);
     }

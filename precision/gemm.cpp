@@ -67,6 +67,64 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const 
   return y;
 }
 
+// Sizes of parts: a shorter product pays its start, and each shape is a primitive to make.
+constexpr std::int64_t kShortestPart = 64, kMostParts = 4;
+
+// product() without the part that `causal` names, in parts of rows or columns.
+at::Tensor causal_product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& out, Causal causal) {
+  const bool by_columns = causal == Causal::SecondPast || causal == Causal::SecondAhead;
+  const std::int64_t length = (by_columns ? b : a).size(-2);
+  if (causal == Causal::No || length < 2 * kShortestPart) return product(a, b, scale, {}, out);
+  std::vector<std::int64_t> shape = a.sizes().vec();
+  shape.back() = b.size(-2);
+  at::Tensor y = out.defined() ? out : at::empty(shape, a.options().dtype(at::kFloat));
+  const std::int64_t part = std::max(kShortestPart, (length / kMostParts + 15) / 16 * 16);
+  for (std::int64_t begin = 0; begin < length; begin += part) {
+    const std::int64_t size = std::min(part, length - begin), end = begin + size;
+    const auto rows = [&](const at::Tensor& x) { return x.narrow(-2, begin, size); };
+    const auto past = [&](const at::Tensor& x) { return x.narrow(-1, 0, end); };
+    const auto ahead = [&](const at::Tensor& x) { return x.narrow(-1, begin, length - begin); };
+    const auto below = [&](const at::Tensor& x) { return x.narrow(-2, begin, length - begin); };
+    const auto columns = [&](const at::Tensor& x) { return x.narrow(-1, begin, size); };
+    switch (causal) {
+      case Causal::No:
+        break;
+      case Causal::Result:
+        product(below(a), rows(b), scale, {}, columns(below(y)));
+        break;
+      case Causal::FirstPast:
+        product(past(rows(a)), past(b), scale, {}, rows(y));
+        break;
+      case Causal::FirstAhead:
+        product(ahead(rows(a)), ahead(b), scale, {}, rows(y));
+        break;
+      case Causal::SecondPast:
+        product(past(a), past(rows(b)), scale, {}, columns(y));
+        break;
+      case Causal::SecondAhead:
+        product(ahead(a), ahead(rows(b)), scale, {}, columns(y));
+        break;
+    }
+  }
+  return y;
+}
+
+// The same of b a^T.
+Causal turned(Causal causal) {
+  switch (causal) {
+    case Causal::FirstPast:
+      return Causal::SecondPast;
+    case Causal::FirstAhead:
+      return Causal::SecondAhead;
+    case Causal::SecondPast:
+      return Causal::FirstPast;
+    case Causal::SecondAhead:
+      return Causal::FirstAhead;
+    default:
+      return Causal::No;
+  }
+}
+
 bool has_blocks_of_k(const Quantized& q) {
   return q.scales.defined() && q.scales.size(-1) > 1;
 }
@@ -303,37 +361,42 @@ bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const Gemm
 }
 
 at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
-                const RandomKey& output_key, const at::Tensor& out) {
+                const RandomKey& output_key, const at::Tensor& out, Causal causal) {
   if (arithmetic.scales == ScalesAct::Operands &&
       (a.scales.defined() || b.scales.defined() || a.scale != 1.0f || b.scale != 1.0f)) {
     Quantized plain_a, plain_b;
     plain_a.values = dequantized(a), plain_b.values = dequantized(b);
     GemmArithmetic plain = arithmetic;
     plain.scales = ScalesAct::Sums;
-    return gemm(plain_a, plain_b, bias, plain, output_key, out);
+    return gemm(plain_a, plain_b, bias, plain, output_key, out, causal);
   }
   PRECIPICE_CHECK(!bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
   const bool emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
   // Columns side by side in memory are the rows of b a^T. Random words are numbered by the rows of a b^T.
   if (out.defined() && !is_row_major(out) && is_row_major(out.transpose(-2, -1)) && !bias.defined() && !emulated &&
       !is_stochastic(arithmetic.output.rounding)) {
-    gemm(b, a, {}, arithmetic, output_key, out.transpose(-2, -1));
+    gemm(b, a, {}, arithmetic, output_key, out.transpose(-2, -1), turned(causal));
     return out;
   }
   if (!emulated && (has_blocks_of_k(a) || has_blocks_of_k(b))) {
     Quantized folded_a = a, folded_b = b;
     const bool folds_a = !a.scales.defined() || fold(a, folded_a), folds_b = !b.scales.defined() || fold(b, folded_b);
-    if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key, out);
+    if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key, out, causal);
   }
-  if (!fit_one_carrier(a, b, emulated)) return gemm(a.widened(), b.widened(), bias, arithmetic, output_key, out);
+  if (!fit_one_carrier(a, b, emulated))
+    return gemm(a.widened(), b.widened(), bias, arithmetic, output_key, out, causal);
   if (!emulated && !a.scales.defined() && !b.scales.defined()) {
     // A rounding of the output multiplies in the same pass.
     const float scale = a.scale * b.scale;
-    if (arithmetic.output.is_identity()) return product(a.values, b.values, scale, bias, out);
-    const bool scales_later = !bias.defined();
-    at::Tensor y = product(a.values, b.values, scales_later ? 1.0f : scale, bias);
-    round_output(y, scales_later ? scale : 1.0f, arithmetic.output, output_key);
-    return delivered(y, out);
+    const bool in_place =
+        arithmetic.output.is_identity() || !out.defined() || can_round_in_place(out, arithmetic.output);
+    const at::Tensor target = in_place ? out : at::Tensor();
+    const bool scales_later = !bias.defined() && !arithmetic.output.is_identity();
+    const float now = scales_later ? 1.0f : scale;
+    const at::Tensor y = bias.defined() ? product(a.values, b.values, now, bias, target)
+                                        : causal_product(a.values, b.values, now, target, causal);
+    if (!arithmetic.output.is_identity()) round_output(y, scales_later ? scale : 1.0f, arithmetic.output, output_key);
+    return in_place ? y : delivered(y, out);
   }
   if (has_blocks_of_k(a) && has_blocks_of_k(b) && a.block_k != b.block_k)
     throw ConfigError(join_parts("the operands of one matmul have scales for blocks of ", a.block_k, " and of ",

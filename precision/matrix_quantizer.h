@@ -93,6 +93,8 @@ void validate(const MatrixQuantizer& spec);
 struct MatrixShape {
   std::int64_t rows = 0, cols = 0;
   int contraction = 1;  // 0: down the columns, 1: along the rows
+  // Elements from one row of what is read to the next. Not `cols` only where all rows have one scale.
+  std::int64_t row_stride = cols;
 };
 
 // Elements that share a scale, in the matrix's own layout.

@@ -180,6 +180,28 @@ std::int32_t scale_to_bf16(const float* in, float* out, int size, float scale) {
   return largest;
 }
 
+struct PackedEnds {
+  std::int32_t largest;    // pattern before the scale
+  std::uint32_t smallest;  // as smallest_of_packed
+};
+
+// The same, packed in the same pass.
+PackedEnds scale_to_packed_bf16(const float* in, std::uint16_t* out, int size, float scale) {
+  PackedEnds ends{0, ~0u};
+  for (int i = 0; i < size; ++i) {
+    const float x = in[i];
+    const auto bits = __builtin_bit_cast(std::uint32_t, x * scale);
+    const bool is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+    const std::uint32_t rounded = is_nan ? bits | 0x400000u : bits + 0x7FFFu + ((bits >> 16) & 1u);
+    out[i] = static_cast<std::uint16_t>(rounded >> 16);
+    const std::int32_t pattern = pattern_of(x);
+    const std::uint32_t less_one = (rounded & 0x7FFF0000u) - 1;  // zero wraps around to the largest
+    ends.largest = pattern > ends.largest ? pattern : ends.largest;
+    ends.smallest = less_one < ends.smallest ? less_one : ends.smallest;
+  }
+  return ends;
+}
+
 // A chunk times (or by) its elements' own multipliers, before it is rounded with scale 1: largest patterns before and
 // after, and what the product did to elements that the rounding then sees as zero or NaN.
 struct ScaledChunk {
@@ -244,11 +266,12 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     const typename Source::Float* source = call.in + begin;
     float* const out = call.packed == nullptr && !call.stream ? call.out + begin : unpacked;
     std::uint16_t* const packed = call.packed == nullptr ? nullptr : call.stream ? halves : call.packed + begin;
-    const auto finish = [&](Int own_largest, const ChunkCounts& counts, bool is_packed = false) {
+    const auto finish = [&](Int own_largest, const ChunkCounts& counts, bool is_packed = false,
+                            bool knows_smallest = false) {
       largest = own_largest > largest ? own_largest : largest;
       add(total, counts);
       if (packed != nullptr && !is_packed) pack_bf16(unpacked, packed, size);
-      if (packed != nullptr && call.smallest_result != nullptr) {
+      if (packed != nullptr && call.smallest_result != nullptr && !knows_smallest) {
         const std::uint32_t own = smallest_of_packed(packed, size);
         smallest = own < smallest ? own : smallest;
       }
@@ -270,7 +293,13 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     const float* own = call.multipliers == nullptr ? nullptr : call.multipliers + (begin >> call.block_shift);
     if constexpr (R == Rounding::NearestEven && !General && Source::kMantissa == Binary32::kMantissa) {
       if (!call.count && call.is_bf16 && own == nullptr) {
-        finish(scale_to_bf16(source, out, size, call.scale), {});
+        if (packed == nullptr) {
+          finish(scale_to_bf16(source, out, size, call.scale), {});
+        } else {
+          const PackedEnds ends = scale_to_packed_bf16(source, packed, size, call.scale);
+          smallest = ends.smallest < smallest ? ends.smallest : smallest;
+          finish(ends.largest, {}, true, true);
+        }
         continue;
       }
     }

@@ -78,7 +78,8 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
   const bool as_bf16 = runs_on_bf16(p.fprop);
   Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
   Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
-  at::Tensor y = gemm(qx, qw, bias, p.fprop.arithmetic, key_of(site_, Slot::FpropOut), out);
+  at::Tensor y = gemm(qx, qw, bias, p.fprop.arithmetic, key_of(site_, Slot::FpropOut), out,
+                      causal(p.fprop.first, Causal::Result, Causal::FirstPast));
   const auto keep = [](bool shared, const at::Tensor& original, Quantized& quantized) {
     return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
   };
@@ -98,6 +99,12 @@ Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer&
   return quantize_slot(operand.original, quantizer, Contraction::AxisBefore, site_, slot, as_bf16);
 }
 
+Causal QuantizedProduct::causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const {
+  // A transform mixes past and future, and a format may have no zero.
+  if (causal_ == CausalPart::None || quantizer.hadamard || !quantizer.element.zero) return Causal::No;
+  return causal_ == CausalPart::Y ? if_y : if_x;
+}
+
 QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, const Needs& needs) {
   const SitePrecision& p = *site_.precision;
   Gradients result;
@@ -106,7 +113,8 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
     const bool as_bf16 = runs_on_bf16(p.dgrad);
     qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
     const Quantized qw = again(w_, p.dgrad.second, Slot::DgradW, as_bf16);
-    result.dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site_, Slot::DgradOut), needs.dx_out);
+    result.dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site_, Slot::DgradOut), needs.dx_out,
+                     causal(p.dgrad.first, Causal::FirstPast, Causal::Result));
   }
   if (needs.dw) {
     const bool as_bf16 = runs_on_bf16(p.wgrad);
@@ -117,7 +125,9 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
       qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16);
     }
     const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
-    result.dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site_, Slot::WgradOut), needs.dw_out);
+    const MatrixQuantizer& pairs = causal_ == CausalPart::X ? p.wgrad.second : p.wgrad.first;
+    result.dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site_, Slot::WgradOut), needs.dw_out,
+                     causal(pairs, Causal::FirstAhead, Causal::SecondAhead));
   }
   return result;
 }

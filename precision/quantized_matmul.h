@@ -40,11 +40,16 @@ struct MatmulSite {
   ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
 };
 
+// What of y = x w^T knows nothing of the future, where x or y is a matrix of pairs of positions: of y only y[m, n] with
+// n <= m is wanted and the rest not specified, its gradient being zero there, or x[m, k] is zero for k > m.
+enum class CausalPart : std::uint8_t { None, Y, X };
+
 // One matmul without autograd. Between forward and backward it keeps an operand as it was or, where both passes use one
 // quantization, as it was quantized.
 class QuantizedProduct {
  public:
-  explicit QuantizedProduct(const MatmulSite& site) : site_(site) {}
+  explicit QuantizedProduct(const MatmulSite& site, CausalPart causal = CausalPart::None)
+      : site_(site), causal_(causal) {}
 
   // x (..., M, K), w (..., N, K), both 2-D or both batched, bias undefined or (N)  ->  (..., M, N) = x w^T + bias. With
   // `out`, of that shape and any strides, that is filled and returned.
@@ -66,8 +71,11 @@ class QuantizedProduct {
     Quantized quantized;
   };
   Quantized again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot, bool as_bf16) const;
+  // `if_y`, `if_x`: what of a product with an operand rounded by `quantizer` is zero for each causal part.
+  Causal causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const;
 
   MatmulSite site_;
+  CausalPart causal_;
   Operand x_, w_;
 };
 

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "precision/carrier.h"
@@ -103,6 +105,41 @@ at::Tensor dense(const at::Tensor& x) {
   return y;
 }
 
+// The axes from the longest stride to the shortest.
+std::vector<std::int64_t> memory_order(const at::Tensor& x) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(x.dim()));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int64_t a, std::int64_t b) { return x.stride(a) > x.stride(b); });
+  return order;
+}
+
+std::vector<std::int64_t> inverse_of(const std::vector<std::int64_t>& order) {
+  std::vector<std::int64_t> inverse(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i)
+    inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+  return inverse;
+}
+
+// A tensor as rows in memory, one distance apart, where these are long enough to be worth a call each.
+struct MemoryRows {
+  std::int64_t cols, stride;
+};
+std::optional<MemoryRows> rows_in_memory(const at::Tensor& x) {
+  constexpr std::int64_t kLongEnough = 128;
+  std::int64_t cols = 1, axis = x.dim() - 1;
+  for (; axis >= 0 && (x.size(axis) == 1 || x.stride(axis) == cols); --axis) cols *= x.size(axis);
+  if (axis < 0) return MemoryRows{x.size(-1), x.size(-1)};
+  if (cols < kLongEnough) return std::nullopt;
+  std::int64_t next = x.stride(axis);
+  const std::int64_t stride = next;
+  for (; axis >= 0; --axis) {
+    if (x.size(axis) > 1 && x.stride(axis) != next) return std::nullopt;
+    next *= x.size(axis);
+  }
+  return stride >= cols ? std::optional<MemoryRows>({cols, stride}) : std::nullopt;
+}
+
 bool is_one_scale(const MatrixQuantizer& q) {
   return q.kind == ScaleKind::None || q.kind == ScaleKind::Fixed || q.kind == ScaleKind::Tensor;
 }
@@ -140,23 +177,31 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
     return same;
   }
   check_device(x);
-  // With one scale and no random words the order of elements does not matter: columns that lie side by side in memory
-  // are read as rows, which spares a transposing copy.
-  if (is_one_scale(q) && !is_stochastic(q.rounding) && !q.hadamard && x.stride(-1) != 1 && x.stride(-2) == 1) {
-    Quantized result = quantize(x.transpose(-2, -1), q, Contraction::LastAxis, key, state, options);
-    return before ? result : result.transposed();
+  // With one scale and no random words the order of elements does not matter: they are taken as they lie in memory,
+  // which spares a copy of columns or heads.
+  const bool free_order = is_one_scale(q) && !is_stochastic(q.rounding) && !q.hadamard;
+  if (free_order && !x.is_contiguous()) {
+    const std::vector<std::int64_t> order = memory_order(x);
+    const at::Tensor lying = x.permute(order);
+    if (!std::ranges::is_sorted(order) && (rows_in_memory(lying) || order.back() == x.dim() - 2)) {
+      Quantized result = quantize(lying, q, Contraction::LastAxis, key, state, options);
+      result.values = result.values.permute(inverse_of(order));
+      return before ? result.transposed() : result;
+    }
   }
   // Batches of matrices with scales along their first axis become rows of the operand.
   const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
-  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : dense(x);
+  const auto memory_rows = free_order ? rows_in_memory(x) : std::nullopt;
+  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : memory_rows ? x : dense(x);
   const bool as_bf16 = options.as_bf16;
   PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element), to_string(q.element), " does not fit bf16");
   // What was copied just now is rounded in place, or rotated.
-  at::Tensor values = source.is_same(x) && (!as_bf16 || q.hadamard) ? at::empty_like(x) : source;
+  at::Tensor values = source.is_same(x) && (!as_bf16 || q.hadamard) ? at::empty(x.sizes(), x.options()) : source;
   at::Tensor packed = as_bf16 ? at::empty(source.sizes(), source.options().dtype(at::kBFloat16)) : at::Tensor();
-  const std::int64_t cols = source.size(-1), rows = cols == 0 ? 0 : source.numel() / cols;
+  const std::int64_t cols = memory_rows ? memory_rows->cols : source.size(-1),
+                     rows = cols == 0 ? 0 : source.numel() / cols;
   const bool down = before && !turned && (!is_one_scale(q) || q.hadamard);
-  const MatrixShape shape{rows, cols, down ? 0 : 1};
+  const MatrixShape shape{rows, cols, down ? 0 : 1, memory_rows ? memory_rows->stride : cols};
 
   Work work(q, shape, state);
   const BlockGrid grid = work.grid();
@@ -223,8 +268,12 @@ float amax_of(const at::Tensor& x) {
   return amax(source.const_data_ptr<float>(), source.numel());
 }
 
-void round_output(at::Tensor& x, float scale, const MatrixQuantizer& q, const RandomKey& key) {
-  PRECIPICE_CHECK(x.is_contiguous() && q.kind == ScaleKind::None, "outputs are rounded in place, unscaled");
+bool can_round_in_place(const at::Tensor& x, const MatrixQuantizer& q) {
+  return x.is_contiguous() || (!is_stochastic(q.rounding) && rows_in_memory(x.permute(memory_order(x))).has_value());
+}
+
+void round_output(const at::Tensor& x, float scale, const MatrixQuantizer& q, const RandomKey& key) {
+  PRECIPICE_CHECK(can_round_in_place(x, q) && q.kind == ScaleKind::None, "outputs are rounded in place, unscaled");
   if (q.is_identity()) {
     if (scale != 1.0f) x.mul_(scale);
     return;
@@ -232,12 +281,23 @@ void round_output(at::Tensor& x, float scale, const MatrixQuantizer& q, const Ra
   check_device(x);
   const QuantizeSpec spec{q.element, q.rounding, q.overflow, q.random_bits, q.through_bf16};
   float* data = x.mutable_data_ptr<float>();
-  at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    QuantizeCall call =
-        prepare_call(data + begin, data + begin, end - begin, spec, scale, key, static_cast<std::uint64_t>(begin));
-    call.count = false;
+  QuantizeCall whole = prepare_call(data, data, x.numel(), spec, scale, key, 0);
+  whole.count = false;
+  const auto round = [&](std::int64_t place, std::int64_t size) {
+    QuantizeCall call = whole;
+    call.in += place, call.out += place, call.size = size;
+    call.first_element = static_cast<std::uint64_t>(place);
     active_kernels().quantize(call);
-  });
+  };
+  if (x.is_contiguous()) {
+    at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) { round(begin, end - begin); });
+    return;
+  }
+  const MemoryRows rows = *rows_in_memory(x.permute(memory_order(x)));
+  at::parallel_for(0, x.numel() / rows.cols, std::max<std::int64_t>(1, kGrain / rows.cols),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t row = begin; row < end; ++row) round(row * rows.stride, rows.cols);
+                   });
 }
 
 }  // namespace precipice

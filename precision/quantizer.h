@@ -49,7 +49,12 @@ void copy_into(const at::Tensor& to, const at::Tensor& from);
 // Largest magnitude of a tensor; NaN if there is a NaN.
 float amax_of(const at::Tensor& x);
 
-// Rounds scale * x in place: the output of a matmul. x is contiguous fp32; the quantizer has no scale of its own.
-void round_output(at::Tensor& x, float scale, const MatrixQuantizer& quantizer, const RandomKey& key);
+// Rounds scale * x in place: the output of a matmul. x is fp32, and contiguous or such that can_round_in_place; the
+// quantizer has no scale of its own.
+void round_output(const at::Tensor& x, float scale, const MatrixQuantizer& quantizer, const RandomKey& key);
+
+// Whether elements of x can be rounded where they are: they lie in long rows, and no random words are numbered by their
+// order.
+bool can_round_in_place(const at::Tensor& x, const MatrixQuantizer& quantizer);
 
 }  // namespace precipice

@@ -35,7 +35,13 @@ class AttentionOperation : public Operation {
  public:
   AttentionOperation(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, const MatrixQuantizer& softmax,
                      AttentionObserver* observer, std::int64_t layer)
-      : h_(heads), qk_(qk), pv_(pv), softmax_(softmax), observer_(observer), layer_(layer) {}
+      : h_(heads),
+        qk_(qk, groups_differ() ? CausalPart::None : CausalPart::Y),
+        // A rounding of all gradients of P looks at those of the future too.
+        pv_(pv, groups_differ() || !softmax.is_identity() ? CausalPart::None : CausalPart::X),
+        softmax_(softmax),
+        observer_(observer),
+        layer_(layer) {}
 
   Tensors forward(const Tensors& inputs) override {
     const Parts parts = Parts::of(inputs, h_);

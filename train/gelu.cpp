@@ -4,6 +4,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
 
+#include <utility>
+
+#include "precision/check.h"
 #include "precision/operation.h"
 #include "precision/parallel.h"
 #include "precision/row_kernels.h"
@@ -31,7 +34,9 @@ class GeluOperation : public Operation {
   }
 
   Tensors backward(const Tensors& gradients, const std::vector<bool>&) override {
-    return {rounded(rounded(gradients[0], vector_).mul(derivative_), vector_)};
+    PRECIPICE_CHECK(derivative_.defined(), "the derivative serves one backward pass");
+    const at::Tensor dx = std::exchange(derivative_, {}).mul_(rounded(gradients[0], vector_));
+    return {rounded(dx, vector_)};
   }
 
  private:

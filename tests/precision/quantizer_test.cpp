@@ -55,6 +55,34 @@ TEST_CASE("a strided tensor quantizes to the bits of its contiguous copy and is 
   CHECK(same_bits(base, before));
 }
 
+TEST_CASE("heads and columns quantize where they lie to the bits and counts of their contiguous copies") {
+  const ScaleKind kind = GENERATE(ScaleKind::None, ScaleKind::Fixed, ScaleKind::Tensor);
+  const Contraction contraction = GENERATE(Contraction::LastAxis, Contraction::AxisBefore);
+  const bool as_bf16 = GENERATE(false, true);
+  const std::int64_t depth = GENERATE(8, 64);  // rows of three heads that are too short for a call each, and long ones
+  MatrixQuantizer config = e4m3(kind);
+  config.fixed = 0.5f;
+  const at::Tensor rows = random_tensor({3, 40, 9, depth}, 9, 200.0f);
+  const auto check = [&](const at::Tensor& x) {
+    const at::Tensor before = x.clone();
+    const Quantized there = quantize(x, config, contraction, {}, {}, {as_bf16}),
+                    copied = quantize(x.contiguous(), config, contraction, {}, {}, {as_bf16});
+    CHECK(same_bits(there.values, copied.values));
+    CHECK(there.scale == copied.scale);
+    CHECK(there.events.total == copied.events.total);
+    CHECK(there.events.saturated == copied.events.saturated);
+    CHECK(there.events.underflowed == copied.events.underflowed);
+    CHECK(there.events.subnormal == copied.events.subnormal);
+    CHECK(there.events.amax == copied.events.amax);
+    CHECK(same_bits(x, before));
+  };
+  check(rows.transpose(1, 2));
+  check(rows.narrow(2, 3, 3).transpose(1, 2));
+  check(rows.narrow(2, 3, 3).permute({0, 2, 3, 1}));
+  check(rows.narrow(2, 3, 1).narrow(1, 5, 20).transpose(1, 2));
+  check(rows.narrow(0, 1, 1).select(1, 0).transpose(-2, -1));
+}
+
 TEST_CASE("bits and counts do not depend on the number of threads") {
   const at::Tensor x = random_tensor({3'001, 101}, 4, 100.0f);
   MatrixQuantizer config = e4m3(ScaleKind::None);
@@ -96,6 +124,23 @@ TEST_CASE("an output is scaled and rounded in place, once") {
   at::Tensor plain = random_tensor({4, 25}, 6);
   round_output(plain, 0.5f, {}, {});
   CHECK(same_bits(plain, random_tensor({4, 25}, 6).mul(0.5f)));
+}
+
+TEST_CASE("heads within longer rows are rounded in place, and what lies between is left alone") {
+  MatrixQuantizer bf16;
+  bf16.element = parse_float_format("bf16");
+  const at::Tensor rows = random_tensor({2, 30, 6, 64}, 7), before = rows.clone();
+  const at::Tensor heads = rows.narrow(2, 2, 3).transpose(1, 2);
+  REQUIRE(can_round_in_place(heads, bf16));
+  round_output(heads, 2.0f, bf16, {});
+  CHECK(same_bits(
+      heads,
+      quantize(before.narrow(2, 2, 3).transpose(1, 2).mul(2.0f).contiguous(), bf16, Contraction::LastAxis, {}).values));
+  CHECK(same_bits(rows.narrow(2, 0, 2), before.narrow(2, 0, 2)));
+  CHECK(same_bits(rows.narrow(2, 5, 1), before.narrow(2, 5, 1)));
+  bf16.rounding = Rounding::Stochastic;  // whose words are numbered by the order of a contiguous tensor
+  CHECK_FALSE(can_round_in_place(heads, bf16));
+  CHECK(can_round_in_place(rows, bf16));
 }
 
 TEST_CASE("a tensor of another type is a broken contract") {
