@@ -34,6 +34,12 @@ TEST_CASE("a tensor gets the memory of the last one of its size, aligned, and no
   // A tensor of at most a fifth less fits too.
   for (const std::int64_t size : {1000, 850}) CHECK(of_floats(size).data_ptr() == freed);
   CHECK(of_floats(0).data_ptr() == nullptr);
+  // Of several, the one given back last, which is the likeliest to be in a cache.
+  a = of_floats(1000);
+  const void* const last = b.data_ptr();
+  a = at::Tensor();
+  b = at::Tensor();
+  CHECK(of_floats(1000).data_ptr() == last);
 }
 
 TEST_CASE("memory of sizes that come no more is given back") {
