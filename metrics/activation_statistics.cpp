@@ -13,35 +13,39 @@ namespace precipice {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t kLanes = 16;
+constexpr std::size_t kVectors = 4;  // sums side by side: one waits for its last addition
+constexpr std::size_t kLanes = kVectors * kDoubles;
 constexpr std::size_t kBlock = 32;  // of MX formats
 
-// Sums of x - m, and of its second and fourth powers.
-struct Moments {
-  double first = 0, second = 0, fourth = 0;
-};
-
-// In lanes of fixed order; `size` is a multiple of them.
-PRECIPICE_CLONES void add_moments(const float* x, std::size_t size, double mean, Moments& sums) {
-  double first[kLanes] = {}, second[kLanes] = {}, fourth[kLanes] = {};
-  for (std::size_t i = 0; i < size; i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double value = x[i + lane] - mean, square = value * value;
-      first[lane] += value;
-      second[lane] += square;
-      fourth[lane] += square * square;
-    }
-  for (std::size_t lane = 0; lane < kLanes; ++lane)
-    sums.first += first[lane], sums.second += second[lane], sums.fourth += fourth[lane];
+PRECIPICE_CLONES double sum_of(const float* x, std::size_t size) {
+  Doubles sums[kVectors] = {};
+  const std::size_t whole = size / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t k = 0; k < kVectors; ++k) sums[k] += doubles_at(x + i + k * kDoubles);
+  double sum = sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  for (std::size_t i = whole; i < size; ++i) sum += x[i];
+  return sum;
 }
 
-Moments moments_about(std::span<const float> x, double mean) {
-  const std::size_t whole = x.size() / kLanes * kLanes;
-  Moments sums;
-  add_moments(x.data(), whole, mean, sums);
-  for (const float v : x.subspan(whole)) {
-    const double value = v - mean, square = value * value;
-    sums.first += value, sums.second += square, sums.fourth += square * square;
+// Sums of second and fourth powers of x - m.
+struct Moments {
+  double second = 0, fourth = 0;
+};
+
+PRECIPICE_CLONES Moments moments_about(const float* x, std::size_t size, double mean) {
+  Doubles second[kVectors] = {}, fourth[kVectors] = {};
+  const std::size_t whole = size / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes)
+    for (std::size_t k = 0; k < kVectors; ++k) {
+      const Doubles value = doubles_at(x + i + k * kDoubles) - mean, square = value * value;
+      second[k] += square;
+      fourth[k] += square * square;
+    }
+  Moments sums{sum_of_lanes((second[0] + second[1]) + (second[2] + second[3])),
+               sum_of_lanes((fourth[0] + fourth[1]) + (fourth[2] + fourth[3]))};
+  for (std::size_t i = whole; i < size; ++i) {
+    const double value = x[i] - mean, square = value * value;
+    sums.second += square, sums.fourth += square * square;
   }
   return sums;
 }
@@ -52,15 +56,28 @@ float largest(std::span<const float> x) {
   return max;
 }
 
-double row_entropy(std::span<const float> scores, std::span<const float> weights, float max, double scale) {
-  double heaviest = 0, below = 0;
-  for (std::size_t j = 0; j < scores.size(); ++j) {
-    const double p = weights[j];
+// Of a row of logits s and weights p: the largest weight, and sum of p (max - s). A logit of minus infinity has no
+// weight, and 0 times infinity is no number.
+struct RowSums {
+  double heaviest, below;
+};
+
+PRECIPICE_CLONES RowSums row_sums(const float* scores, const float* weights, std::size_t size, double max) {
+  Doubles heaviest = {}, below = {};
+  const std::size_t whole = size / kDoubles * kDoubles;
+  for (std::size_t j = 0; j < whole; j += kDoubles) {
+    const Doubles p = doubles_at(weights + j), under = p * (max - doubles_at(scores + j));
     heaviest = p > heaviest ? p : heaviest;
-    // A logit of minus infinity has no weight, and 0 times infinity is no number.
-    if (p != 0) below += p * (scale * (double{max} - scores[j]));
+    below += p != 0 ? under : Doubles{};
   }
-  return below - std::log(heaviest);
+  RowSums sums{0, sum_of_lanes(below)};
+  for (std::size_t lane = 0; lane < kDoubles; ++lane) sums.heaviest = std::max(sums.heaviest, heaviest[lane]);
+  for (std::size_t j = whole; j < size; ++j) {
+    const double p = weights[j];
+    sums.heaviest = std::max(sums.heaviest, p);
+    if (p != 0) sums.below += p * (max - scores[j]);
+  }
+  return sums;
 }
 
 }  // namespace
@@ -77,7 +94,8 @@ AttentionStatistics attention_statistics(std::span<const float> scores, std::spa
     const auto logits = scores.subspan(row * width, past);
     const float highest = largest(logits);
     max = std::isnan(highest) || scale * highest > max ? scale * highest : max;
-    entropy += row_entropy(logits, weights.subspan(row * width, past), highest, scale);
+    const RowSums sums = row_sums(logits.data(), weights.data() + row * width, past, highest);
+    entropy += scale * sums.below - std::log(sums.heaviest);
   }
   return {max, entropy / static_cast<double>(rows)};
 }
@@ -85,8 +103,8 @@ AttentionStatistics attention_statistics(std::span<const float> scores, std::spa
 double kurtosis(std::span<const float> x) {
   if (x.empty()) return kNaN;
   const auto n = static_cast<double>(x.size());
-  const double mean = moments_about(x, 0).first / n;
-  const Moments sums = moments_about(x, mean);
+  const double mean = sum_of(x.data(), x.size()) / n;
+  const Moments sums = moments_about(x.data(), x.size(), mean);
   const double second = sums.second / n, fourth = sums.fourth / n;
   // Equal elements leave a deviation of rounding errors, whose kurtosis says nothing.
   const bool is_constant = second <= 1e-28 * mean * mean;
