@@ -161,7 +161,8 @@ constexpr std::int64_t kLogitChunk = 64 * kFloatLanes;
 // Beyond any logit whose moments are of use, and small enough for their powers.
 constexpr float kBound = 1e12f;
 
-template <bool Moments>
+// Masked: some logits may be infinite or beyond kBound.
+template <bool Moments, bool Masked>
 PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, float* e, LogitRow& row) {
   FloatLanes sums = {}, moments[kLogitMoments] = {};
   for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
@@ -174,7 +175,9 @@ PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, flo
     if constexpr (Moments) {
       // A masked logit is not infinite here: its term is 0, and 0 times infinity would be NaN.
       const FloatLanes magnitude = magnitude_of_lanes(x);
-      const FloatLanes reach = (magnitude < kBound ? magnitude : FloatLanes{} + kBound) + 1.0f;
+      FloatLanes reach = magnitude;
+      if (Masked || count < kFloatLanes) reach = magnitude < kBound ? magnitude : FloatLanes{} + kBound;
+      reach += 1.0f;
       for (FloatLanes& moment : moments) {
         power *= reach;
         moment += power;
@@ -199,18 +202,22 @@ void logit_row_as(const float* z, std::int64_t width, std::int64_t target, float
   row.high = largest_of_lanes(high);
   low = -low;
   row.low = -largest_of_lanes(low);
+  const bool is_bounded = row.low > -kBound && row.high < kBound;
   // The target's chunk goes through a copy in which it is masked: its own term must not drown the others.
   const std::int64_t masked = target / kLogitChunk * kLogitChunk;
   for (std::int64_t begin = 0; begin < width; begin += kLogitChunk) {
     const std::int64_t size = width - begin < kLogitChunk ? width - begin : kLogitChunk;
     if (begin != masked) {
-      logit_sums<Moments>(z + begin, row.high, size, e + begin, row);
+      if (is_bounded)
+        logit_sums<Moments, false>(z + begin, row.high, size, e + begin, row);
+      else
+        logit_sums<Moments, true>(z + begin, row.high, size, e + begin, row);
       continue;
     }
     float copy[kLogitChunk];
     std::memcpy(copy, z + begin, static_cast<std::size_t>(size) * sizeof(float));
     copy[target - begin] = -kInfinity;
-    logit_sums<Moments>(copy, row.high, size, e + begin, row);
+    logit_sums<Moments, true>(copy, row.high, size, e + begin, row);
   }
   FloatLanes of_target = FloatLanes{} + (z[target] - row.high);
   exponential_of_lanes(of_target);
