@@ -94,7 +94,7 @@ struct MetricsConfig {
   std::int64_t tensors_every = 10;  // 0: never
   std::int64_t attention_every = 10;
   std::int64_t critical_every = 200;
-  std::int64_t sam_every = 100;
+  std::int64_t sam_every = 200;
   std::int64_t noise_every = 200;
   std::int64_t edge_every = 0;
   std::int64_t gradient_error_every = 200;
