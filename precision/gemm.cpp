@@ -10,6 +10,7 @@
 
 #include "precision/check.h"
 #include "precision/emulated_gemm.h"
+#include "precision/hadamard.h"
 #include "precision/parallel.h"
 
 namespace precipice {
@@ -78,7 +79,9 @@ at::Tensor causal_product(const at::Tensor& a, const at::Tensor& b, float scale,
   std::vector<std::int64_t> shape = a.sizes().vec();
   shape.back() = b.size(-2);
   at::Tensor y = out.defined() ? out : at::empty(shape, a.options().dtype(at::kFloat));
-  const std::int64_t part = std::max(kShortestPart, (length / kMostParts + 15) / 16 * 16);
+  // Whole groups of a Hadamard transform, which mixes past and future within them only.
+  static_assert(kShortestPart % kHadamard == 0);
+  const std::int64_t part = std::max(kShortestPart, (length / kMostParts + kHadamard - 1) / kHadamard * kHadamard);
   for (std::int64_t begin = 0; begin < length; begin += part) {
     const std::int64_t size = std::min(part, length - begin), end = begin + size;
     const auto rows = [&](const at::Tensor& x) { return x.narrow(-2, begin, size); };

@@ -100,8 +100,7 @@ Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer&
 }
 
 Causal QuantizedProduct::causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const {
-  // A transform mixes past and future, and a format may have no zero.
-  if (causal_ == CausalPart::None || quantizer.hadamard || !quantizer.element.zero) return Causal::No;
+  if (causal_ == CausalPart::None || !quantizer.element.zero) return Causal::No;
   return causal_ == CausalPart::Y ? if_y : if_x;
 }
 

@@ -289,11 +289,12 @@ void round_output(const at::Tensor& x, float scale, const MatrixQuantizer& q, co
     call.first_element = static_cast<std::uint64_t>(place);
     active_kernels().quantize(call);
   };
-  if (x.is_contiguous()) {
+  const at::Tensor lying = x.is_contiguous() ? x : x.permute(memory_order(x));
+  if (lying.is_contiguous()) {
     at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) { round(begin, end - begin); });
     return;
   }
-  const MemoryRows rows = *rows_in_memory(x.permute(memory_order(x)));
+  const MemoryRows rows = *rows_in_memory(lying);
   at::parallel_for(0, x.numel() / rows.cols, std::max<std::int64_t>(1, kGrain / rows.cols),
                    [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t row = begin; row < end; ++row) round(row * rows.stride, rows.cols);

@@ -107,11 +107,11 @@ TEST_CASE("a causal matmul has the gradients of the whole one") {
   MatrixQuantizer e5m10;
   e5m10.element = parse_float_format("e5m10");
   MatrixQuantizer rotated = e5m10;
-  rotated.hadamard = true;  // mixes past and future: nothing may be left out
+  rotated.hadamard = true;  // mixes past and future
   const MatrixQuantizer quantizer = GENERATE_COPY(MatrixQuantizer{}, e5m10, rotated);
   const SitePrecision precision = SitePrecision::of_tensors(quantizer, quantizer, quantizer, {});
   const MatmulSite site{&precision};
-  const std::int64_t length = 192, depth = 32;
+  const std::int64_t length = GENERATE(192, 272), depth = 32;  // 272 / 4 is no multiple of 16
   const bool of_y = part == CausalPart::Y;
   const at::Tensor x = of_y ? integers({2, 2, length, depth}, 1) : integers({2, 2, length, length}, 1).tril();
   const at::Tensor w = of_y ? integers({2, 2, length, depth}, 2) : integers({2, 2, depth, length}, 2);

@@ -80,6 +80,7 @@ TEST_CASE("heads and columns quantize where they lie to the bits and counts of t
   check(rows.narrow(2, 3, 3).transpose(1, 2));
   check(rows.narrow(2, 3, 3).permute({0, 2, 3, 1}));
   check(rows.narrow(2, 3, 1).narrow(1, 5, 20).transpose(1, 2));
+  check(rows.narrow(2, 3, 3).narrow(1, 5, 20).transpose(1, 2));
   check(rows.narrow(0, 1, 1).select(1, 0).transpose(-2, -1));
 }
 
@@ -138,6 +139,9 @@ TEST_CASE("heads within longer rows are rounded in place, and what lies between 
       quantize(before.narrow(2, 2, 3).transpose(1, 2).mul(2.0f).contiguous(), bf16, Contraction::LastAxis, {}).values));
   CHECK(same_bits(rows.narrow(2, 0, 2), before.narrow(2, 0, 2)));
   CHECK(same_bits(rows.narrow(2, 5, 1), before.narrow(2, 5, 1)));
+  const at::Tensor whole = before.clone();
+  round_output(whole.transpose(1, 2), 1.0f, bf16, {});
+  CHECK(same_bits(whole, quantize(before, bf16, Contraction::LastAxis, {}).values));
   bf16.rounding = Rounding::Stochastic;  // whose words are numbered by the order of a contiguous tensor
   CHECK_FALSE(can_round_in_place(heads, bf16));
   CHECK(can_round_in_place(rows, bf16));
