@@ -122,7 +122,8 @@ TEST_CASE("RMSNorm turns a row with a NaN or an infinity into one with a NaN, an
 }
 
 TEST_CASE("grouped-query attention is attention with every key and value head repeated") {
-  const std::int64_t batch = 2, length = 5, heads = 6, depth = 4;
+  // From 128 on, blocks of the future are left out of products.
+  const std::int64_t batch = 2, length = GENERATE(5, 160), heads = 6, depth = 4;
   const SitePrecision fp32;
   const MatmulSite site{&fp32};
   for (const std::int64_t groups : {1, 2, 3, 6}) {
@@ -141,12 +142,13 @@ TEST_CASE("grouped-query attention is attention with every key and value head re
     const at::Tensor weights = at::softmax(scores.masked_fill(mask, -INFINITY), -1);
     const at::Tensor theirs = weights.matmul(values.transpose(1, 2)).transpose(1, 2).reshape({batch, length, -1});
     theirs.backward(upstream.to(at::kDouble));
-    INFO(groups << " key heads");
-    // Sums of at most five products below 4 each; a key head gathers up to six heads' gradients.
-    CHECK(largest_difference(ours, theirs) <= 8 * 0x1p-23f);
-    CHECK(largest_difference(q.grad(), qd.grad()) <= 16 * 0x1p-23f);
-    CHECK(largest_difference(k.grad(), kd.grad()) <= 64 * 0x1p-23f);
-    CHECK(largest_difference(v.grad(), vd.grad()) <= 64 * 0x1p-23f);
+    INFO(groups << " key heads, " << length << " positions");
+    // Sums of at most `length` products below 4 each; a key head gathers up to six heads' gradients.
+    const float unit = static_cast<float>(length) / 5 * 0x1p-23f;
+    CHECK(largest_difference(ours, theirs) <= 8 * unit);
+    CHECK(largest_difference(q.grad(), qd.grad()) <= 16 * unit);
+    CHECK(largest_difference(k.grad(), kd.grad()) <= 64 * unit);
+    CHECK(largest_difference(v.grad(), vd.grad()) <= 64 * unit);
   }
 }
 
