@@ -22,10 +22,8 @@ inline constexpr std::int64_t kStreamedBytes = std::int64_t{1} << 25;
 // Before a loop whose iterations are independent even where its output is its input.
 #if defined(__clang__)
 #define PRECIPICE_INDEPENDENT_LOOP _Pragma("clang loop vectorize(assume_safety)")
-#define PRECIPICE_UNROLL_16 _Pragma("unroll 16")
 #else
 #define PRECIPICE_INDEPENDENT_LOOP _Pragma("GCC ivdep")
-#define PRECIPICE_UNROLL_16 _Pragma("GCC unroll 16")
 #endif
 
 namespace precipice {

@@ -11,23 +11,36 @@
 #define PRECIPICE_HD inline __attribute__((always_inline))
 #endif
 
+#if defined(__CUDACC__)
+#define PRECIPICE_UNROLL_16  // nvcc unrolls by itself, and its host compiler knows no pragma of its own
+#elif defined(__clang__)
+#define PRECIPICE_UNROLL_16 _Pragma("unroll 16")
+#else
+#define PRECIPICE_UNROLL_16 _Pragma("GCC unroll 16")
+#endif
+
 namespace precipice {
 
 struct Philox4 {
   std::uint32_t word[4];
 };
 
-// The ten rounds, on 64-bit lanes of which only the low 32 bits count, so that a lane may also be a vector of lanes.
-// wide_product(factor, lane) is the 64-bit product of factor and the low half of each lane.
-template <class Lane, class WideProduct>
-PRECIPICE_HD constexpr void philox_rounds(Lane (&c)[4], Lane k0, Lane k1, WideProduct wide_product) {
+// The ten rounds of some blocks side by side, as each waits for the one before it. On 64-bit lanes of which only the low
+// 32 bits count, so that a lane may also be a vector of lanes. wide_product(factor, lane) is the 64-bit product of factor
+// and the low half of each lane.
+template <class Lane, int kBlocks, class WideProduct>
+PRECIPICE_HD constexpr void philox_rounds(Lane (&blocks)[kBlocks][4], Lane k0, Lane k1, WideProduct wide_product) {
+  PRECIPICE_UNROLL_16
   for (int round = 0; round < 10; ++round) {
-    const Lane p0 = wide_product(0xD2511F53u, c[0]);
-    const Lane p1 = wide_product(0xCD9E8D57u, c[2]);
-    c[0] = (p1 >> 32) ^ c[1] ^ k0;
-    c[1] = p1;
-    c[2] = (p0 >> 32) ^ c[3] ^ k1;
-    c[3] = p0;
+    PRECIPICE_UNROLL_16
+    for (auto& c : blocks) {
+      const Lane p0 = wide_product(0xD2511F53u, c[0]);
+      const Lane p1 = wide_product(0xCD9E8D57u, c[2]);
+      c[0] = (p1 >> 32) ^ c[1] ^ k0;
+      c[1] = p1;
+      c[2] = (p0 >> 32) ^ c[3] ^ k1;
+      c[3] = p0;
+    }
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
@@ -41,10 +54,10 @@ struct ScalarWideProduct {
 
 // Philox4x32 with 10 rounds; counter = (c0, c1, c2, c3), key = (k0, k1).
 PRECIPICE_HD constexpr Philox4 philox4x32(Philox4 counter, std::uint32_t k0, std::uint32_t k1) {
-  std::uint64_t c[4] = {counter.word[0], counter.word[1], counter.word[2], counter.word[3]};
+  std::uint64_t c[1][4] = {{counter.word[0], counter.word[1], counter.word[2], counter.word[3]}};
   philox_rounds(c, std::uint64_t{k0}, std::uint64_t{k1}, ScalarWideProduct{});
-  return Philox4{{static_cast<std::uint32_t>(c[0]), static_cast<std::uint32_t>(c[1]), static_cast<std::uint32_t>(c[2]),
-                  static_cast<std::uint32_t>(c[3])}};
+  return Philox4{{static_cast<std::uint32_t>(c[0][0]), static_cast<std::uint32_t>(c[0][1]),
+                  static_cast<std::uint32_t>(c[0][2]), static_cast<std::uint32_t>(c[0][3])}};
 }
 
 // What a stream of random words belongs to. Distinct keys give independent streams.

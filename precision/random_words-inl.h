@@ -5,33 +5,61 @@
 
 namespace {
 
-// Words of elements first .. first + size - 1, at words + first % 4. Lanes are a vector of std::uint64_t; each lane
-// holds one block, and the last vector may run over into the slack of the buffers.
-void fill_words(std::uint32_t* words, const RandomKey& key, std::uint64_t first, int size) {
-  static_assert(std::endian::native == std::endian::little, "word pairs are read as words");
-  constexpr std::uint64_t kLanes = sizeof(Lanes) / sizeof(std::uint64_t);
-  Lanes first_half, second_half;  // low and high words of each block, one block after the other
-  for (std::uint64_t lane = 0; lane < kLanes; ++lane) {
-    first_half[lane] = lane / 2 + lane % 2 * kLanes;
-    second_half[lane] = first_half[lane] + kLanes / 2;
-  }
-  const std::uint64_t first_block = first / 4;
-  const int blocks = static_cast<int>((first + static_cast<std::uint64_t>(size) + 3) / 4 - first_block);
+constexpr int kWordLanes = sizeof(Lanes) / sizeof(std::uint64_t);  // blocks of a vector, one in each lane
 
-  const Philox4 counter = random_counter(key, first_block);
-  const Lanes key_low = Lanes{} + static_cast<std::uint32_t>(key.seed);
-  const Lanes key_high = Lanes{} + static_cast<std::uint32_t>(key.seed >> 32);
-  Lanes block;
-  for (std::uint64_t lane = 0; lane < kLanes; ++lane) block[lane] = first_block + lane;
-  for (int b = 0; b < blocks; b += static_cast<int>(kLanes), block += kLanes) {
+// What the blocks of a stream share, and the vector of blocks that comes next.
+struct WordStream {
+  Lanes block, high_word, step, site, key_low, key_high;
+
+  WordStream(const RandomKey& key, std::uint64_t first_block) {
+    const Philox4 counter = random_counter(key, first_block);
+    for (int lane = 0; lane < kWordLanes; ++lane) block[lane] = first_block + static_cast<std::uint64_t>(lane);
     // random_counter puts the block's high bits below the operand in word 1.
-    Lanes c[4] = {block, (block >> 32) | (counter.word[1] & 0xFFFF0000u), Lanes{} + counter.word[2],
-                  Lanes{} + counter.word[3]};
-    philox_rounds(c, key_low, key_high, LanesWideProduct{});
+    high_word = Lanes{} + (counter.word[1] & 0xFFFF0000u);
+    step = Lanes{} + counter.word[2];
+    site = Lanes{} + counter.word[3];
+    key_low = Lanes{} + static_cast<std::uint32_t>(key.seed);
+    key_high = Lanes{} + static_cast<std::uint32_t>(key.seed >> 32);
+  }
+};
+
+// The next kVectors vectors of blocks, block by block.
+template <int kVectors>
+PRECIPICE_HD void next_words(WordStream& stream, std::uint32_t* words) {
+  static_assert(std::endian::native == std::endian::little, "word pairs are read as words");
+  Lanes first_half, second_half;  // low and high words of each block, one block after the other
+  for (std::uint64_t lane = 0; lane < kWordLanes; ++lane) {
+    first_half[lane] = lane / 2 + lane % 2 * kWordLanes;
+    second_half[lane] = first_half[lane] + kWordLanes / 2;
+  }
+  Lanes blocks[kVectors][4];
+  for (auto& c : blocks) {
+    c[0] = stream.block;
+    c[1] = (stream.block >> 32) | stream.high_word;
+    c[2] = stream.step;
+    c[3] = stream.site;
+    stream.block += kWordLanes;
+  }
+  philox_rounds(blocks, stream.key_low, stream.key_high, LanesWideProduct{});
+  for (const auto& c : blocks) {
     const Lanes low = (c[0] & 0xFFFFFFFFu) | (c[1] << 32), high = (c[2] & 0xFFFFFFFFu) | (c[3] << 32);
     const Lanes pairs[2] = {__builtin_shuffle(low, high, first_half), __builtin_shuffle(low, high, second_half)};
-    __builtin_memcpy(words + 4 * b, pairs, sizeof(pairs));
+    __builtin_memcpy(words, pairs, sizeof(pairs));
+    words += 4 * kWordLanes;
   }
+}
+
+// Words of elements first .. first + size - 1, at words + first % 4; the last vector of blocks may run over into the
+// slack of the buffers.
+void fill_words(std::uint32_t* words, const RandomKey& key, std::uint64_t first, int size) {
+  constexpr int kSideBySide = 4;
+  const std::uint64_t first_block = first / 4;
+  const int blocks = static_cast<int>((first + static_cast<std::uint64_t>(size) + 3) / 4 - first_block);
+  WordStream stream(key, first_block);
+  int b = 0;
+  for (; b + kSideBySide * kWordLanes <= blocks; b += kSideBySide * kWordLanes)
+    next_words<kSideBySide>(stream, words + 4 * b);
+  for (; b < blocks; b += kWordLanes) next_words<1>(stream, words + 4 * b);
 }
 
 }  // namespace
