@@ -33,6 +33,17 @@ bool products_fit_bf16(double quantum, double other_quantum);
 // AVX512-BF16 or AMX: elsewhere bf16 products would be emulated, and slower than fp32 ones.
 bool has_bf16_instructions();
 
+// What of y = a b^T is known to be zero or is not asked for, the future of a position: products with it are left out
+// where a carrier multiplies.
+enum class Causal : std::uint8_t {
+  No,
+  Result,      // y[m, n] for n > m: what stands there afterwards is not specified
+  FirstPast,   // a[m, k] = 0 for k > m
+  FirstAhead,  // a[m, k] = 0 for k < m
+  SecondPast,  // b[n, k] = 0 for k > n
+  SecondAhead  // b[n, k] = 0 for k < n
+};
+
 // y = scale (a b^T) + bias, for batches of matrices: a (batch..., M, K), b (batch..., N, K), y (batch..., M, N).
 // Strides count elements; one of a matrix's last two is 1, of y the last. No size is 0.
 struct CarrierProduct {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "precision/batch_carrier.h"
 #include "precision/check.h"
 #include "precision/emulated_gemm.h"
 #include "precision/hadamard.h"
@@ -38,10 +39,18 @@ at::Tensor delivered(const at::Tensor& y, const at::Tensor& out) {
   return out;
 }
 
+// What of a product need not be computed, and whether bf16 operands may be too small for bf16's instructions.
+struct Leeway {
+  Causal causal = Causal::No;
+  bool fine = false;
+};
+
+bool multiply_by_parts(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& y, Causal causal);
+
 // scale (a b^T) + bias in fp32. a (..., M, K), b (..., N, K), both fp32 or both bf16; bias undefined or (N). Into `out`
 // where that is defined.
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& bias,
-                   const at::Tensor& out = {}) {
+                   const at::Tensor& out = {}, const Leeway& leeway = {}) {
   PRECIPICE_CHECK(a.dim() == b.dim() && a.size(-1) == b.size(-1) && a.scalar_type() == b.scalar_type(), "operands ",
                   a.sizes(), " and ", b.sizes());
   std::vector<std::int64_t> shape = a.sizes().vec();
@@ -51,7 +60,7 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const 
     at::Tensor zeros = out.defined() ? out.zero_() : at::zeros(shape, options);
     return bias.defined() ? zeros.add_(bias) : zeros;
   }
-  if (out.defined() && !is_row_major(out)) return delivered(product(a, b, scale, bias), out);
+  if (out.defined() && !is_row_major(out)) return delivered(product(a, b, scale, bias, {}, leeway), out);
   at::Tensor y = out.defined() ? out : at::empty(shape, options);
   PRECIPICE_CHECK(y.sizes() == at::IntArrayRef(shape), "a product of sizes ", shape, " for ", y.sizes());
   const at::Tensor first = as_operand(a), second = as_operand(b), addend = bias.defined() ? bias.contiguous() : bias;
@@ -64,21 +73,23 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const 
   call.scale = scale;
   call.bias = addend.defined() ? addend.const_data_ptr<float>() : nullptr;
   call.y = y.mutable_data_ptr<float>();
-  multiply(call);
+  if (fits_batch_carrier(call))
+    multiply_batch(call, leeway.causal, leeway.fine);
+  else if (leeway.fine)
+    product(a.to(at::kFloat), b.to(at::kFloat), scale, bias, y, {leeway.causal});
+  else if (leeway.causal == Causal::No || !multiply_by_parts(first, second, scale, y, leeway.causal))
+    multiply(call);
   return y;
 }
 
 // Sizes of parts: a shorter product pays its start, and each shape is a primitive to make.
 constexpr std::int64_t kShortestPart = 64, kMostParts = 4;
 
-// product() without the part that `causal` names, in parts of rows or columns.
-at::Tensor causal_product(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& out, Causal causal) {
+// product() without the part that `causal` names, in parts of rows or columns; false where that does not pay.
+bool multiply_by_parts(const at::Tensor& a, const at::Tensor& b, float scale, const at::Tensor& y, Causal causal) {
   const bool by_columns = causal == Causal::SecondPast || causal == Causal::SecondAhead;
   const std::int64_t length = (by_columns ? b : a).size(-2);
-  if (causal == Causal::No || length < 2 * kShortestPart) return product(a, b, scale, {}, out);
-  std::vector<std::int64_t> shape = a.sizes().vec();
-  shape.back() = b.size(-2);
-  at::Tensor y = out.defined() ? out : at::empty(shape, a.options().dtype(at::kFloat));
+  if (length < 2 * kShortestPart) return false;
   // Whole groups of a Hadamard transform, which mixes past and future within them only.
   static_assert(kShortestPart % kHadamard == 0);
   const std::int64_t part = std::max(kShortestPart, (length / kMostParts + kHadamard - 1) / kHadamard * kHadamard);
@@ -109,7 +120,7 @@ at::Tensor causal_product(const at::Tensor& a, const at::Tensor& b, float scale,
         break;
     }
   }
-  return y;
+  return true;
 }
 
 // The same of b a^T.
@@ -386,9 +397,11 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
     const bool folds_a = !a.scales.defined() || fold(a, folded_a), folds_b = !b.scales.defined() || fold(b, folded_b);
     if (folds_a && folds_b) return gemm(folded_a, folded_b, bias, arithmetic, output_key, out, causal);
   }
-  if (!fit_one_carrier(a, b, emulated))
+  const bool is_one_product = !emulated && !a.scales.defined() && !b.scales.defined(),
+             fits = fit_one_carrier(a, b, emulated);
+  if (!fits && !(is_one_product && a.values.scalar_type() == b.values.scalar_type()))
     return gemm(a.widened(), b.widened(), bias, arithmetic, output_key, out, causal);
-  if (!emulated && !a.scales.defined() && !b.scales.defined()) {
+  if (is_one_product) {
     // A rounding of the output multiplies in the same pass.
     const float scale = a.scale * b.scale;
     const bool in_place =
@@ -396,8 +409,8 @@ at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, 
     const at::Tensor target = in_place ? out : at::Tensor();
     const bool scales_later = !bias.defined() && !arithmetic.output.is_identity();
     const float now = scales_later ? 1.0f : scale;
-    const at::Tensor y = bias.defined() ? product(a.values, b.values, now, bias, target)
-                                        : causal_product(a.values, b.values, now, target, causal);
+    const Leeway leeway{bias.defined() ? Causal::No : causal, !fits};
+    const at::Tensor y = product(a.values, b.values, now, bias, target, leeway);
     if (!arithmetic.output.is_identity()) round_output(y, scales_later ? scale : 1.0f, arithmetic.output, output_key);
     return in_place ? y : delivered(y, out);
   }

@@ -31,17 +31,6 @@ bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const Gem
 // Whether it will, on this CPU: then operands are quantized as bf16.
 bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic);
 
-// What of y = a b^T is known to be zero or is not asked for, the future of a position: products with it are left out
-// where a carrier multiplies.
-enum class Causal : std::uint8_t {
-  No,
-  Result,      // y[m, n] for n > m: what stands there afterwards is not specified
-  FirstPast,   // a[m, k] = 0 for k > m
-  FirstAhead,  // a[m, k] = 0 for k < m
-  SecondPast,  // b[n, k] = 0 for k > n
-  SecondAhead  // b[n, k] = 0 for k < n
-};
-
 // a (..., M, K), b (..., N, K), equal leading dimensions or none -> a b^T (..., M, N). bias: undefined or (N), added to
 // the scaled sums before the output is rounded. With `out`, of the result's shape and any strides, that is filled and
 // returned.

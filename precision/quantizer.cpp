@@ -5,7 +5,6 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <mutex>
 #include <numeric>
@@ -16,6 +15,8 @@
 #include "precision/check.h"
 #include "precision/device.h"
 #include "precision/parallel.h"
+#include "precision/piece_quantizer.h"
+#include "precision/result_quantum.h"
 
 namespace precipice {
 namespace {
@@ -35,10 +36,7 @@ void for_row_ranges(std::int64_t rows, std::int64_t cols, std::int64_t step, con
 class Work {
  public:
   Work(const MatrixQuantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
-      : plan_(quantizer, shape, state),
-        shape_(shape),
-        mantissa_bits_(quantizer.element.mantissa_bits),
-        finest_(quantum_of(quantizer.element)) {}
+      : plan_(quantizer, shape, state), shape_(shape), quantum_(quantizer.element) {}
 
   const BlockGrid& grid() const { return plan_.grid(); }
 
@@ -53,22 +51,16 @@ class Work {
     for_ranges([&](std::int64_t first, std::int64_t last) {
       std::uint32_t smallest = ~0u;
       MatrixOutputs own = outputs;
-      if (finest_ < kKnownFine) own.smallest_result = &smallest;
+      if (quantum_.depends_on_results()) own.smallest_result = &smallest;
       const EventCounts part = plan_.quantize_rows(in, first, last, key, own);
       const std::lock_guard<std::mutex> lock(mutex_);
       total += part;
-      smallest_ = std::min(smallest_, smallest);
+      quantum_.saw(smallest);
     });
     return total;
   }
 
-  // What every result is a multiple of: the format's quantum or, where the format goes down so far that its products
-  // could be subnormal in fp32, the last place of the smallest number that did come out.
-  double quantum() const {
-    const std::uint32_t pattern = smallest_ + 1;  // 0: only zeros, or not known
-    if (finest_ >= kKnownFine || pattern < 0x800000 || pattern >= 0x7F800000) return finest_;
-    return std::max(finest_, std::ldexp(1.0, static_cast<int>(pattern >> 23) - 127 - mantissa_bits_));
-  }
+  double quantum() const { return quantum_.value(); }
 
  private:
   template <class Body>
@@ -87,14 +79,10 @@ class Work {
     });
   }
 
-  static constexpr double kKnownFine = 0x1p-63;  // products of such quanta are normal in fp32
-
   MatrixPlan plan_;
   MatrixShape shape_;
-  int mantissa_bits_;
-  double finest_;  // the format's quantum
+  ResultQuantum quantum_;
   std::vector<std::int32_t> patterns_;
-  std::uint32_t smallest_ = ~0u;
   std::mutex mutex_;
 };
 
@@ -279,16 +267,9 @@ void round_output(const at::Tensor& x, float scale, const MatrixQuantizer& q, co
     return;
   }
   check_device(x);
-  const QuantizeSpec spec{q.element, q.rounding, q.overflow, q.random_bits, q.through_bf16};
+  const PieceRounder rounder(q, scale, key);
   float* data = x.mutable_data_ptr<float>();
-  QuantizeCall whole = prepare_call(data, data, x.numel(), spec, scale, key, 0);
-  whole.count = false;
-  const auto round = [&](std::int64_t place, std::int64_t size) {
-    QuantizeCall call = whole;
-    call.in += place, call.out += place, call.size = size;
-    call.first_element = static_cast<std::uint64_t>(place);
-    active_kernels().quantize(call);
-  };
+  const auto round = [&](std::int64_t place, std::int64_t size) { rounder.round(data, place, size); };
   const at::Tensor lying = x.is_contiguous() ? x : x.permute(memory_order(x));
   if (lying.is_contiguous()) {
     at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) { round(begin, end - begin); });

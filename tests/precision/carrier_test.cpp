@@ -131,6 +131,26 @@ TEST_CASE("no carrier flushes: tensors whose products are subnormal in fp32 give
                   gemm(last(a, bf16, false), last(b, bf16, false), {}, {}, {})));
 }
 
+TEST_CASE("of a batch only the matrices with too small numbers go through fp32") {
+  const MatrixQuantizer bf16 = unscaled("bf16");
+  for (const auto& [rows, depth] : {std::pair{40, 32}, {5, 2}, {40, 31}}) {
+    // Either operand by rows or by columns.
+    for (const int turned : {0, 1, 2, 3}) {
+      at::Tensor a = random_tensor({3, rows, depth}, 1), b = random_tensor({3, 24, depth}, 2);
+      a.select(0, 1).mul_(0x1p-70), b.select(0, 1).mul_(0x1p-60);
+      if (turned & 1) a = a.transpose(-2, -1).contiguous().transpose(-2, -1);
+      if (turned & 2) b = b.transpose(-2, -1).contiguous().transpose(-2, -1);
+      const Quantized qa = last(a, bf16, true), qb = last(b, bf16, true);
+      const at::Tensor packed = gemm(qa, qb, {}, {}, {}), wide = gemm(qa.widened(), qb.widened(), {}, {}, {});
+      INFO(rows << " x " << depth << ", " << turned);
+      CHECK(same_bits(packed[1], wide[1]));
+      CHECK(wide[1].abs().max().item<float>() > 0.0f);
+      for (const std::int64_t ordinary : {0, 2})
+        check_sums(packed[ordinary], qa.values[ordinary].to(at::kFloat), qb.values[ordinary].to(at::kFloat));
+    }
+  }
+}
+
 TEST_CASE("the quantum of a tensor divides each of its values") {
   const at::Tensor x = random_tensor({8, 64}, 1).mul(random_tensor({8, 64}, 2).mul(20).exp());
   for (const char* format : {"bf16", "e8m3", "e4m3", "e5m2"}) {

@@ -19,6 +19,7 @@ ALLOWED = {
 ALONE = {
     r"hdf5(_hl)?\.h|H5\w*\.h": r"metrics/hdf5_\w+\.(h|cpp)",
     r"oneapi/dnnl/.*|dnnl\.h(pp)?": r"precision/carrier\.cpp",
+    r"ATen/native/CPUBlas\.h": r"precision/matrix_product\.cpp",
     r"CLI/.*": r"experiments/cli\w*\.(h|cpp)",
     r"(cuda|cublas|curand|cub/|thrust/|cooperative_groups|c10/cuda/|ATen/cuda/).*|.*\.cuh": r".*_cuda\.(cu|cuh)",
     r"torch/(torch|nn|optim)\.h": r"experiments/bench_reference\.cpp",
@@ -26,7 +27,7 @@ ALONE = {
 TORCH = re.compile(r"(ATen|c10|torch)/")
 # These must build without torch: their tests build in seconds, and the rounding code stays readable alone.
 # In precision/ only the tensor side may see torch.
-TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(?!(device|gemm|policy|operation|parallel|quantized_matmul|quantizer|round_tensor)\.)")
+TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(?!(device|gemm|matrix_product|policy|operation|parallel|quantized_matmul|quantizer|round_tensor)\.)")
 SOURCE = (".h", ".cpp", ".cu", ".cuh", ".py")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 

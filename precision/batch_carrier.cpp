@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/batch_carrier.h"
+
+#include <algorithm>
+
+#include "precision/check.h"
+#include "precision/matrix_product.h"
+#include "precision/parallel.h"
+#include "precision/row_kernels.h"
+
+namespace precipice {
+namespace {
+
+using Numbers = std::vector<std::int64_t>;
+
+std::int64_t matrices_of(const Numbers& sizes) {
+  std::int64_t count = 1;
+  for (std::size_t d = 0; d + 2 < sizes.size(); ++d) count *= sizes[d];
+  return count;
+}
+
+// Where matrix `index` of a batch begins.
+std::int64_t offset_of(std::int64_t index, const Numbers& sizes, const Numbers& strides) {
+  std::int64_t offset = 0;
+  for (std::size_t d = sizes.size() - 2; d-- > 0; index /= sizes[d]) offset += index % sizes[d] * strides[d];
+  return offset;
+}
+
+template <class Number>
+MatrixSide<Number> side_of(const void* data, std::int64_t index, const Numbers& sizes, const Numbers& strides) {
+  const std::size_t d = sizes.size() - 2;
+  // Of an axis with one index the stride may be any number, and kernels want one beyond the other axis.
+  const auto stride = [&](std::size_t axis, std::int64_t other) {
+    return sizes[axis] == 1 ? std::max(strides[axis], other) : strides[axis];
+  };
+  const bool has_rows = strides[d + 1] == 1;
+  return {static_cast<const Number*>(data) + offset_of(index, sizes, strides), sizes[d], sizes[d + 1],
+          has_rows ? stride(d, sizes[d + 1]) : 1, has_rows ? 1 : stride(d + 1, sizes[d])};
+}
+
+template <class Number, class Multiplier>
+void multiply_with(const CarrierProduct& call, Causal causal) {
+  constexpr std::int64_t kTask = 1 << 20;  // multiplications: a task's start costs some microseconds
+  const std::size_t d = call.a_sizes.size() - 2;
+  const std::int64_t m = call.a_sizes[d], n = call.b_sizes[d], y_stride = std::max(call.y_strides[d], n);
+  at::parallel_for(0, matrices_of(call.a_sizes), std::max<std::int64_t>(1, kTask / (m * n * call.a_sizes[d + 1])),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     Multiplier multiplier;
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       float* const y = call.y + offset_of(i, call.a_sizes, call.y_strides);
+                       multiplier.multiply(side_of<Number>(call.a, i, call.a_sizes, call.a_strides),
+                                           side_of<Number>(call.b, i, call.b_sizes, call.b_strides), y, y_stride,
+                                           causal);
+                       if (call.scale == 1.0f) continue;
+                       for (std::int64_t row = 0; row < m; ++row)
+                         row_kernels().scale_row(y + row * y_stride, n, call.scale);
+                     }
+                   });
+}
+
+// Whether pairs along K are words of memory.
+bool has_whole_pairs(const void* data, const Numbers& sizes, const Numbers& strides) {
+  const std::size_t d = sizes.size() - 2;
+  bool even = sizes[d + 1] % 2 == 0 && reinterpret_cast<std::uintptr_t>(data) % sizeof(std::uint32_t) == 0;
+  if (strides[d + 1] == 1)
+    for (std::size_t i = 0; i <= d; ++i) even = even && (strides[i] % 2 == 0 || sizes[i] == 1);
+  return even;
+}
+
+}  // namespace
+
+bool fits_batch_carrier(const CarrierProduct& call) {
+  if (call.bias != nullptr || call.a_sizes.size() < 3 || !has_block_kernels(call.bf16)) return false;
+  return !call.bf16 || (has_whole_pairs(call.a, call.a_sizes, call.a_strides) &&
+                        has_whole_pairs(call.b, call.b_sizes, call.b_strides));
+}
+
+void multiply_batch(const CarrierProduct& call, Causal causal, bool fine) {
+  PRECIPICE_CHECK(fits_batch_carrier(call), "not a batch for these kernels");
+  if (!call.bf16)
+    multiply_with<float, MatrixMultiplier<float>>(call, causal);
+  else if (fine)
+    multiply_with<at::BFloat16, ExactMultiplier>(call, causal);
+  else
+    multiply_with<at::BFloat16, MatrixMultiplier<at::BFloat16>>(call, causal);
+}
+
+}  // namespace precipice
