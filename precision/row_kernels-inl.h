@@ -103,7 +103,7 @@ PRECIPICE_INLINE void clear_future(std::int64_t past, std::int64_t length, float
 
 void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_t first_row, std::int64_t last_row) {
   for (std::int64_t row = first_row; row < last_row; ++row) {
-    float* p = scores + row * length;
+    float* p = scores + (row - first_row) * length;
     const std::int64_t past = row % length + 1;
     FloatLanes largest = FloatLanes{} - kInfinity;
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
@@ -135,8 +135,8 @@ void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_
 void causal_softmax_backward(const float* weights, float* gradients, std::int64_t length, float scale,
                              std::int64_t first_row, std::int64_t last_row) {
   for (std::int64_t row = first_row; row < last_row; ++row) {
-    const float* p = weights + row * length;
-    float* g = gradients + row * length;
+    const float* p = weights + (row - first_row) * length;
+    float* g = gradients + (row - first_row) * length;
     const std::int64_t past = row % length + 1;
     FloatLanes sums = {};
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {

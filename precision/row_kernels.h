@@ -48,11 +48,11 @@ struct LogitRow {
 struct RowKernels {
   void (*norm_forward)(const NormForward& call, std::int64_t first_row, std::int64_t last_row);
   void (*norm_backward)(const NormBackward& call, std::int64_t first_row, std::int64_t last_row);
-  // In place over rows of square matrices (..., length, length): softmax(scale s) of the first row % length + 1
-  // elements, 0 for the others.
+  // In place over rows first_row .. last_row - 1 of square matrices (..., length, length), of which `scores` points at
+  // the first: softmax(scale s) of the first row % length + 1 elements, 0 for the others.
   void (*causal_softmax)(float* scores, std::int64_t length, float scale, std::int64_t first_row,
                          std::int64_t last_row);
-  // dp, in place, becomes ds = scale p (dp - sum p dp).
+  // dp, in place, becomes ds = scale p (dp - sum p dp); rows as above.
   void (*causal_softmax_backward)(const float* p, float* dp, std::int64_t length, float scale, std::int64_t first_row,
                                   std::int64_t last_row);
   // e (width): e^(z - m). Moments stay 0 unless they are asked for.

@@ -1,34 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/attention.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "precision/check.h"
 #include "precision/operation.h"
 #include "precision/round_tensor.h"
 #include "train/causal_softmax.h"
+#include "train/headwise_attention.h"
 
 namespace precipice {
 namespace {
-
-struct Heads {
-  std::int64_t batch, length, heads, groups, depth;
-};
-
-// Queries, keys and values (B, T, ., D) in one tensor or in three.
-struct Parts {
-  at::Tensor q, k, v;
-
-  static Parts of(const Tensors& tensors, const Heads& h) {
-    if (tensors.size() == 3) return {tensors[0], tensors[1], tensors[2]};
-    const auto part = [&](std::int64_t first, std::int64_t heads) {
-      return tensors[0].narrow(-1, first * h.depth, heads * h.depth).view({h.batch, h.length, heads, h.depth});
-    };
-    return {part(0, h.heads), part(h.heads, h.groups), part(h.heads + h.groups, h.groups)};
-  }
-};
 
 // {qkv} or {q, k, v} -> what the heads mixed, (B, T, H * D)
 class AttentionOperation : public Operation {
@@ -44,7 +30,7 @@ class AttentionOperation : public Operation {
         layer_(layer) {}
 
   Tensors forward(const Tensors& inputs) override {
-    const Parts parts = Parts::of(inputs, h_);
+    const HeadParts parts = HeadParts::of(inputs, h_);
     at::Tensor scores =
         per_head(qk_.forward(grouped(parts.q.transpose(1, 2)), parts.k.transpose(1, 2)));  // (B, H, T, T)
     const at::Tensor seen = observer_ == nullptr ? at::Tensor() : scores.clone();
@@ -67,7 +53,7 @@ class AttentionOperation : public Operation {
     const bool packed = needed.size() == 1;
     Tensors results = packed ? Tensors{empty(h_.heads + 2 * h_.groups).view({h_.batch, h_.length, -1})}
                              : Tensors{empty(h_.heads), empty(h_.groups), empty(h_.groups)};
-    const Parts d = Parts::of(results, h_);
+    const HeadParts d = HeadParts::of(results, h_);
     at::Tensor dp = per_head(pv_.backward(grouped(dmixed), {true, true, {}, d.v.permute({0, 2, 3, 1})}).dx);
     dp = rounded(dp, softmax_);
     causal_softmax_backward(p_, dp, scale());
@@ -110,23 +96,32 @@ void check(const Heads& h) {
   PRECIPICE_CHECK(h.heads % h.groups == 0, h.groups, " key heads do not divide ", h.heads, " query heads");
 }
 
+at::Tensor run_attention(const Heads& heads, const Tensors& inputs, const MatmulSite& qk, const MatmulSite& pv,
+                         const MatrixQuantizer& softmax, AttentionObserver* observer, std::int64_t layer) {
+  check(heads);
+  if (observer == nullptr && softmax.is_identity() && serves_headwise(heads, qk, pv)) {
+    const bool keeps = at::GradMode::is_enabled() &&
+                       std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
+    return run_operation(headwise_attention(heads, qk, pv, keeps), inputs)[0];
+  }
+  return run_operation(std::make_unique<AttentionOperation>(heads, qk, pv, softmax, observer, layer), inputs)[0];
+}
+
 }  // namespace
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const MatmulSite& qk,
                             const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer,
                             std::int64_t layer) {
   const Heads heads{q.size(0), q.size(1), q.size(2), k.size(2), q.size(3)};
-  check(heads);
-  return run_operation(std::make_unique<AttentionOperation>(heads, qk, pv, softmax, observer, layer), {q, k, v})[0];
+  return run_attention(heads, {q, k, v}, qk, pv, softmax, observer, layer);
 }
 
 at::Tensor causal_attention(const at::Tensor& qkv, std::int64_t heads, std::int64_t groups, const MatmulSite& qk,
                             const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer,
                             std::int64_t layer) {
   const Heads h{qkv.size(0), qkv.size(1), heads, groups, qkv.size(2) / (heads + 2 * groups)};
-  check(h);
   PRECIPICE_CHECK(h.depth * (heads + 2 * groups) == qkv.size(2), heads, " and ", groups, " heads of ", qkv.sizes());
-  return run_operation(std::make_unique<AttentionOperation>(h, qk, pv, softmax, observer, layer), {qkv})[0];
+  return run_attention(h, {qkv}, qk, pv, softmax, observer, layer);
 }
 
 }  // namespace precipice

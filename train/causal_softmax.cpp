@@ -24,7 +24,8 @@ void for_rows(const at::Tensor& x, const Body& body) {
 void causal_softmax(at::Tensor& scores, double scale) {
   float* data = scores.mutable_data_ptr<float>();
   for_rows(scores, [&](std::int64_t first, std::int64_t last) {
-    row_kernels().causal_softmax(data, scores.size(-1), static_cast<float>(scale), first, last);
+    const std::int64_t length = scores.size(-1);
+    row_kernels().causal_softmax(data + first * length, length, static_cast<float>(scale), first, last);
   });
 }
 
@@ -33,7 +34,9 @@ void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale) 
   const float* weights = p.const_data_ptr<float>();
   float* gradients = dp.mutable_data_ptr<float>();
   for_rows(dp, [&](std::int64_t first, std::int64_t last) {
-    row_kernels().causal_softmax_backward(weights, gradients, dp.size(-1), static_cast<float>(scale), first, last);
+    const std::int64_t length = dp.size(-1), begin = first * length;
+    row_kernels().causal_softmax_backward(weights + begin, gradients + begin, length, static_cast<float>(scale), first,
+                                          last);
   });
 }
 
