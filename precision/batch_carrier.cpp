@@ -29,13 +29,8 @@ std::int64_t offset_of(std::int64_t index, const Numbers& sizes, const Numbers& 
 template <class Number>
 MatrixSide<Number> side_of(const void* data, std::int64_t index, const Numbers& sizes, const Numbers& strides) {
   const std::size_t d = sizes.size() - 2;
-  // Of an axis with one index the stride may be any number, and kernels want one beyond the other axis.
-  const auto stride = [&](std::size_t axis, std::int64_t other) {
-    return sizes[axis] == 1 ? std::max(strides[axis], other) : strides[axis];
-  };
-  const bool has_rows = strides[d + 1] == 1;
-  return {static_cast<const Number*>(data) + offset_of(index, sizes, strides), sizes[d], sizes[d + 1],
-          has_rows ? stride(d, sizes[d + 1]) : 1, has_rows ? 1 : stride(d + 1, sizes[d])};
+  return {static_cast<const Number*>(data) + offset_of(index, sizes, strides), sizes[d], sizes[d + 1], strides[d],
+          strides[d + 1]};
 }
 
 template <class Number, class Multiplier>

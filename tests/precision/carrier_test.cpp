@@ -41,6 +41,16 @@ at::Tensor whole(at::IntArrayRef shape, std::uint64_t seed) {
   return random_tensor(shape.vec(), seed).mul(8).round();
 }
 
+// The same numbers in the same places of memory.
+Quantized in_bf16(const Quantized& q) {
+  const at::Tensor& x = q.values;
+  Quantized packed;
+  packed.values =
+      at::zeros({x.size(0), x.size(1), x.stride(1)}, at::kBFloat16).narrow(-1, x.storage_offset(), x.size(2));
+  packed.values.copy_(x);
+  return packed;
+}
+
 // The sums in double, and the sum of magnitudes that bounds what another order can give: K additions, each off by half
 // an ulp of a partial sum at most.
 void check_sums(const at::Tensor& y, const at::Tensor& a, const at::Tensor& b) {
@@ -133,7 +143,7 @@ TEST_CASE("no carrier flushes: tensors whose products are subnormal in fp32 give
 
 TEST_CASE("of a batch only the matrices with too small numbers go through fp32") {
   const MatrixQuantizer bf16 = unscaled("bf16");
-  for (const auto& [rows, depth] : {std::pair{40, 32}, {5, 2}, {40, 31}}) {
+  for (const auto& [rows, depth] : {std::pair{40, 32}, {5, 2}, {1, 32}, {40, 31}}) {
     // Either operand by rows or by columns.
     for (const int turned : {0, 1, 2, 3}) {
       at::Tensor a = random_tensor({3, rows, depth}, 1), b = random_tensor({3, 24, depth}, 2);
@@ -149,6 +159,23 @@ TEST_CASE("of a batch only the matrices with too small numbers go through fp32")
         check_sums(packed[ordinary], qa.values[ordinary].to(at::kFloat), qb.values[ordinary].to(at::kFloat));
     }
   }
+}
+
+TEST_CASE("scales act on batches, of parts of wider tensors too") {
+  // Whole numbers in the middle of rows of 35 and of 38: an odd and an even distance.
+  for (const std::int64_t distance : {35, 38})
+    for (const bool as_bf16 : {false, true}) {
+      Quantized a, b;
+      a.values = whole({3, 34, distance}, 1).narrow(-1, 2, 32),
+      b.values = whole({3, 20, distance}, 2).narrow(-1, 1, 32);
+      if (as_bf16) a = in_bf16(a), b = in_bf16(b);
+      a.quantum = b.quantum = 1.0f;
+      a.scale = 0.5f, b.scale = 3.0f;
+      const at::Tensor y = gemm(a, b, {}, {}, {});
+      const at::Tensor x = a.values.to(at::kDouble), w = b.values.to(at::kDouble).transpose(-2, -1);
+      INFO(distance << (as_bf16 ? " bf16" : " fp32"));
+      CHECK(same_bits(y, at::matmul(x, w).mul(1.5).to(at::kFloat)));
+    }
 }
 
 TEST_CASE("the quantum of a tensor divides each of its values") {

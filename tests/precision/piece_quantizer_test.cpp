@@ -74,7 +74,7 @@ TEST_CASE("pieces of an output are rounded as the whole is, with the random word
     MatrixQuantizer quantizer = in_format("e4m3");
     quantizer.rounding = rounding;
     const RandomKey key{1, 2, 3, 4};
-    const at::Tensor whole = numbers(), by_pieces = whole.clone();
+    const at::Tensor whole = random_tensor({kRows, kCols}, 2), by_pieces = whole.clone();
     round_output(whole, 3.0f, quantizer, key);
     const PieceRounder rounder(quantizer, 3.0f, key);
     for (const std::int64_t begin : {700, 0, 300}) {

@@ -5,6 +5,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
@@ -58,12 +59,18 @@ bool is_served(std::int64_t length, std::int64_t heads, std::int64_t depth, cons
 TEST_CASE("attention head by head has the bits of attention product by product") {
   const char* format = GENERATE("fp32", "bf16");
   const std::int64_t length = GENERATE(1, 2, 30, 32, 33, 64, 100, 130), heads = 3, depth = GENERATE(4, 20);
-  // Beyond some spread weights and gradients become too small for bf16's instructions, in some heads only.
-  const float spread = GENERATE(0.1f, 1.0f, 12.0f);
+  // Wide weights, small values and small gradients are too small for bf16's instructions, in some heads only.
+  struct Sizes {
+    double spread, values, upstream;
+  };
+  const Sizes sizes =
+      GENERATE(Sizes{0.1, 1, 1}, Sizes{1, 1, 1}, Sizes{12, 1, 1}, Sizes{1, 0x1p-124, 1}, Sizes{1, 1, 0x1p-119});
   const SitePrecision precision = all_in(format);
-  INFO(format << ", " << length << " positions, depth " << depth << ", spread " << spread);
-  const at::Tensor qkv = random_tensor({2, length, 3 * heads * depth}, 1).mul(spread),
-                   upstream = random_tensor({2, length, heads * depth}, 2);
+  INFO(format << ", " << length << " positions, depth " << depth << ", spread " << sizes.spread << ", values "
+              << sizes.values << ", upstream " << sizes.upstream);
+  const at::Tensor qkv = random_tensor({2, length, 3 * heads * depth}, 1).mul(sizes.spread),
+                   upstream = random_tensor({2, length, heads * depth}, 2).mul(sizes.upstream);
+  qkv.narrow(-1, 2 * heads * depth, heads * depth).select(0, 0).mul_(sizes.values);
   qkv.select(0, 1).mul_(0.25);
   Nobody nobody;
   const Results by_heads = attend(qkv, upstream, heads, precision, nullptr),
@@ -93,6 +100,13 @@ TEST_CASE("attention over three tensors goes head by head too, each gradient in 
   CHECK(same_bits(q.grad(), plain_q.grad().to(at::kFloat8_e5m2).to(at::kFloat)));
   CHECK(same_bits(k.grad(), plain_k.grad().to(at::kFloat8_e4m3fn).to(at::kFloat)));
   CHECK(same_bits(v.grad(), plain_v.grad()));
+
+  // In one tensor they are rounded each to its own format as well.
+  const at::Tensor qkv = at::cat({q.detach(), k.detach(), v.detach()}, 2).view({2, length, 3 * heads * depth});
+  const at::Tensor packed = qkv.clone().set_requires_grad(true);
+  causal_attention(packed, heads, heads, qk_site, pv_site, {}).backward(upstream);
+  const at::Tensor expected = at::cat({q.grad(), k.grad(), v.grad()}, 2).view({2, length, 3 * heads * depth});
+  CHECK(same_bits(packed.grad(), expected));
 }
 
 TEST_CASE("attention head by head gives the same bits on one thread and on two") {
@@ -128,4 +142,6 @@ TEST_CASE("attention with scales, random words, key heads of several or an obser
   SitePrecision twice = all_in("bf16");
   twice.wgrad.first = in_format("e5m2");
   CHECK_FALSE(is_served(64, 2, 16, twice));
+  // The quantum of a head goes by bf16's mantissa.
+  CHECK(is_served(64, 2, 16, all_in("e8m3")) == !has_bf16_instructions());
 }
