@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/quantized_matmul.h"
 
+#include <optional>
+
 #include "precision/check.h"
 #include "precision/gemm.h"
 #include "precision/operation.h"
@@ -20,7 +22,7 @@ void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quanti
 }
 
 Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
-                        const MatmulSite& site, Slot slot, bool as_bf16) {
+                        const MatmulSite& site, Slot slot, bool as_bf16, std::optional<float> known_amax = {}) {
   const auto number = static_cast<std::uint16_t>(slot);
   if (site.observer) site.observer->see(site.site, slot, x);
   ScaleState state;
@@ -29,7 +31,7 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
     state = site.scales->scale_for(site.site, number, quantizer, amax);
   }
   Quantized result =
-      quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr});
+      quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr, known_amax});
   if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
   if (site.observer) {
@@ -121,7 +123,10 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
       qdy = qdy.transposed();
       tell_taken(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
     } else {
-      qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16);
+      // Of two roundings with random words of their own the amax is one.
+      const bool is_known = qdy.events.total > 0 && p.dgrad.first == p.wgrad.first;
+      const auto amax = is_known ? std::optional(qdy.events.amax) : std::nullopt;
+      qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16, amax);
     }
     const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
     const MatrixQuantizer& pairs = causal_ == CausalPart::X ? p.wgrad.second : p.wgrad.first;

@@ -40,12 +40,16 @@ class Work {
 
   const BlockGrid& grid() const { return plan_.grid(); }
 
-  EventCounts run(const float* in, const RandomKey& key, bool hadamard, const MatrixOutputs& outputs) {
+  EventCounts run(const float* in, const RandomKey& key, bool hadamard, std::optional<float> amax,
+                  const MatrixOutputs& outputs) {
     if (hadamard) {
       for_ranges([&](std::int64_t first, std::int64_t last) { plan_.rotate(in, outputs.values, first, last); });
       in = outputs.values;
     }
-    measure(in);
+    if (amax)
+      patterns_.assign(1, __builtin_bit_cast(std::int32_t, *amax));
+    else
+      measure(in);
     plan_.settle(patterns_.data(), outputs);
     EventCounts total;
     for_ranges([&](std::int64_t first, std::int64_t last) {
@@ -207,8 +211,10 @@ Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction co
   const bool stream = !is_in_place && static_cast<std::int64_t>((as_bf16 ? packed : values).nbytes()) >= kStreamedBytes;
 
   Quantized result;
+  // Of a rotated tensor it is not this amax that counts.
+  const bool has_one_amax = q.kind == ScaleKind::Tensor && !q.delayed && !q.hadamard;
   result.events = work.run(
-      source.const_data_ptr<float>(), key, q.hadamard,
+      source.const_data_ptr<float>(), key, q.hadamard, has_one_amax ? options.amax : std::nullopt,
       {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), nullptr,
        as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream});
   if (as_bf16) values = packed;

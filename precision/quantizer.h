@@ -6,6 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "precision/block_quantize.h"
 #include "precision/random_bits.h"
 
@@ -31,6 +33,8 @@ struct Quantized {
 struct QuantizeOptions {
   bool as_bf16 = false;  // values in half the memory, for an element that fits_bf16
   bool count = true;     // false: of the events only total and amax are wanted
+  // EventCounts::amax of the same x, where it is known: spares a scale of the whole tensor a pass.
+  std::optional<float> amax = {};
 };
 
 // x: fp32, any strides, at least 2-D. Stochastic rounding: element e of x in row-major order uses word e of key's

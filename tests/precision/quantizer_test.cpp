@@ -84,6 +84,26 @@ TEST_CASE("heads and columns quantize where they lie to the bits and counts of t
   check(rows.narrow(0, 1, 1).select(1, 0).transpose(-2, -1));
 }
 
+TEST_CASE("a known amax is what the scale of a tensor comes from, and no other scale") {
+  const at::Tensor x = random_tensor({64, 48}, 4);
+  for (const ScaleKind kind : {ScaleKind::Tensor, ScaleKind::Row, ScaleKind::None}) {
+    MatrixQuantizer config = e4m3(kind);
+    config.rounding = Rounding::Stochastic;
+    const auto run = [&](QuantizeOptions options) {
+      return quantize(x, config, Contraction::LastAxis, {1, 2, 3, 4}, {}, options);
+    };
+    const Quantized plain = run({}), known = run({false, true, plain.events.amax}),
+                    other = run({false, true, 2 * plain.events.amax});
+    CHECK(same_bits(known.values, plain.values));
+    CHECK(known.events.amax == plain.events.amax);
+    CHECK(other.events.amax == plain.events.amax);
+    if (kind == ScaleKind::Tensor)
+      CHECK(other.scale == 2 * plain.scale);
+    else
+      CHECK(same_bits(other.values, plain.values));
+  }
+}
+
 TEST_CASE("bits and counts do not depend on the number of threads") {
   const at::Tensor x = random_tensor({3'001, 101}, 4, 100.0f);
   MatrixQuantizer config = e4m3(ScaleKind::None);
