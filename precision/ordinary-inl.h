@@ -52,6 +52,7 @@ PRECIPICE_HD std::int32_t largest_lane(Ints x) {
 struct NearestByAddition {
   Ints lowest_binade, to_last_place;
   std::int32_t mixed = 0;
+  static constexpr bool all_normal = false;  // not looked at
 
   explicit PRECIPICE_HD NearestByAddition(const QuantizeCall& call)
       : lowest_binade(all((call.format.drop_origin - call.format.normal_drop) << 23)),
@@ -72,6 +73,7 @@ template <bool kMixed>
 struct StochasticByCutting {
   Ints unused_bits, tail_bits, last_place, origin, normal_drop, min_normal, smallest_quantum;
   std::int32_t drop, mixed = 0;
+  bool all_normal = false;  // of the last vector: nothing in it is small, so that there is nothing to count
 
   explicit PRECIPICE_HD StochasticByCutting(const QuantizeCall& call)
       : unused_bits(all(static_cast<std::int32_t>(0xFFFFFFFFu >> (call.random_bits - 1) >> 1))),
@@ -89,7 +91,8 @@ struct StochasticByCutting {
     __builtin_memcpy(&word, words, sizeof(word));
     const bool is_mixed = any(greater(min_normal, pattern));
     mixed += is_mixed;
-    if (!kMixed && !is_mixed) {
+    all_normal = !kMixed && !is_mixed;
+    if (all_normal) {
       using Uints = std::uint32_t __attribute__((vector_size(sizeof(Ints))));
       const Ints tail = __builtin_bit_cast(Ints, __builtin_bit_cast(Uints, word) >> (32 - drop)) & tail_bits;
       return (pattern + tail) & last_place;
@@ -145,9 +148,11 @@ OrdinaryCounts round_ordinary_as(const OrdinaryPlaces& places, const QuantizeCal
     }
     if constexpr (kCount) {
       beyond.add(is_beyond);
-      zeros.add(greater(smallest, rounded));
-      low.add(greater(min_normal, rounded));
-      zeros_in.add(greater(all(1), before));
+      if (!round.all_normal) {
+        zeros.add(greater(smallest, rounded));
+        low.add(greater(min_normal, rounded));
+        zeros_in.add(greater(all(1), before));
+      }
     }
     return number | sign;
   };

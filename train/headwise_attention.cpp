@@ -48,10 +48,10 @@ std::size_t passes_on_bf16(const SitePrecision& site) {
 // What one thread needs for a head.
 template <class Number>
 struct Scratch {
-  explicit Scratch(std::int64_t length)
+  Scratch(std::int64_t length, bool backward)
       : rows(static_cast<std::size_t>(kPartRows * length)),
         p(static_cast<std::size_t>(length * length)),
-        ds(static_cast<std::size_t>(length * length)) {}
+        ds(static_cast<std::size_t>(backward ? length * length : 0)) {}
 
   // (T, T), where that much is needed
   float* square(std::int64_t length) {
@@ -138,12 +138,12 @@ class HeadwiseAttention : public Operation {
 
   // body(head, scratch) for all heads.
   template <class Number, class Body>
-  void for_heads(const Body& body) const {
+  void for_heads(bool backward, const Body& body) const {
     constexpr std::int64_t kTask = 1 << 18;  // scores
     const std::int64_t scores = h_.length * h_.length;
     at::parallel_for(0, h_.batch * h_.heads, std::max<std::int64_t>(1, kTask / scores),
                      [&](std::int64_t begin, std::int64_t end) {
-                       Scratch<Number> scratch(h_.length);
+                       Scratch<Number> scratch(h_.length, backward);
                        for (std::int64_t head = begin; head < end; ++head) body(head, scratch);
                      });
   }
@@ -215,7 +215,7 @@ class HeadwiseAttention : public Operation {
     const bool scores_fit = fit(q_.quantum, k_);
     float* const weights = keeps_ ? p_.mutable_data_ptr<float>() : nullptr;
     const std::int64_t length = h_.length;
-    for_heads<Number>([&](std::int64_t head, Scratch<Number>& s) {
+    for_heads<Number>(false, [&](std::int64_t head, Scratch<Number>& s) {
       Pieces pieces = pieces_of(pv_.fprop.first);
       const Number* p = s.p.data();
       float* const square = weights != nullptr ? weights + head * length * length : pieces ? nullptr : s.square(length);
@@ -238,7 +238,7 @@ class HeadwiseAttention : public Operation {
     const bool dp_fits = fit(dmixed.quantum, v_);
     const float* const weights = p_.const_data_ptr<float>();
     const std::int64_t length = h_.length;
-    for_heads<Number>([&](std::int64_t head, Scratch<Number>& s) {
+    for_heads<Number>(true, [&](std::int64_t head, Scratch<Number>& s) {
       Pieces p_pieces = pieces_of(pv_.fprop.first), ds_pieces = pieces_of(qk_.dgrad.first);
       const float* const p = weights + head * length * length;
       const Number* p_taken = s.p.data();
