@@ -64,8 +64,16 @@ std::vector<std::int64_t> turned(std::vector<std::int64_t> words) {
   return words;
 }
 
+// oneDNN emulates bf16 products on AVX-512 without bf16 instructions, and on nothing less.
+void check_bf16() {
+  const auto needed = static_cast<int>(dnnl::cpu_isa::avx512_core);
+  if ((static_cast<int>(dnnl::get_effective_cpu_isa()) & needed) != needed)
+    throw ConfigError("carrier = bf16 needs a CPU with AVX-512; auto and fp32 run here");
+}
+
 std::unique_ptr<Product> make_product(const CarrierProduct& call) {
   using dnnl::memory;
+  if (call.bf16) check_bf16();
   const std::size_t dims = call.a_sizes.size();
   std::vector<std::int64_t> y_sizes = call.a_sizes, ones(dims, 1), bias_sizes(dims, 1);
   y_sizes[dims - 1] = bias_sizes[dims - 1] = call.b_sizes[dims - 2];

@@ -82,6 +82,21 @@ TEST_CASE("a forced instruction set changes no bit of a run's series and weights
   }
 }
 
+#if defined(__x86_64__)
+TEST_CASE("bf16 products asked for by name on a CPU without AVX-512 are one line of error", "[integration]") {
+  Workplace place;
+  const auto train = [&](const std::string& carrier) {
+    const std::string command = "DNNL_MAX_CPU_ISA=AVX2 " + std::string(PRECIPICE_BINARY) + " train " + place.config() +
+                                " precision.recipe=bf16 precision.carrier=" + carrier + " --out '" +
+                                place.path(carrier) + "' --quiet > '" + place.path("log") + "' 2>&1";
+    return std::system(command.c_str());
+  };
+  CHECK(train("auto") == 0);
+  CHECK(WEXITSTATUS(train("bf16")) == 2);
+  CHECK(contains(text_of(place.path("log")), "carrier = bf16 needs a CPU with AVX-512"));
+}
+#endif
+
 TEST_CASE("divergence is a result: exit code 0, state, step and reason", "[integration]") {
   Workplace place;
   const ProgramResult result = place.run({"train", place.config(), "optimizer.lr=1e30", "--out", place.path("run")});
