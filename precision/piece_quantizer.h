@@ -32,9 +32,8 @@ class PieceQuantizer {
   // To numbers on the element's grid; `packed`: as bf16, for an element that fits_bf16.
   void run(const float* in, std::int64_t size, float* out);
   void run(const float* in, std::int64_t size, std::uint16_t* packed);
-  // What all results since forget() are multiples of, as Quantized::quantum; of bf16 results only.
+  // What all results are multiples of, as Quantized::quantum; of bf16 results only.
   double quantum() const { return quantum_.value(); }
-  void forget() { quantum_.forget(); }
 
  private:
   void run(QuantizeCall call, const float* in, std::int64_t size);

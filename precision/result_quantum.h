@@ -20,7 +20,6 @@ class ResultQuantum {
   bool depends_on_results() const { return finest_ < kKnownFine; }
   // QuantizeCall's smallest_result of some of them.
   void saw(std::uint32_t smallest_result) { smallest_ = std::min(smallest_, smallest_result); }
-  void forget() { smallest_ = ~0u; }
   double value() const {
     const std::uint32_t pattern = smallest_ + 1;  // 0: only zeros, or not known
     if (!depends_on_results() || pattern < 0x800000 || pattern >= 0x7F800000) return finest_;

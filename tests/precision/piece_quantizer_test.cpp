@@ -11,19 +11,15 @@
 
 #include "precision/quantizer.h"
 #include "tests/support/catch.h"
+#include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
 
 using namespace precipice;
+using test::in_format;
 using test::random_tensor;
 using test::same_bits;
 
 namespace {
-
-MatrixQuantizer in_format(const char* format) {
-  MatrixQuantizer quantizer;
-  quantizer.element = parse_float_format(format);
-  return quantizer;
-}
 
 constexpr std::int64_t kRows = 24, kCols = 50;
 
@@ -62,10 +58,10 @@ TEST_CASE("pieces are quantized as the whole is, and are multiples of the same q
   CHECK(same_bits(packed, whole.values));
   CHECK(static_cast<float>(pieces.quantum()) == whole.quantum);
 
-  pieces.forget();
+  PieceQuantizer anew(quantizer);
   const at::Tensor first = at::empty({8, kCols}, at::kBFloat16);
-  pieces.run(x.const_data_ptr<float>(), 8 * kCols, static_cast<std::uint16_t*>(first.mutable_data_ptr()));
-  CHECK(static_cast<float>(pieces.quantum()) ==
+  anew.run(x.const_data_ptr<float>(), 8 * kCols, static_cast<std::uint16_t*>(first.mutable_data_ptr()));
+  CHECK(static_cast<float>(anew.quantum()) ==
         quantize(x.narrow(0, 0, 8), quantizer, Contraction::LastAxis, {}, {}, {true}).quantum);
 }
 

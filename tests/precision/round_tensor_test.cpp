@@ -3,6 +3,7 @@
 
 #include "precision/check.h"
 #include "tests/support/catch.h"
+#include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
 
 using namespace precipice;
@@ -12,8 +13,7 @@ using test::same_bits;
 namespace {
 
 MatrixQuantizer in_format(const char* name) {
-  MatrixQuantizer config;
-  config.element = parse_float_format(name);
+  MatrixQuantizer config = test::in_format(name);
   config.overflow = Overflow::Native;
   return config;
 }

@@ -8,10 +8,12 @@
 #include <ATen/ops/cat.h>
 
 #include "tests/support/catch.h"
+#include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
 #include "train/attention.h"
 
 using namespace precipice;
+using test::in_format;
 using test::random_tensor;
 using test::same_bits;
 
@@ -21,12 +23,6 @@ class Nobody : public QuantizationObserver {
  public:
   void observe(std::size_t, Slot, const EventCounts&) override {}
 };
-
-MatrixQuantizer in_format(const char* format) {
-  MatrixQuantizer quantizer;
-  quantizer.element = parse_float_format(format);
-  return quantizer;
-}
 
 SitePrecision all_in(const char* format) {
   const MatrixQuantizer quantizer = in_format(format);

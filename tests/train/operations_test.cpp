@@ -13,6 +13,7 @@
 #include "precision/check.h"
 #include "precision/round_tensor.h"
 #include "tests/support/catch.h"
+#include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
 #include "train/attention.h"
 #include "train/embedding.h"
@@ -21,6 +22,7 @@
 #include "train/norm.h"
 
 using namespace precipice;
+using test::in_format;
 using test::random_tensor;
 using test::same_bits;
 
@@ -37,12 +39,6 @@ at::Tensor wide(const at::Tensor& x) {
 float difference(const at::Tensor& a, const at::Tensor& b) {
   REQUIRE(a.sizes() == b.sizes());
   return a.detach().to(at::kDouble).sub(b.detach().to(at::kDouble)).abs().max().item<float>();
-}
-
-MatrixQuantizer in_format(const char* format) {
-  MatrixQuantizer quantizer;
-  quantizer.element = parse_float_format(format);
-  return quantizer;
 }
 
 at::Tensor random_ids(std::int64_t end, std::vector<std::int64_t> shape) {
