@@ -62,6 +62,29 @@ bool has_whole_pairs(const void* data, const Numbers& sizes, const Numbers& stri
   return even;
 }
 
+// Rows or columns of a part: enough that packing the other operand for each does not show.
+constexpr std::int64_t kPart = 128;
+
+// Rows (columns) of one matrix's product from `begin` on.
+CarrierProduct part_of(const CarrierProduct& call, std::int64_t matrix, bool by_rows, std::int64_t begin) {
+  const std::size_t d = call.a_sizes.size() - 2;
+  const auto last_two = [d](const Numbers& x) { return Numbers(x.begin() + static_cast<std::ptrdiff_t>(d), x.end()); };
+  CarrierProduct part = call;
+  part.a_sizes = last_two(call.a_sizes), part.a_strides = last_two(call.a_strides);
+  part.b_sizes = last_two(call.b_sizes), part.b_strides = last_two(call.b_strides);
+  part.y_strides = last_two(call.y_strides);
+  std::int64_t a = offset_of(matrix, call.a_sizes, call.a_strides), b = offset_of(matrix, call.b_sizes, call.b_strides);
+  Numbers& sizes = by_rows ? part.a_sizes : part.b_sizes;
+  sizes[0] = std::min(kPart, sizes[0] - begin);
+  (by_rows ? a : b) += begin * (by_rows ? part.a_strides : part.b_strides)[0];
+  const std::int64_t size_of_number = call.bf16 ? sizeof(at::BFloat16) : sizeof(float);
+  part.a = static_cast<const char*>(call.a) + a * size_of_number;
+  part.b = static_cast<const char*>(call.b) + b * size_of_number;
+  part.y += offset_of(matrix, call.a_sizes, call.y_strides) + (by_rows ? begin * part.y_strides[0] : begin);
+  if (call.bias != nullptr && !by_rows) part.bias += begin;
+  return part;
+}
+
 }  // namespace
 
 bool fits_batch_carrier(const CarrierProduct& call) {
@@ -78,6 +101,20 @@ void multiply_batch(const CarrierProduct& call, Causal causal, bool fine) {
     multiply_with<at::BFloat16, ExactMultiplier>(call, causal);
   else
     multiply_with<at::BFloat16, MatrixMultiplier<at::BFloat16>>(call, causal);
+}
+
+void multiply_whole_sums(const CarrierProduct& call) {
+  if (keeps_sums_whole()) {
+    multiply(call);
+    return;
+  }
+  const std::size_t d = call.a_sizes.size() - 2;
+  const bool by_rows = call.a_sizes[d] >= call.b_sizes[d];
+  const std::int64_t length = (by_rows ? call.a_sizes : call.b_sizes)[d], parts = (length + kPart - 1) / kPart;
+  at::parallel_for(0, matrices_of(call.a_sizes) * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    const OneThread alone;
+    for (std::int64_t i = begin; i < end; ++i) multiply(part_of(call, i / parts, by_rows, i % parts * kPart));
+  });
 }
 
 }  // namespace precipice

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/carrier.h"
 
+#include <omp.h>
+
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
@@ -64,16 +66,14 @@ std::vector<std::int64_t> turned(std::vector<std::int64_t> words) {
   return words;
 }
 
-// oneDNN emulates bf16 products on AVX-512 without bf16 instructions, and on nothing less.
-void check_bf16() {
-  const auto needed = static_cast<int>(dnnl::cpu_isa::avx512_core);
-  if ((static_cast<int>(dnnl::get_effective_cpu_isa()) & needed) != needed)
-    throw ConfigError("carrier = bf16 needs a CPU with AVX-512; auto and fp32 run here");
+bool has_isa(dnnl::cpu_isa isa) {
+  const int needed = static_cast<int>(isa);
+  return (static_cast<int>(dnnl::get_effective_cpu_isa()) & needed) == needed;
 }
 
 std::unique_ptr<Product> make_product(const CarrierProduct& call) {
   using dnnl::memory;
-  if (call.bf16) check_bf16();
+  PRECIPICE_CHECK(!call.bf16 || can_multiply_bf16(), "this CPU has no products of bf16 operands");
   const std::size_t dims = call.a_sizes.size();
   std::vector<std::int64_t> y_sizes = call.a_sizes, ones(dims, 1), bias_sizes(dims, 1);
   y_sizes[dims - 1] = bias_sizes[dims - 1] = call.b_sizes[dims - 2];
@@ -141,11 +141,25 @@ bool products_fit_bf16(double quantum, double other_quantum) {
 }
 
 bool has_bf16_instructions() {
-  static const bool has = [] {
-    const auto needed = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
-    return (static_cast<int>(dnnl::get_effective_cpu_isa()) & needed) == needed;
-  }();
+  static const bool has = has_isa(dnnl::cpu_isa::avx512_core_bf16);
   return has;
+}
+
+bool can_multiply_bf16() {
+  static const bool can = has_isa(dnnl::cpu_isa::avx512_core);
+  return can;
+}
+
+bool keeps_sums_whole() {
+  return can_multiply_bf16();
+}
+
+OneThread::OneThread() : before_(omp_get_max_threads()) {
+  omp_set_num_threads(1);
+}
+
+OneThread::~OneThread() {
+  omp_set_num_threads(before_);
 }
 
 void multiply(const CarrierProduct& call) {

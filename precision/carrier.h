@@ -32,6 +32,8 @@ bool fits_bf16(const FloatFormat& format);
 bool products_fit_bf16(double quantum, double other_quantum);
 // AVX512-BF16 or AMX: elsewhere bf16 products would be emulated, and slower than fp32 ones.
 bool has_bf16_instructions();
+// Whether multiply() takes bf16 operands at all: oneDNN emulates their products on AVX-512, and on nothing less.
+bool can_multiply_bf16();
 
 // What of y = a b^T is known to be zero or is not asked for, the future of a position: products with it are left out
 // where a carrier multiplies.
@@ -55,5 +57,20 @@ struct CarrierProduct {
   float* y = nullptr;
 };
 void multiply(const CarrierProduct& call);
+// Whether each sum of multiply() is one thread's, so that results do not depend on the number of threads: oneDNN's
+// kernels for AVX-512 kept that in all shapes tried, those for less share long sums out.
+bool keeps_sums_whole();
+
+// oneDNN's products in the calling thread alone, in scope.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
 
 }  // namespace precipice

@@ -78,7 +78,7 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const 
   else if (leeway.fine)
     product(a.to(at::kFloat), b.to(at::kFloat), scale, bias, y, {leeway.causal});
   else if (leeway.causal == Causal::No || !multiply_by_parts(first, second, scale, y, leeway.causal))
-    multiply(call);
+    multiply_whole_sums(call);
   return y;
 }
 
@@ -345,11 +345,12 @@ bool fold(const Quantized& q, Quantized& folded) {
   return true;
 }
 
-// bf16 operands meet only their like, and only where their products fit; emulated accumulators read fp32.
+// bf16 operands meet only their like, and only where their products fit and can be had; emulated accumulators read
+// fp32.
 bool fit_one_carrier(const Quantized& a, const Quantized& b, bool emulated) {
   const bool a_bf16 = a.values.scalar_type() == at::kBFloat16, b_bf16 = b.values.scalar_type() == at::kBFloat16;
   if (!a_bf16 && !b_bf16) return true;
-  return a_bf16 && b_bf16 && !emulated && products_fit_bf16(a.quantum, b.quantum);
+  return a_bf16 && b_bf16 && !emulated && can_multiply_bf16() && products_fit_bf16(a.quantum, b.quantum);
 }
 
 }  // namespace

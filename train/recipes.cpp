@@ -185,12 +185,13 @@ void set_carrier(PrecisionPolicy& policy, const std::string& name) {
   for (std::size_t i = 0; i < policy.num_sites(); ++i)
     for (GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad}) {
       gemm->arithmetic.carrier = carrier;
-      if (carrier != Carrier::Bf16 || (gemm->first.is_identity() && gemm->second.is_identity()) ||
-          bf16_is_exact(gemm->first, gemm->second, gemm->arithmetic))
-        continue;
-      throw ConfigError({"", 0, "precision.carrier", name},
-                        fmt::format("is not exact at {}: {} times {}, {}; auto uses it where it is", names[i],
-                                    describe(gemm->first), describe(gemm->second), describe(gemm->arithmetic)));
+      if (carrier != Carrier::Bf16 || (gemm->first.is_identity() && gemm->second.is_identity())) continue;
+      if (!bf16_is_exact(gemm->first, gemm->second, gemm->arithmetic))
+        throw ConfigError({"", 0, "precision.carrier", name},
+                          fmt::format("is not exact at {}: {} times {}, {}; auto uses it where it is", names[i],
+                                      describe(gemm->first), describe(gemm->second), describe(gemm->arithmetic)));
+      if (!can_multiply_bf16())
+        throw ConfigError({"", 0, "precision.carrier", name}, "needs a CPU with AVX-512; auto and fp32 run here");
     }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice train end to end: files, repetition, divergence, interruption and resumption with equal bytes.
+#include <bit>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "metrics/journal.h"
 #include "metrics/status_file.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
@@ -83,17 +85,39 @@ TEST_CASE("a forced instruction set changes no bit of a run's series and weights
 }
 
 #if defined(__x86_64__)
+// `precipice train`, its matmuls as on a CPU without AVX-512; its exit code.
+int train_on_avx2(const Workplace& place, const std::string& arguments, const std::string& out) {
+  const std::string command = "DNNL_MAX_CPU_ISA=AVX2 " + std::string(PRECIPICE_BINARY) + " train " + place.config() +
+                              " " + arguments + " --out '" + place.path(out) + "' --quiet > '" + place.path("log") +
+                              "' 2>&1";
+  return WEXITSTATUS(std::system(command.c_str()));
+}
+
+std::vector<std::uint64_t> bits_of_series(const std::string& run) {
+  std::vector<std::uint64_t> bits;
+  for (const SeriesRow& row : read_journal(run + "/" + kJournalFileName).series.rows)
+    for (const double value : row.values) bits.push_back(std::bit_cast<std::uint64_t>(value));
+  return bits;
+}
+
 TEST_CASE("bf16 products asked for by name on a CPU without AVX-512 are one line of error", "[integration]") {
   Workplace place;
-  const auto train = [&](const std::string& carrier) {
-    const std::string command = "DNNL_MAX_CPU_ISA=AVX2 " + std::string(PRECIPICE_BINARY) + " train " + place.config() +
-                                " precision.recipe=bf16 precision.carrier=" + carrier + " --out '" +
-                                place.path(carrier) + "' --quiet > '" + place.path("log") + "' 2>&1";
-    return std::system(command.c_str());
-  };
-  CHECK(train("auto") == 0);
-  CHECK(WEXITSTATUS(train("bf16")) == 2);
-  CHECK(contains(text_of(place.path("log")), "carrier = bf16 needs a CPU with AVX-512"));
+  CHECK(train_on_avx2(place, "precision.recipe=bf16 precision.carrier=auto", "auto") == 0);
+  CHECK(train_on_avx2(place, "precision.recipe=bf16 precision.carrier=bf16", "bf16") == 2);
+  CHECK(contains(text_of(place.path("log")), "precision.carrier"));
+  CHECK(contains(text_of(place.path("log")), "needs a CPU with AVX-512"));
+}
+
+TEST_CASE("matmuls without AVX-512 have the same bits on one thread and on two", "[integration]") {
+  Workplace place;
+  for (const std::string recipe : {"fp32", "fp8"}) {
+    INFO(recipe);
+    const std::string wide = "model.width=64 model.context=64 train.batch=8 train.steps=3 precision.recipe=" + recipe;
+    const std::string one = recipe + "1", two = recipe + "2";
+    REQUIRE(train_on_avx2(place, wide + " threads=1", one) == 0);
+    REQUIRE(train_on_avx2(place, wide + " threads=2", two) == 0);
+    CHECK(bits_of_series(place.path(one)) == bits_of_series(place.path(two)));
+  }
 }
 #endif
 
