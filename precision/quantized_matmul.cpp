@@ -60,11 +60,12 @@ class MatmulOperation : public Operation {
     return {product_.forward(inputs[0], inputs[1], inputs.size() > 2 ? inputs[2] : at::Tensor())};
   }
 
-  Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
     const at::Tensor& dy = gradients[0];
-    QuantizedProduct::Gradients result = product_.backward(dy, {needed[0], needed[1]});
+    QuantizedProduct::Gradients result =
+        product_.backward(dy, {wanted[0].needed, wanted[1].needed, {}, wanted[1].room});
     Tensors all{result.dx, result.dw};
-    if (needed.size() > 2) all.push_back(needed[2] ? dy.sum(0) : at::Tensor());
+    if (wanted.size() > 2) all.push_back(wanted[2].needed ? dy.sum(0) : at::Tensor());
     return all;
   }
 

@@ -15,7 +15,7 @@ class RoundOperation : public Operation {
   Tensors forward(const Tensors& inputs) override {
     return {value_.is_identity() ? inputs[0].detach() : rounded(inputs[0], value_)};
   }
-  Tensors backward(const Tensors& gradients, const std::vector<bool>&) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients&) override {
     return {rounded(gradients[0], gradient_)};
   }
 

@@ -44,13 +44,13 @@ class AttentionOperation : public Operation {
     return {mixed.view({h_.batch, h_.length, h_.heads * h_.depth})};
   }
 
-  Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
     const at::Tensor dmixed =
         gradients[0].contiguous().view({h_.batch, h_.length, h_.heads, h_.depth}).transpose(1, 2);  // (B, H, T, D)
     const auto empty = [&](std::int64_t heads) {
       return at::empty({h_.batch, h_.length, heads, h_.depth}, dmixed.options());
     };
-    const bool packed = needed.size() == 1;
+    const bool packed = wanted.size() == 1;
     Tensors results = packed ? Tensors{empty(h_.heads + 2 * h_.groups).view({h_.batch, h_.length, -1})}
                              : Tensors{empty(h_.heads), empty(h_.groups), empty(h_.groups)};
     const HeadParts d = HeadParts::of(results, h_);

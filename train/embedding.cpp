@@ -36,7 +36,7 @@ class EmbeddingOperation : public Operation {
   }
 
   // Rows that several tokens share are summed in the tokens' order.
-  Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
     const at::Tensor dx = rounded(gradients[0].contiguous(), residual_);
     at::Tensor dweight = at::zeros({vocabulary_, width_}, dx.options());
     const std::int64_t* ids = tokens_.const_data_ptr<std::int64_t>();
@@ -44,7 +44,7 @@ class EmbeddingOperation : public Operation {
     float* to = dweight.mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < tokens_.numel(); ++i)
       for (std::int64_t c = 0; c < width_; ++c) to[ids[i] * width_ + c] += from[i * width_ + c];
-    if (needed.size() == 1) return {dweight};
+    if (wanted.size() == 1) return {dweight};
     at::Tensor dpositions = at::zeros({context_, width_}, dx.options());
     dpositions.narrow(0, 0, tokens_.size(1)).copy_(dx.sum(0));
     return {dweight, dpositions};

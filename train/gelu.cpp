@@ -33,7 +33,7 @@ class GeluOperation : public Operation {
     return {rounded(y, vector_)};
   }
 
-  Tensors backward(const Tensors& gradients, const std::vector<bool>&) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients&) override {
     PRECIPICE_CHECK(derivative_.defined(), "the derivative serves one backward pass");
     const at::Tensor dx = std::exchange(derivative_, {}).mul_(rounded(gradients[0], vector_));
     return {rounded(dx, vector_)};

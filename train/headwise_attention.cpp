@@ -89,12 +89,12 @@ class HeadwiseAttention : public Operation {
     return {mixed.view({h_.batch, h_.length, h_.heads * h_.depth})};
   }
 
-  Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
     PRECIPICE_CHECK(p_.defined(), "the forward pass kept nothing");
     const auto empty = [&](std::int64_t heads) {
       return at::empty({h_.batch, h_.length, heads, h_.depth}, p_.options());
     };
-    const bool packed = needed.size() == 1;
+    const bool packed = wanted.size() == 1;
     const Tensors results = packed ? Tensors{empty(3 * h_.heads).view({h_.batch, h_.length, -1})}
                                    : Tensors{empty(h_.heads), empty(h_.heads), empty(h_.heads)};
     const HeadParts d = HeadParts::of(results, h_);

@@ -44,7 +44,7 @@ class LossOperation : public Operation {
     return {at::full({}, rows_->mean_loss(), logits.options())};
   }
 
-  Tensors backward(const Tensors& gradients, const std::vector<bool>&) override {
+  Tensors backward(const Tensors& gradients, const WantedGradients&) override {
     PRECIPICE_CHECK(e_.defined(), "the loss keeps what one backward pass needs");
     // In place: the exponentials become the gradient.
     const at::Tensor dlogits = std::move(e_);

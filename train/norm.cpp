@@ -67,8 +67,8 @@ class NormOperation : public Operation {
     return adds_ ? Tensors{stream, y} : Tensors{y};
   }
 
-  Tensors backward(const Tensors& gradients, const std::vector<bool>& needed) override {
-    const bool has_bias = needed.size() > (adds_ ? 3u : 2u);
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
+    const bool has_bias = wanted.size() > (adds_ ? 3u : 2u);
     const at::Tensor dstream = adds_ ? gradients[0] : at::Tensor();
     const at::Tensor dy =
         gradients.back().defined() ? rounded(gradients.back().contiguous(), norm_) : at::zeros_like(x_);

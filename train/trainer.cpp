@@ -4,11 +4,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/max.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "metrics/logit_sharpness.h"
 #include "precision/check.h"
@@ -120,12 +118,12 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
       update_probes_(config, kCriticalGroup),
       gradient_error_(config, *model_, kGradientErrorGroup) {
   std::vector<Parameter> parameters;
-  for (const auto& [name, value, init_std, init_value] : model_->parameters()) {
-    // Gradients live in buffers of ours for the whole run; autograd adds into them.
-    gradients_.push_back(at::zeros_like(value));
-    value.mutable_grad() = gradients_.back();
-    parameters.push_back({name, span_of(value), span_of(gradients_.back()), decays(value)});
-  }
+  std::vector<at::Tensor> values;
+  for (const auto& parameter : model_->parameters()) values.push_back(parameter.value);
+  gradients_ = std::make_unique<GradientBuffers>(values);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    parameters.push_back(
+        {model_->parameters()[i].name, span_of(values[i]), span_of(gradients_->buffers()[i]), decays(values[i])});
   if (config.metrics.lbfgs_every > 0 && config.metrics.lbfgs_subspace > 0)
     logit_subspace_ = logit_subspace(tokens.vocabulary(), config.metrics.lbfgs_subspace);
   optimizer_ =
@@ -144,9 +142,12 @@ std::vector<SeriesGroup> Trainer::groups() const {
   return groups;
 }
 
-void Trainer::backward(const at::Tensor& objective) {
-  for (const auto& gradient : gradients_) std::memset(gradient.mutable_data_ptr(), 0, gradient.nbytes());
-  objective.backward(at::full({}, scaler_.scale(), objective.options()));
+ForwardPass Trainer::forward_and_backward(const Batch& batch, const ForwardContext& context,
+                                          std::span<const double> epsilons) {
+  const GradientBuffers::Recording recording(*gradients_);
+  ForwardPass pass = forward_pass(*model_, config_, batch, context, epsilons);
+  gradients_->backward(pass.objective, at::full({}, scaler_.scale(), pass.objective.options()));
+  return pass;
 }
 
 SeriesRow Trainer::ascent_row(const ForwardPass& forward) const {
@@ -172,12 +173,10 @@ std::vector<SeriesRow> Trainer::step() {
   context.observer = watch_tensors || watch_activations || watch_histograms ? observer_.get() : watcher_;
   context.attention = watch_activations ? activations_.get() : nullptr;
   context.scales = &scales_;
-  const Batch batch = tokens_.training_batch(step_);
   const bool watch_sharpness = due(config_.metrics.sharpness_every) && !config_.metrics.epsilons.empty();
-  const ForwardPass pass =
-      forward_pass(*model_, config_, batch, context,
-                   watch_sharpness ? std::span<const double>(config_.metrics.epsilons) : std::span<const double>());
-  backward(pass.objective);
+  const Batch batch = tokens_.training_batch(step_);
+  const ForwardPass pass = forward_and_backward(
+      batch, context, watch_sharpness ? std::span<const double>(config_.metrics.epsilons) : std::span<const double>());
 
   StepRecord record;
   record.train_loss = pass.loss.item<float>();
@@ -192,8 +191,8 @@ std::vector<SeriesRow> Trainer::step() {
 
   const ProbedStep probed{
       *model_, config_, batch, scales_, step_, pass.objective.item<float>(), record.learning_rate, record.loss_scale};
-  update_probes_.before_update(probed, gradients_, rows);
-  gradient_error_.before_update(probed, gradients_, rows);
+  update_probes_.before_update(probed, gradients_->buffers(), rows);
+  gradient_error_.before_update(probed, gradients_->buffers(), rows);
   if (scaler_.update(gradients.finite) == LossScaler::Decision::Apply) {
     const UpdateStats update = optimizer_->step(factor, gradients.norm);
     record.param_norm = update.param_norm;

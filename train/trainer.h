@@ -16,6 +16,7 @@
 #include "metrics/tensor_stats.h"
 #include "optim/loss_scaler.h"
 #include "optim/optimizer.h"
+#include "precision/gradient_buffers.h"
 #include "train/activation_probe.h"
 #include "train/checkpoint.h"
 #include "train/forward_pass.h"
@@ -74,7 +75,7 @@ class Trainer {
  private:
   class StepObserver;
 
-  void backward(const at::Tensor& objective);
+  ForwardPass forward_and_backward(const Batch& batch, const ForwardContext& context, std::span<const double> epsilons);
   SeriesRow ascent_row(const ForwardPass& forward) const;
   bool due(std::int64_t every) const { return every > 0 && step_ % every == 0; }
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
@@ -82,7 +83,7 @@ class Trainer {
   RunConfig config_;
   const TokenSource& tokens_;
   std::unique_ptr<Model> model_;
-  std::vector<at::Tensor> gradients_;
+  std::unique_ptr<GradientBuffers> gradients_;
   std::unique_ptr<Optimizer> optimizer_;
   LossScaler scaler_;
   DivergenceDetector detector_;
