@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/batch_carrier.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "precision/check.h"
 #include "precision/matrix_product.h"
+#include "precision/outer_product.h"
+#include "precision/pack_kernels.h"
 #include "precision/parallel.h"
 #include "precision/row_kernels.h"
 
@@ -12,6 +17,8 @@ namespace precipice {
 namespace {
 
 using Numbers = std::vector<std::int64_t>;
+
+constexpr std::int64_t kTask = 1 << 20;  // multiplications: a task's start costs some microseconds
 
 std::int64_t matrices_of(const Numbers& sizes) {
   std::int64_t count = 1;
@@ -35,7 +42,6 @@ MatrixSide<Number> side_of(const void* data, std::int64_t index, const Numbers& 
 
 template <class Number, class Multiplier>
 void multiply_with(const CarrierProduct& call, Causal causal) {
-  constexpr std::int64_t kTask = 1 << 20;  // multiplications: a task's start costs some microseconds
   const std::size_t d = call.a_sizes.size() - 2;
   const std::int64_t m = call.a_sizes[d], n = call.b_sizes[d], y_stride = std::max(call.y_strides[d], n);
   at::parallel_for(0, matrices_of(call.a_sizes), std::max<std::int64_t>(1, kTask / (m * n * call.a_sizes[d + 1])),
@@ -60,6 +66,17 @@ bool has_whole_pairs(const void* data, const Numbers& sizes, const Numbers& stri
   if (strides[d + 1] == 1)
     for (std::size_t i = 0; i <= d; ++i) even = even && (strides[i] % 2 == 0 || sizes[i] == 1);
   return even;
+}
+
+// The rows of an outer product among threads.
+void share_out([[maybe_unused]] const OuterProduct& product) {
+#if defined(__x86_64__)
+  const std::int64_t tiles = (product.m + kOuterTileRows - 1) / kOuterTileRows;
+  const std::int64_t grain = std::max<std::int64_t>(1, kTask / (kOuterTileRows * product.n * product.k));
+  at::parallel_for(0, tiles, grain, [&](std::int64_t begin, std::int64_t end) {
+    avx512::outer_product(product, begin * kOuterTileRows, std::min(product.m, end * kOuterTileRows));
+  });
+#endif
 }
 
 // Rows or columns of a part: enough that packing the other operand for each does not show.
@@ -103,11 +120,41 @@ void multiply_batch(const CarrierProduct& call, Causal causal, bool fine) {
     multiply_with<at::BFloat16, MatrixMultiplier<at::BFloat16>>(call, causal);
 }
 
-void multiply_whole_sums(const CarrierProduct& call) {
-  if (keeps_sums_whole()) {
-    multiply(call);
+bool fits_outer_carrier([[maybe_unused]] const CarrierProduct& call) {
+#if defined(__x86_64__)
+  return has_avx512_matmuls() && !call.bf16 && call.bias == nullptr && call.a_sizes.size() == 2 &&
+         call.a_strides[0] == 1 && call.b_strides[0] == 1;
+#else
+  return false;
+#endif
+}
+
+void multiply_outer(const CarrierProduct& call) {
+  PRECIPICE_CHECK(fits_outer_carrier(call), "not a product for this kernel");
+  OuterProduct product{call.a_sizes[0],
+                       call.b_sizes[0],
+                       call.a_sizes[1],
+                       static_cast<const float*>(call.a),
+                       static_cast<const float*>(call.b),
+                       call.a_strides[1],
+                       call.b_strides[1],
+                       call.y,
+                       call.y_strides[0],
+                       call.scale};
+  if (product.m >= product.n) {
+    share_out(product);
     return;
   }
+  // Tiles want few columns, which are read again for each of them: b^T a, turned.
+  const at::Tensor turned = at::empty({product.n, product.m}, at::kFloat);
+  std::swap(product.m, product.n), std::swap(product.a, product.b), std::swap(product.a_stride, product.b_stride);
+  product.y = turned.mutable_data_ptr<float>(), product.y_stride = product.n;
+  share_out(product);
+  pack_kernels().transpose_words(reinterpret_cast<const std::uint32_t*>(product.y), product.n, product.m, product.n,
+                                 reinterpret_cast<std::uint32_t*>(call.y), call.y_strides[0]);
+}
+
+void multiply_in_parts(const CarrierProduct& call) {
   const std::size_t d = call.a_sizes.size() - 2;
   const bool by_rows = call.a_sizes[d] >= call.b_sizes[d];
   const std::int64_t length = (by_rows ? call.a_sizes : call.b_sizes)[d], parts = (length + kPart - 1) / kPart;

@@ -12,8 +12,11 @@ bool fits_batch_carrier(const CarrierProduct& call);
 // `fine`: some bf16 operands may be too small for bf16's instructions; each matrix is looked at.
 void multiply_batch(const CarrierProduct& call, Causal causal, bool fine);
 
-// multiply() with the same bits on any number of threads: where it does not see to that, in parts of fixed size, of
-// which a thread multiplies each alone.
-void multiply_whole_sums(const CarrierProduct& call);
+// The product of fp32 matrices that both lie along K, as in a weight's gradient (outer_product.h).
+bool fits_outer_carrier(const CarrierProduct& call);
+void multiply_outer(const CarrierProduct& call);
+
+// multiply() in parts of fixed size, each by one thread: for CPUs where that would not keep sums whole (carrier.h).
+void multiply_in_parts(const CarrierProduct& call);
 
 }  // namespace precipice

@@ -145,13 +145,9 @@ bool has_bf16_instructions() {
   return has;
 }
 
-bool can_multiply_bf16() {
-  static const bool can = has_isa(dnnl::cpu_isa::avx512_core);
-  return can;
-}
-
-bool keeps_sums_whole() {
-  return can_multiply_bf16();
+bool has_avx512_matmuls() {
+  static const bool has = has_isa(dnnl::cpu_isa::avx512_core);
+  return has;
 }
 
 OneThread::OneThread() : before_(omp_get_max_threads()) {

@@ -32,8 +32,12 @@ bool fits_bf16(const FloatFormat& format);
 bool products_fit_bf16(double quantum, double other_quantum);
 // AVX512-BF16 or AMX: elsewhere bf16 products would be emulated, and slower than fp32 ones.
 bool has_bf16_instructions();
+// Whether matmuls run on AVX-512 (DNNL_MAX_CPU_ISA, oneDNN's variable, may forbid it).
+bool has_avx512_matmuls();
 // Whether multiply() takes bf16 operands at all: oneDNN emulates their products on AVX-512, and on nothing less.
-bool can_multiply_bf16();
+inline bool can_multiply_bf16() {
+  return has_avx512_matmuls();
+}
 
 // What of y = a b^T is known to be zero or is not asked for, the future of a position: products with it are left out
 // where a carrier multiplies.
@@ -59,7 +63,9 @@ struct CarrierProduct {
 void multiply(const CarrierProduct& call);
 // Whether each sum of multiply() is one thread's, so that results do not depend on the number of threads: oneDNN's
 // kernels for AVX-512 kept that in all shapes tried, those for less share long sums out.
-bool keeps_sums_whole();
+inline bool keeps_sums_whole() {
+  return has_avx512_matmuls();
+}
 
 // oneDNN's products in the calling thread alone, in scope.
 class OneThread {

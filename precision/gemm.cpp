@@ -77,8 +77,10 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, float scale, const 
     multiply_batch(call, leeway.causal, leeway.fine);
   else if (leeway.fine)
     product(a.to(at::kFloat), b.to(at::kFloat), scale, bias, y, {leeway.causal});
+  else if (leeway.causal == Causal::No && fits_outer_carrier(call))
+    multiply_outer(call);
   else if (leeway.causal == Causal::No || !multiply_by_parts(first, second, scale, y, leeway.causal))
-    multiply_whole_sums(call);
+    keeps_sums_whole() ? multiply(call) : multiply_in_parts(call);
   return y;
 }
 

@@ -93,6 +93,7 @@ TEST_CASE("both carriers give the exact product of whole numbers, for any stride
       CHECK(same_numbers(gemm(q(a), q(b), {}, {}, {}), exact));
       CHECK(same_numbers(gemm(q(a.t().contiguous().t()), q(b), {}, {}, {}), exact));
       CHECK(same_numbers(gemm(q(a), q(b.t().contiguous().t()), {}, {}, {}), exact));
+      CHECK(same_numbers(gemm(q(a.t().contiguous().t()), q(b.t().contiguous().t()), {}, {}, {}), exact));
       Quantized scaled = q(a);
       scaled.scale = 0.25f;
       CHECK(same_numbers(gemm(scaled, q(b), bias, {}, {}), exact.mul(0.25f).add(bias)));

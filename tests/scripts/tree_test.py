@@ -27,7 +27,7 @@ ALONE = {
 TORCH = re.compile(r"(ATen|c10|torch)/")
 # These must build without torch: their tests build in seconds, and the rounding code stays readable alone.
 # In precision/ only the tensor side may see torch.
-TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(?!(device|gemm|matrix_product|policy|operation|parallel|quantized_matmul|quantizer|round_tensor)\.)")
+TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(?!(batch_carrier|device|gemm|gradient_buffers|matrix_product|policy|operation|parallel|quantized_matmul|quantizer|round_tensor)\.)")
 SOURCE = (".h", ".cpp", ".cu", ".cuh", ".py")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
