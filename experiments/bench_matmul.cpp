@@ -25,29 +25,37 @@ Quantized grid_values(const at::Tensor& values) {
   return q;
 }
 
+// a b^T on both carriers.
+void bench_product(const BenchOptions& options, const std::string& work, const at::Tensor& a, const at::Tensor& b,
+                   std::vector<BenchRow>& rows) {
+  const double flops = 2.0 * static_cast<double>(a.size(0) * b.size(0) * a.size(1));
+  const int times = static_cast<int>(std::max(1.0, (options.quick ? 1e9 : 4e9) / flops));
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const Quantized qa = grid_values(a.to(type)), qb = grid_values(b.to(type));
+    rows.push_back(compare(
+        fmt::format("{}, {} carrier", work, type == at::kFloat ? "fp32" : "bf16"), "torch's mm in fp32", 0,
+        options.quick ? 5 : 15,
+        [&] {
+          for (int i = 0; i < times; ++i) gemm(qa, qb, {}, {}, {});
+        },
+        [&] {
+          for (int i = 0; i < times; ++i) at::mm(a, b.t());
+        }));
+    rows.back().rate = fmt::format("{:.0f} GFLOP/s", 1e-9 * flops * times / median(rows.back().ours));
+  }
+}
+
 }  // namespace
 
 void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows) {
-  struct Shape {
-    std::int64_t m, n, k;
+  struct Linear {
+    std::int64_t tokens, out, in;
   };
-  for (const Shape& s : {Shape{1024, 192, 64}, Shape{2048, 512, 128}, Shape{2048, 1536, 384}}) {
-    const at::Tensor a = integers({s.m, s.k}), b = integers({s.n, s.k});
-    const double flops = 2.0 * static_cast<double>(s.m * s.n * s.k);
-    const int times = static_cast<int>(std::max(1.0, (options.quick ? 1e9 : 4e9) / flops));
-    for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-      const Quantized qa = grid_values(a.to(type)), qb = grid_values(b.to(type));
-      rows.push_back(compare(
-          fmt::format("matmul {} x {} x {}, {} carrier", s.m, s.n, s.k, type == at::kFloat ? "fp32" : "bf16"),
-          "torch's mm in fp32", 0, options.quick ? 5 : 15,
-          [&] {
-            for (int i = 0; i < times; ++i) gemm(qa, qb, {}, {}, {});
-          },
-          [&] {
-            for (int i = 0; i < times; ++i) at::mm(a, b.t());
-          }));
-      rows.back().rate = fmt::format("{:.0f} GFLOP/s", 1e-9 * flops * times / median(rows.back().ours));
-    }
+  for (const Linear& s : {Linear{1024, 192, 64}, Linear{2048, 512, 128}, Linear{2048, 1536, 384}}) {
+    const at::Tensor x = integers({s.tokens, s.in}), w = integers({s.out, s.in}), dy = integers({s.tokens, s.out});
+    bench_product(options, fmt::format("matmul {} x {} x {}", s.tokens, s.out, s.in), x, w, rows);
+    bench_product(options, fmt::format("gradient of weights {} x {} over {}", s.out, s.in, s.tokens), dy.t(), x.t(),
+                  rows);
   }
 }
 
