@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kWidth = sizeof(Ints) / sizeof(std::int32_t);
 using Floats = float __attribute__((vector_size(sizeof(Ints))));
+using Uints = std::uint32_t __attribute__((vector_size(sizeof(Ints))));
 
 // Of what was rounded, and of its products with the scale.
 struct OrdinaryCounts {
@@ -59,7 +60,9 @@ struct NearestByAddition {
         to_last_place(all(call.format.normal_drop << 23)) {}
 
   PRECIPICE_HD Ints operator()(Ints pattern, const std::uint32_t* /*words*/) const {
-    const Floats c = as_floats(larger(pattern & 0x7F800000, lowest_binade) + to_last_place);
+    // Without sign: it wraps for infinity and NaN, whose chunk is done again.
+    const Uints binade = __builtin_bit_cast(Uints, larger(pattern & 0x7F800000, lowest_binade));
+    const Floats c = __builtin_bit_cast(Floats, binade + __builtin_bit_cast(Uints, to_last_place));
     return as_ints((as_floats(pattern) + c) - c);
   }
 };
@@ -93,7 +96,6 @@ struct StochasticByCutting {
     mixed += is_mixed;
     all_normal = !kMixed && !is_mixed;
     if (all_normal) {
-      using Uints = std::uint32_t __attribute__((vector_size(sizeof(Ints))));
       const Ints tail = __builtin_bit_cast(Ints, __builtin_bit_cast(Uints, word) >> (32 - drop)) & tail_bits;
       return (pattern + tail) & last_place;
     }
