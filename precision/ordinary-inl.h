@@ -2,7 +2,8 @@
 // Nearest-even and stochastic rounding of ordinary chunks, vector by vector: the same results and counts as
 // round_to_format for formats that are not `general` and numbers that stay finite. One pass rounds, counts and takes
 // amax, whether the chunk was ordinary is known at its end, and one that was not is done again by the caller: so memory
-// is read at the pace of the arithmetic. Events are comparisons of the rounded magnitude with ends of ranges.
+// is read at the pace of the arithmetic. Events are comparisons of the rounded magnitude with ends of ranges. Integers
+// wrap (-fwrapv): patterns of infinity and NaN in what is done again, and 2^31, which is its own negative.
 // Included by one file per instruction set, inside that set's namespace. Expects quantize_isa.h, and in the surrounding
 // namespace Ints, Mask, Counter and their functions (quantize_avx512.cpp).
 
@@ -10,7 +11,6 @@ namespace {
 
 constexpr int kWidth = sizeof(Ints) / sizeof(std::int32_t);
 using Floats = float __attribute__((vector_size(sizeof(Ints))));
-using Uints = std::uint32_t __attribute__((vector_size(sizeof(Ints))));
 
 // Of what was rounded, and of its products with the scale.
 struct OrdinaryCounts {
@@ -60,9 +60,7 @@ struct NearestByAddition {
         to_last_place(all(call.format.normal_drop << 23)) {}
 
   PRECIPICE_HD Ints operator()(Ints pattern, const std::uint32_t* /*words*/) const {
-    // Without sign: it wraps for infinity and NaN, whose chunk is done again.
-    const Uints binade = __builtin_bit_cast(Uints, larger(pattern & 0x7F800000, lowest_binade));
-    const Floats c = __builtin_bit_cast(Floats, binade + __builtin_bit_cast(Uints, to_last_place));
+    const Floats c = as_floats(larger(pattern & 0x7F800000, lowest_binade) + to_last_place);
     return as_ints((as_floats(pattern) + c) - c);
   }
 };
@@ -96,6 +94,7 @@ struct StochasticByCutting {
     mixed += is_mixed;
     all_normal = !kMixed && !is_mixed;
     if (all_normal) {
+      using Uints = std::uint32_t __attribute__((vector_size(sizeof(Ints))));
       const Ints tail = __builtin_bit_cast(Ints, __builtin_bit_cast(Uints, word) >> (32 - drop)) & tail_bits;
       return (pattern + tail) & last_place;
     }
