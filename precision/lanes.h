@@ -19,6 +19,28 @@ using FloatLanes = float __attribute__((vector_size(64)));
 using IntLanes = std::int32_t __attribute__((vector_size(64)));
 
 // Vectors travel by reference: their calling convention depends on the instruction set.
+// out = a < b ? yes : no, lane by lane. In parts as wide as the machine's vectors: wider ones are compared number by
+// number.
+PRECIPICE_INLINE void choose_less(const FloatLanes& a, const FloatLanes& b, const FloatLanes& yes, const FloatLanes& no,
+                                  FloatLanes& out) {
+#if defined(__AVX512F__)
+  out = a < b ? yes : no;
+#else
+#if defined(__AVX__)
+  constexpr int kBytes = 32;
+#else
+  constexpr int kBytes = 16;
+#endif
+  using Part = float __attribute__((vector_size(kBytes)));
+  constexpr int kParts = sizeof(FloatLanes) / kBytes;
+  Part first[kParts], second[kParts], taken[kParts], left[kParts];
+  std::memcpy(first, &a, sizeof a), std::memcpy(second, &b, sizeof b);
+  std::memcpy(taken, &yes, sizeof yes), std::memcpy(left, &no, sizeof no);
+  for (int i = 0; i < kParts; ++i) taken[i] = first[i] < second[i] ? taken[i] : left[i];
+  std::memcpy(&out, taken, sizeof out);
+#endif
+}
+
 // The first `count` lanes; the others are `rest`.
 PRECIPICE_INLINE void load_lanes(const float* from, std::int64_t count, float rest, FloatLanes& x) {
   if (count != kFloatLanes)
@@ -26,8 +48,8 @@ PRECIPICE_INLINE void load_lanes(const float* from, std::int64_t count, float re
   std::memcpy(&x, from, static_cast<std::size_t>(count) * sizeof(float));
 }
 PRECIPICE_INLINE void keep_lanes(std::int64_t count, float rest, FloatLanes& x) {
-  constexpr IntLanes kIndex = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  x = kIndex < static_cast<std::int32_t>(count) ? x : FloatLanes{} + rest;
+  constexpr FloatLanes kIndex = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  choose_less(kIndex, FloatLanes{} + static_cast<float>(count), x, FloatLanes{} + rest, x);
 }
 // The same where `room` floats may be read, without a copy of `count` floats if all lanes have room.
 PRECIPICE_INLINE void load_lanes(const float* from, std::int64_t count, float rest, std::int64_t room, FloatLanes& x) {
@@ -67,8 +89,9 @@ PRECIPICE_INLINE void exponential_of_lanes(FloatLanes& x) {
   // 14 high bits of ln 2, so that n times them is exact, and the rest.
   constexpr float kLn2High = 0x1.62e4p-1f, kLn2Low = 0x1.7f7d1cp-20f;
   constexpr float kShift = 0x1.8p23f;  // the sum's low bits are the nearest integer
-  const IntLanes vanishes = x < kLowest;
-  const FloatLanes bounded = vanishes ? FloatLanes{} : x;
+  const FloatLanes lowest = FloatLanes{} + kLowest, before = x;
+  FloatLanes bounded;
+  choose_less(before, lowest, FloatLanes{}, before, bounded);
   const FloatLanes shifted = bounded * kLog2E + kShift, n = shifted - kShift;
   const FloatLanes r = (bounded - n * kLn2High) - n * kLn2Low;
   FloatLanes p = r * (1.0f / 5040) + 1.0f / 720;
@@ -83,7 +106,7 @@ PRECIPICE_INLINE void exponential_of_lanes(FloatLanes& x) {
   bits = (bits + 127) << 23;
   FloatLanes power;
   std::memcpy(&power, &bits, sizeof power);
-  x = vanishes ? FloatLanes{} : p * power;
+  choose_less(before, lowest, FloatLanes{}, p * power, x);
 }
 
 // body(first, count) for groups of lanes; count is a constant but in the last group.

@@ -109,7 +109,7 @@ void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       FloatLanes x;
       load_lanes(p + i, count, -kInfinity, length - i, x);
-      largest = x > largest ? x : largest;
+      choose_less(largest, x, x, largest, largest);
     });
     const float m = largest_of_lanes(largest) * scale;
     FloatLanes sums = {};
@@ -176,7 +176,8 @@ PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, flo
       // A masked logit is not infinite here: its term is 0, and 0 times infinity would be NaN.
       const FloatLanes magnitude = magnitude_of_lanes(x);
       FloatLanes reach = magnitude;
-      if (Masked || count < kFloatLanes) reach = magnitude < kBound ? magnitude : FloatLanes{} + kBound;
+      if (Masked || count < kFloatLanes)
+        choose_less(magnitude, FloatLanes{} + kBound, magnitude, FloatLanes{} + kBound, reach);
       reach += 1.0f;
       for (FloatLanes& moment : moments) {
         power *= reach;
@@ -195,8 +196,8 @@ void logit_row_as(const float* z, std::int64_t width, std::int64_t target, float
   for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
     FloatLanes x;
     load_lanes(z + i, count, z[0], x);
-    low = x < low ? x : low;
-    high = x > high ? x : high;
+    choose_less(x, low, x, low, low);
+    choose_less(high, x, x, high, high);
   });
   row = {};
   row.high = largest_of_lanes(high);
@@ -244,7 +245,8 @@ void gelu(const float* x, std::int64_t size, float* y, float* derivative) {
     FloatLanes e = v * v * -0.5f;
     exponential_of_lanes(e);
     const FloatLanes tail = ((((t * kA[4] + kA[3]) * t + kA[2]) * t + kA[1]) * t + kA[0]) * t * e * 0.5f;
-    const FloatLanes phi = v < 0.0f ? tail : 1.0f - tail;
+    FloatLanes phi;
+    choose_less(v, FloatLanes{}, tail, 1.0f - tail, phi);
     const FloatLanes value = v * phi;
     store_lanes(value, count, y + i);
     if (derivative == nullptr) return;
