@@ -16,37 +16,27 @@ void norm_forward(const NormForward& call, std::int64_t first_row, std::int64_t 
       const float* addend = call.addend + row * width;
       float* sum = call.sum + row * width;
       for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-        FloatLanes a, b;
-        load_lanes(x + i, count, 0, a), load_lanes(addend + i, count, 0, b);
-        a += b;
+        const FloatLanes a = load_lanes(x + i, count, 0) + load_lanes(addend + i, count, 0);
         store_lanes(a, count, sum + i);
         sums += a;
       });
       x = sum;
     } else if (call.centred) {
-      for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-        FloatLanes a;
-        load_lanes(x + i, count, 0, a);
-        sums += a;
-      });
+      for_lanes(width,
+                [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS { sums += load_lanes(x + i, count, 0); });
     }
     const float mean = call.centred ? sum_of_lanes(sums) / size : 0.0f;
     FloatLanes squares = {};
     for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes a;
-      load_lanes(x + i, count, mean, a);
-      a -= mean;
+      const FloatLanes a = load_lanes(x + i, count, mean) - mean;
       squares += a * a;
     });
     const float r = 1.0f / std::sqrt(sum_of_lanes(squares) / size + call.eps);
     call.statistics[2 * row] = mean, call.statistics[2 * row + 1] = r;
     float* y = call.y + row * width;
     for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes a, gain, bias = {};
-      load_lanes(x + i, count, 0, a), load_lanes(call.gain + i, count, 0, gain);
-      if (call.bias != nullptr) load_lanes(call.bias + i, count, 0, bias);
-      a = (a - mean) * r * gain;
-      if (call.bias != nullptr) a += bias;
+      FloatLanes a = (load_lanes(x + i, count, 0) - mean) * r * load_lanes(call.gain + i, count, 0);
+      if (call.bias != nullptr) a += load_lanes(call.bias + i, count, 0);
       store_lanes(a, count, y + i);
     });
   }
@@ -60,41 +50,31 @@ void norm_backward(const NormBackward& call, std::int64_t first_row, std::int64_
     const float mean = call.statistics[2 * row], r = call.statistics[2 * row + 1];
     FloatLanes sums = {}, pulls = {};
     for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes h, upstream, gain, to_gain;
-      load_lanes(x + i, count, mean, h), load_lanes(dy + i, count, 0, upstream);
-      load_lanes(call.gain + i, count, 0, gain), load_lanes(call.dgain + i, count, 0, to_gain);
-      h = (h - mean) * r;
-      const FloatLanes g = upstream * gain;
+      const FloatLanes h = (load_lanes(x + i, count, mean) - mean) * r, upstream = load_lanes(dy + i, count, 0);
+      const FloatLanes g = upstream * load_lanes(call.gain + i, count, 0);
       sums += g;
       pulls += g * h;
-      to_gain += upstream * h;
-      store_lanes(to_gain, count, call.dgain + i);
-      if (call.dbias == nullptr) return;
-      FloatLanes to_bias;
-      load_lanes(call.dbias + i, count, 0, to_bias);
-      to_bias += upstream;
-      store_lanes(to_bias, count, call.dbias + i);
+      store_lanes(load_lanes(call.dgain + i, count, 0) + upstream * h, count, call.dgain + i);
+      if (call.dbias != nullptr) store_lanes(load_lanes(call.dbias + i, count, 0) + upstream, count, call.dbias + i);
     });
     const float shift = call.centred ? sum_of_lanes(sums) / size : 0.0f, pull = sum_of_lanes(pulls) / size;
     float* dx = call.dx + row * width;
     const float* addend = call.addend == nullptr ? nullptr : call.addend + row * width;
     for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes h, upstream, gain, more = {};
-      load_lanes(x + i, count, mean, h), load_lanes(dy + i, count, 0, upstream);
-      load_lanes(call.gain + i, count, 0, gain);
-      if (addend != nullptr) load_lanes(addend + i, count, 0, more);
-      h = (h - mean) * r;
-      FloatLanes result = (upstream * gain - shift - h * pull) * r;
-      if (addend != nullptr) result += more;
+      const FloatLanes h = (load_lanes(x + i, count, mean) - mean) * r;
+      const FloatLanes g = load_lanes(dy + i, count, 0) * load_lanes(call.gain + i, count, 0);
+      FloatLanes result = (g - shift - h * pull) * r;
+      if (addend != nullptr) result += load_lanes(addend + i, count, 0);
       store_lanes(result, count, dx + i);
     });
   }
 }
 
 // Rows of a causal matrix: the first `count` lanes, then zeros as far as the row goes.
-PRECIPICE_INLINE void store_past(FloatLanes& x, std::int64_t count, std::int64_t i, std::int64_t length, float* row) {
-  if (count != kFloatLanes) keep_lanes(count, 0, x);
-  store_lanes(x, length - i < kFloatLanes ? length - i : kFloatLanes, row + i);
+PRECIPICE_INLINE void store_past(const FloatLanes& x, std::int64_t count, std::int64_t i, std::int64_t length,
+                                 float* row) {
+  const FloatLanes kept = count == kFloatLanes ? x : keep_lanes(x, count, 0);
+  store_lanes(kept, length - i < kFloatLanes ? length - i : kFloatLanes, row + i);
 }
 PRECIPICE_INLINE void clear_future(std::int64_t past, std::int64_t length, float* row) {
   const std::int64_t first = (past + kFloatLanes - 1) / kFloatLanes * kFloatLanes;
@@ -105,28 +85,21 @@ void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_
   for (std::int64_t row = first_row; row < last_row; ++row) {
     float* p = scores + (row - first_row) * length;
     const std::int64_t past = row % length + 1;
-    FloatLanes largest = FloatLanes{} - kInfinity;
+    FloatLanes largest = -kInfinity;
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes x;
-      load_lanes(p + i, count, -kInfinity, length - i, x);
-      choose_less(largest, x, x, largest, largest);
+      const FloatLanes x = load_lanes(p + i, count, -kInfinity, length - i);
+      largest = choose_less(largest, x, x, largest);
     });
     const float m = largest_of_lanes(largest) * scale;
     FloatLanes sums = {};
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes x;
-      load_lanes(p + i, count, -kInfinity, length - i, x);
-      x = x * scale - m;
-      exponential_of_lanes(x);
-      sums += x;
-      store_past(x, count, i, length, p);
+      const FloatLanes e = exponential_of_lanes(load_lanes(p + i, count, -kInfinity, length - i) * scale - m);
+      sums += e;
+      store_past(e, count, i, length, p);
     });
     const float total = sum_of_lanes(sums);
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes x;
-      load_lanes(p + i, count, 0, length - i, x);
-      x /= total;
-      store_past(x, count, i, length, p);
+      store_past(load_lanes(p + i, count, 0, length - i) / total, count, i, length, p);
     });
     clear_future(past, length, p);
   }
@@ -140,16 +113,12 @@ void causal_softmax_backward(const float* weights, float* gradients, std::int64_
     const std::int64_t past = row % length + 1;
     FloatLanes sums = {};
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes a, b;
-      load_lanes(p + i, count, 0, length - i, a), load_lanes(g + i, count, 0, length - i, b);
-      sums += a * b;
+      sums += load_lanes(p + i, count, 0, length - i) * load_lanes(g + i, count, 0, length - i);
     });
     const float mean = sum_of_lanes(sums);
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      FloatLanes a, b;
-      load_lanes(p + i, count, 0, length - i, a), load_lanes(g + i, count, mean, length - i, b);
-      b = a * scale * (b - mean);
-      store_past(b, count, i, length, g);
+      const FloatLanes a = load_lanes(p + i, count, 0, length - i), b = load_lanes(g + i, count, mean, length - i);
+      store_past(a * scale * (b - mean), count, i, length, g);
     });
     clear_future(past, length, g);
   }
@@ -166,19 +135,15 @@ template <bool Moments, bool Masked>
 PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, float* e, LogitRow& row) {
   FloatLanes sums = {}, moments[kLogitMoments] = {};
   for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-    FloatLanes x;
-    load_lanes(z + i, count, -kInfinity, x);
-    FloatLanes power = x - m;
-    exponential_of_lanes(power);
+    const FloatLanes x = load_lanes(z + i, count, -kInfinity);
+    FloatLanes power = exponential_of_lanes(x - m);
     store_lanes(power, count, e + i);
     sums += power;
     if constexpr (Moments) {
       // A masked logit is not infinite here: its term is 0, and 0 times infinity would be NaN.
       const FloatLanes magnitude = magnitude_of_lanes(x);
-      FloatLanes reach = magnitude;
-      if (Masked || count < kFloatLanes)
-        choose_less(magnitude, FloatLanes{} + kBound, magnitude, FloatLanes{} + kBound, reach);
-      reach += 1.0f;
+      const bool is_masked = Masked || count < kFloatLanes;
+      const FloatLanes reach = (is_masked ? choose_less(magnitude, kBound, magnitude, kBound) : magnitude) + 1.0f;
       for (FloatLanes& moment : moments) {
         power *= reach;
         moment += power;
@@ -192,17 +157,15 @@ PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, flo
 
 template <bool Moments>
 void logit_row_as(const float* z, std::int64_t width, std::int64_t target, float* e, LogitRow& row) {
-  FloatLanes low = FloatLanes{} + kInfinity, high = FloatLanes{} - kInfinity;
+  FloatLanes low = kInfinity, high = -kInfinity;
   for_lanes(width, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-    FloatLanes x;
-    load_lanes(z + i, count, z[0], x);
-    choose_less(x, low, x, low, low);
-    choose_less(high, x, x, high, high);
+    const FloatLanes x = load_lanes(z + i, count, z[0]);
+    low = choose_less(x, low, x, low);
+    high = choose_less(high, x, x, high);
   });
   row = {};
   row.high = largest_of_lanes(high);
-  low = -low;
-  row.low = -largest_of_lanes(low);
+  row.low = -largest_of_lanes(low * -1.0f);
   const bool is_bounded = row.low > -kBound && row.high < kBound;
   // The target's chunk goes through a copy in which it is masked: its own term must not drown the others.
   const std::int64_t masked = target / kLogitChunk * kLogitChunk;
@@ -220,10 +183,8 @@ void logit_row_as(const float* z, std::int64_t width, std::int64_t target, float
     copy[target - begin] = -kInfinity;
     logit_sums<Moments, true>(copy, row.high, size, e + begin, row);
   }
-  FloatLanes of_target = FloatLanes{} + (z[target] - row.high);
-  exponential_of_lanes(of_target);
-  e[target] = of_target[0];
-  row.target = double{of_target[0]};
+  store_lanes(exponential_of_lanes(z[target] - row.high), 1, e + target);
+  row.target = double{e[target]};
 }
 
 void logit_row(const float* z, std::int64_t width, std::int64_t target, bool moments, float* e, LogitRow& row) {
@@ -238,20 +199,13 @@ void gelu(const float* x, std::int64_t size, float* y, float* derivative) {
   constexpr float kA[] = {0.254829592f, -0.284496736f, 1.421413741f, -1.453152027f, 1.061405429f};
   constexpr float kDensity = 0.39894228f;  // 1 / sqrt(2 pi)
   for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-    FloatLanes v;
-    load_lanes(x + i, count, 0, v);
-    const FloatLanes magnitude = magnitude_of_lanes(v);
-    const FloatLanes t = 1.0f / (magnitude * kP + 1.0f);
-    FloatLanes e = v * v * -0.5f;
-    exponential_of_lanes(e);
+    const FloatLanes v = load_lanes(x + i, count, 0);
+    const FloatLanes t = 1.0f / (magnitude_of_lanes(v) * kP + 1.0f);
+    const FloatLanes e = exponential_of_lanes(v * v * -0.5f);
     const FloatLanes tail = ((((t * kA[4] + kA[3]) * t + kA[2]) * t + kA[1]) * t + kA[0]) * t * e * 0.5f;
-    FloatLanes phi;
-    choose_less(v, FloatLanes{}, tail, 1.0f - tail, phi);
-    const FloatLanes value = v * phi;
-    store_lanes(value, count, y + i);
-    if (derivative == nullptr) return;
-    const FloatLanes slope = v * e * kDensity + phi;
-    store_lanes(slope, count, derivative + i);
+    const FloatLanes phi = choose_less(v, 0.0f, tail, 1.0f - tail);
+    store_lanes(v * phi, count, y + i);
+    if (derivative != nullptr) store_lanes(v * e * kDensity + phi, count, derivative + i);
   });
 }
 
