@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Block and row scaling of recipes beside per-tensor scaling, on one matrix and one thread.
+#include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <vector>
 
 #include "experiments/bench.h"
@@ -11,21 +14,34 @@ namespace {
 
 constexpr std::int64_t kSize = 1024;  // 4 MiB: within the last cache, as an operand of a small model is
 
+struct Free {
+  void operator()(float* floats) const { std::free(floats); }
+};
+// Aligned as tensors are: where a row has 4 KiB, a column's lines share one set of the first cache, which cannot hold
+// the two that every vector takes in other places.
+using Matrix = std::unique_ptr<float[], Free>;
+Matrix zeros() {
+  constexpr std::size_t kBytes = kSize * kSize * sizeof(float);
+  Matrix matrix(static_cast<float*>(std::aligned_alloc(64, kBytes)));
+  std::memset(matrix.get(), 0, kBytes);
+  return matrix;
+}
+
 class Operand {
  public:
-  Operand() : in_(kSize * kSize), out_(in_.size()), scales_(in_.size()), multipliers_(in_.size()) {
-    for (std::size_t i = 0; i < in_.size(); ++i)  // values of many magnitudes and both signs
+  Operand() {
+    for (std::size_t i = 0; i < kSize * kSize; ++i)  // values of many magnitudes and both signs
       in_[i] = (static_cast<float>(random_word({1, 2, 3, 4}, i) >> 8) * 0x1p-24f - 0.5f) * 8.0f;
   }
   std::function<void()> work(const MatrixQuantizer& quantizer, int contraction) {
     return [this, quantizer, contraction] {
-      quantize_matrix(in_.data(), {kSize, kSize, contraction}, quantizer, {},
-                      {out_.data(), scales_.data(), multipliers_.data()});
+      quantize_matrix(in_.get(), {kSize, kSize, contraction}, quantizer, {},
+                      {out_.get(), scales_.get(), multipliers_.get()});
     };
   }
 
  private:
-  std::vector<float> in_, out_, scales_, multipliers_;
+  Matrix in_ = zeros(), out_ = zeros(), scales_ = zeros(), multipliers_ = zeros();
 };
 
 }  // namespace

@@ -1,71 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of block_kernels.h, included once per instruction set inside that set's namespace, before quantize-inl.h
 // and under the same rules: internal linkage, nothing called that is not always_inline or a constant. Expects
-// precision/{quantize_isa,block_kernels,hadamard,log2_exponent}.h to be included.
+// precision/{quantize_isa,block_kernels,hadamard,log2_exponent}.h to be included, and Ints in the surrounding
+// namespace.
+
+#include "precision/vectors-inl.h"
+// They expect it.
+#include "precision/block_amax-inl.h"
+#include "precision/hadamard_kernels-inl.h"
 
 namespace {
-
-constexpr int kFolded = 1024;
-
-PRECIPICE_HD std::int32_t magnitude_of(float x) {
-  return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
-}
-
-PRECIPICE_HD std::int32_t larger_of(std::int32_t a, std::int32_t b) {
-  return a > b ? a : b;
-}
-
-// Blocks whose width is a power of two, by folding neighbours: each halving is a loop over all blocks at once, where a
-// loop over the elements of one block would end in a reduction across lanes.
-void amax_by_folding(const float* row, int blocks, int width, std::int32_t* patterns) {
-  alignas(64) std::int32_t a[kFolded / 2], b[kFolded / 4];
-  std::int32_t* from = a;
-  std::int32_t* to = b;
-  int w = width / 2;
-  if (width > 16) {
-    // Sixteen partial maxima of each block first, which needs no neighbours.
-    w = 16;
-    for (int block = 0; block < blocks; ++block) {
-      const float* x = row + block * width;
-      std::int32_t partial[16];
-      for (int i = 0; i < 16; ++i) partial[i] = larger_of(magnitude_of(x[i]), magnitude_of(x[i + 16]));
-      for (int begin = 32; begin < width; begin += 16) {
-        for (int i = 0; i < 16; ++i) partial[i] = larger_of(magnitude_of(x[begin + i]), partial[i]);
-      }
-      __builtin_memcpy(a + 16 * block, partial, sizeof(partial));
-    }
-  } else {
-    for (int i = 0; i < blocks * w; ++i) a[i] = larger_of(magnitude_of(row[2 * i]), magnitude_of(row[2 * i + 1]));
-  }
-  int size = blocks * w;
-  for (; w > 1; w /= 2) {
-    size /= 2;
-    PRECIPICE_INDEPENDENT_LOOP
-    for (int i = 0; i < size; ++i) to[i] = larger_of(from[2 * i], from[2 * i + 1]);
-    std::int32_t* const swapped = from;
-    from = to;
-    to = swapped;
-  }
-  for (int i = 0; i < blocks; ++i) patterns[i] = larger_of(from[i], patterns[i]);
-}
-
-void amax_of_columns(const float* in, std::int64_t rows, std::int64_t stride, std::int64_t cols,
-                     std::int32_t* patterns) {
-  std::int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    const float *a = in + r * stride, *b = a + stride, *c = b + stride, *d = c + stride;
-    PRECIPICE_INDEPENDENT_LOOP
-    for (std::int64_t i = 0; i < cols; ++i) {
-      const std::int32_t ab = larger_of(magnitude_of(a[i]), magnitude_of(b[i]));
-      const std::int32_t cd = larger_of(magnitude_of(c[i]), magnitude_of(d[i]));
-      patterns[i] = larger_of(larger_of(ab, cd), patterns[i]);
-    }
-  }
-  for (; r < rows; ++r) {
-    PRECIPICE_INDEPENDENT_LOOP
-    for (std::int64_t i = 0; i < cols; ++i) patterns[i] = larger_of(magnitude_of(in[r * stride + i]), patterns[i]);
-  }
-}
 
 // out[i] = values[i / (16 kVectors)]
 template <int kVectors>
@@ -91,72 +35,6 @@ void expand(const float* values, std::int64_t width, float* out, std::int64_t si
     const std::int64_t end = (b + 1) * width < size ? (b + 1) * width : size;
     for (; i < end; ++i) out[i] = values[b];
   }
-}
-
-void amax_of_blocks(const float* row, std::int64_t cols, std::int64_t width, std::int32_t* patterns) {
-  if (width == 1) return amax_of_columns(row, 1, cols, cols, patterns);
-  std::int64_t done = 0;  // blocks
-  if (width <= kFolded && (width & (width - 1)) == 0) {
-    for (; cols - done * width >= kFolded; done += kFolded / width)
-      amax_by_folding(row + done * width, static_cast<int>(kFolded / width), static_cast<int>(width), patterns + done);
-    const std::int64_t rest = cols / width - done;
-    if (rest > 0) amax_by_folding(row + done * width, static_cast<int>(rest), static_cast<int>(width), patterns + done);
-    done += rest;
-  }
-  for (; done * width < cols; ++done) {
-    const std::int64_t end = (done + 1) * width < cols ? (done + 1) * width : cols;
-    std::int32_t largest = patterns[done];
-    for (std::int64_t i = done * width; i < end; ++i) largest = larger_of(magnitude_of(row[i]), largest);
-    patterns[done] = largest;
-  }
-}
-
-constexpr HadamardMatrix kHadamardMatrix = hadamard_matrix();
-
-// A vector of 16 numbers on every instruction set; g++ keeps arrays of them in registers, which it does not for loops.
-using Sixteen = float __attribute__((vector_size(64)));
-
-PRECIPICE_HD Sixteen load_16(const float* from) {
-  Sixteen x;
-  __builtin_memcpy(&x, from, sizeof(x));
-  return x;
-}
-
-void rotate_row(const float* in, float* out, std::int64_t groups) {
-  for (std::int64_t g = 0; g < groups; ++g) {
-    float x[kHadamard];
-    __builtin_memcpy(x, in + g * kHadamard, sizeof(x));
-    Sixteen sums = {};
-    for (int k = 0; k < kHadamard; ++k) sums += x[k] * load_16(kHadamardMatrix.entry[k]);
-    __builtin_memcpy(out + g * kHadamard, &sums, sizeof(sums));
-  }
-}
-
-// Columns first .. first + 15 of 16 rows, or as many of them as there are.
-PRECIPICE_HD void rotate_16_columns(const float* in, float* out, int width, std::int64_t stride) {
-  Sixteen sums[kHadamard] = {};
-  PRECIPICE_UNROLL_16
-  for (int k = 0; k < kHadamard; ++k) {
-    float row[kHadamard] = {};
-    if (width < kHadamard) {
-      for (int i = 0; i < width; ++i) row[i] = in[k * stride + i];
-    }
-    // All entries are 1/4 or -1/4, and a - b is a + (-b): one product, whose sign is known once the loops are unrolled.
-    const Sixteen x = (width < kHadamard ? load_16(row) : load_16(in + k * stride)) * 0.25f;
-    PRECIPICE_UNROLL_16
-    for (int j = 0; j < kHadamard; ++j) sums[j] = kHadamardMatrix.entry[k][j] > 0.0f ? sums[j] + x : sums[j] - x;
-  }
-  for (int j = 0; j < kHadamard; ++j) {
-    float row[kHadamard];
-    __builtin_memcpy(row, &sums[j], sizeof(row));
-    for (int i = 0; i < width; ++i) out[j * stride + i] = row[i];
-  }
-}
-
-void rotate_columns(const float* in, float* out, std::int64_t cols, std::int64_t stride) {
-  std::int64_t first = 0;
-  for (; first + kHadamard <= cols; first += kHadamard) rotate_16_columns(in + first, out + first, kHadamard, stride);
-  if (first < cols) rotate_16_columns(in + first, out + first, static_cast<int>(cols - first), stride);
 }
 
 // Nearest even; a NaN keeps its high bits and stays one.

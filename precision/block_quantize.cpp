@@ -36,6 +36,10 @@ MatrixQuantizer checked(const MatrixQuantizer& spec) {
   return spec;
 }
 
+float amax_of_pattern(std::int32_t pattern) {
+  return std::bit_cast<float>(pattern > kInfinityPattern ? std::bit_cast<std::int32_t>(kNan) : pattern);
+}
+
 float bf16_of(float x) {
   float result;
   active_kernels().blocks.to_bf16(&x, &result, 1);
@@ -130,7 +134,7 @@ void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t l
 }
 
 float MatrixPlan::amax_of(std::int32_t pattern) const {
-  const float amax = pattern > kInfinityPattern ? kNan : __builtin_bit_cast(float, pattern);
+  const float amax = amax_of_pattern(pattern);
   // Rounding is monotonic: the largest of the rounded elements is the rounded largest.
   return through_bf16_ ? bf16_of(amax) : amax;
 }
@@ -234,9 +238,12 @@ void MatrixPlan::scale_slab(const Slab& slab, const SlabScales& scales) const {
     for (std::int64_t r = 0; r < slab.rows; ++r)
       kernels.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
   }
-  const bool passes_over_nan = ignores_nan(constants_);
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    amaxes[b] = passes_over_nan && patterns[b] > kInfinityPattern ? amax_without_nan(slab, b) : amax_of(patterns[b]);
+  for (std::int64_t b = 0; b < blocks; ++b) amaxes[b] = amax_of_pattern(patterns[b]);
+  if (through_bf16_) kernels.to_bf16(amaxes, amaxes, blocks);
+  if (ignores_nan(constants_)) {
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      if (patterns[b] > kInfinityPattern) amaxes[b] = amax_without_nan(slab, b);
+    }
   }
   if (spec_.four_over_six != FourOverSix::Off) {
     // Under one outer scale all blocks at once.
@@ -266,8 +273,8 @@ void MatrixPlan::scale_slab(const Slab& slab, const SlabScales& scales) const {
 void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs,
                                EventCounts& counts) const {
   const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
-  float multiply[kSlab], inverse[kSlab];  // of blocks
-  alignas(64) float multipliers[kSlab];   // of elements
+  alignas(64) float multiply[kSlab], inverse[kSlab];  // of blocks
+  alignas(64) float expanded[kSlab];                  // of elements
   const SlabScales scales{multiply, inverse};
   scale_slab(slab, scales);
 
@@ -281,16 +288,15 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   const bool by_block = element_ == Element::General && !call_.divide && width == std::int64_t{1} << shift &&
                         shift >= kMinBlockShift && shift <= kMaxBlockShift;
   // One block may be wider than the buffer, which then holds the same multiplier throughout.
-  if (!is_one && !by_block) kernels_->blocks.expand(multiply, width, multipliers, piece);
+  const bool is_expanded = !is_one && !by_block && width > 1;
+  if (is_expanded) kernels_->blocks.expand(multiply, width, expanded, piece);
+  const float* const multipliers = is_one ? nullptr : is_expanded ? expanded : multiply;
   for (std::int64_t r = 0; r < slab.rows; ++r) {
     const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
     const std::int64_t step = is_one ? slab.cols : piece;
     for (std::int64_t c = 0; c < slab.cols; c += step)
       quantize_stretch({slab.in + begin + c, std::min(step, slab.cols - c), static_cast<std::uint64_t>(begin + c),
-                        is_one     ? nullptr
-                        : by_block ? multiply
-                                   : multipliers,
-                        multiply[0], by_block ? shift : 0},
+                        multipliers, multiply[0], by_block ? shift : 0},
                        key, outputs, counts);
   }
 }

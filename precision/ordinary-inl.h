@@ -4,13 +4,10 @@
 // amax, whether the chunk was ordinary is known at its end, and one that was not is done again by the caller: so memory
 // is read at the pace of the arithmetic. Events are comparisons of the rounded magnitude with ends of ranges. Integers
 // wrap (-fwrapv): patterns of infinity and NaN in what is done again, and 2^31, which is its own negative.
-// Included by one file per instruction set, inside that set's namespace. Expects quantize_isa.h, and in the surrounding
-// namespace Ints, Mask, Counter and their functions (quantize_avx512.cpp).
+// Included by one file per instruction set, inside that set's namespace. Expects quantize_isa.h, vectors-inl.h, and in
+// the surrounding namespace Mask, Counter and their functions (quantize_avx512.cpp).
 
 namespace {
-
-constexpr int kWidth = sizeof(Ints) / sizeof(std::int32_t);
-using Floats = float __attribute__((vector_size(sizeof(Ints))));
 
 // Of what was rounded, and of its products with the scale.
 struct OrdinaryCounts {
@@ -27,24 +24,6 @@ struct OrdinaryPlaces {
   const std::uint32_t* words;
   int size, block_shift;
 };
-
-PRECIPICE_HD Ints all(std::int32_t x) {
-  return Ints{} + x;
-}
-PRECIPICE_HD Ints larger(Ints a, Ints b) {
-  return a > b ? a : b;
-}
-PRECIPICE_HD Ints as_ints(Floats x) {
-  return __builtin_bit_cast(Ints, x);
-}
-PRECIPICE_HD Floats as_floats(Ints x) {
-  return __builtin_bit_cast(Floats, x);
-}
-PRECIPICE_HD std::int32_t largest_lane(Ints x) {
-  std::int32_t largest = 0;
-  for (int i = 0; i < kWidth; ++i) largest = x[i] > largest ? x[i] : largest;
-  return largest;
-}
 
 // In the format's range and beyond it, by the processor's own rounding: in y + c, with c the power of two whose last
 // place is the quantum of y, the sum lies between c and 2c and is rounded to that place, ties to even; the difference

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <bit>
+#include <utility>
 
 #include "precision/hadamard.h"
 #include "precision/log2_exponent.h"

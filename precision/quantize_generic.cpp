@@ -5,6 +5,7 @@
 #endif
 
 #include <bit>
+#include <utility>
 
 #include "precision/hadamard.h"
 #include "precision/log2_exponent.h"

@@ -88,46 +88,44 @@ BlockScale ms_amp_block_scale(const ScaleConstants& c, float amax) {
   return {s, 1.0f / s};
 }
 
-// 2^(127 - code) and 2^(code - 127), without branches: both ends of E8M0 are 2^-127, a subnormal number.
-BlockScale e8m0_scale(int code) {
+// In arithmetic, for loops over many blocks to vectorise: g++ makes branches of conditions.
+std::uint32_t choose(bool condition, std::uint32_t yes, std::uint32_t no) {
+  const std::uint32_t mask = -static_cast<std::uint32_t>(condition);
+  return (yes & mask) | (no & ~mask);
+}
+
+// 2^(127 - code) and 2^(code - 127): both ends of E8M0 are 2^-127, a subnormal number.
+BlockScale e8m0_scale(std::uint32_t code) {
   constexpr std::uint32_t kSmallest = 0x400000u;  // 2^-127
-  const auto field = static_cast<std::uint32_t>(code);
-  const std::uint32_t down = field < 254 ? (254 - field) << 23 : kSmallest;
-  const std::uint32_t up = field > 0 ? field << 23 : kSmallest;
-  const std::uint32_t nan = field > 254 ? 0x7FC00000u : 0;
+  const std::uint32_t down = choose(code < 254, (254 - code) << 23, kSmallest);
+  const std::uint32_t up = choose(code > 0, code << 23, kSmallest);
+  const std::uint32_t nan = choose(code > 254, 0x7FC00000u, 0);
   return {std::bit_cast<float>(down | nan), std::bit_cast<float>(up | nan)};
 }
 
-// Amax rounded to the element's mantissa bits, half up: bits += half a place, cleared below.
-float rounded_to_mantissa(float amax, int mantissa_bits) {
+// The pattern of amax rounded to the element's mantissa bits, half up: bits += half a place, cleared below.
+std::uint32_t rounded_to_mantissa(std::uint32_t amax, int mantissa_bits) {
   const std::uint32_t half = 1u << (22 - mantissa_bits);
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(amax) + half;
-  return std::bit_cast<float>(bits & ~(2 * half - 1));
+  return (amax + half) & ~(2 * half - 1);
 }
 
 // `end`: the code of infinity. torchao spoils the block (255), te saturates at 2^127 (254).
 template <ScaleRule kRule>
-int mx_code(const ScaleConstants& c, float amax, int end) {
-  float a = amax;
-  if (kRule == ScaleRule::Even && amax < std::numeric_limits<float>::infinity())
-    a = rounded_to_mantissa(amax, c.mantissa_bits);
-  if (kRule == ScaleRule::Rceil) a = amax * c.reciprocal_max;
-  const std::uint32_t pattern = std::bit_cast<std::uint32_t>(a);
-  const int field = static_cast<int>(pattern >> 23);
-  int code;
+std::uint32_t mx_code(const ScaleConstants& c, float amax, std::uint32_t end) {
+  constexpr std::uint32_t kInfinity = 0x7F800000u;
+  auto pattern = std::bit_cast<std::uint32_t>(kRule == ScaleRule::Rceil ? amax * c.reciprocal_max : amax);
+  if (kRule == ScaleRule::Even)
+    pattern = choose(pattern < kInfinity, rounded_to_mantissa(pattern, c.mantissa_bits), pattern);
+  std::uint32_t code;
   if (kRule == ScaleRule::Rceil) {
-    // e8m0_code_up, at most 254.
-    const int up = field + static_cast<int>((pattern & 0x7FFFFFu) != 0);
-    const int code_of_subnormal = static_cast<int>(pattern > 0x400000u);
-    code = field == 0 ? code_of_subnormal : up;
-    code = code > 254 ? 254 : code;
+    // e8m0_code_up, at most 254; below the normal numbers 2^-127 is the one power of two.
+    code = std::min((pattern + choose(pattern < 0x800000u, 0x3FFFFFu, 0x7FFFFFu)) >> 23, 254u);
   } else {
-    const int k = field - c.emax + static_cast<int>(kRule == ScaleRule::Ceil && (pattern & 0x7FFFFFu) != 0);
-    code = k < 0 ? 0 : k;
-    code = code > end ? end : code;
+    const auto k = static_cast<int>((pattern + (kRule == ScaleRule::Ceil ? 0x7FFFFFu : 0)) >> 23) - c.emax;
+    code = std::min(static_cast<std::uint32_t>(std::max(k, 0)), end);
   }
-  code = pattern >= 0x7F800000u ? end : code;
-  return pattern > 0x7F800000u ? 255 : code;
+  code = choose(pattern >= kInfinity, end, code);
+  return choose(pattern > kInfinity, 255, code);
 }
 
 // systems-scaling's bump_up_overflow_exponent (arXiv 2506.20752): one more where amax is beyond the end of the
@@ -136,9 +134,9 @@ bool is_beyond(const ScaleConstants& c, float amax, int exponent) {
   return amax > c.max * power_of_two(std::clamp(exponent, -127, 127));
 }
 
-int bumped_code(const ScaleConstants& c, float amax, int end) {
-  const int code = mx_code<ScaleRule::Floor>(c, amax, end);
-  return code < end && is_beyond(c, amax, code - 127) ? code + 1 : code;
+std::uint32_t bumped_code(const ScaleConstants& c, float amax, std::uint32_t end) {
+  const std::uint32_t code = mx_code<ScaleRule::Floor>(c, amax, end);
+  return code < end && is_beyond(c, amax, static_cast<int>(code) - 127) ? code + 1 : code;
 }
 
 // NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
@@ -200,6 +198,7 @@ BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& 
 
 template <class Rule>
 void for_all(const float* amaxes, int count, float* multiply, float* inverse, Rule rule) {
+  PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < count; ++i) {
     const BlockScale scale = rule(amaxes[i]);
     multiply[i] = scale.multiply;
@@ -262,24 +261,24 @@ bool ignores_nan(const ScaleConstants& c) {
 
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
                float* multiply, float* inverse) {
-  const ScaleConstants& c = constants;
-  const int end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
+  const ScaleConstants c = constants;  // a copy, which no result can overlap
+  const std::uint32_t end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
   const auto fill = [&](auto rule) { for_all(amaxes, count, multiply, inverse, rule); };
   switch (c.rule) {
     case ScaleRule::Amax:
       switch (c.arithmetic) {
         case Arithmetic::Te:
         case Arithmetic::TeUnfused:
-          return fill([&](float amax) { return te_scale(c, amax); });
+          return fill([=](float amax) { return te_scale(c, amax); });
         case Arithmetic::TePython:
-          return fill([&](float amax) { return te_python_scale(c, amax); });
+          return fill([=](float amax) { return te_python_scale(c, amax); });
         case Arithmetic::Torchao:
-          return fill([&](float amax) { return torchao_scale(c, amax); });
+          return fill([=](float amax) { return torchao_scale(c, amax); });
         case Arithmetic::DeepGemm:
         case Arithmetic::DeepSeek:
-          return fill([&](float amax) { return deepgemm_scale(c, amax); });
+          return fill([=](float amax) { return deepgemm_scale(c, amax); });
         case Arithmetic::MsAmp:
-          return fill([&](float amax) { return ms_amp_block_scale(c, amax); });
+          return fill([=](float amax) { return ms_amp_block_scale(c, amax); });
         case Arithmetic::Microxcaling:
         case Arithmetic::MicroxcalingCuda:
           break;
@@ -287,22 +286,22 @@ void scales_of(const ScaleConstants& constants, const float* amaxes, int count, 
       break;
     case ScaleRule::Floor:
       if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
-        return fill([&](float amax) { return microxcaling_scale(c, amax); });
-      if (c.exponent_bump) return fill([&](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
-      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
+        return fill([=](float amax) { return microxcaling_scale(c, amax); });
+      if (c.exponent_bump) return fill([=](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
     case ScaleRule::Ceil:
-      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });
     case ScaleRule::Even:
-      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Even>(c, amax, end)); });
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Even>(c, amax, end)); });
     case ScaleRule::Rceil:
-      if (c.arithmetic == Arithmetic::DeepGemm) return fill([&](float amax) { return deepgemm_scale(c, amax); });
-      if (c.rounded_log2_mxfp4) return fill([&](float amax) { return te_mxfp4_scale(c, amax); });
-      return fill([&](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
+      if (c.arithmetic == Arithmetic::DeepGemm) return fill([=](float amax) { return deepgemm_scale(c, amax); });
+      if (c.rounded_log2_mxfp4) return fill([=](float amax) { return te_mxfp4_scale(c, amax); });
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
     case ScaleRule::Nvfp4:
-      if (c.arithmetic == Arithmetic::Torchao) return fill([&](float amax) { return torchao_nvfp4(c, amax, outer); });
+      if (c.arithmetic == Arithmetic::Torchao) return fill([=](float amax) { return torchao_nvfp4(c, amax, outer); });
       return te_nvfp4(c, amaxes, count, outer, multiply, inverse);
     case ScaleRule::SharedExponent:
-      return fill([&](float amax) { return shared_exponent_scale(c, amax); });
+      return fill([=](float amax) { return shared_exponent_scale(c, amax); });
   }
   PRECIPICE_CHECK(false, "arithmetic ", to_string(c.arithmetic), " has no rule ", to_string(c.rule));
 }

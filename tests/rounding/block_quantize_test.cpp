@@ -4,8 +4,10 @@
 #include "precision/block_quantize.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "precision/check.h"
+#include "tests/rounding/isas.h"
 #include "tests/rounding/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_scaling.h"
@@ -191,6 +193,23 @@ TEST_CASE("ranges of rows, in any order, give what one call gives") {
       CHECK(counts.underflowed == whole.counts.underflowed);
     }
   }
+}
+
+TEST_CASE("an amax is the largest magnitude of its block, whatever the widths of blocks and vectors") {
+  const std::vector<float> in = inputs_of("any bits", 16, 301);
+  for (const Isa& isa : test::available_isas())
+    for (const std::size_t width : {1, 2, 3, 4, 7, 8, 15, 16, 17, 24, 32, 33, 64, 100, 300, 4096, 5000})
+      for (const std::size_t cols : {0, 1, 5, 16, 31, 32, 257, 512, 4816}) {
+        const std::size_t blocks = (cols + width - 1) / width;
+        std::vector<std::int32_t> patterns(blocks + 1, 5), expected(blocks + 1, 5);
+        for (std::size_t i = 0; i < cols; ++i)
+          expected[i / width] =
+              std::max(expected[i / width], std::bit_cast<std::int32_t>(in[i]) & std::int32_t{0x7FFFFFFF});
+        isa.kernels->blocks.amax_of_blocks(in.data(), static_cast<std::int64_t>(cols), static_cast<std::int64_t>(width),
+                                           patterns.data());
+        INFO(isa.name << ", " << cols << " in blocks of " << width);
+        CHECK(patterns == expected);
+      }
 }
 
 TEST_CASE("the loops of block scaling give the same bits on every instruction set") {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of the machine's width as numbers and as patterns. Included by one file per instruction set, inside that
+// set's namespace, with Ints declared in the surrounding one.
+
+namespace {
+
+constexpr int kWidth = sizeof(Ints) / sizeof(std::int32_t);
+using Floats = float __attribute__((vector_size(sizeof(Ints))));
+
+PRECIPICE_HD Ints all(std::int32_t x) {
+  return Ints{} + x;
+}
+PRECIPICE_HD Ints larger(Ints a, Ints b) {
+  return a > b ? a : b;
+}
+PRECIPICE_HD Ints as_ints(Floats x) {
+  return __builtin_bit_cast(Ints, x);
+}
+PRECIPICE_HD Floats as_floats(Ints x) {
+  return __builtin_bit_cast(Floats, x);
+}
+PRECIPICE_HD std::int32_t largest_lane(Ints x) {
+  std::int32_t largest = 0;
+  for (int i = 0; i < kWidth; ++i) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
+}  // namespace
