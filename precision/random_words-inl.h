@@ -7,15 +7,16 @@ namespace {
 
 constexpr int kWordLanes = sizeof(Lanes) / sizeof(std::uint64_t);  // blocks of a vector, one in each lane
 
-// What the blocks of a stream share, and the vector of blocks that comes next.
+// What blocks of a stream share whose indices have the same high word, and the vector of blocks that comes next. As
+// only one word of their counters differs, they share what becomes of the others in the first two rounds, which the
+// compiler computes once.
 struct WordStream {
   Lanes block, high_word, step, site, key_low, key_high;
 
   WordStream(const RandomKey& key, std::uint64_t first_block) {
     const Philox4 counter = random_counter(key, first_block);
     for (int lane = 0; lane < kWordLanes; ++lane) block[lane] = first_block + static_cast<std::uint64_t>(lane);
-    // random_counter puts the block's high bits below the operand in word 1.
-    high_word = Lanes{} + (counter.word[1] & 0xFFFF0000u);
+    high_word = Lanes{} + counter.word[1];
     step = Lanes{} + counter.word[2];
     site = Lanes{} + counter.word[3];
     key_low = Lanes{} + static_cast<std::uint32_t>(key.seed);
@@ -35,7 +36,7 @@ PRECIPICE_HD void next_words(WordStream& stream, std::uint32_t* words) {
   Lanes blocks[kVectors][4];
   for (auto& c : blocks) {
     c[0] = stream.block;
-    c[1] = (stream.block >> 32) | stream.high_word;
+    c[1] = stream.high_word;
     c[2] = stream.step;
     c[3] = stream.site;
     stream.block += kWordLanes;
@@ -49,17 +50,25 @@ PRECIPICE_HD void next_words(WordStream& stream, std::uint32_t* words) {
   }
 }
 
+// The words of `count` blocks whose indices have the same high word; the last vector of blocks may run over.
+PRECIPICE_HD void fill_blocks(std::uint32_t* words, const RandomKey& key, std::uint64_t first, std::uint64_t count) {
+  constexpr std::uint64_t kSideBySide = 4;
+  WordStream stream(key, first);
+  std::uint64_t b = 0;
+  for (; b + kSideBySide * kWordLanes <= count; b += kSideBySide * kWordLanes)
+    next_words<kSideBySide>(stream, words + 4 * b);
+  for (; b < count; b += kWordLanes) next_words<1>(stream, words + 4 * b);
+}
+
 // Words of elements first .. first + size - 1, at words + first % 4; the last vector of blocks may run over into the
 // slack of the buffers.
 void fill_words(std::uint32_t* words, const RandomKey& key, std::uint64_t first, int size) {
-  constexpr int kSideBySide = 4;
   const std::uint64_t first_block = first / 4;
-  const int blocks = static_cast<int>((first + static_cast<std::uint64_t>(size) + 3) / 4 - first_block);
-  WordStream stream(key, first_block);
-  int b = 0;
-  for (; b + kSideBySide * kWordLanes <= blocks; b += kSideBySide * kWordLanes)
-    next_words<kSideBySide>(stream, words + 4 * b);
-  for (; b < blocks; b += kWordLanes) next_words<1>(stream, words + 4 * b);
+  const std::uint64_t blocks = (first + static_cast<std::uint64_t>(size) + 3) / 4 - first_block;
+  const std::uint64_t of_high_word = (std::uint64_t{1} << 32) - (first_block & 0xFFFFFFFFu);
+  const std::uint64_t head = blocks < of_high_word ? blocks : of_high_word;
+  fill_blocks(words, key, first_block, head);
+  if (head < blocks) fill_blocks(words + 4 * head, key, first_block + head, blocks - head);
 }
 
 }  // namespace
