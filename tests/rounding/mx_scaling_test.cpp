@@ -230,6 +230,10 @@ TEST_CASE("rceil is the smallest power of two that does not clip: 448 2^-12 keep
     const MatrixQuantizer spec = block_spec("e4m3", ScaleRule::Rceil, arithmetic, 32);
     CHECK(scale_of_block(spec, edge) == 0x1p-12f);
     CHECK(scale_of_block(spec, 0.10937501f) == 0x1p-11f);
+    // Elements below 2 could need 2^128, which E8M0 does not have.
+    CHECK(scale_of_block(block_spec(kInt8, ScaleRule::Rceil, arithmetic, 32), std::numeric_limits<float>::max()) ==
+          0x1p127f);
+    CHECK(is_nan(scale_of(prepare_scales(spec), kNanF).inverse));
   }
 }
 

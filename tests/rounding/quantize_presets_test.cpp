@@ -62,7 +62,8 @@ void check_lengths(const std::vector<Input>& source, const QuantizeSpec& spec) {
     int wrong = 0;
     for (std::size_t size = 0; size <= 130; ++size) {
       const std::size_t offset = size % 17;
-      const std::uint64_t first = (std::uint64_t{1} << 34) - 40 + size % 7;
+      const auto parts = static_cast<std::uint64_t>(parts_of_word(spec.random_bits));
+      const std::uint64_t first = (parts << 34) - 40 + size % 7;
       std::vector<float> out(size + 2 + offset, 99.0f);
       run(isa, source.data() + offset, out.data() + offset, size, spec, 0.75f, first);
       for (std::size_t i = 0; i < size; ++i) {

@@ -100,7 +100,9 @@ TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit
                                    spec_of("e5m2", Rounding::Stochastic, Overflow::Saturate, true, 10)}) {
     for (std::size_t size = 0; size <= 130; ++size) {
       const std::size_t offset = size % 17;
-      const std::uint64_t first = (std::uint64_t{1} << 34) - 40 + size % 7;  // the block number's low word wraps around
+      // The block number's low word wraps around.
+      const auto parts = static_cast<std::uint64_t>(parts_of_word(spec.random_bits));
+      const std::uint64_t first = (parts << 34) - 40 + size % 7;
       std::vector<float> expected(size + 2, 99.0f);
       const EventCounts counts =
           run(choose_isa("generic"), source.data() + offset, expected.data(), size, spec, 0.75f, first);

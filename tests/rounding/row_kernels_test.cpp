@@ -91,6 +91,20 @@ TEST_CASE("the exponential in lanes is within two ulp of the exact one, and 0 or
   CHECK((e[0] == 0 && e[1] == 0 && e[2] == 0 && e[3] != e[3] && e[4] == 1 && e[5] == 1));
 }
 
+TEST_CASE("a number in all lanes is that number, zeros with their sign, and lanes are added by halves") {
+  float x[kFloatLanes];
+  for (const float value : {-0.0f, 0.0f, 1e-45f, -kInf}) {
+    store_lanes(value, x);
+    for (const float lane : x) CHECK(std::bit_cast<std::uint32_t>(lane) == std::bit_cast<std::uint32_t>(value));
+  }
+  // 2^24 + 1 rounds to 2^24: the ones are there only if they are added to one another first.
+  for (const auto& [one, other] : {std::pair{4, 12}, std::pair{2, 6}, std::pair{1, 3}}) {
+    std::fill_n(x, kFloatLanes, 0.0f);
+    x[0] = 0x1p24f, x[one] = 1.0f, x[other] = 1.0f;
+    CHECK(sum_of_lanes(load_lanes(x)) == 0x1p24f + 2.0f);
+  }
+}
+
 TEST_CASE("the exponential in lanes is within two ulp for every float", "[.exhaustive]") {
   CHECK(worst_exponential(1, -87.3f) <= 2);
 }
