@@ -17,8 +17,8 @@ constexpr std::int64_t kSize = 1024;  // 4 MiB: within the last cache, as an ope
 struct Free {
   void operator()(float* floats) const { std::free(floats); }
 };
-// Aligned as tensors are: where a row has 4 KiB, a column's lines share one set of the first cache, which cannot hold
-// the two that every vector takes in other places.
+// Aligned as tensors are. In rows of 4 KiB the lines of a column share one set of the first cache, which cannot hold
+// the two lines that each vector of an unaligned matrix takes.
 using Matrix = std::unique_ptr<float[], Free>;
 Matrix zeros() {
   constexpr std::size_t kBytes = kSize * kSize * sizeof(float);
