@@ -12,15 +12,19 @@ PRECIPICE_HD float e4m3_of(float y) {
   return (y + c) - c;
 }
 
-// The same to E2M1, of any number; the sign stays.
-PRECIPICE_HD float e2m1_of(float y) {
-  const std::int32_t pattern = magnitude_of(y);
-  const auto magnitude = __builtin_bit_cast(float, pattern);
-  const float bounded = magnitude > 6.0f ? 6.0f : magnitude;
-  const std::int32_t own = magnitude_of(bounded) & 0x7F800000, lowest = 127 << 23;
-  const auto c = __builtin_bit_cast(float, (own > lowest ? own : lowest) + (22 << 23));
-  const std::uint32_t sign = __builtin_bit_cast(std::uint32_t, y) & 0x80000000u;
-  return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, (bounded + c) - c) | sign);
+// The same to E2M1, of any numbers; signs stay, and NaN. By vectors: g++ makes branches of the bound in a plain loop.
+PRECIPICE_HD Floats e2m1_of(Floats y) {
+  const Ints pattern = as_ints(y) & 0x7FFFFFFF, six = all(0x40C00000), bounded = pattern < six ? pattern : six;
+  const Floats c = as_floats(larger(bounded & 0x7F800000, all(127 << 23)) + (22 << 23));
+  const Ints rounded = as_ints((as_floats(bounded) + c) - c), nan = (pattern > all(0x7F800000)) & 0x7FC00000;
+  return as_floats(rounded | nan | (as_ints(y) & ~0x7FFFFFFF));
+}
+
+// bf16_of.
+PRECIPICE_HD Floats bf16_of(Floats x) {
+  const Ints bits = as_ints(x), rounded = bits + 0x7FFF + ((bits >> 16) & 1);
+  const Ints result = (bits & 0x7FFFFFFF) > all(0x7F800000) ? bits | 0x400000 : rounded;
+  return as_floats(result & ~0xFFFF);
 }
 
 // torch's minimum: NaN wins.
@@ -44,13 +48,25 @@ void nvfp4_scales(const float* wanted, std::int64_t count, const Nvfp4Outer& out
 template <bool kSquared, bool kBf16>
 void nvfp4_errors_as(const float* in, std::int64_t size, const float* multipliers, const float* block_scales,
                      float amax, float range, float* errors) {
-  PRECIPICE_INDEPENDENT_LOOP
-  for (std::int64_t i = 0; i < size; ++i) {
-    const float x = kBf16 ? bf16_of(in[i]) : in[i];
-    const float product = e2m1_of(x * multipliers[i]) * block_scales[i];
-    const float difference = product * amax / range - x;
-    errors[i] = kSquared ? difference * difference : __builtin_bit_cast(float, magnitude_of(difference));
-  }
+  const auto errors_of = [=](const float* from, const float* multiply, const float* scales, float* to)
+      __attribute__((always_inline)) {
+    Floats x = floats_at(from);
+    if constexpr (kBf16) x = bf16_of(x);
+    const Floats product = e2m1_of(x * floats_at(multiply)) * floats_at(scales);
+    const Floats difference = product * amax / range - x;
+    const Floats error = kSquared ? difference * difference : as_floats(as_ints(difference) & 0x7FFFFFFF);
+    __builtin_memcpy(to, &error, sizeof(error));
+  };
+  std::int64_t i = 0;
+  for (; i + kWidth <= size; i += kWidth) errors_of(in + i, multipliers + i, block_scales + i, errors + i);
+  if (i == size) return;
+  const auto rest = static_cast<std::size_t>(size - i) * sizeof(float);
+  float x[kWidth] = {}, multiply[kWidth] = {}, scales[kWidth] = {}, error[kWidth];
+  __builtin_memcpy(x, in + i, rest);
+  __builtin_memcpy(multiply, multipliers + i, rest);
+  __builtin_memcpy(scales, block_scales + i, rest);
+  errors_of(x, multiply, scales, error);
+  __builtin_memcpy(errors + i, error, rest);
 }
 
 void nvfp4_errors(const float* in, std::int64_t size, const float* multipliers, const float* block_scales, float amax,
