@@ -62,7 +62,7 @@ BenchRow compare(const std::string& work, const std::string& reference, double g
 }
 
 std::vector<std::string> bench_parts() {
-  return {"all", "quantize", "scaling", "gemm", "linear", "step", "optimizer", "sweep", "growth"};
+  return {"all", "roofline", "quantize", "scaling", "gemm", "linear", "step", "optimizer", "sweep", "growth"};
 }
 
 BenchReport run_bench(const BenchOptions& options) {
@@ -70,6 +70,7 @@ BenchReport run_bench(const BenchOptions& options) {
   BenchReport report{options.threads, {}};
   const auto wanted = [&](const char* part) { return options.part == "all" || options.part == part; };
   if (wanted("sweep")) bench_processes(options, report.rows);
+  if (wanted("roofline")) bench_roofline(options, report.rows);
   if (wanted("quantize")) bench_quantize(options, report.rows);
   if (wanted("scaling")) bench_scaling(options, report.rows);
   if (wanted("gemm")) bench_gemm(options, report.rows);

@@ -35,7 +35,7 @@ struct BenchOptions {
   bool quick = false;        // a sixteenth of the elements and fewer repetitions, for a first look
   int threads = 1;           // of quantizers, matmuls, linears and steps
 };
-std::vector<std::string> bench_parts();  // quantize scaling gemm linear step optimizer sweep growth all
+std::vector<std::string> bench_parts();  // all roofline quantize scaling gemm linear step optimizer sweep growth
 
 struct BenchReport {
   int threads = 1;
@@ -48,6 +48,7 @@ std::string to_json(const BenchReport& report);
 // The parts; each appends its rows. bench_processes: whole processes of this program, before anything else, as the peak
 // of a forked process counts what its parent held.
 void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_roofline(const BenchOptions& options, std::vector<BenchRow>& rows);  // of one core
 void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_scaling(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows);

@@ -13,9 +13,7 @@ PRECIPICE_HD std::int32_t larger_of(std::int32_t a, std::int32_t b) {
 }
 
 PRECIPICE_HD Ints magnitudes_at(const float* from) {
-  Ints x;
-  __builtin_memcpy(&x, from, sizeof(x));
-  return x & 0x7FFFFFFF;
+  return as_ints(floats_at(from)) & 0x7FFFFFFF;
 }
 
 // Lane l is that of a, or of b where l has bit kBit, the larger of lanes l and l ^ kBit.

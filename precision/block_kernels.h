@@ -55,7 +55,7 @@ struct BlockKernels {
                        float* multiply, float* inverse);
   // errors[i] = |fl(fl(fl(q sf) amax) / range) - x|, or its square, with q = e2m1(fl(x multipliers[i])).
   void (*nvfp4_errors)(const float* in, std::int64_t size, const float* multipliers, const float* block_scales,
-                       float amax, float range, bool squared, bool in_bf16, float* errors);
+                       float amax, float range, bool squared, float* errors);
 };
 
 }  // namespace precipice

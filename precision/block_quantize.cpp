@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 
 #include "precision/check.h"
 #include "precision/four_over_six.h"
@@ -16,7 +15,6 @@ namespace {
 
 constexpr std::int64_t kSlab = 4096;           // columns, in whole blocks
 constexpr std::int64_t kSlabElements = 65536;  // a quarter of a MiB: with its results within the second-level cache
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 QuantizeSpec quantize_spec(const MatrixQuantizer& spec, bool through_bf16) {
   QuantizeSpec result{spec.element, spec.rounding, spec.overflow, spec.random_bits, through_bf16};
@@ -34,10 +32,6 @@ bool is_nvfp4(const MatrixQuantizer& spec) {
 MatrixQuantizer checked(const MatrixQuantizer& spec) {
   validate(spec);
   return spec;
-}
-
-float amax_of_pattern(std::int32_t pattern) {
-  return std::bit_cast<float>(pattern > kInfinityPattern ? std::bit_cast<std::int32_t>(kNan) : pattern);
 }
 
 float bf16_of(float x) {
@@ -334,7 +328,7 @@ void MatrixPlan::quantize_as_peer(const Stretch& stretch, const MatrixOutputs& o
     total.overflowed = static_cast<std::uint64_t>(part.overflowed);
     total.underflowed = static_cast<std::uint64_t>(part.underflowed);
     total.subnormal = static_cast<std::uint64_t>(part.subnormal);
-    total.amax = largest > kInfinityPattern ? kNan : __builtin_bit_cast(float, largest);
+    total.amax = amax_of_pattern(largest);
     counts += total;
   }
 }

@@ -43,7 +43,7 @@ class Choice {
 
   // Elements of a line one after the other, whatever the pieces.
   void add_errors(Candidate& candidate) const {
-    float multipliers[kPiece], block_scales[kPiece], errors[kPiece];
+    float multipliers[kPiece], block_scales[kPiece], staged[kPiece], errors[kPiece];
     const BlockKernels& kernels = active_kernels().blocks;
     const std::int64_t width = row_.block_cols;
     for (std::int64_t begin = 0; begin < row_.cols;) {
@@ -55,8 +55,12 @@ class Choice {
       kernels.expand(candidate.multiply.data() + block, width, multipliers, size);
       kernels.expand(candidate.block_scales.data() + block, width, block_scales, size);
       for (std::int64_t r = 0; r < row_.rows; ++r) {
-        kernels.nvfp4_errors(row_.first + r * row_.stride + begin, size, multipliers, block_scales, amax_, range_,
-                             squared_, in_bf16_, errors);
+        const float* in = row_.first + r * row_.stride + begin;
+        if (in_bf16_) {
+          kernels.to_bf16(in, staged, size);
+          in = staged;
+        }
+        kernels.nvfp4_errors(in, size, multipliers, block_scales, amax_, range_, squared_, errors);
         if (row_.along_rows)
           add_to_blocks(errors, begin, size, candidate.sums.data() + r * blocks_);
         else

@@ -6,12 +6,6 @@ namespace {
 
 constexpr HadamardMatrix kHadamardMatrix = hadamard_matrix();
 
-PRECIPICE_HD Floats floats_at(const float* from) {
-  Floats x;
-  __builtin_memcpy(&x, from, sizeof(x));
-  return x;
-}
-
 void rotate_row(const float* in, float* out, std::int64_t groups) {
   constexpr int kParts = kHadamard / kWidth;
   for (std::int64_t g = 0; g < groups; ++g) {

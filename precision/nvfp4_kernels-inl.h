@@ -20,13 +20,6 @@ PRECIPICE_HD Floats e2m1_of(Floats y) {
   return as_floats(rounded | nan | (as_ints(y) & ~0x7FFFFFFF));
 }
 
-// bf16_of.
-PRECIPICE_HD Floats bf16_of(Floats x) {
-  const Ints bits = as_ints(x), rounded = bits + 0x7FFF + ((bits >> 16) & 1);
-  const Ints result = (bits & 0x7FFFFFFF) > all(0x7F800000) ? bits | 0x400000 : rounded;
-  return as_floats(result & ~0xFFFF);
-}
-
 // torch's minimum: NaN wins.
 PRECIPICE_HD float least(float a, float b) {
   return !(a >= b) ? a : b;
@@ -45,13 +38,12 @@ void nvfp4_scales(const float* wanted, std::int64_t count, const Nvfp4Outer& out
   }
 }
 
-template <bool kSquared, bool kBf16>
+template <bool kSquared>
 void nvfp4_errors_as(const float* in, std::int64_t size, const float* multipliers, const float* block_scales,
                      float amax, float range, float* errors) {
   const auto errors_of = [=](const float* from, const float* multiply, const float* scales, float* to)
       __attribute__((always_inline)) {
-    Floats x = floats_at(from);
-    if constexpr (kBf16) x = bf16_of(x);
+    const Floats x = floats_at(from);
     const Floats product = e2m1_of(x * floats_at(multiply)) * floats_at(scales);
     const Floats difference = product * amax / range - x;
     const Floats error = kSquared ? difference * difference : as_floats(as_ints(difference) & 0x7FFFFFFF);
@@ -70,12 +62,9 @@ void nvfp4_errors_as(const float* in, std::int64_t size, const float* multiplier
 }
 
 void nvfp4_errors(const float* in, std::int64_t size, const float* multipliers, const float* block_scales, float amax,
-                  float range, bool squared, bool in_bf16, float* errors) {
-  if (squared)
-    return in_bf16 ? nvfp4_errors_as<true, true>(in, size, multipliers, block_scales, amax, range, errors)
-                   : nvfp4_errors_as<true, false>(in, size, multipliers, block_scales, amax, range, errors);
-  return in_bf16 ? nvfp4_errors_as<false, true>(in, size, multipliers, block_scales, amax, range, errors)
-                 : nvfp4_errors_as<false, false>(in, size, multipliers, block_scales, amax, range, errors);
+                  float range, bool squared, float* errors) {
+  squared ? nvfp4_errors_as<true>(in, size, multipliers, block_scales, amax, range, errors)
+          : nvfp4_errors_as<false>(in, size, multipliers, block_scales, amax, range, errors);
 }
 
 }  // namespace

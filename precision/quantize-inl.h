@@ -57,15 +57,6 @@ PRECIPICE_HD std::int64_t pattern_of(double x) {
   return __builtin_bit_cast(std::int64_t, x) & 0x7FFFFFFFFFFFFFFF;
 }
 
-// Any NaN comes out as the one quiet NaN, so that amax does not depend on which of several NaNs was met.
-PRECIPICE_HD float amax_of_pattern(std::int32_t pattern) {
-  return __builtin_bit_cast(float, pattern > kInfinityPattern ? Binary32::kQuietNan : pattern);
-}
-PRECIPICE_HD float amax_of_pattern(std::int64_t pattern) {
-  return pattern > Binary64::kInfinity ? amax_of_pattern(Binary32::kQuietNan)
-                                       : static_cast<float>(__builtin_bit_cast(double, pattern));
-}
-
 // `in` may be `out`.
 template <Rounding R, bool General, class Source>
 ChunkCounts round_chunk(const typename Source::Float* in, float* out, int size, const QuantizeCallOf<Source>& call,

@@ -31,6 +31,15 @@ namespace precipice {
 // Blocks that hold whole vectors of every instruction set, and of which the loops' chunks hold whole ones.
 inline constexpr int kMinBlockShift = 4, kMaxBlockShift = 11;
 
+// Any NaN comes out as the one quiet NaN, so that amax does not depend on which of several NaNs was met.
+PRECIPICE_HD float amax_of_pattern(std::int32_t pattern) {
+  return __builtin_bit_cast(float, pattern > kInfinityPattern ? Binary32::kQuietNan : pattern);
+}
+PRECIPICE_HD float amax_of_pattern(std::int64_t pattern) {
+  return pattern > Binary64::kInfinity ? amax_of_pattern(Binary32::kQuietNan)
+                                       : static_cast<float>(__builtin_bit_cast(double, pattern));
+}
+
 // A call of quantize() with everything that can fail already checked.
 template <class Source>
 struct QuantizeCallOf {

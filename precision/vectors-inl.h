@@ -7,6 +7,11 @@ namespace {
 constexpr int kWidth = sizeof(Ints) / sizeof(std::int32_t);
 using Floats = float __attribute__((vector_size(sizeof(Ints))));
 
+PRECIPICE_HD Floats floats_at(const float* from) {
+  Floats x;
+  __builtin_memcpy(&x, from, sizeof(x));
+  return x;
+}
 PRECIPICE_HD Ints all(std::int32_t x) {
   return Ints{} + x;
 }

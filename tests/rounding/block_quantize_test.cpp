@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "precision/check.h"
 #include "tests/rounding/isas.h"
@@ -215,6 +216,28 @@ TEST_CASE("an amax is the largest magnitude of its block, whatever the widths of
       }
 }
 
+TEST_CASE("errors of 4over6 are those of E2M1 with its end at 6, NaN where the number is") {
+  std::vector<float> in = inputs_of("any bits", 16, 301);
+  for (std::size_t i = 0; i < 64; ++i) in[i] = 0.125f * static_cast<float>(i) * (i % 3 == 0 ? -1.0f : 1.0f);
+  const auto size = static_cast<std::int64_t>(in.size());
+  const FormatConstants e2m1 = prepare({2, 1, 1, Specials::Finite}, Overflow::Saturate);
+  const std::vector<float> multipliers(in.size(), 1.5f), scales(in.size(), 0.7f);
+  for (const Isa& isa : test::available_isas())
+    for (const bool squared : {false, true}) {
+      std::vector<float> errors(in.size()), expected(in.size());
+      isa.kernels->blocks.nvfp4_errors(in.data(), size, multipliers.data(), scales.data(), 3.0f, 2688.0f, squared,
+                                       errors.data());
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        const float y = in[i] * 1.5f, bounded = std::isnan(y) ? y : std::clamp(y, -6.0f, 6.0f);
+        const float q = std::isnan(y) ? y : round_to_format<Rounding::NearestEven>(bounded, e2m1);
+        const float difference = q * 0.7f * 3.0f / 2688.0f - in[i];
+        expected[i] = squared ? difference * difference : std::abs(difference);
+      }
+      INFO(isa.name << (squared ? ", squared" : ""));
+      CHECK(count_differences(errors, expected) == 0);
+    }
+}
+
 TEST_CASE("the loops of block scaling give the same bits on every instruction set") {
   const std::vector<float> in = inputs_of("any bits", 16, 301), multipliers = inputs_of("powers", 16, 301);
   const auto run = [&](const QuantizeKernels& kernels) {
@@ -245,9 +268,12 @@ TEST_CASE("the loops of block scaling give the same bits on every instruction se
           results.push_back(static_cast<float>(counts.underflowed + 3 * counts.saturated + 5 * counts.subnormal));
         }
       }
-      for (const bool squared : {false, true}) {
-        kernels.blocks.nvfp4_errors(in.data(), 4816, multipliers.data(), multipliers.data(), 3.0f, 2688.0f, squared,
-                                    in_bf16, out.data());
+    }
+    for (const bool squared : {false, true}) {
+      for (const std::int64_t size : {4816, 4813, 3}) {
+        std::fill(out.begin(), out.end(), 99.0f);
+        kernels.blocks.nvfp4_errors(in.data(), size, multipliers.data(), multipliers.data(), 3.0f, 2688.0f, squared,
+                                    out.data());
         keep(out);
       }
     }
