@@ -2,6 +2,7 @@
 // The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 using namespace precipice::test;
@@ -31,7 +32,7 @@ const Kernels* gpu_kernels() {
 TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can be used", "[cuda_library]") {
   std::string reason;
   const std::optional<CudaLibrary> library = load_cuda_library(reason);
-  if (std::string(PRECIPICE_CUDA_LIBRARY).empty()) {
+  if (cuda_library().empty()) {
     CHECK_FALSE(library);
     WARN("skipped: " << reason);
     return;

@@ -6,6 +6,7 @@
 #include "optim/multi_tensor_calls.h"
 #include "precision/quantize_calls.h"
 #include "tests/support/emulated_machine.h"
+#include "tests/support/paths.h"
 
 namespace precipice::test {
 
@@ -17,7 +18,7 @@ const Kernels& emulated_kernels() {
 }
 
 std::optional<CudaLibrary> load_cuda_library(std::string& reason) {
-  const std::string path = PRECIPICE_CUDA_LIBRARY;
+  const std::string path = cuda_library();
   if (path.empty()) {
     reason = "libprecipice_cuda.so was not built";
     return std::nullopt;

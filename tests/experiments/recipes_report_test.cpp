@@ -4,13 +4,14 @@
 #include "precision/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "tests/support/paths.h"
 #include "train/recipes.h"
 
 using namespace precipice;
 using Catch::Contains;
 
 TEST_CASE("docs/RECIPES.md begins with what the table of recipes says") {
-  const std::string file = text_of(std::string(PRECIPICE_SOURCE_DIR) + "/docs/RECIPES.md");
+  const std::string file = text_of(source_directory() + "/docs/RECIPES.md");
   CHECK(file.substr(0, recipes_reference().size()) == recipes_reference());
 }
 

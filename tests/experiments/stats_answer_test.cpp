@@ -7,6 +7,7 @@
 #include "precision/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 using Json = nlohmann::json;
@@ -46,7 +47,7 @@ void check_part(const Json& part, const Json& whole) {
 }  // namespace
 
 TEST_CASE("every example of docs/METRICS.md is answered as it says") {
-  const std::string text = text_of(std::string(PRECIPICE_SOURCE_DIR) + "/docs/METRICS.md");
+  const std::string text = text_of(source_directory() + "/docs/METRICS.md");
   const std::vector<Json> asked = blocks(text, "in"), answered = blocks(text, "out");
   REQUIRE(asked.size() == answered.size());
   REQUIRE(asked.size() >= 5);

@@ -7,6 +7,7 @@
 
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 using Json = nlohmann::json;
@@ -58,7 +59,7 @@ TEST_CASE("the analysis commands refuse what they cannot use with the exit code 
   CHECK(place.run({"warn", place.path(""), "--horizon", "-1"}).exit_code == 2);
   CHECK(place.run({"stats"}).exit_code == 2);
   write_text(place.path("request"), R"({"counts": [{"name": "a", "events": 18, "trials": 188}]})");
-  const std::string program = std::string("'") + PRECIPICE_BINARY + "' stats --json";
+  const std::string program = "'" + program_path() + "' stats --json";
   const std::string files = " > '" + place.path("out") + "' 2> '" + place.path("err") + "'";
   CHECK(WEXITSTATUS(std::system((program + " < '" + place.path("request") + "'" + files).c_str())) == 0);
   CHECK(Json::parse(text_of(place.path("out")))["counts"]["groups"][0]["wilson"][0].get<double>() ==

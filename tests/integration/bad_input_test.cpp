@@ -4,6 +4,7 @@
 
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -117,7 +118,7 @@ TEST_CASE("an output place that cannot be written is exit code 5", "[integration
   check_refused(place.run({"train", place.config(), "--out", place.config() + "/run"}), 5, {place.config() + "/run"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", place.config() + "/s"}), 5, {});
   // A full disk, as a limit on the file size: an error and no signal death.
-  const std::string command = "ulimit -f 4; exec " + std::string(PRECIPICE_BINARY) + " train " + place.config() +
+  const std::string command = "ulimit -f 4; exec " + program_path() + " train " + place.config() +
                               " train.steps=200 --quiet --out " + place.path("full") + " 2>" + place.path("err");
   CHECK(WEXITSTATUS(std::system(command.c_str())) == 5);
   CHECK(count_lines(text_of(place.path("err"))) == 1);

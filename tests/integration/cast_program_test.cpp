@@ -11,6 +11,7 @@
 #include "precision/random_bits.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/reference_rounding.h"
 
 using namespace precipice;
@@ -19,9 +20,8 @@ namespace {
 
 // A line for /bin/sh in the place's directory, with `precipice` as a command.
 ProgramResult shell(const Workplace& place, const std::string& line) {
-  const std::string script = "cd '" + place.dir.path().string() +
-                             "'; precipice() { '" PRECIPICE_BINARY "' \"$@\"; }\n" + "{ " + line +
-                             "\n} >stdout 2>stderr";
+  const std::string script = "cd '" + place.dir.path().string() + "'; precipice() { '" + program_path() +
+                             "' \"$@\"; }\n" + "{ " + line + "\n} >stdout 2>stderr";
   write_text(place.path("script"), script);
   const int status = std::system(("/bin/sh '" + place.path("script") + "'").c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(place.path("stdout")),
@@ -56,7 +56,8 @@ std::string rounded(const std::vector<Input>& inputs, const char* format, Roundi
   const FloatFormat f = parse_float_format(format);
   std::vector<float> values;
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    values.push_back(reference::round(f, rounding, overflow, inputs[i], random_for(key, first + i, random_bits), random_bits));
+    values.push_back(
+        reference::round(f, rounding, overflow, inputs[i], random_for(key, first + i, random_bits), random_bits));
   return bytes_of(values);
 }
 

@@ -9,6 +9,7 @@
 #include "precision/random_bits.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/reference_rounding.h"
 
 using namespace precipice;
@@ -40,7 +41,7 @@ std::vector<float> floats_of(const std::string& bytes) {
 ProgramResult piped(const Workplace& place, const std::string& arguments, const std::vector<float>& input) {
   write_text(place.path("input"), bytes_of(input));
   const std::string line =
-      "cd '" + place.dir.path().string() + "' && '" PRECIPICE_BINARY "' " + arguments + " <input >stdout 2>stderr";
+      "cd '" + place.dir.path().string() + "' && '" + program_path() + "' " + arguments + " <input >stdout 2>stderr";
   const int status = std::system(line.c_str());
   return {WEXITSTATUS(status), text_of(place.path("stdout")), text_of(place.path("stderr"))};
 }

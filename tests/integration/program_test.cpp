@@ -9,13 +9,14 @@
 
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 namespace precipice {
 namespace fs = std::filesystem;
 
 RunningProgram::RunningProgram(const fs::path& directory, const std::vector<std::string>& arguments)
     : directory_(directory) {
-  std::vector<std::string> words{PRECIPICE_BINARY};
+  std::vector<std::string> words{program_path()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -9,6 +9,7 @@
 #include "metrics/journal.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 using Json = nlohmann::json;
@@ -79,8 +80,8 @@ TEST_CASE("sharpness of given tokens needs no data, and logits of standard input
 
   write_text(place.path("in.json"), R"([{"logits": [1.0, 2.0, 0.5], "target": 1, "eps": 0.001}, {"logits": [NaN, 1],
     "target": 0, "eps": 0.001}])");
-  const std::string command = std::string(PRECIPICE_BINARY) + " sharpness --logits --json --lbfgs < " +
-                              place.path("in.json") + " > " + place.path("out.json");
+  const std::string command =
+      program_path() + " sharpness --logits --json --lbfgs < " + place.path("in.json") + " > " + place.path("out.json");
   REQUIRE(std::system(command.c_str()) == 0);
   const Json answers = Json::parse(text_of(place.path("out.json")));
   REQUIRE(answers.size() == 2);

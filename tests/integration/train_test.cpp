@@ -9,6 +9,7 @@
 #include "metrics/status_file.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -51,7 +52,7 @@ TEST_CASE("two runs of one config give equal bytes, also with standard output an
   Workplace place;
   REQUIRE(place.run({"train", place.config(), "--out", place.path("a")}).exit_code == 0);
   const std::string command =
-      std::string(PRECIPICE_BINARY) + " train " + place.config() + " --out " + place.path("b") + " 0>&- 1>&- 2>&-";
+      program_path() + " train " + place.config() + " --out " + place.path("b") + " 0>&- 1>&- 2>&-";
   REQUIRE(std::system(command.c_str()) == 0);
   CHECK(text_of(place.path("a/run.h5")) == text_of(place.path("b/run.h5")));
   CHECK(text_of(place.path("a/metrics.jnl")) == text_of(place.path("b/metrics.jnl")));
@@ -61,7 +62,7 @@ TEST_CASE("a forced instruction set changes no bit of a run's series and weights
   Workplace place;
   const auto train = [&](const std::string& isa, const std::string& recipe) {
     const std::string out = place.path(isa + "." + recipe),
-                      command = "PRECIPICE_ISA=" + isa + " " + PRECIPICE_BINARY + " train " + place.config() +
+                      command = "PRECIPICE_ISA=" + isa + " " + program_path() + " train " + place.config() +
                                 " 'precision.recipe=" + recipe + "' --out '" + out + "' --quiet > '" +
                                 place.path("log") + "' 2>&1";
     return std::pair(std::system(command.c_str()) == 0, out);
@@ -87,9 +88,8 @@ TEST_CASE("a forced instruction set changes no bit of a run's series and weights
 #if defined(__x86_64__)
 // `precipice train`, its matmuls as on a CPU without AVX-512; its exit code.
 int train_on_avx2(const Workplace& place, const std::string& arguments, const std::string& out) {
-  const std::string command = "DNNL_MAX_CPU_ISA=AVX2 " + std::string(PRECIPICE_BINARY) + " train " + place.config() +
-                              " " + arguments + " --out '" + place.path(out) + "' --quiet > '" + place.path("log") +
-                              "' 2>&1";
+  const std::string command = "DNNL_MAX_CPU_ISA=AVX2 " + program_path() + " train " + place.config() + " " + arguments +
+                              " --out '" + place.path(out) + "' --quiet > '" + place.path("log") + "' 2>&1";
   return WEXITSTATUS(std::system(command.c_str()));
 }
 

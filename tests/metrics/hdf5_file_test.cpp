@@ -14,11 +14,12 @@
 #include "precision/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "tests/support/paths.h"
 
 namespace precipice {
 namespace {
 
-const std::filesystem::path kHostile = PRECIPICE_SOURCE_DIR "/tests/metrics/hostile.h5";
+const std::filesystem::path kHostile = source_directory() + "/tests/metrics/hostile.h5";
 
 std::string small_file() {
   Hdf5Writer writer;

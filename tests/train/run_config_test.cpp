@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_config.h"
+#include "tests/support/paths.h"
 
 #include <fstream>
 #include <set>
@@ -163,7 +164,7 @@ TEST_CASE("a number on the command line is text where text is wanted") {
 }
 
 TEST_CASE("docs/CONFIG.md is what the declarations say") {
-  std::ifstream file(std::string(PRECIPICE_SOURCE_DIR) + "/docs/CONFIG.md");
+  std::ifstream file(source_directory() + "/docs/CONFIG.md");
   std::ostringstream text;
   text << file.rdbuf();
   CHECK(text.str() == config_reference());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_evaluator.h"
+#include "tests/support/paths.h"
 
 #include <bit>
 #include <cmath>
@@ -128,7 +129,7 @@ TEST_CASE("another recipe is evaluated at the same weights, and its delayed scal
 }
 
 TEST_CASE("given tokens take the validation batches' place, and need no data set") {
-  const MadeRun run({"data.source=text", "data.path=" + std::string(PRECIPICE_SOURCE_DIR) + "/README.md"});
+  const MadeRun run({"data.source=text", "data.path=" + source_directory() + "/README.md"});
   std::vector<std::int32_t> tokens;
   for (std::int32_t i = 0; i < 3 * 17; ++i) tokens.push_back((i * i + 40) % 256);
   write_tokens(run.dir / "tokens.i32", tokens);

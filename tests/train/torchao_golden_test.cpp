@@ -8,6 +8,7 @@
 
 #include "tests/rounding/scaling_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 using namespace precipice::test;
@@ -55,7 +56,7 @@ Case case_of(const std::string& recipe, const std::string& element) {
 }  // namespace
 
 TEST_CASE("torchao's tensorwise, rowwise, MX and NVFP4 tensors come out with torchao's bits") {
-  std::ifstream file(PRECIPICE_SOURCE_DIR "/tests/golden/torchao.json");
+  std::ifstream file(source_directory() + "/tests/golden/torchao.json");
   const auto golden = nlohmann::json::parse(file);
   const std::int64_t rows = golden.at("rows"), cols = golden.at("cols");
   std::map<std::string, int> compared;

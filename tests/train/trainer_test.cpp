@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer.h"
+#include "tests/support/paths.h"
 
 #include <ATen/Parallel.h>
 
@@ -245,7 +246,7 @@ TEST_CASE("training in fp32, bf16 and fp8 learns the synthetic language") {
 
 TEST_CASE("fp32 losses and gradient norms are those of the same model in PyTorch's own modules") {
   const std::string name = GENERATE("gpt_tiny", "llama_tiny", "llama_knobs");
-  const std::string path = std::string(PRECIPICE_SOURCE_DIR) + "/tests/golden/" + name;
+  const std::string path = source_directory() + "/tests/golden/" + name;
   const RunConfig config = resolve_config(read_settings(path + ".toml"));
   const auto golden = nlohmann::json::parse(std::ifstream(path + ".json"));
   const auto rows = only(train(config).rows, kMetricsGroup);

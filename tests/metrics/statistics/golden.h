@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 namespace precipice {
 
 inline const nlohmann::json& statistics_golden() {
   static const nlohmann::json golden =
-      nlohmann::json::parse(std::ifstream(std::string(PRECIPICE_SOURCE_DIR) + "/tests/golden/statistics.json"));
+      nlohmann::json::parse(std::ifstream(source_directory() + "/tests/golden/statistics.json"));
   return golden;
 }
 

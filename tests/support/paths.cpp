@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/paths.h"
+
+namespace precipice {
+
+std::string source_directory() {
+  return PRECIPICE_SOURCE_DIR;
+}
+
+std::string program_path() {
+  return PRECIPICE_BINARY;
+}
+
+std::string cuda_library() {
+  return PRECIPICE_CUDA_LIBRARY;
+}
+
+}  // namespace precipice

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the tests find the source tree, the program and the CUDA library. Only paths.cpp is compiled with these paths,
+// so that a compiler cache serves the same objects to every checkout.
+#pragma once
+
+#include <string>
+
+namespace precipice {
+
+std::string source_directory();  // of the checkout
+std::string program_path();      // the precipice program
+std::string cuda_library();      // libprecipice_cuda.so; "": it was not built
+
+}  // namespace precipice
