@@ -3,16 +3,20 @@
 
     build/release/precipice bench growth --json | .venv/bin/python scripts/plot_growth.py docs/growth.svg
 """
+import io
 import json
 import re
 import statistics
 import sys
+from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "precipice"  # equal data, equal bytes
 import matplotlib.pyplot as plt  # noqa: E402
+
+from safe_files import write_file  # noqa: E402
 
 
 def series(rows):
@@ -39,7 +43,9 @@ def main():
         axis.minorticks_off()
     axes[0].set_ylabel("ms a training step (fp8)")
     axes[0].legend(frameon=False, fontsize=8)
-    figure.savefig(sys.argv[1], metadata={"Date": None})
+    drawing = io.BytesIO()
+    figure.savefig(drawing, format="svg", metadata={"Date": None})
+    write_file(Path(sys.argv[1]), drawing.getvalue())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from statistics import mean, stdev
 
 import h5py
 
+from safe_files import regular
+
 # Two-sided 95% quantiles of Student's t by degrees of freedom (any table of the distribution).
 T95 = [None, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
 
@@ -20,7 +22,7 @@ def read(sweep):
     """recipe -> seed -> (final validation loss, diverged)."""
     losses = defaultdict(dict)
     for path in sorted(sweep.glob("*/run.h5")):
-        with h5py.File(path) as run:
+        with h5py.File(regular(path)) as run:
             config = run["config"][()]
             config = tomllib.loads(config.decode() if isinstance(config, bytes) else config)
             status = run.attrs["status"]

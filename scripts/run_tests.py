@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from safe_files import Folder
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,7 +39,7 @@ def run_limited(command: List[str], limit: float, log: Path) -> Optional[int]:
     """Exit status, or None if the limit ended it; its whole process group goes with it. Output goes to `log`."""
     # OpenMP threads that spin at a barrier starve each other when other programs use the cores as well.
     environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
-    with open(log, "wb") as output:
+    with Folder(log.parent) as folder, folder.create(log.name) as output:
         process = subprocess.Popen(
             command,
             cwd=ROOT,

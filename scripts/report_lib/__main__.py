@@ -2,7 +2,6 @@
 """scripts/report DIR [--out DIR2]"""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import List
@@ -21,6 +20,7 @@ from report_lib.rate_figures import divergence_figure, final_loss_figure
 from report_lib.results import find_results
 from report_lib.run_files import ReportError, one_line
 from report_lib.style import Picture, save
+from safe_files import Folder
 
 EXIT_USAGE, EXIT_OUTPUT = 2, 5  # as of the program itself
 
@@ -29,8 +29,6 @@ def make_report(directory: Path, out: Path) -> Path:
     results = find_results(directory)
     sweep = Sweep(results.runs)
     analysis = analyse(directory)
-    folder = out / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = list(loss_figures(sweep, analysis))
     drawn += filter(
         None, (draw(sweep) for draw in (final_loss_figure, divergence_figure, sharpness_figure, tensor_figure))
@@ -39,12 +37,10 @@ def make_report(directory: Path, out: Path) -> Path:
     drawn += filter(
         None, (lbfgs_figure(sweep), histogram_figure(sweep), online_figure(sweep), landscape_figure(directory))
     )
-    pictures: List[Picture] = [save(figure, picture, folder) for figure, picture in drawn]
-    page = out / "report.html"
-    unfinished = out / ".report.html.tmp"
-    unfinished.write_text(build_page(results, sweep, pictures, analysis), encoding="utf-8")
-    os.replace(unfinished, page)
-    return page
+    with Folder.make(out) as target, target.folder("figures") as folder:
+        pictures: List[Picture] = [save(figure, picture, folder) for figure, picture in drawn]
+        target.write("report.html", build_page(results, sweep, pictures, analysis))
+    return out / "report.html"
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from report_lib.grouping import Sweep
 from report_lib.probe_figures import LEAST_FRACTION, MAX_FORMATS, fraction_colours, runs_at_best_rate, sweep_label
 from report_lib.run_files import Run, as_plain, checked
 from report_lib.style import Picture
+from safe_files import regular
 
 # (series, title): the operand as it comes, then as its first product takes it.
 SERIES = (
@@ -41,7 +42,7 @@ class Histograms:
 def read_histograms(run: Run) -> Optional[Histograms]:
     """The last row; None where a run has none or its file cannot be read."""
     try:
-        with h5py.File(run.directory / "run.h5", "r", locking=False) as file:
+        with h5py.File(regular(run.directory / "run.h5"), "r", locking=False) as file:
             folder = file.get("histograms")
             if not isinstance(folder, h5py.Group):
                 return None

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from report_lib.run_files import as_plain, checked
 from report_lib.style import Picture
+from safe_files import regular
 
 MAX_LANDSCAPES = 4
 MAX_POINTS = 1 << 20
@@ -79,7 +80,7 @@ def find_slices(directory: Path) -> List[Slice]:
 def read_slice(path: Path) -> Optional[Slice]:
     """None for any other file, and for one in which no two by two points are known."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with h5py.File(regular(path), "r", locking=False) as file:
             parts = [checked(file, key) for key in ("xcoordinates", "ycoordinates", "train_loss")]
             if any(part is None or part.size > MAX_POINTS for part in parts):
                 return None

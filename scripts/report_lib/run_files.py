@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from report_lib.config_text import number, parse_config
+from safe_files import open_regular, regular
 
 MAX_ELEMENTS = 1 << 27  # of one dataset; more is taken for a damaged file
 MAX_TEXT_BYTES = 1 << 22
@@ -140,12 +141,12 @@ def read_status(path: Path) -> Dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return file.read(MAX_TEXT_BYTES).decode("utf-8", errors="replace")
 
 
 def read_run_file(path: Path, run: Run) -> None:
-    with h5py.File(path, "r", locking=False) as file:
+    with h5py.File(regular(path), "r", locking=False) as file:
         run.attributes = {name: as_plain(file.attrs[name]) for name in file.attrs}
         config = checked(file, "config")
         if config is not None:

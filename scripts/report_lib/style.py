@@ -5,7 +5,6 @@ import base64
 import io
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import matplotlib
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from report_lib.grouping import Sweep
+from safe_files import Folder
 
 MAX_INLINE_SVG = 400_000  # bytes; a heavier picture goes into the page as PNG
 PNG_DPI = 192  # twice that of CSS pixels
@@ -136,14 +136,14 @@ def show_rates(axes: Axes, rates: Sequence[float]) -> None:
     axes.set_xlabel("learning rate")
 
 
-def save(figure: Figure, picture: Picture, folder: Path) -> Picture:
+def save(figure: Figure, picture: Picture, folder: Folder) -> Picture:
     svg, png = io.BytesIO(), io.BytesIO()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the layout is done, once for both files
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    (folder / f"{picture.name}.svg").write_bytes(svg.getvalue())
-    (folder / f"{picture.name}.png").write_bytes(png.getvalue())
+    folder.write(f"{picture.name}.svg", svg.getvalue())
+    folder.write(f"{picture.name}.png", png.getvalue())
     light = len(svg.getvalue()) <= MAX_INLINE_SVG
     kind, data = ("svg+xml", svg.getvalue()) if light else ("png", png.getvalue())
     picture.uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
