@@ -73,6 +73,12 @@ std::vector<std::string> words_of(int argc, char** argv) {
     std::strtod(word.c_str(), &end);
     if (*end == '\0') word.insert(0, " ");
   }
+  // `precipice help sweep` is `precipice sweep --help`.
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.resize(std::min<std::size_t>(words.size(), 1));
+    words.push_back("--help");
+  }
   std::reverse(words.begin(), words.end());  // as the parser wants them
   return words;
 }
@@ -102,14 +108,17 @@ int run_commands(int argc, char** argv) {
                                          add_stats(app),
                                          add_label(app),
                                          add_warn(app),
-                                         add_merge(app)};
+                                         add_merge(app),
+                                         add_report(app)};
+  const std::vector<std::string> words = words_of(argc, argv);
   try {
-    app.parse(words_of(argc, argv));
+    app.parse(std::vector<std::string>(words));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success)) {
-      const bool no_command = app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
+    const std::string first = words.empty() ? "" : words.back();
+    const bool no_command = app.get_subcommands().empty() && !first.empty() && first[0] != '-';
+    if (no_command || error.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success)) {
       return report_error(kUsageError, "error: " + (argc < 2 ? std::string("a command is missing; see precipice --help")
-                                                    : no_command ? unknown_command(commands, argv[1])
+                                                    : no_command ? unknown_command(commands, first)
                                                                  : error.what() + suggestion(app)));
     }
     return app.exit(error);  // --help and --version

@@ -102,13 +102,4 @@ Command add_batches(CLI::App& app) {
   return {parser, [options] { return write_batch_file(*options); }};
 }
 
-Command add_config(CLI::App& app) {
-  CLI::App* parser = app.add_subcommand("config", "Print every config key with default, limits and meaning");
-  parser->footer("Example:\n  precipice config > docs/CONFIG.md");
-  return {parser, [] {
-            print_result(config_reference());
-            return static_cast<int>(kSuccess);
-          }};
-}
-
 }  // namespace precipice

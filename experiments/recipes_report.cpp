@@ -78,6 +78,14 @@ std::string storage_of(const RecipeChoice& choice, const std::string& indent) {
   return storage_lines(optimizer, choice.loss_scale, indent);
 }
 
+// What a spelling with options does to the operands of the linears: a summary of the recipe alone would say otherwise.
+std::string headline(const Recipe& recipe, const RecipeChoice& choice, const std::string& given) {
+  if (given.find(':') == std::string::npos) return recipe.summary;
+  const std::string x = describe(choice.linear.fprop.first), w = describe(choice.linear.fprop.second),
+                    dy = describe(choice.linear.dgrad.first);
+  return x == w && w == dy ? "linears: all operands " + x : fmt::format("linears: x {}; w {}; dy {}", x, w, dy);
+}
+
 bool is_mask(const Recipe& recipe) {
   return recipe.name.starts_with("e8m");
 }
@@ -93,7 +101,7 @@ std::string recipes_list() {
 std::string recipe_table(const std::string& given) {
   const RecipeChoice choice = make_recipe(given);
   const Recipe& recipe = find_recipe(given.substr(0, given.find(':')));
-  std::string text = fmt::format("{}: {}\nsource: {}\n\nlinears\n", given, recipe.summary,
+  std::string text = fmt::format("{}: {}\nsource: {}\n\nlinears\n", given, headline(recipe, choice, given),
                                  recipe.citation.empty() ? "none" : recipe.citation);
   const std::vector<Row> rows = rows_of(choice);
   for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);

@@ -26,13 +26,20 @@ Setting setting_of(const std::string& key, const AxisValue& value, ConfigError::
   return {key, value.values, value.is_array, where};
 }
 
+// The axis's values as a config stores them, so that E8M3 and e8m3, 1e3 and 1000 are one value.
+Axis checked_axis(Axis axis) {
+  for (AxisValue& value : axis.values) value.values = checked_setting(setting_of(axis.key, value, axis.where)).values;
+  return axis;
+}
+
 template <class Items>
 void erase_key(Items& items, const std::string& key) {
   std::erase_if(items, [&](const auto& item) { return item.key == key; });
 }
 
 void apply_assignment(Sweep& sweep, const Assignment& assignment) {
-  Axis axis{assignment.key, parse_axis(assignment.value, kind_of(assignment.key), assignment.where), assignment.where};
+  const Axis axis = checked_axis(
+      {assignment.key, parse_axis(assignment.value, kind_of(assignment.key), assignment.where), assignment.where});
   if (axis.values.size() == 1) {
     erase_key(sweep.axes, axis.key);
     erase_key(sweep.base, axis.key);
@@ -41,9 +48,9 @@ void apply_assignment(Sweep& sweep, const Assignment& assignment) {
   }
   const auto old = std::find_if(sweep.axes.begin(), sweep.axes.end(), [&](const Axis& a) { return a.key == axis.key; });
   if (old == sweep.axes.end()) {
-    sweep.axes.push_back(std::move(axis));
+    sweep.axes.push_back(axis);
   } else {
-    *old = std::move(axis);
+    *old = axis;
   }
 }
 
@@ -55,6 +62,11 @@ std::size_t count_combinations(const std::vector<Axis>& axes) {
       throw ConfigError(axis.where, fmt::format("a sweep has at most {} runs; its axes make more", kMaxRuns));
   }
   return count;
+}
+
+bool looks_like_an_axis(const ConfigError::Where& where) {
+  return where.line == 0 && (where.value.find(',') != std::string::npos || where.value.ends_with(")") ||
+                             where.value.find("..") != std::string::npos);
 }
 
 }  // namespace
@@ -82,9 +94,7 @@ Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<As
       continue;
     }
     setting.key = setting.where.key = setting.key.substr(std::string(kTable).size());
-    const std::vector<AxisValue> values = axis_values(setting, kind_of(setting.key));
-    check_setting(setting_of(setting.key, values.front(), setting.where));
-    sweep.axes.push_back({setting.key, values, setting.where});
+    sweep.axes.push_back(checked_axis({setting.key, axis_values(setting, kind_of(setting.key)), setting.where}));
   }
   for (const Assignment& assignment : assignments) apply_assignment(sweep, assignment);
   for (const Axis& axis : sweep.axes) erase_key(sweep.base, axis.key);
@@ -117,7 +127,12 @@ RunConfig single_run_config(const std::vector<Setting>& file_settings, const std
     if (setting.key.starts_with(kTable)) throw ConfigError(setting.where, "a [sweep] table is for `precipice sweep`");
   for (const Assignment& assignment : assignments)
     settings.push_back(parse_assignment(assignment.key + "=" + assignment.value));
-  return resolve_config(settings);
+  try {
+    return resolve_config(settings);
+  } catch (const ConfigError& error) {
+    if (!looks_like_an_axis(error.where())) throw;
+    throw ConfigError(error.where(), error.problem() + "; several values are for `precipice sweep`");
+  }
 }
 
 }  // namespace precipice

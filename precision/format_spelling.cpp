@@ -179,7 +179,9 @@ std::string spell(const std::string& name, const FloatFormat& base, const FloatF
 
 }  // namespace
 
-FloatFormat parse_float_format(std::string_view text) {
+FloatFormat parse_float_format(std::string_view given) {
+  const std::string text_in_lower_case = lower_case(given);  // E8M3, as papers write it
+  const std::string_view text = text_in_lower_case;
   const std::size_t colon = std::min(text.find(':'), text.size());
   FloatFormat format = parse_base(text, text.substr(0, colon));
   std::set<std::string_view> seen;

@@ -11,16 +11,25 @@
 
 namespace precipice {
 
+// ASCII letters only: other bytes of a text stay.
+inline std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
 template <class Value, std::size_t N>
 using Spellings = std::array<std::pair<const char*, Value>, N>;
 
-// Throws ConfigError: WHAT must be one of ..., with the nearest word suggested.
+// Words count in either case. Throws ConfigError: WHAT must be one of ..., with the nearest word suggested.
 template <class Value, std::size_t N>
 Value parse_spelling(const std::string& what, std::string_view text, const Spellings<Value, N>& spellings) {
   std::array<std::string, N> words;
   std::string allowed;
+  const std::string lower = lower_case(text);
   for (std::size_t i = 0; i < N; ++i) {
-    if (text == spellings[i].first) return spellings[i].second;
+    if (lower == spellings[i].first) return spellings[i].second;
     words[i] = spellings[i].first;
     allowed += (i == 0 ? "" : ", ") + words[i];
   }

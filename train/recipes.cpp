@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "precision/check.h"
+#include "precision/spellings.h"
 #include "train/rule_application.h"
 
 namespace precipice {
@@ -31,6 +32,20 @@ void for_quantizers(SitePrecision& site, const F& f) {
   for (GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) f(gemm->first), f(gemm->second);
 }
 
+// The option whose name was meant, "" where none is near that could have such a value: nvfp4:scale=e5m3 is no misspelt
+// `scales`, which takes sums or operand.
+std::string nearest_option(const Recipe& recipe, const std::vector<std::string>& names, const std::string& name,
+                           const std::string& value) {
+  const std::string near = nearest_word(name, names);
+  if (near.empty() || value.empty()) return near;
+  try {
+    recipe.make({{near, value}});
+  } catch (const ConfigError&) {
+    return "";
+  }
+  return near;
+}
+
 RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
   RecipeOptionValues values;
   std::vector<std::string> names;
@@ -41,7 +56,9 @@ RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
     const std::size_t equals = text.find('=', begin);
     const std::string name(text.substr(begin, equals == std::string_view::npos ? equals : equals - begin));
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      const std::string near = nearest_word(name, names);
+      const std::string value(
+          equals == std::string_view::npos ? "" : text.substr(equals + 1, text.find(',', equals) - equals - 1));
+      const std::string near = nearest_option(recipe, names, name, value);
       throw ConfigError(fmt::format("recipe {} has no option \"{}\"{}; it has {}", recipe.name, name.substr(0, 40),
                                     near.empty() ? "" : fmt::format(" (did you mean {}?)", near),
                                     names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
@@ -230,7 +247,9 @@ std::vector<std::string> recipe_names() {
   return names;
 }
 
-const Recipe& find_recipe(std::string_view name) {
+const Recipe& find_recipe(std::string_view given) {
+  const std::string name_in_lower_case = lower_case(given);
+  const std::string_view name = name_in_lower_case;
   for (const Recipe& recipe : recipes())
     if (recipe.name == name || !rule_of_suffix(recipe, name).empty()) return recipe;
   std::vector<std::string> names = recipe_names();
@@ -239,11 +258,13 @@ const Recipe& find_recipe(std::string_view name) {
       if (has_rule_option(recipe)) names.push_back(recipe.name + "-" + rule);
   const std::string near = nearest_word(std::string(name.substr(0, 60)), names);
   throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
-                    fmt::format("must be one of {}{}", fmt::join(recipe_names(), ", "),
-                                near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
+                    fmt::format("{}must be one of {}", near.empty() ? "" : fmt::format("did you mean {}? It ", near),
+                                fmt::join(recipe_names(), ", ")));
 }
 
-RecipeChoice make_recipe(std::string_view text) {
+RecipeChoice make_recipe(std::string_view given) {
+  const std::string text_in_lower_case = lower_case(given);  // E8M3, as papers write it
+  const std::string_view text = text_in_lower_case;
   const std::size_t colon = std::min(text.find(':'), text.size());
   const Recipe& recipe = find_recipe(text.substr(0, colon));
   return with_key("recipe", std::string(text), [&] {
@@ -258,31 +279,49 @@ RecipeChoice make_recipe(std::string_view text) {
   });
 }
 
+namespace {
+
+// Why a rule changed nothing: a site that there is not, or layers or steps beyond the last.
+std::string unmatched(const PrecisionRule& rule, const PrecisionPolicy& policy, std::int64_t steps) {
+  std::vector<std::string> sites;
+  for (const SiteKind kind : policy.block_sites()) sites.push_back(to_string(kind));
+  sites.push_back(to_string(SiteKind::LmHead));
+  const bool has_site =
+      std::any_of(sites.begin(), sites.end(), [&](const std::string& site) { return rule.selects_site(site); });
+  if (!has_site)
+    return fmt::format("{} matches no site; the sites of this model are {}", rule.name(), fmt::join(sites, ", "));
+  return fmt::format("{} matches no layer or step of this run, which has layers 0 to {} and steps 0 to {}{}",
+                     rule.name(), policy.layers() - 1, steps - 1,
+                     rule.layers.is_everything() ? "" : "; lm_head is in no layer");
+}
+
+}  // namespace
+
 PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
   const PrecisionPolicy base = base_policy(config, model);
-  PrecisionSchedule made =
-      with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
-               config.rules.empty() ? config.recipe : config.rules, [&] {
-                 const std::vector<ParsedRule> rules = read_rules(config.rules);
-                 std::vector<PrecisionRule> plain;
-                 for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
-                 PrecisionSchedule schedule;
-                 schedule.first_steps = rule_cuts(plain, steps);
-                 std::vector<bool> matched(rules.size(), false);
-                 for (const std::int64_t first_step : schedule.first_steps) {
-                   PrecisionPolicy policy = base;
-                   for (std::size_t i = 0; i < rules.size(); ++i) {
-                     const auto [first, last] = rules[i].rule.steps.resolve(steps);
-                     if (first <= first_step && first_step < last && apply_rule(rules[i], policy)) matched[i] = true;
-                   }
-                   validate_policy(policy);
-                   schedule.policies.push_back(std::move(policy));
-                 }
-                 for (std::size_t i = 0; i < rules.size(); ++i)
-                   if (!matched[i] && steps > 0)
-                     throw ConfigError(fmt::format("{} matches no site, layer or step", rules[i].rule.name()));
-                 return schedule;
-               });
+  PrecisionSchedule made = with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
+                                    config.rules.empty() ? config.recipe : config.rules, [&] {
+                                      const std::vector<ParsedRule> rules = read_rules(config.rules);
+                                      std::vector<PrecisionRule> plain;
+                                      for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
+                                      PrecisionSchedule schedule;
+                                      schedule.first_steps = rule_cuts(plain, steps);
+                                      std::vector<bool> matched(rules.size(), false);
+                                      for (const std::int64_t first_step : schedule.first_steps) {
+                                        PrecisionPolicy policy = base;
+                                        for (std::size_t i = 0; i < rules.size(); ++i) {
+                                          const auto [first, last] = rules[i].rule.steps.resolve(steps);
+                                          if (first <= first_step && first_step < last && apply_rule(rules[i], policy))
+                                            matched[i] = true;
+                                        }
+                                        validate_policy(policy);
+                                        schedule.policies.push_back(std::move(policy));
+                                      }
+                                      for (std::size_t i = 0; i < rules.size(); ++i)
+                                        if (!matched[i] && steps > 0)
+                                          throw ConfigError(unmatched(rules[i].rule, base, steps));
+                                      return schedule;
+                                    });
   for (PrecisionPolicy& policy : made.policies) set_carrier(policy, config.carrier);
   return made;
 }

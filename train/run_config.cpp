@@ -10,6 +10,8 @@
 
 #include "metrics/files.h"
 #include "precision/precision_rules.h"
+#include "precision/spellings.h"
+#include "train/nearest_key.h"
 #include "train/operand_shapes.h"
 #include "train/recipes.h"
 
@@ -52,10 +54,19 @@ std::int64_t checked_integer(const ConfigField& field, const Setting& setting) {
   return *value;
 }
 
+// Nothing stands for the default only where the default is nothing: elsewhere it is an unset variable of a script.
+bool is_empty_by_default(const std::string& key) {
+  RunConfig defaults;
+  for (const ConfigField& field : config_fields(defaults))
+    if (field.key == key) return (*std::get<std::string*>(field.target)).empty();
+  return false;
+}
+
 std::string checked_text(const ConfigField& field, const Setting& setting) {
   const auto* value = std::get_if<std::string>(&setting.values[0]);
   if (!value) reject(setting, "expected text");
   if (value->find_first_of("\n\r\t") != std::string::npos) reject(setting, "control characters are not allowed");
+  if (value->empty() && !is_empty_by_default(field.key)) reject(setting, "a value is missing");
   if (field.choices.empty()) return *value;
   for (const auto& choice : field.choices)
     if (choice == *value) return *value;
@@ -106,6 +117,9 @@ void apply(const ConfigField& field, const Setting& setting) {
   }
   if (setting.is_array && !field.separator.empty()) return apply(field, joined(field, setting));
   if (setting.is_array) reject(setting, "expected one value, not an array (a sweep takes arrays in its [sweep] table)");
+  const auto* text = std::get_if<std::string>(&setting.values[0]);
+  if (text && text->empty() && !std::holds_alternative<std::string*>(field.target))
+    reject(setting, "a value is missing");
   if (is_flag(field)) {
     const auto* value = std::get_if<bool>(&setting.values[0]);
     if (!value) reject(setting, "must be true or false");
@@ -124,13 +138,29 @@ void apply(const ConfigField& field, const Setting& setting) {
   }
 }
 
-// A value written as text where another type is wanted stays text in a file, but a bare word on the command line may be
-// text that looks like a number: data.path=2024 must work.
+bool names_a_file(const ConfigField& field) {
+  return field.key == "data.path" || field.key == "init.from";
+}
+
+// A value as a config stores it, so that two spellings of one value make one run:
+//   1. a value written as text where another type is wanted stays text in a file, but a bare word on the command line
+//      may be text that looks like a number: data.path=2024 must work;
+//   2. words are lower case, E8M3 is e8m3, but for names of files;
+//   3. a whole number may be written as 1e3.
 Setting adapt_type(const ConfigField& field, Setting setting) {
-  const bool from_command_line = setting.where.line == 0;
-  if (from_command_line && std::holds_alternative<std::string*>(field.target) && !setting.is_array &&
+  const bool is_text = std::holds_alternative<std::string*>(field.target);
+  const bool is_integer = std::holds_alternative<std::int64_t*>(field.target) ||
+                          std::holds_alternative<std::optional<std::int64_t>*>(field.target);
+  if (setting.where.line == 0 && is_text && !setting.is_array &&
       !std::holds_alternative<std::string>(setting.values[0]))
     setting.values[0] = setting.where.value;
+  for (Scalar& value : setting.values) {
+    if (auto* word = std::get_if<std::string>(&value); word && is_text && !names_a_file(field))
+      *word = lower_case(*word);
+    const auto* real = std::get_if<double>(&value);
+    if (real && is_integer && *real == std::floor(*real) && std::abs(*real) <= 9.2e18)
+      value = static_cast<std::int64_t>(*real);
+  }
   return setting;
 }
 
@@ -140,9 +170,9 @@ const ConfigField& find_field(const std::vector<ConfigField>& fields, const Sett
     if (field.key == setting.key) return field;
     keys.push_back(field.key);
   }
-  const std::string near = nearest_word(setting.key, keys);
-  reject(setting,
-         near.empty() ? "unknown key (see docs/CONFIG.md)" : fmt::format("unknown key; did you mean {}?", near));
+  const std::string near = nearest_key(setting.key, keys);
+  reject(setting, near.empty() ? "unknown key; `precipice config` lists all keys"
+                               : fmt::format("unknown key; did you mean {}?", near));
 }
 
 using Places = std::map<std::string, ConfigError::Where>;
@@ -231,11 +261,13 @@ void check_combinations(const RunConfig& c, const Places& places) {
 
 }  // namespace
 
-void check_setting(const Setting& setting) {
+Setting checked_setting(const Setting& setting) {
   RunConfig scratch;
   const auto fields = config_fields(scratch);
   const ConfigField& field = find_field(fields, setting);
-  apply(field, adapt_type(field, setting));
+  Setting stored = adapt_type(field, setting);
+  apply(field, stored);
+  return stored;
 }
 
 RunConfig resolve_config(const std::vector<Setting>& settings) {
@@ -306,8 +338,20 @@ std::string run_id(const RunConfig& config) {
   return sha256_hex(to_toml(config)).substr(0, 10);
 }
 
-std::string config_reference() {
+std::vector<ConfigKey> config_keys() {
   RunConfig defaults;
+  std::vector<ConfigKey> keys;
+  for (const auto& field : config_fields(defaults)) {
+    const bool is_number = !is_flag(field) && !std::holds_alternative<std::string*>(field.target);
+    std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
+    if (is_flag(field)) allowed = "true, false";
+    if (!field.choices.empty()) allowed = spell_choices(field.choices, " ");
+    keys.push_back({field.key, value_text(field), allowed, field.help});
+  }
+  return keys;
+}
+
+std::string config_reference() {
   std::string text =
       "# Configuration\n\n"
       "Every key of a config file, printed by `precipice config` from the declarations that also check it.\n"
@@ -315,20 +359,16 @@ std::string config_reference() {
       "values\n"
       "outside the range are refused with file, line and key.\n";
   std::string section = "?";
-  for (const auto& field : config_fields(defaults)) {
-    if (section_of(field.key) != section) {
-      section = section_of(field.key);
+  for (const ConfigKey& key : config_keys()) {
+    if (section_of(key.name) != section) {
+      section = section_of(key.name);
       text += fmt::format("\n## {}\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
                           section.empty() ? "Run" : section);
     }
-    const bool is_number = !is_flag(field) && !std::holds_alternative<std::string*>(field.target);
-    std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
-    if (is_flag(field)) allowed = "true, false";
-    if (!field.choices.empty()) allowed = spell_choices(field.choices, " ");
-    const std::string value = value_text(field);
-    std::string help = field.help;
+    std::string help = key.help;
     for (std::size_t at = 0; (at = help.find('|', at)) != std::string::npos; at += 2) help.insert(at, "\\");
-    text += fmt::format("| `{}` | {} | {} | {} |\n", field.key, value.empty() ? "" : "`" + value + "`", allowed, help);
+    text += fmt::format("| `{}` | {} | {} | {} |\n", key.name,
+                        key.default_value.empty() ? "" : "`" + key.default_value + "`", key.allowed, help);
   }
   return text;
 }

@@ -157,14 +157,20 @@ std::vector<ConfigField> config_fields(RunConfig& config);
 // keys say so; combinations are checked (heads divide width, known recipe, formats parse, path given, ...). Throws
 // ConfigError with file, line, key, value and what is allowed.
 RunConfig resolve_config(const std::vector<Setting>& settings);
-// Checks one setting alone as resolve_config would (unknown key, type, range).
-void check_setting(const Setting& setting);
+// Checks one setting alone as resolve_config would (unknown key, type, range), and gives it as a config stores it:
+// words in lower case, 1e3 for a whole number as 1000.
+Setting checked_setting(const Setting& setting);
 
 // The resolved config as TOML, every key in the order of the declaration; resolve_config reads it back to the same.
 std::string to_toml(const RunConfig& config);
 // First 10 hex digits of sha256 of to_toml: names the run's directory.
 std::string run_id(const RunConfig& config);
-// docs/CONFIG.md.
-std::string config_reference();
+
+// Every key as users read it. The default is TOML; "" where it follows from other keys.
+struct ConfigKey {
+  std::string name, default_value, allowed, help;
+};
+std::vector<ConfigKey> config_keys();
+std::string config_reference();  // docs/CONFIG.md
 
 }  // namespace precipice

@@ -97,7 +97,7 @@ std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const C
   is_array = false;
   // A line break would let a value smuggle in further keys.
   if (text.find_first_of("\n\r") != std::string::npos) throw ConfigError(where, "one value, on one line");
-  if (text.empty()) throw ConfigError(where, "a value is missing");
+  if (text.empty()) return {std::string()};  // what may be empty is the key's business
   std::vector<Setting> parsed;
   try {
     parsed = parse_settings("value = " + text, "");

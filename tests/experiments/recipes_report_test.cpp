@@ -25,6 +25,9 @@ TEST_CASE("the list names every recipe, and a recipe's table its slots, source a
   CHECK_THAT(recipe_table("mxfp8"),
              Contains("rceil scale per 1x32 block, te") && Contains("LM head\n  fprop x   bf16"));
   CHECK_THROWS_AS(recipe_table("mxfp8:rule=up"), ConfigError);
+  // The summary of mxfp8 speaks of E4M3.
+  CHECK_THAT(recipe_table("mxfp8:element=e5m2,dy_rounding=sr"),
+             Catch::StartsWith("mxfp8:element=e5m2,dy_rounding=sr: linears: x e5m2 rne ") && Contains("; dy e5m2 sr "));
 }
 
 TEST_CASE("the plan of a run shows what stands where in which steps") {

@@ -112,3 +112,23 @@ TEST_CASE("a single run takes overrides and refuses a sweep table", "[sweep]") {
   CHECK(config.seed == 4);
   CHECK_THROWS_AS(single_run_config(parse_settings(kTwoAxes, "c.toml"), {}), ConfigError);
 }
+
+TEST_CASE("an axis's values are those of the configs, however they are spelt", "[sweep]") {
+  CHECK(table("seed = 3\n", {"precision.recipe=E8M3,FP8", "train.steps=1e2,200"}) ==
+        Rows{"e8m3 100", "e8m3 200", "fp8 100", "fp8 200"});
+  CHECK(table("[sweep]\nprecision.recipe = ['E8M3', 'bf16']\n") == Rows{"e8m3", "bf16"});
+}
+
+TEST_CASE("a list of values for one run says what takes lists", "[sweep]") {
+  for (const char* assignment : {"seed=0,1", "seed=range(0,3)", "seed=0..7", "precision.recipe=bf16,fp8"}) {
+    std::string message;
+    try {
+      single_run_config({}, read_assignments({assignment}));
+    } catch (const ConfigError& error) {
+      message = error.what();
+    }
+    CHECK(contains(message, "several values are for `precipice sweep`"));
+  }
+  CHECK(single_run_config({}, read_assignments({"precision.recipe=mxfp8:element=e5m2,block=16"})).precision.recipe ==
+        "mxfp8:element=e5m2,block=16");
+}

@@ -189,7 +189,12 @@ TEST_CASE("bad command lines are exit code 2 with one line", "[integration]") {
   Workplace place;
   check_refused(place.run({}), 2, {"see precipice --help"});
   check_refused(place.run({"trian"}), 2, {"did you mean train?"});
+  check_refused(place.run({"trian", "--help"}), 2, {"did you mean train?"});
+  check_refused(place.run({"help", "trian"}), 2, {"did you mean train?"});
   check_refused(place.run({"train"}), 2, {"CONFIG"});
+  check_refused(place.run({"train", place.config(), "seed=0,1"}), 2,
+                {"seed", "several values are for `precipice sweep`"});
+  check_refused(place.run({"config", "zzzzzzzz"}), 2, {"FILTER", "zzzzzzzz"});
   check_refused(place.run({"train", place.config(), "--nonsense"}), 2, {"--nonsense"});
   check_refused(place.run({"train", place.config(), "seed=1", "seed=2"}), 2, {"seed", "twice"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1"}), 2, {"--out"});

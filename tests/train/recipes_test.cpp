@@ -134,6 +134,11 @@ TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings 
   CHECK_THAT(problem_of("mxfp8-floor:rule=ceil"), Contains("twice"));
 }
 
+TEST_CASE("recipes and formats are read in either case, as papers spell them") {
+  CHECK(linear_of("E8M3") == linear_of("e8m3"));
+  CHECK(linear_of("MXFP8:element=E5M2,rule=FLOOR") == linear_of("mxfp8:element=e5m2,rule=floor"));
+}
+
 TEST_CASE("everywhere puts a recipe's linears into attention products and LM head") {
   const RecipeChoice choice = make_recipe("te-current:everywhere=true");
   CHECK((choice.attention == choice.linear && choice.lm_head == choice.linear));
@@ -189,7 +194,11 @@ TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refu
 
 TEST_CASE("a recipe or option that is not there is refused with those that are") {
   CHECK_THAT(problem_of("mxfp9"),
-             Contains("recipe = mxfp9") && Contains("did you mean mxfp8?") && Contains("te-delayed"));
+             Contains("recipe = mxfp9: did you mean mxfp8? It must be one of fp32, ") && Contains("te-delayed"));
+  // `scales` is near, but has no such value.
+  CHECK_THAT(problem_of("nvfp4:scale=e5m3"),
+             Contains("no option \"scale\"; it has arithmetic") && !Contains("did you"));
+  CHECK_THAT(problem_of("nvfp4:scale=operand"), Contains("did you mean scales?"));
   CHECK_THAT(problem_of("mxfp8:rul=floor"), Contains("did you mean rule?") && Contains("element"));
   CHECK_THAT(problem_of("fp32:rule=floor"), Contains("it has none"));
   CHECK_THAT(problem_of("mxfp8:rule"), Contains("needs a value"));
@@ -248,9 +257,11 @@ TEST_CASE("rules that match nothing or cannot be applied are refused by name") {
     }
     return std::string("accepted");
   };
-  CHECK_THAT(refused("mlp.gate -> bf16"), Contains("\"mlp.gate -> bf16\" matches no site"));  // a GPT has no gate
-  CHECK_THAT(refused("layers=9 -> bf16"), Contains("matches no site, layer or step"));
-  CHECK_THAT(refused("steps=200: -> bf16"), Contains("matches no site, layer or step"));
+  CHECK_THAT(refused("mlp.gate -> bf16"),
+             Contains("\"mlp.gate -> bf16\" matches no site; the sites of this model are "
+                      "attn.qkv, attn.qk, attn.pv, attn.proj, mlp.up, mlp.down, lm_head"));  // a GPT has no gate
+  CHECK_THAT(refused("layers=9 -> bf16"), Contains("matches no layer or step of this run, which has layers 0 to 3"));
+  CHECK_THAT(refused("steps=200: -> bf16"), Contains("matches no layer or step") && Contains("steps 0 to 99"));
   CHECK_THAT(refused("mlp.up -> foo"), Contains("must be one of"));
   CHECK_THAT(refused("mlp.up -> colour=red"), Contains("fields are format, overflow"));
   CHECK_THAT(refused("mlp.up -> blok=4"), Contains("did you mean block?"));

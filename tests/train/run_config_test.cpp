@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_config.h"
-#include "tests/support/paths.h"
 
 #include <fstream>
 #include <set>
 #include <sstream>
 
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "train/recipes.h"
 
 using namespace precipice;
@@ -88,6 +88,46 @@ TEST_CASE("operands that blocks or the Hadamard transform do not fit are refused
                     Contains("h.1.mlp.up, fprop x: block"));
   CHECK_NOTHROW(resolve("[model]\nwidth = 48\n[precision]\nrecipe = 'mxfp8'"));
   CHECK_NOTHROW(resolve("[model]\nwidth = 64\n[precision]\nrecipe = 'mxfp8:arithmetic=torchao'"));
+}
+
+TEST_CASE("an unknown key leads to the key that was meant, whatever other programs call it") {
+  const auto problem = [](const std::string& assignment) {
+    try {
+      resolve_config({parse_assignment(assignment)});
+    } catch (const ConfigError& error) {
+      return error.problem();
+    }
+    return std::string("accepted");
+  };
+  for (const char* name : {"lr", "learning_rate", "train.lr", "optimizer.learning_rate"})
+    CHECK(problem(std::string(name) + "=1") == "unknown key; did you mean optimizer.lr?");
+  CHECK(problem("batch_size=8") == "unknown key; did you mean train.batch?");
+  CHECK(problem("steps=8") == "unknown key; did you mean train.steps?");
+  CHECK(problem("recipe=fp8") == "unknown key; did you mean precision.recipe?");
+  CHECK(problem("kind=gpt") ==
+        "unknown key; did you mean model.kind or optimizer.kind or schedule.kind or "
+        "loss_scale.kind?");
+  CHECK(problem("zzzzzzzz=1") == "unknown key; `precipice config` lists all keys");
+}
+
+TEST_CASE("two spellings of one value make one run") {
+  const auto id = [](const std::string& assignment) { return run_id(resolve_config({parse_assignment(assignment)})); };
+  CHECK(id("precision.recipe=E8M3") == id("precision.recipe=e8m3"));
+  CHECK(id("precision.x=E4M3:Bias=8") == id("precision.x=e4m3:bias=8"));
+  CHECK(id("train.steps=1e3") == id("train.steps=1000"));
+  CHECK(id("seed=2.0") == id("seed=2"));
+  CHECK(id("model.kind=Llama") == id("model.kind=llama"));
+  CHECK(resolve("[data]\nsource = 'text'\npath = 'Corpus.TXT'").data.path == "Corpus.TXT");  // a name stays
+  CHECK_THROWS_WITH(id("train.steps=1e-3"), Contains("whole number"));
+  CHECK_THROWS_WITH(id("seed=1e300"), Contains("whole number"));
+}
+
+TEST_CASE("nothing after the sign means the default only where the default is nothing") {
+  const auto config = [](const std::string& assignment) { return resolve_config({parse_assignment(assignment)}); };
+  CHECK(to_toml(config("precision.lm_head=")) == to_toml(resolve("")));
+  CHECK(to_toml(config("precision.rules=")) == to_toml(resolve("")));
+  for (const char* key : {"precision.recipe", "seed", "optimizer.lr", "model.bias", "model.kind", "metrics.epsilons"})
+    CHECK_THROWS_WITH(config(std::string(key) + "="), Contains(key) && Contains("a value is missing"));
 }
 
 TEST_CASE("wrong keys, types and values are refused with file, line, key, value and what is allowed") {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_evaluator.h"
-#include "tests/support/paths.h"
 
 #include <bit>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "precision/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/made_run.h"
+#include "tests/support/paths.h"
 #include "train/model_weights.h"
 #include "train/weights_file.h"
 
