@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "precision/check.h"
 #include "precision/four_over_six.h"
@@ -32,6 +33,41 @@ bool is_nvfp4(const MatrixQuantizer& spec) {
 MatrixQuantizer checked(const MatrixQuantizer& spec) {
   validate(spec);
   return spec;
+}
+
+// te's cast to E2M1 compares with zero: -0 is +0 for it, and a negative number that rounds to zero is code 8, -0.
+bool turns_minus_zero(const MatrixQuantizer& spec) {
+  return is_nvfp4(spec) && spec.arithmetic != Arithmetic::Torchao;
+}
+
+bool is_minus_zero(float x) {
+  return std::bit_cast<std::uint32_t>(x) == 0x80000000u;
+}
+
+bool has_minus_zero(const float* in, const float* multipliers, std::int64_t size, int shift) {
+  std::uint32_t found = 0;
+  const auto look = [&found](float product) { found |= static_cast<std::uint32_t>(is_minus_zero(product)); };
+  if (shift == 0) {
+    for (std::int64_t i = 0; i < size; ++i) look(in[i] * multipliers[i]);
+    return found != 0;
+  }
+  const std::int64_t width = std::int64_t{1} << shift;
+  for (std::int64_t begin = 0; begin < size; begin += width) {
+    const std::int64_t end = std::min(begin + width, size);
+    const float multiplier = multipliers[begin >> shift];
+    for (std::int64_t i = begin; i < end; ++i) look(in[i] * multiplier);
+  }
+  return found != 0;
+}
+
+// The numbers with |x| where the product with their multiplier is -0: from there on it is +0, and the same events are
+// counted. `in` itself where there are none. `multipliers`: one per 2^shift numbers; `buffer` may be `in`.
+const float* without_minus_zeros(const float* in, const float* multipliers, std::int64_t size, int shift,
+                                 float* buffer) {
+  if (!has_minus_zero(in, multipliers, size, shift)) return in;
+  for (std::int64_t i = 0; i < size; ++i)
+    buffer[i] = is_minus_zero(in[i] * multipliers[i >> shift]) ? std::abs(in[i]) : in[i];
+  return buffer;
 }
 
 float bf16_of(float x) {
@@ -84,9 +120,7 @@ MatrixPlan::MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, co
 void MatrixPlan::choose_element() {
   const FloatFormat e2m1{2, 1, 1, Specials::Finite};
   const bool is_block = spec_.kind == ScaleKind::Block;
-  const bool drops_sign = is_block && (spec_.arithmetic == Arithmetic::MicroxcalingCuda ||
-                                       (is_nvfp4(spec_) && spec_.arithmetic != Arithmetic::Torchao));
-  if (drops_sign) call_.format.sign_of_zero = 0;
+  if (is_block && spec_.arithmetic == Arithmetic::MicroxcalingCuda) call_.format.sign_of_zero = 0;
   call_.divide = is_block && spec_.arithmetic == Arithmetic::DeepSeek;
   if (spec_.arithmetic == Arithmetic::DeepGemm && spec_.element == e2m1 && spec_.rounding == Rounding::NearestEven)
     element_ = Element::DeepGemmFp4;
@@ -338,8 +372,20 @@ void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, 
   if (element_ != Element::General) return quantize_as_peer(stretch, outputs, counts);
   float* const out = outputs.packed == nullptr ? outputs.values + stretch.first_element : nullptr;
   std::uint16_t* const packed = outputs.packed == nullptr ? nullptr : outputs.packed + stretch.first_element;
+  alignas(64) float plus[kSlab];
   QuantizeCall call = call_;
   call.in = stretch.in;
+  if (turns_minus_zero(spec_)) {
+    PRECIPICE_CHECK(stretch.size <= kSlab, stretch.size, " elements");
+    if (through_bf16_) {
+      kernels_->blocks.to_bf16(stretch.in, plus, stretch.size);
+      call.in = plus;
+    }
+    constexpr int kOneForAll = 62;
+    const bool is_one = stretch.multipliers == nullptr;
+    call.in = without_minus_zeros(call.in, is_one ? &stretch.multiplier : stretch.multipliers, stretch.size,
+                                  is_one ? kOneForAll : stretch.block_shift, plus);
+  }
   call.out = out;
   call.packed = packed;
   call.smallest_result = outputs.smallest_result;

@@ -105,6 +105,8 @@ void validate_nvfp4(const MatrixQuantizer& spec) {
           "needs rule nvfp4 with arithmetic te");
   require(spec.four_over_six_max == 448 || spec.four_over_six_max == 256, "four_over_six_max",
           std::to_string(spec.four_over_six_max), "must be 448 or 256");
+  require(spec.four_over_six_max == 448 || spec.four_over_six != FourOverSix::Off, "four_over_six_max", "256",
+          "needs four_over_six=mae or mse");
 }
 
 }  // namespace

@@ -154,6 +154,7 @@ Change change_of(const std::string& name, const std::string& value) {
   if (name == "row_scaled") return setting(&Q::row_scaled, parse_flag(name, value), is_block);
   if (name == "two_level") return setting(&Q::two_level, parse_flag(name, value), is_block);
   if (name == "four_over_six") return setting(&Q::four_over_six, parse_four_over_six(value), is_block);
+  if (name == "four_over_six_max") return setting(&Q::four_over_six_max, whole(256, 448), is_block);
   if (name == "flush_subnormal_blocks") return setting(&Q::flush_subnormal_blocks, parse_flag(name, value), is_block);
   if (name == "exponent_bump") return setting(&Q::exponent_bump, parse_flag(name, value), is_block);
   if (name == "block")
@@ -185,10 +186,23 @@ void apply_to_gains(MatrixQuantizer& gains, const Values& values) {
 }  // namespace
 
 const std::vector<std::string>& quantizer_options() {
-  static const std::vector<std::string> names = {"arithmetic",    "rule",    "element",       "rounding",
-                                                 "random_bits",   "pow2",    "amax_floor",    "row_scaled",
-                                                 "two_level",     "block",   "four_over_six", "flush_subnormal_blocks",
-                                                 "exponent_bump", "history", "margin",        "algo"};
+  static const std::vector<std::string> names = {"arithmetic",
+                                                 "rule",
+                                                 "element",
+                                                 "rounding",
+                                                 "random_bits",
+                                                 "pow2",
+                                                 "amax_floor",
+                                                 "row_scaled",
+                                                 "two_level",
+                                                 "block",
+                                                 "four_over_six",
+                                                 "four_over_six_max",
+                                                 "flush_subnormal_blocks",
+                                                 "exponent_bump",
+                                                 "history",
+                                                 "margin",
+                                                 "algo"};
   return names;
 }
 
@@ -224,6 +238,7 @@ std::vector<RecipeOption> options(std::initializer_list<const char*> names) {
       {"rht", "random Hadamard transform of the wgrad operands: true false"},
       {"row_scaled", "the outer scale is per row: true false"},
       {"four_over_six", "off mae mse"},
+      {"four_over_six_max", "largest block scale under four_over_six: 448 256"},
       {"two_level", "a tensor scale above the block scales: true false"},
       {"block", "elements that share a scale along the contraction (and across, for square blocks)"},
       {"history", "steps that amax is remembered"},

@@ -178,8 +178,8 @@ void add_nvfp4(std::vector<Recipe>& table) {
                    "E2M1 in blocks of 16 under E4M3 block scales and a tensor scale; w in 16x16 blocks; stochastic "
                    "gradients; random "
                    "Hadamard transform of the wgrad operands",
-                   options({"rht", "arithmetic", "row_scaled", "four_over_six", "two_level", "dy_rounding",
-                            "random_bits", "scales"}),
+                   options({"rht", "arithmetic", "row_scaled", "four_over_six", "four_over_six_max", "two_level",
+                            "dy_rounding", "random_bits", "scales"}),
                    [](const Values& values) {
                      const bool torchao = values.count("arithmetic") != 0 && values.at("arithmetic") == "torchao";
                      MatrixQuantizer x = blocks("e2m1", 1, 16, torchao ? Arithmetic::Torchao : Arithmetic::Te), w = x,

@@ -343,7 +343,10 @@ std::string describe(const MatrixQuantizer& q) {
   if (q.amax_floor) text += fmt::format(", amax floor {}", *q.amax_floor);
   if (q.rule == ScaleRule::Nvfp4 && !q.two_level) text += ", one level";
   if (q.row_scaled) text += ", row scaled";
-  if (q.four_over_six != FourOverSix::Off) text += ", four over six by " + to_string(q.four_over_six);
+  if (q.four_over_six != FourOverSix::Off) {
+    text += ", four over six by " + to_string(q.four_over_six);
+    if (q.four_over_six_max != 448) text += fmt::format(", block scales up to {}", q.four_over_six_max);
+  }
   if (q.hadamard) text += ", Hadamard transform";
   if (q.exponent_bump) text += ", exponent bump";
   if (q.flush_subnormal_blocks) text += ", subnormal blocks flushed";
@@ -351,7 +354,9 @@ std::string describe(const MatrixQuantizer& q) {
 }
 
 std::string describe(const GemmArithmetic& arithmetic) {
-  return fmt::format("accumulated in {}, scales on {}, result {}", to_string(arithmetic.accumulator),
+  const bool is_library = arithmetic.accumulator.kind == AccumulatorKind::Fp32;
+  return fmt::format("accumulated in {}, scales on {}, result {}",
+                     is_library ? "fp32" : to_string(arithmetic.accumulator),
                      arithmetic.scales == ScalesAct::Sums ? "sums" : "operands", describe(arithmetic.output));
 }
 

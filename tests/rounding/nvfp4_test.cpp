@@ -3,6 +3,7 @@
 // 4over6 against an evaluation of both candidates, and the places where the two disagree, with the numbers that show
 // it.
 #include "precision/check.h"
+#include "precision/format_codes.h"
 #include "tests/rounding/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_scaling.h"
@@ -199,10 +200,56 @@ TEST_CASE("tensor amax above 7.6e35: te's scale overflows and it dequantizes to 
   CHECK(std::isfinite(two_blocks(nvfp4(Arithmetic::Torchao), 1e36f, 1.0f, 0.0f).dequantized[0]));
 }
 
-TEST_CASE("te flushes blocks under about 1/458752 of the tensor's amax; -0 and what rounds to it become +0") {
+TEST_CASE("te gives a negative number that rounds to zero code 8, and +0 to -0, to NaN and to what vanishes as -0") {
+  std::vector<float> in(16, 1.0f);
+  in[1] = -0.02198516f;
+  in[2] = -0.0f;
+  in[3] = 0.02198516f;
+  in[4] = -1e-45f;  // 6 times that is no zero
+  const MatrixQuantizer te = nvfp4(Arithmetic::Te);
+  const auto codes_of = [&](const std::vector<float>& values) {
+    std::vector<std::uint32_t> codes;
+    for (const float value : values) codes.push_back(encode(te.element, value));
+    return codes;
+  };
+  // 1 is the amax of the block and becomes 6, code 7.
+  for (const std::int64_t across : {1, 16}) {
+    const Quantized got = quantize_all(in, {1, 16, 1}, nvfp4(Arithmetic::Te, across));
+    CHECK(codes_of(got.values) == std::vector<std::uint32_t>{7, 8, 0, 0, 8, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7});
+    CHECK(bits_of(got.dequantized[1]) == 0x80000000u);
+  }
+  // With the tensor's amax in another block the product with a subnormal number can vanish.
+  std::vector<float> wide(32, 0.0f);
+  wide[0] = 1e30f;
+  wide[1] = -1e-45f;
+  wide[2] = -1e20f;
+  std::vector<std::uint32_t> wide_codes(32, 0);
+  wide_codes[0] = 7, wide_codes[2] = 8;
+  CHECK(codes_of(quantize_all(wide, {1, 32, 1}, te).values) == wide_codes);
+  in[5] = float_of(0x7FC00000u);  // NaN: the block's scale with it
+  for (const std::uint32_t code : codes_of(quantize_all(in, {1, 16, 1}, te).values)) CHECK(code == 0u);
+  for (const Rounding rounding : {Rounding::NearestEven, Rounding::Stochastic}) {
+    MatrixQuantizer spec = te;
+    spec.rounding = rounding;
+    const std::vector<float> zeros_of_both_signs = inputs_of("zero blocks", 48, 80);
+    for (const int contraction : {0, 1}) {
+      const Quantized got = quantize_all(zeros_of_both_signs, {48, 80, contraction}, spec, {7, 3, 2, 1});
+      int wrong = 0, negative = 0;
+      for (std::size_t i = 0; i < got.values.size(); ++i) {
+        if (got.values[i] != 0.0f) continue;
+        wrong += std::signbit(got.values[i]) != (zeros_of_both_signs[i] < 0.0f);
+        negative += std::signbit(got.values[i]);
+      }
+      CHECK(wrong == 0);
+      CHECK(negative > 0);
+    }
+  }
+}
+
+TEST_CASE("te flushes blocks under about 1/458752 of the tensor's amax") {
   CHECK(two_blocks(nvfp4(Arithmetic::Te), 458752.0f, 1.01f, 0.0f).dequantized[16] != 0.0f);
   CHECK(two_blocks(nvfp4(Arithmetic::Te), 458752.0f, 0.99f, 0.0f).dequantized[16] == 0.0f);
-  CHECK(bits_of(two_blocks(nvfp4(Arithmetic::Te), 6.0f, 6.0f, -1e-9f).dequantized[17]) == 0u);
+  CHECK(bits_of(two_blocks(nvfp4(Arithmetic::Te), 6.0f, 6.0f, -1e-9f).dequantized[17]) == 0x80000000u);
   CHECK(bits_of(two_blocks(nvfp4(Arithmetic::Torchao), 6.0f, 6.0f, -1e-9f).dequantized[17]) == 0x80000000u);
 }
 

@@ -182,7 +182,10 @@ inline Block te_nvfp4_with(const std::vector<float>& x, double sf, const Nvfp4Ou
   const double scale = fl(fl(sf * outer.amax) * fl(1.0 / (6.0 * m)));
   Block block = apply(x, e2m1, enc, scale);
   for (std::size_t i = 0; i < x.size(); ++i) {
-    block.q[i] = std::isnan(block.q[i]) ? 0.0f : block.q[i] + 0.0f;
+    // cast_to_fp4x2 takes -0.25 <= y < -0 for code 8; -0 and NaN meet none of its conditions but that of code 0.
+    const double y = fl(x[i] * enc);
+    if (std::isnan(block.q[i]) || y == 0.0) block.q[i] = 0.0f;
+    if (block.q[i] == 0.0f) block.q[i] = y < 0.0 ? -0.0f : 0.0f;
     block.dq[i] = static_cast<float>(block.q[i] * scale);
   }
   return block;

@@ -207,6 +207,10 @@ TEST_CASE("a recipe or option that is not there is refused with those that are")
   CHECK_THAT(problem_of("mxfp8:block=0"), Contains("from 1"));
   CHECK_THAT(problem_of("mxfp8:rule=floor,arithmetic=deepgemm"), Contains("deepgemm"));
   CHECK_THAT(problem_of("te-current:pow2=maybe"), Contains("pow2 = maybe: must be true or false"));
+  CHECK(linear_of("nvfp4:four_over_six=mae,four_over_six_max=256").fprop.first.four_over_six_max == 256);
+  CHECK(linear_of("nvfp4:four_over_six=mae").fprop.first.four_over_six_max == 448);
+  CHECK_THAT(problem_of("nvfp4:four_over_six=mae,four_over_six_max=300"), Contains("must be 448 or 256"));
+  CHECK_THAT(problem_of("nvfp4:four_over_six_max=256"), Contains("needs four_over_six=mae or mse"));
   CHECK_THAT(problem_of("nvfp4:rht=2"), Contains("recipe = nvfp4:rht=2: rht = 2: must be true or false"));
   CHECK_THAT(problem_of("mxfp8:rule=rceil,arithmetic=microxcaling"),
              Contains("rule = rceil: is not a rule of arithmetic microxcaling") && Contains("torchao"));
