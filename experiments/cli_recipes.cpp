@@ -159,8 +159,9 @@ Command add_gemm(CLI::App& app) {
   auto options = std::make_shared<GemmOptions>();
   CLI::App* parser = app.add_subcommand("gemm", "One product x w^T as a recipe computes it, in a pipe");
   parser->add_option("--recipe", options->recipe, "Recipe with its options; its linears' fprop")->capture_default_str();
-  parser->add_option("--accumulator", options->accumulator,
-                     "fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, ...");
+  parser->add_option(
+      "--accumulator", options->accumulator,
+      "library (the default), fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, ...");
   parser->add_option("--shape", options->shape, "MxNxK")->required();
   parser->add_option("--seed", options->seed, "Seed of stochastic rounding")->capture_default_str();
   parser->footer(

@@ -17,7 +17,7 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<AccumulatorKind, 4> kKinds{{{"fp32", AccumulatorKind::Fp32},
+constexpr Spellings<AccumulatorKind, 4> kKinds{{{"library", AccumulatorKind::Fp32},
                                                 {"every", AccumulatorKind::Every},
                                                 {"chunk", AccumulatorKind::Chunk},
                                                 {"tensor-core", AccumulatorKind::TensorCore}}};
@@ -225,6 +225,8 @@ std::string to_string(const Accumulator& accumulator) {
 
 const std::vector<PresetAccumulator>& preset_accumulators() {
   static const std::vector<PresetAccumulator> presets = [] {
+    Accumulator fp32;
+    fp32.kind = AccumulatorKind::Every;
     const Accumulator hopper = plain(AccumulatorKind::TensorCore);
     Accumulator hopper_fast = hopper;
     hopper_fast.promote = 0;
@@ -237,6 +239,7 @@ const std::vector<PresetAccumulator>& preset_accumulators() {
     chunk64.format = parse_float_format("e6m9");
     chunk64.inner_rounds = true;
     return std::vector<PresetAccumulator>{
+        {"fp32", fp32, "IEEE 754 binary32, one rounding to nearest even per product, in the order of k"},
         {"hopper", hopper, "14 bits, promoted every 128: arXiv 2412.19437, section 3.3.2; group of 32 assumed"},
         {"hopper-fast", hopper_fast, "the same without promotion"},
         {"fp22", fp22, "the reading of Hopper as e8m13, truncated at every add: SageAttention 2, arXiv 2411.10958"},

@@ -83,6 +83,12 @@ bool fits_narrow(const EmulatedGemm& gemm, bool fused) {
          a.highest + b.highest + 2 + log2_k + 3 <= 120;
 }
 
+// A register of binary32 rounds every sum to nearest even by itself.
+bool rounds_as_registers(const Accumulator& accumulator) {
+  return accumulator.kind == AccumulatorKind::Every && accumulator.format.is_fp32() &&
+         accumulator.rounding == Rounding::NearestEven && accumulator.overflow == Overflow::Native;
+}
+
 }  // namespace
 
 std::int64_t segment_length(const Accumulator& accumulator, std::int64_t block) {
@@ -124,9 +130,11 @@ void gemm_emulated(const EmulatedGemm& gemm, const ParallelFor& parallel_for) {
   gemm_emulated_on(gemm, parallel_for, choose_accumulate_kernels(active_isa()), false);
 }
 
-void gemm_emulated_on(const EmulatedGemm& gemm, const ParallelFor& parallel_for, const AccumulateKernels& kernels,
+void gemm_emulated_on(const EmulatedGemm& given, const ParallelFor& parallel_for, const AccumulateKernels& kernels,
                       bool force_wide) {
-  check_gemm(gemm);
+  check_gemm(given);
+  EmulatedGemm gemm = given;
+  if (rounds_as_registers(gemm.accumulator)) gemm.accumulator = {};
   if (gemm.m == 0 || gemm.n == 0) return;
   std::vector<float> storage;
   AccumulateCall call{};

@@ -125,8 +125,9 @@ void add_precision(Fields& f, PrecisionConfig& c) {
                    "llama: format of the sines and cosines of the rotary positions; empty: fp32."));
   f.push_back(
       text("precision.accumulator", &c.accumulator, {},
-           "How every matmul sums: fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, ...; "
-           "docs/ACCUMULATORS.md. Empty: fp32."));
+           "How every matmul sums: library, fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, "
+           "...; docs/ACCUMULATORS.md. Empty: library, fp32 sums in the order of the machine's fastest product; fp32: "
+           "in the order of k."));
   f.push_back(
       text("precision.carrier", &c.carrier, {"auto", "fp32", "bf16"},
            "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "

@@ -137,6 +137,28 @@ TEST_CASE("batches of matrices take scales per row and block of their own matric
   }
 }
 
+TEST_CASE("accumulator fp32 is a plain loop over k with one rounding per product; the default need not be") {
+  const at::Tensor a = random_tensor({5, 700}, 1), b = random_tensor({9, 700}, 2);
+  Quantized qa, qb;
+  qa.values = a, qb.values = b;
+  GemmArithmetic arithmetic;
+  arithmetic.accumulator = parse_accumulator("fp32");
+  const at::Tensor sums = gemm(qa, qb, {}, arithmetic, {});
+  const float *const x = a.const_data_ptr<float>(), *const w = b.const_data_ptr<float>();
+  int wrong = 0;
+  for (int m = 0; m < 5; ++m)
+    for (int n = 0; n < 9; ++n) {
+      float r = 0;
+      for (int k = 0; k < 700; ++k) r = std::fma(x[700 * m + k], w[700 * n + k], r);
+      wrong += sums.const_data_ptr<float>()[9 * m + n] != r;
+    }
+  CHECK(wrong == 0);
+  arithmetic.accumulator = parse_accumulator("library");
+  const at::Tensor usual = gemm(qa, qb, {}, arithmetic, {});
+  for (int i = 0; i < 45; ++i)
+    CHECK(usual.const_data_ptr<float>()[i] == Approx(sums.const_data_ptr<float>()[i]).margin(1e-3));
+}
+
 TEST_CASE("an emulated accumulator sums as its reference does, with scales and batches") {
   const Accumulator hopper = parse_accumulator("tensor-core:bits=14,group=32,promote=64");
   GemmArithmetic arithmetic;

@@ -22,7 +22,7 @@ std::string refusal(const std::string& text) {
 }
 
 TEST_CASE("Every accumulator's spelling parses back to it") {
-  std::vector<std::string> texts = {"fp32",
+  std::vector<std::string> texts = {"library",
                                     "every:format=e8m13,rounding=rtz",
                                     "every:format=fp16,rounding=sr,random=9",
                                     "every:format=e5m10:bias=14,subnormals=flush,rounding=rne,overflow=saturate",
@@ -56,6 +56,8 @@ TEST_CASE("Options mean what the header says") {
   CHECK(hopper.group == 32);
   CHECK(hopper.promote == 64);
   CHECK(hopper.rounding == Rounding::TowardZero);
+  CHECK(parse_accumulator("library") == Accumulator{});
+  CHECK(parse_accumulator("fp32") == parse_accumulator("every:format=fp32,rounding=rne"));
   CHECK(parse_accumulator("tensor-core") == parse_accumulator("hopper"));
   CHECK(to_string(parse_accumulator("hopper")) == "tensor-core:bits=14,group=32,promote=128,rounding=rtz");
   CHECK(to_string(parse_accumulator("every:format=e8m13,rounding=rtz")) == "every:format=e8m13,rounding=rtz");
@@ -63,10 +65,10 @@ TEST_CASE("Options mean what the header says") {
 
 TEST_CASE("What is not an accumulator is refused in one line that says what is") {
   const std::vector<std::pair<std::string, std::string>> refusals = {
-      {"", "must begin with one of fp32, every, chunk, tensor-core, hopper"},
+      {"", "must begin with one of library, every, chunk, tensor-core, fp32, hopper"},
       {"chunks:format=fp16", "did you mean chunk?"},
       {"hoper", "did you mean hopper?"},
-      {"fp32:bits=3", "fp32 takes no options"},
+      {"library:bits=3", "library takes no options"},
       {"every", "needs a format"},
       {"every:rounding=rne", "needs a format"},
       {"every:format=e9m3", "exponent"},
