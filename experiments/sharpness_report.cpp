@@ -109,8 +109,11 @@ class Measurement {
     out["errors"] = numbers(found.errors);
     out["smallest"] = number(found.smallest);
     out["smallest_residual"] = number(found.smallest_residual);
+    out["smallest_error"] = number(found.smallest_error);
     out["products"] = found.products;
-    out["converged"] = found.converged;
+    out["converged"] = found.largest_converged && found.smallest_converged;
+    out["largest_converged"] = found.largest_converged;
+    out["smallest_converged"] = found.smallest_converged;
     add_reason(out, found.reason);
     return out;
   }
@@ -240,8 +243,10 @@ std::string eigenvalue_line(const std::string& kind, const Json& json) {
   for (const Json& value : json["eigenvalues"]) line += " " + plain(value);
   double error = 0;
   for (const Json& one : json["errors"]) error = std::max(error, one.get<double>());
-  line += fmt::format(" (within {:.2g}{})", error, json["converged"].get<bool>() ? "" : ", not converged");
-  line += fmt::format("; smallest {} (within {})", plain(json["smallest"]), plain(json["smallest_residual"]));
+  const auto said = [&](const char* end) { return json[end].get<bool>() ? "" : ", not converged"; };
+  line += fmt::format(" (within {:.2g}{})", error, said("largest_converged"));
+  line += fmt::format("; smallest {} (within {}{})", plain(json["smallest"]), plain(json["smallest_residual"]),
+                      said("smallest_converged"));
   return line +
          fmt::format("; {} products ({}){}\n", json["products"].get<std::int64_t>(), method_of(json), reason_of(json));
 }

@@ -83,6 +83,7 @@ Directions random_directions(const RunEvaluator& evaluator, std::uint64_t seed) 
 
 Directions hessian_directions(RunEvaluator& evaluator, std::uint64_t seed) {
   TopOptions options;
+  options.both_ends = false;
   options.count = 2;
   options.vectors = true;
   options.seed = seed;

@@ -46,27 +46,34 @@ void fix_sign(FlatVector& v) {
   if (largest != v.end() && *largest < 0) scale_by(v, -1);
 }
 
-// What T says so far; whether it is enough.
-bool read_ends(const Lanczos& process, const SmallEigen& eigen, const TopOptions& options, TopSpectrum& result) {
+// What T says so far.
+void read_ends(const Lanczos& process, const SmallEigen& eigen, std::int64_t size, const TopOptions& options,
+               TopSpectrum& result) {
   const double beta = process.off_diagonal().back();
   const std::size_t last = eigen.size - 1, count = std::min(static_cast<std::size_t>(options.count), eigen.size);
   const auto residual = [&](std::size_t j) { return beta * std::abs(eigen.component(last, j)); };
+  const auto error = [&](std::size_t j) {
+    const double above = j < last ? eigen.values[j + 1] - eigen.values[j] : std::numeric_limits<double>::infinity();
+    const double below = j > 0 ? eigen.values[j] - eigen.values[j - 1] : std::numeric_limits<double>::infinity();
+    const double r = residual(j), gap = std::min(above, below);
+    return gap > r ? r * r / gap : r;
+  };
   result.values.clear();
   result.residuals.clear();
   result.errors.clear();
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t j = last - i;
-    const double above = j < last ? eigen.values[j + 1] - eigen.values[j] : std::numeric_limits<double>::infinity();
-    const double below = j > 0 ? eigen.values[j] - eigen.values[j - 1] : std::numeric_limits<double>::infinity();
-    const double r = residual(j), gap = std::min(above, below);
     result.values.push_back(eigen.values[j]);
-    result.residuals.push_back(r);
-    result.errors.push_back(gap > r ? r * r / gap : r);
+    result.residuals.push_back(residual(j));
+    result.errors.push_back(error(j));
   }
   result.smallest = eigen.values.front();
   result.smallest_residual = residual(0);
-  const double scale = std::max(std::abs(eigen.values.front()), std::abs(eigen.values.back()));
-  return *std::max_element(result.errors.begin(), result.errors.end()) <= options.tolerance * scale;
+  result.smallest_error = error(0);
+  const double enough = options.tolerance * std::max(std::abs(eigen.values.front()), std::abs(eigen.values.back()));
+  const bool is_whole = process.steps() == size;
+  result.largest_converged = is_whole || *std::max_element(result.errors.begin(), result.errors.end()) <= enough;
+  result.smallest_converged = is_whole || result.smallest_error <= enough;
 }
 
 }  // namespace
@@ -76,24 +83,25 @@ TopSpectrum top_spectrum(const LinearOperator& apply, std::int64_t size, const T
   const std::int64_t limit = options.max_products > 0 ? options.max_products : 10 * options.count + 20;
   Lanczos process(apply, size, RandomKey{options.seed, 0, kTopSite, 0});
   SmallEigen eigen;
-  while (result.products < limit && !result.converged) {
+  const auto is_enough = [&] { return result.largest_converged && (result.smallest_converged || !options.both_ends); };
+  while (result.products < limit && !is_enough()) {
     if (!process.step()) break;
     ++result.products;
     // Fewer steps than values can have no bounds for all of them.
     if (process.steps() < std::min(options.count + 1, size)) continue;
     eigen = eigen_of(process);
-    result.converged = read_ends(process, eigen, options, result) || process.steps() == size;
+    read_ends(process, eigen, size, options, result);
   }
   if (!process.is_finite()) {
     result = {};
-    result.smallest = result.smallest_residual = kNaN;
+    result.smallest = result.smallest_residual = result.smallest_error = kNaN;
     result.products = process.steps() + 1;
     result.reason = kNotFinite;
     return result;
   }
   if (eigen.values.size() != static_cast<std::size_t>(process.steps())) {
     eigen = eigen_of(process);  // the process ended early
-    read_ends(process, eigen, options, result);
+    read_ends(process, eigen, size, options, result);
   }
   for (std::size_t i = 0; options.vectors && i < result.values.size(); ++i) {
     std::vector<double> coefficients(eigen.size);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spectra of symmetric operators by the Lanczos process (metrics/lanczos.h).
 //   Top eigenvalues: Ritz values with their residual bounds; the process ends when the k largest and the smallest have
-//     bounds below tolerance * the largest |value|, or at a number of products. Both ends of the spectrum are looked
-//     at, so that a negative eigenvalue of larger size is never taken for the top one.
+//     errors below tolerance * the largest |value|, or at a number of products. Both ends of the spectrum are looked
+//     at, so that a negative eigenvalue of larger size is never taken for the top one; whether an end has converged is
+//     said of each.
 //   Density: stochastic Lanczos quadrature (Ubaru, Chen and Saad 2017; Ghorbani et al. 2019, arXiv 1901.10159). From
 //     random start vectors: nodes = Ritz values, weights = squared first components of T's eigenvectors;
 //     phi(t) = mean over vectors of sum_i w_i N(t; theta_i, sigma^2), sigma = range / steps.
@@ -20,17 +21,18 @@ struct TopOptions {
   double tolerance = 1e-3;        // fp32 curvature is not better than this of the largest (docs/METRICS.md)
   std::uint64_t seed = 0;
   bool vectors = false;
+  bool both_ends = true;  // false: the process does not wait for the smallest
 };
 
 struct TopSpectrum {
   std::vector<double> values;     // the largest, descending; as many as there are
   std::vector<double> residuals;  // bounds of their distances to an eigenvalue
   std::vector<double> errors;     // estimates of these distances: r^2 / gap where that is smaller
-  double smallest = 0;            // the other end of the spectrum; nothing waits for its convergence
-  double smallest_residual = 0;
+  double smallest = 0;            // the other end of the spectrum
+  double smallest_residual = 0, smallest_error = 0;
   std::vector<FlatVector> vectors;  // of `values`, length 1, the component of largest size positive
   std::int64_t products = 0;
-  bool converged = false;
+  bool largest_converged = false, smallest_converged = false;
   std::string reason;  // why there are no values; empty: there are
 };
 
