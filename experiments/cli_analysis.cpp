@@ -21,7 +21,8 @@ constexpr std::int64_t kMaxStep = 1'000'000'000'000;
 struct Options {
   std::string directory, rule = kDefaultRule, reference;
   WarnOptions warn;
-  bool json = false, no_index = false;
+  std::vector<std::string> within;
+  bool json = false, no_index = false, pooled = false, all = false;
 };
 
 void print_report(const Json& report, bool json, std::string (*to_text)(const Json&)) {
@@ -36,7 +37,10 @@ int label(const Options& options) {
 
 int warn(Options& options) {
   options.warn.rule = options.rule;
-  print_report(warn_report(read_sweep_data(options.directory), options.warn), options.json, warnings_text);
+  if (options.pooled) options.warn.within.emplace();
+  if (!options.within.empty()) options.warn.within = options.within;
+  const Json report = warn_report(read_sweep_data(options.directory), options.warn);
+  print_result(options.json ? dump(report) : warnings_text(report, options.all));
   return kSuccess;
 }
 
@@ -76,10 +80,17 @@ Command add_warn(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{0}, kMaxStep))
       ->capture_default_str();
   parser->add_option("--rule", options->rule, "What counts as divergence")->capture_default_str();
-  parser->add_option("--within", options->warn.within, "Compare only runs that agree in these keys")->delimiter(',');
+  CLI::Option* within =
+      parser
+          ->add_option("--within", options->within,
+                       "Compare runs that agree in these keys [all axes but the seeds: equal settings]")
+          ->delimiter(',');
+  parser->add_flag("--pooled", options->pooled, "Compare all runs, whatever their settings: learning rates are pooled")
+      ->excludes(within);
+  parser->add_flag("--all", options->all, "All signals, not the five that tell most");
   parser->add_option("--from", options->warn.from, "First step of alarms [warm-up + 50]")
       ->check(CLI::Range(std::int64_t{0}, kMaxStep));
-  parser->footer("Example:\n  precipice warn runs/fp8_vs_bf16 --horizon 10,50 --within optimizer.lr");
+  parser->footer("Example:\n  precipice warn runs/fp8_vs_bf16 --horizon 10,50");
   return {parser, [options] { return warn(*options); }};
 }
 

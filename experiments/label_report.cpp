@@ -47,6 +47,20 @@ Label apply(const SweepData& data, const AnalysedRun& run, const LabelRule& rule
   return rule.apply(input);
 }
 
+// A run that did not diverge and learnt nothing is no success: a "no" says so.
+bool is_apart(const AnalysedRun& run, const LabelRule& rule) {
+  return (run.untrained() || run.skipped()) && rule.name != to_string(run.status.state);
+}
+
+std::string counts_text(const Json& count) {
+  std::string apart;
+  for (const char* state : {"untrained", "skipped"})
+    if (count[state] != 0)
+      apart += fmt::format("{}{} {}", apart.empty() ? " (of them " : ", ", count[state].get<int>(), state);
+  return fmt::format("{} yes, {} no{}, {} undecided", count["yes"].get<int>(), count["no"].get<int>(),
+                     apart.empty() ? "" : apart + ")", count["undecided"].get<int>());
+}
+
 }  // namespace
 
 Json label_report(const SweepData& data, const std::string& rule_name) {
@@ -54,18 +68,24 @@ Json label_report(const SweepData& data, const std::string& rule_name) {
   Json report{{"directory", data.directory.string()}, {"reference", data.reference}, {"rules", Json::array()}};
   for (const LabelRule* rule : rules) report["rules"].push_back({{"name", rule->name}, {"source", rule->source}});
   Json runs = Json::array(), counts = Json::object();
-  for (const LabelRule* rule : rules) counts[rule->name] = {{"yes", 0}, {"no", 0}, {"undecided", 0}};
+  for (const LabelRule* rule : rules)
+    counts[rule->name] = {{"yes", 0}, {"no", 0}, {"undecided", 0}, {"untrained", 0}, {"skipped", 0}};
   for (const AnalysedRun& run : data.runs) {
     const LabelInput input = run.label_input();
     for (const LabelRule* rule : rules) {
-      const Label label = apply(data, run, *rule, input);
-      const std::string outcome = to_string(label.outcome);
-      counts[rule->name][outcome] = counts[rule->name][outcome].get<int>() + 1;
+      Label label = apply(data, run, *rule, input);
+      const std::string outcome = to_string(label.outcome), state = to_string(run.status.state);
+      Json& count = counts[rule->name];
+      count[outcome] = count[outcome].get<int>() + 1;
+      if (label.outcome == Outcome::No && is_apart(run, *rule)) {
+        count[state] = count[state].get<int>() + 1;
+        label.reason += "; " + run.status.reason;
+      }
       runs.push_back({{"run", run.id},
                       {"format", run.format},
                       {"learning_rate", run.learning_rate},
                       {"seed", run.seeds},
-                      {"state", to_string(run.status.state)},
+                      {"state", state},
                       {"rule", label.rule},
                       {"outcome", outcome},
                       {"step", label.step},
@@ -86,9 +106,7 @@ std::string labels_text(const Json& report) {
                     label["outcome"], label["step"] == -1 ? "-" : std::to_string(label["step"].get<std::int64_t>()),
                     label["reason"]});
   std::string text = format_table(rows) + "\n";
-  for (const auto& [rule, count] : report["counts"].items())
-    text += fmt::format("{}: {} yes, {} no, {} undecided\n", rule, count["yes"].get<int>(), count["no"].get<int>(),
-                        count["undecided"].get<int>());
+  for (const auto& [rule, count] : report["counts"].items()) text += fmt::format("{}: {}\n", rule, counts_text(count));
   return text;
 }
 

@@ -80,6 +80,8 @@ double RateMeter::per_second() const {
 std::string progress_text(const SweepProgress& progress) {
   std::string text = fmt::format("[{}/{}]", progress.finished, progress.total);
   if (progress.diverged > 0) text += fmt::format(" {} diverged", progress.diverged);
+  if (progress.untrained > 0) text += fmt::format(" {} untrained", progress.untrained);
+  if (progress.skipped > 0) text += fmt::format(" {} skipped", progress.skipped);
   if (progress.failed > 0) text += fmt::format(" {} failed", progress.failed);
   text += fmt::format(" | {} running", progress.running);
   if (progress.steps_per_second > 0) {

@@ -55,7 +55,8 @@ class RateMeter {
 };
 
 struct SweepProgress {
-  std::size_t total = 0, finished = 0, diverged = 0, failed = 0, running = 0;
+  std::size_t total = 0, finished = 0, failed = 0, running = 0;
+  std::size_t diverged = 0, untrained = 0, skipped = 0;  // of the finished ones
   double steps_per_second = 0;
   std::int64_t steps_left = 0;
 };

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "metrics/files.h"
+#include "metrics/run_outcome.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -76,11 +77,15 @@ std::string loss_text(const RunStatus& status) {
 }
 
 std::string describe(const RunStatus& status) {
-  std::string text = to_string(status.state);
+  // The reason of a skipped run begins with the state's name.
+  std::string text = status.state == RunState::Skipped ? status.reason : to_string(status.state);
   if (status.divergence_step >= 0) text += fmt::format(" at step {}", status.divergence_step);
-  if (!status.reason.empty()) text += fmt::format(" ({})", status.reason);
+  if (!status.reason.empty() && status.state != RunState::Skipped) text += fmt::format(" ({})", status.reason);
   if (status.heartbeat > 0) text += fmt::format("  step {}/{}", status.step, status.steps);
-  return status.step > 0 ? text + "  loss " + loss_text(status) : text;
+  if (status.step > 0) text += "  loss " + loss_text(status);
+  if (status.skipped_steps > 0 && status.state != RunState::Skipped)
+    text += "  " + skipped_text(status.skipped_steps, status.step);
+  return text;
 }
 
 }  // namespace precipice

@@ -17,10 +17,6 @@ inline constexpr const char* kCheckpointFolder = "ckpt";
 // The status with its state as observed now; pending where there is none, failed with the reason where it is damaged.
 RunStatus observe_run(const std::filesystem::path& directory);
 
-inline bool is_finished(RunState state) {
-  return state == RunState::Done || state == RunState::Diverged;
-}
-
 // Makes the directory with its config.toml. Throws ConfigError when it holds another config, OutputError.
 void prepare_run(const std::filesystem::path& directory, const RunConfig& config);
 
@@ -34,7 +30,7 @@ std::string last_log_line(const std::filesystem::path& directory);
 // "2.3412", "nan", "inf"; "-" before the first step
 std::string loss_text(const RunStatus& status);
 // "done  step 400/400  loss 2.3412", "diverged at step 17 (non-finite loss)  step 18/400  loss nan"; no step of a run
-// that never began, no loss before the first step.
+// that never began, no loss before the first step; "skipped 3 of 400 steps" where the loss scale left some out.
 std::string describe(const RunStatus& status);
 
 }  // namespace precipice

@@ -53,11 +53,14 @@ Json survival_json(std::span<const SurvivalTime> times, double confidence) {
 
 Json count_pair_json(const Count& a, const Count& b, double confidence) {
   const Difference difference = newcombe_difference(a, b, confidence);
-  return {{"n", {a.trials, b.trials}},
-          {"difference", json_number(difference.value)},
-          {"newcombe", to_json(difference.interval)},
-          {"test", "Fisher"},
-          {"p", fisher_exact(a, b)}};
+  const bool is_empty = a.trials == 0 || b.trials == 0;
+  Json json{{"n", {a.trials, b.trials}},
+            {"difference", json_number(difference.value)},
+            {"newcombe", to_json(difference.interval)},
+            {"test", "Fisher"},
+            {"p", is_empty ? Json(nullptr) : Json(fisher_exact(a, b))}};
+  if (is_empty) add_reason(json, "a group has no trials");
+  return json;
 }
 
 Json log_rank_json(std::span<const std::vector<SurvivalTime>> groups) {
@@ -67,27 +70,52 @@ Json log_rank_json(std::span<const std::vector<SurvivalTime>> groups) {
   json["expected"] = test.expected;
   json["p"] = json_number(test.p);
   if (!std::isnan(test.p)) return json;
-  const bool is_missing =
-      groups.size() < 2 || std::any_of(groups.begin(), groups.end(), [](const auto& group) { return group.empty(); });
+  const bool is_missing = std::any_of(groups.begin(), groups.end(), [](const auto& group) { return group.empty(); });
   const double events = std::accumulate(test.observed.begin(), test.observed.end(), 0.0);
-  json["reason"] = is_missing    ? "a group has no runs"
-                   : events == 0 ? "no run had an event"
-                                 : "no event at a time when others of both groups were left";
+  json["reason"] = groups.empty()       ? "no groups"
+                   : groups.size() == 1 ? "one group: there is none to compare it with"
+                   : is_missing         ? "a group has no runs"
+                   : events == 0        ? "no run had an event"
+                                        : "no event at a time when runs of two groups were left";
   return json;
 }
 
-Json value_pair_json(std::span<const double> a, std::span<const double> b, std::uint64_t seed) {
+void add_reason(Json& json, const std::string& reason) {
+  json["reason"] = json.contains("reason") ? json["reason"].get<std::string>() + "; " + reason : reason;
+}
+
+void add_bootstrap(Json& json, const Bootstrap& bootstrap, std::span<const std::span<const double>> values) {
+  const auto is_constant = [](std::span<const double> group) {
+    return std::ranges::all_of(group, [&](double value) { return value == group.front(); });
+  };
+  const bool is_known = bootstrap.resamples > 0, has_spread = !std::ranges::all_of(values, is_constant);
+  const Interval& interval = bootstrap.interval;
+  json["bootstrap"] = is_known && has_spread ? to_json(interval) : Json{nullptr, nullptr};
+  json["resamples"] = bootstrap.resamples;
+  json["resamples_dropped"] = bootstrap.dropped;
+  if (!is_known)
+    add_reason(json, "n too small: an interval needs two values in each group");
+  else if (!has_spread)
+    add_reason(json, "no interval from values without spread");
+  else if (std::isnan(interval.low) || std::isnan(interval.high))
+    add_reason(json, "inf and -inf meet in the interval");
+}
+
+Json value_pair_json(std::span<const double> a, std::span<const double> b, const BootstrapOptions& options) {
   const MannWhitney test = mann_whitney(a, b);
-  const Bootstrap difference = bootstrap_median_difference(a, b, seed);
-  Json json{{"n", {a.size(), b.size()}},
-            {"median_difference", json_number(difference.estimate)},
-            {"bootstrap", to_json(difference.interval)},
-            {"test", "Mann-Whitney"},
-            {"u", json_number(test.u)},
-            {"superiority", json_number(test.superiority)},
-            {"exact", test.exact},
-            {"p", json_number(test.p)}};
-  if (a.size() < 2 || b.size() < 2) json["reason"] = "n too small: an interval needs two runs in each group";
+  const Bootstrap difference = bootstrap_median_difference(a, b, options);
+  Json json{{"n", {a.size(), b.size()}}, {"median_difference", json_number(difference.estimate)}};
+  if (a.empty() || b.empty())
+    add_reason(json, "a group has no values");
+  else if (std::isnan(difference.estimate))
+    add_reason(json, "inf and -inf meet in the difference of the medians");
+  const std::span<const double> groups[] = {a, b};
+  add_bootstrap(json, difference, groups);
+  json.update({{"test", "Mann-Whitney"},
+               {"u", json_number(test.u)},
+               {"superiority", json_number(test.superiority)},
+               {"exact", test.exact},
+               {"p", json_number(test.p)}});
   return json;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/stats_answer.h"
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -23,6 +24,7 @@ constexpr double kLargest = std::numeric_limits<double>::max();
 struct Request {
   double confidence = kConfidence;
   std::uint64_t seed = 0;
+  BootstrapOptions bootstrap() const { return {seed, confidence}; }
 };
 
 // A name for every group; the answers refer to them.
@@ -94,6 +96,18 @@ Json answer_survival(const StatsInput& part, const Request& request) {
   return {{"groups", groups}, {"all", log_rank_json(runs)}, {"pairs", pairs}};
 }
 
+Json values_json(const std::vector<double>& values, const Request& request) {
+  const Bootstrap mean = bootstrap_mean(values, request.bootstrap());
+  const double median = median_of(values);
+  Json json{{"n", values.size()}, {"mean", json_number(mean.estimate)}, {"median", json_number(median)}};
+  if (values.empty()) add_reason(json, "no values");
+  if (!values.empty() && std::isnan(mean.estimate)) add_reason(json, "inf and -inf meet in the mean");
+  if (!values.empty() && std::isnan(median)) add_reason(json, "inf and -inf meet in the median");
+  const std::span<const double> groups[] = {values};
+  add_bootstrap(json, mean, groups);
+  return json;
+}
+
 Json answer_values(const StatsInput& part, const Request& request) {
   const std::vector<StatsInput> elements = part.elements();
   const std::vector<std::string> names = names_of(elements, part);
@@ -102,16 +116,10 @@ Json answer_values(const StatsInput& part, const Request& request) {
   for (const StatsInput& element : elements) {
     element.allow_keys({"name", "values"});
     values.push_back(element.at("values").numbers(true));
-    const Bootstrap mean = bootstrap_mean(values.back(), request.seed);
-    Json group{{"n", values.back().size()},
-               {"mean", json_number(mean.estimate)},
-               {"bootstrap", to_json(mean.interval)},
-               {"median", json_number(median_of(values.back()))}};
-    if (values.back().size() < 2) group["reason"] = "n too small: an interval needs two values";
-    groups.push_back(named(names[groups.size()], group));
+    groups.push_back(named(names[groups.size()], values_json(values.back(), request)));
   }
   const Json pairs = all_pairs(
-      names, [&](std::size_t a, std::size_t b) { return value_pair_json(values[a], values[b], request.seed); });
+      names, [&](std::size_t a, std::size_t b) { return value_pair_json(values[a], values[b], request.bootstrap()); });
   return {{"groups", groups}, {"pairs", pairs}};
 }
 
@@ -131,9 +139,11 @@ Json compare_scores(const Scores& a, const Scores& b, double confidence) {
     json["difference"] = json_number(comparison.difference);
     json["interval"] = to_json(comparison.interval);
     json["p"] = json_number(comparison.p);
-    if (json["p"].is_null())
-      json["reason"] = a.cases.size() < 2 || a.controls.size() < 2 ? "n too small: needs two cases and two controls"
-                                                                   : "the difference has no variance";
+    if (a.cases.size() < 2 || a.controls.size() < 2)
+      json["reason"] = "n too small: needs two cases and two controls";
+    else if (std::isnan(comparison.interval.low))
+      json["reason"] = comparison.difference == 0 ? "both scores order the runs alike: the difference has no variance"
+                                                  : "the difference has no variance";
   }
   return json;
 }
@@ -173,6 +183,8 @@ Json answer_lr_sensitivity(const StatsInput& part) {
       group["reason"] = "no losses";
     else if (losses.size() == 1)
       group["reason"] = "one loss: 0 by definition";
+    else if (std::isnan(result.sensitivity))
+      group["reason"] = "a loss is -inf: there is no best loss";
     else if (result.sensitivity == 0 && result.best_loss == element.at("initial_loss").number(-kLargest, kLargest))
       group["reason"] = "no loss lies below the initial one: 0 by the cap";
     groups.push_back(named(names[groups.size()], group));

@@ -13,6 +13,7 @@
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
 #include "experiments/table.h"
+#include "metrics/run_outcome.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -25,6 +26,13 @@ std::map<RunState, std::size_t> count_states(const StatusReport& report) {
   std::map<RunState, std::size_t> states;
   for (const ReportedRun& run : report.runs) ++states[run.status.state];
   return states;
+}
+
+std::string reason_text(const RunStatus& status) {
+  std::string text =
+      status.divergence_step >= 0 ? fmt::format("step {}: {}", status.divergence_step, status.reason) : status.reason;
+  if (status.skipped_steps == 0 || status.state == RunState::Skipped) return text;
+  return text + (text.empty() ? "" : "; ") + skipped_text(status.skipped_steps, status.step);
 }
 
 // JSON has no NaN and no infinity.
@@ -78,8 +86,7 @@ std::string to_text(const StatusReport& report, std::int64_t now) {
     row.push_back(loss_text(status));
     row.push_back(started ? format_duration(static_cast<double>(std::max<std::int64_t>(0, now - status.heartbeat)))
                           : "-");
-    row.push_back(status.divergence_step >= 0 ? fmt::format("step {}: {}", status.divergence_step, status.reason)
-                                              : status.reason);
+    row.push_back(reason_text(status));
     rows.push_back(std::move(row));
   }
   return text + format_table(rows);
@@ -100,6 +107,8 @@ std::string to_json(const StatusReport& report, std::int64_t now) {
                             {"steps", status.steps},
                             {"loss", number(status.final_loss)},
                             {"divergence_step", status.divergence_step},
+                            {"skipped_steps", status.skipped_steps},
+                            {"unigram_floor", number(status.unigram_floor)},
                             {"reason", status.reason},
                             {"age_seconds", status.heartbeat > 0 ? Json(now - status.heartbeat) : Json(nullptr)},
                             {"steps_per_second", number(status.steps_per_second)},

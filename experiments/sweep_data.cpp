@@ -19,15 +19,11 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr const char* kRecipe = "precision.recipe";
 
-bool is_seed(const std::string& axis) {
-  return axis == "seed" || axis.ends_with(".seed");
-}
-
 // Axes with several values that are neither seeds nor the learning rate.
 std::vector<std::size_t> format_axes(const StatusReport& report) {
   std::vector<std::size_t> chosen;
   for (std::size_t a = 0; a < report.axes.size(); ++a) {
-    if (is_seed(report.axes[a]) || report.axes[a] == "optimizer.lr") continue;
+    if (is_seed_axis(report.axes[a]) || report.axes[a] == "optimizer.lr") continue;
     const bool varies = std::any_of(report.runs.begin(), report.runs.end(), [&](const ReportedRun& run) {
       return !(run.values[a] == report.runs.front().values[a]);
     });
@@ -77,8 +73,20 @@ std::string choose_reference(const std::vector<std::string>& formats, const std:
 
 }  // namespace
 
+bool is_seed_axis(const std::string& axis) {
+  return axis == "seed" || axis.ends_with(".seed");
+}
+
 bool AnalysedRun::diverged() const {
   return status.state == RunState::Diverged || (status.state == RunState::Done && status.divergence_step >= 0);
+}
+
+bool AnalysedRun::untrained() const {
+  return status.state == RunState::Untrained;
+}
+
+bool AnalysedRun::skipped() const {
+  return status.state == RunState::Skipped;
 }
 
 bool AnalysedRun::ended() const {
@@ -113,6 +121,10 @@ LabelInput AnalysedRun::label_input() const {
   if (metrics != columns.end()) input.steps = metrics->second.steps;
   if (const auto* losses = find_series(columns, "metrics", "train_loss")) input.loss = *losses;
   if (const auto* norms = find_series(columns, "metrics", "grad_norm")) input.grad_norm = *norms;
+  if (const auto* skipped = find_series(columns, "metrics", "skipped")) input.skipped = *skipped;
+  if (const auto* losses = find_series(columns, "eval", "validation_loss"); losses != nullptr && !losses->empty())
+    input.validation_loss = losses->back();
+  input.unigram_floor = status.unigram_floor;
   input.total_steps = config.train.steps;
   input.warmup_steps = config.schedule.warmup_steps;
   input.finished = is_finished(status.state);
@@ -155,7 +167,7 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
       const AxisValue& value = reported.values[a];
       run.values.push_back(to_text(value));
-      if (is_seed(report.axes[a])) run.seeds += (run.seeds.empty() ? "" : "/") + run.values.back();
+      if (is_seed_axis(report.axes[a])) run.seeds += (run.seeds.empty() ? "" : "/") + run.values.back();
       // A run without a readable config still belongs to its cell, so that it is missed there.
       if (report.axes[a] != "optimizer.lr" || value.is_array) continue;
       if (const auto* real = std::get_if<double>(&value.values.front())) run.learning_rate = *real;

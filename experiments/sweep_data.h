@@ -29,7 +29,9 @@ struct AnalysedRun {
 
   bool usable() const { return problem.empty(); }
   bool diverged() const;        // by its status
-  bool ended() const;           // done or diverged, with series: counts in n of N
+  bool untrained() const;       // ended without diverging and learnt nothing (metrics/run_outcome.h)
+  bool skipped() const;         // ended, half of the steps or more left out by the loss scale
+  bool ended() const;           // is finished, with series: counts in n of N
   double initial_loss() const;  // the first finite training loss; NaN
   double final_loss() const;    // validation loss at the end; +inf for a diverged run, NaN for one that has not ended
   double end_step() const;      // of the divergence, or the last one logged
@@ -47,6 +49,8 @@ struct SweepData {
   std::vector<const AnalysedRun*> cell(const std::string& format, double learning_rate) const;
   std::vector<std::string> problems() const;  // one line per run that cannot be used
 };
+
+bool is_seed_axis(const std::string& axis);  // seed, data.seed, ...
 
 // `reference`: a format, or "" for bf16, fp32, tf32 or the first. Throws ConfigError when the directory is neither a
 // run nor a sweep or has no such format. A run that cannot be read gets a `problem`; nothing is left out silently.

@@ -132,11 +132,12 @@ class IndexBuilder {
   void write_cells() {
     std::vector<std::string> formats;
     std::vector<double> rates, wilson[2], jeffreys[2], medians, losses;
-    std::vector<std::int64_t> runs, ended, diverged;
+    std::vector<std::int64_t> runs, ended, diverged, untrained, skipped;
     for (const Json& cell : statistics_["cells"]) {
       formats.push_back(cell["format"]);
       rates.push_back(cell["learning_rate"]);
       runs.push_back(cell["runs"]), ended.push_back(cell["ended"]), diverged.push_back(cell["diverged"]["events"]);
+      untrained.push_back(cell["untrained"]), skipped.push_back(cell["skipped"]);
       for (const std::size_t end : {0, 1}) {
         wilson[end].push_back(number_of(cell["diverged"]["wilson"][end]));
         jeffreys[end].push_back(number_of(cell["diverged"]["jeffreys"][end]));
@@ -147,8 +148,11 @@ class IndexBuilder {
     file_.write("/cells/format", formats);
     numbers("/cells/learning_rate", rates, "1", "peak learning rate");
     whole("/cells/runs", runs, "runs of the cell");
-    whole("/cells/ended", ended, "of them done or diverged");
-    whole("/cells/diverged", diverged, "of them diverged");
+    whole("/cells/ended", ended, "of them with nothing left to train");
+    whole("/cells/diverged", diverged, "of these, diverged");
+    whole("/cells/untrained", untrained,
+          "of these, not diverged, final loss not below the unigram entropy of the data");
+    whole("/cells/skipped", skipped, "of these, not diverged, half of the steps or more left out by the loss scale");
     numbers("/cells/wilson_low", wilson[0], "1", "95 % Wilson interval of the diverged fraction, lower end");
     numbers("/cells/wilson_high", wilson[1], "1", "95 % Wilson interval of the diverged fraction, upper end");
     numbers("/cells/jeffreys_low", jeffreys[0], "1", "95 % Jeffreys interval of the diverged fraction, lower end");

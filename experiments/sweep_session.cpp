@@ -6,6 +6,16 @@
 #include "experiments/console.h"
 
 namespace precipice {
+namespace {
+
+void count_finished(RunState state, SweepProgress& progress) {
+  progress.finished += is_finished(state);
+  progress.diverged += state == RunState::Diverged;
+  progress.untrained += state == RunState::Untrained;
+  progress.skipped += state == RunState::Skipped;
+}
+
+}  // namespace
 
 bool is_selected(RunState state, RunSelection selection) {
   if (is_finished(state)) return false;
@@ -58,8 +68,7 @@ std::vector<Job> SweepSession::prepare_jobs() {
   for (const SweepRun& run : runs_) {
     const RunStatus status = observe_run(directory_of(run.id));
     ++progress_.total;
-    if (is_finished(status.state)) ++progress_.finished;
-    if (status.state == RunState::Diverged) ++progress_.diverged;
+    count_finished(status.state, progress_);
     if (!is_selected(status.state, options_.selection)) continue;
     prepare_run(directory_of(run.id), run.config);
     jobs.push_back({run.id, directory_of(run.id)});
@@ -81,8 +90,7 @@ void SweepSession::on_finished(const Job& job, const WorkerEnd& end) {
   } else if (end.interrupted()) {
     ++summary_.interrupted;
   } else {
-    ++progress_.finished;
-    if (status.state == RunState::Diverged) ++progress_.diverged;
+    count_finished(status.state, progress_);
   }
   std::string values;
   for (const AxisValue& value : by_id_.at(job.id)->values) values += "  " + to_text(value);

@@ -19,7 +19,7 @@ namespace precipice {
 
 enum class RunSelection { Unfinished, Failed, Missing };
 
-// Whether a run in this state is to be run. Done and diverged runs never are; Missing leaves out failed ones.
+// Whether a run in this state is to be run. Finished runs never are; Missing leaves out failed ones.
 bool is_selected(RunState state, RunSelection selection);
 
 struct SweepSummary {

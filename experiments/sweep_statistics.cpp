@@ -9,6 +9,7 @@
 
 #include "experiments/table.h"
 #include "metrics/statistics/lr_sensitivity.h"
+#include "metrics/statistics/ranks.h"
 
 namespace precipice {
 namespace {
@@ -31,6 +32,20 @@ Losses losses_of(const std::vector<const AnalysedRun*>& runs) {
   return losses;
 }
 
+std::int64_t count_ended(const std::vector<const AnalysedRun*>& runs, bool (AnalysedRun::*is)() const) {
+  return std::ranges::count_if(runs, [is](const AnalysedRun* run) { return run->ended() && (run->*is)(); });
+}
+
+// Runs that ended without diverging and are no success either: " (untrained: 3 and 0)", or "" where there are none.
+std::string apart_text(const Json& pair) {
+  std::string text;
+  for (const char* state : {"untrained", "skipped"})
+    if (pair[state][0] != 0 || pair[state][1] != 0)
+      text += fmt::format("{}{}: {} and {}", text.empty() ? "" : "; ", state, pair[state][0].get<int>(),
+                          pair[state][1].get<int>());
+  return text.empty() ? "" : " (" + text + ")";
+}
+
 Json cell_json(const std::string& format, double rate, const std::vector<const AnalysedRun*>& runs) {
   const Losses losses = losses_of(runs);
   const Count count = divergence_count(runs);
@@ -40,12 +55,17 @@ Json cell_json(const std::string& format, double rate, const std::vector<const A
              {"median", json_number(median_of(losses.capped))},
              {"lowest", losses.finite.empty() ? Json(nullptr) : Json(*range.first)},
              {"highest", losses.finite.empty() ? Json(nullptr) : Json(*range.second)}};
-  if (losses.capped.empty()) final["reason"] = "no run has ended with a validation loss";
+  if (losses.capped.empty())
+    final["reason"] = "no run has ended with a validation loss";
+  else if (losses.finite.empty())
+    final["reason"] = "every run that ended diverged";
   return {{"format", format},
           {"learning_rate", rate},
           {"runs", runs.size()},
           {"ended", count.trials},
           {"diverged", count_json(count, kConfidence)},
+          {"untrained", count_ended(runs, &AnalysedRun::untrained)},
+          {"skipped", count_ended(runs, &AnalysedRun::skipped)},
           {"survival", survival_json(times, kConfidence)},
           {"final_loss", final}};
 }
@@ -67,10 +87,10 @@ std::string verdict(const Json& pair, const char* effect) {
 
 void add_divergence_sentence(Json& pair) {
   const Json n = pair["n"], events = pair["events"];  // copies: a new key moves the others
-  const std::string head = fmt::format("At learning rate {}, {} of {} runs of {} and {} of {} of {} diverged",
+  const std::string head = fmt::format("At learning rate {}, {} of {} runs of {} and {} of {} of {} diverged{}",
                                        rate_text(pair["learning_rate"]), events[0].get<int>(), n[0].get<int>(),
                                        pair["format"].get<std::string>(), events[1].get<int>(), n[1].get<int>(),
-                                       pair["reference"].get<std::string>());
+                                       pair["reference"].get<std::string>(), apart_text(pair));
   if (n[0] < 2 || n[1] < 2) {
     pair["verdict"] = "n too small";
     pair["sentence"] = head + ": n too small to compare.";
@@ -92,17 +112,18 @@ void add_survival_sentence(Json& pair) {
                     : pair["observed"][0].get<double>() > pair["expected"][0].get<double>() ? "sooner"
                                                                                             : "later";
   pair["sentence"] =
-      known
-          ? fmt::format(
-                "At learning rate {}, {} had {} divergences where {:.1f} were expected if it were like {} "
-                "(n = {} and {}): log-rank p = {}, {} after Holm: {}.",
-                rate_text(pair["learning_rate"]), pair["format"].get<std::string>(), pair["observed"][0].get<double>(),
-                pair["expected"][0].get<double>(), pair["reference"].get<std::string>(), pair["n"][0].get<int>(),
-                pair["n"][1].get<int>(), p_text(pair["p"]), p_text(pair["holm_p"]), pair["verdict"].get<std::string>())
-          : fmt::format("At learning rate {}, times to divergence of {} and {} (n = {} and {}) cannot be compared: {}.",
-                        rate_text(pair["learning_rate"]), pair["format"].get<std::string>(),
-                        pair["reference"].get<std::string>(), pair["n"][0].get<int>(), pair["n"][1].get<int>(),
-                        pair["reason"].get<std::string>());
+      known ? fmt::format(
+                  "At learning rate {}, {} had {} divergences where {:.1f} were expected if it were like {} "
+                  "(n = {} and {}){}: log-rank p = {}, {} after Holm: {}.",
+                  rate_text(pair["learning_rate"]), pair["format"].get<std::string>(),
+                  pair["observed"][0].get<double>(), pair["expected"][0].get<double>(),
+                  pair["reference"].get<std::string>(), pair["n"][0].get<int>(), pair["n"][1].get<int>(),
+                  apart_text(pair), p_text(pair["p"]), p_text(pair["holm_p"]), pair["verdict"].get<std::string>())
+            : fmt::format(
+                  "At learning rate {}, times to divergence of {} and {} (n = {} and {}){} cannot be compared: {}.",
+                  rate_text(pair["learning_rate"]), pair["format"].get<std::string>(),
+                  pair["reference"].get<std::string>(), pair["n"][0].get<int>(), pair["n"][1].get<int>(),
+                  apart_text(pair), pair["reason"].get<std::string>());
 }
 
 void add_loss_sentence(Json& pair) {
@@ -137,6 +158,9 @@ Json comparisons(const SweepData& data) {
       const auto add = [&](Json& list, const Json& answer) {
         Json pair = head;
         pair.update(answer);
+        for (const auto& [name, is] :
+             {std::pair("untrained", &AnalysedRun::untrained), {"skipped", &AnalysedRun::skipped}})
+          pair[name] = {count_ended(runs, is), count_ended(others, is)};
         list.push_back(std::move(pair));
       };
       const Count a = divergence_count(runs), b = divergence_count(others);
@@ -148,11 +172,15 @@ Json comparisons(const SweepData& data) {
       compared["n"] = {times[0].size(), times[1].size()};
       add(survival, compared);
       const Losses of_a = losses_of(runs), of_b = losses_of(others);
-      Json ranked = value_pair_json(of_a.ranked, of_b.ranked, kReportSeed);
-      const Bootstrap difference = bootstrap_median_difference(of_a.capped, of_b.capped, kReportSeed);
-      ranked["median_difference"] = json_number(difference.estimate);
-      ranked["bootstrap"] = to_json(difference.interval);
-      add(loss, ranked);
+      // Ranks with diverged runs last, the difference with them at their initial losses.
+      Json compared_losses = value_pair_json(of_a.capped, of_b.capped, {kReportSeed});
+      const MannWhitney ranked = mann_whitney(of_a.ranked, of_b.ranked);
+      compared_losses["n"] = {of_a.ranked.size(), of_b.ranked.size()};
+      compared_losses["u"] = json_number(ranked.u);
+      compared_losses["superiority"] = json_number(ranked.superiority);
+      compared_losses["exact"] = ranked.exact;
+      compared_losses["p"] = json_number(ranked.p);
+      add(loss, compared_losses);
     }
   for (Json* list : {&divergence, &survival, &loss}) add_holm(*list);
   for (Json& pair : divergence) add_divergence_sentence(pair);
@@ -178,12 +206,12 @@ Json sensitivity_json(const SweepData& data, const std::string& format) {
     values.push_back(found.sensitivity);
     has_learnt = has_learnt || found.best_loss < initial;
   }
-  const Bootstrap mean = bootstrap_mean(values, kReportSeed);
+  const Bootstrap mean = bootstrap_mean(values, {kReportSeed});
   Json json{{"format", format},
             {"rates", data.learning_rates},
             {"seeds", values.size()},
             {"mean", json_number(mean.estimate)},
-            {"bootstrap", to_json(mean.interval)},
+            {"bootstrap", {nullptr, nullptr}},
             {"by_seed", values}};
   // By the formula both are 0, which would read as: any rate will do.
   if (data.learning_rates.size() < 2)
@@ -192,9 +220,11 @@ Json sensitivity_json(const SweepData& data, const std::string& format) {
     json["reason"] = "no run ended below its initial loss";
   if (json.contains("reason")) {
     json["mean"] = nullptr;
-    json["bootstrap"] = {nullptr, nullptr};
   } else if (values.size() < 2) {
     json["reason"] = "n too small: fewer than two seeds have ended at every rate";
+  } else {
+    const std::span<const double> groups[] = {values};
+    add_bootstrap(json, mean, groups);
   }
   return json;
 }
@@ -238,8 +268,8 @@ Json sweep_statistics(const SweepData& data) {
 }
 
 std::string statistics_text(const Json& statistics) {
-  std::vector<std::vector<std::string>> rows{
-      {"format", "lr", "runs", "diverged", "Wilson 95 %", "Jeffreys 95 %", "median step", "median loss"}};
+  std::vector<std::vector<std::string>> rows{{"format", "lr", "runs", "diverged", "Wilson 95 %", "Jeffreys 95 %",
+                                              "untrained", "skipped", "median step", "median loss"}};
   const auto percent = [](const Json& interval) {
     return fmt::format("{:.1f}-{:.1f}%", 100 * interval[0].get<double>(), 100 * interval[1].get<double>());
   };
@@ -248,7 +278,8 @@ std::string statistics_text(const Json& statistics) {
     rows.push_back(
         {cell["format"].get<std::string>(), rate_text(cell["learning_rate"]), std::to_string(cell["runs"].get<int>()),
          fmt::format("{}/{}", diverged["events"].get<int>(), diverged["trials"].get<int>()),
-         percent(diverged["wilson"]), percent(diverged["jeffreys"]), number_text(cell["survival"]["median"], "{:g}"),
+         percent(diverged["wilson"]), percent(diverged["jeffreys"]), std::to_string(cell["untrained"].get<int>()),
+         std::to_string(cell["skipped"].get<int>()), number_text(cell["survival"]["median"], "{:g}"),
          number_text(cell["final_loss"]["median"], "{:.4f}")});
   }
   std::string text = format_table(rows);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "experiments/warn_runs.h"
 #include "metrics/warning/signals.h"
@@ -141,6 +142,33 @@ Json alarms_of(const WarnRuns& runs, const Measured& measured) {
   return json;
 }
 
+// The names of the signals, the most telling first.
+Json best_first(const Json& rows) {
+  struct Rank {
+    double p = 2, distance = -1;  // beyond those of any row with numbers
+    std::size_t place = 0;
+  };
+  std::map<std::string, Rank> ranks;
+  for (const Json& row : rows) {
+    Rank& rank = ranks.try_emplace(row["signal"], Rank{2, -1, ranks.size()}).first->second;
+    if (!row["holm_p"].is_number()) continue;
+    const double p = row["holm_p"], distance = std::abs(row["auc"].get<double>() - 0.5);
+    if (std::tie(p, rank.distance) < std::tie(rank.p, distance)) rank.p = p, rank.distance = distance;
+  }
+  std::vector<std::pair<std::string, Rank>> order(ranks.begin(), ranks.end());
+  std::ranges::sort(order, [](const auto& a, const auto& b) {
+    return std::tuple(a.second.p, -a.second.distance, a.second.place) <
+           std::tuple(b.second.p, -b.second.distance, b.second.place);
+  });
+  Json names = Json::array();
+  for (const auto& [name, rank] : order) names.push_back(name);
+  return names;
+}
+
+std::int64_t count_in(const WarnRuns& runs, RunState state) {
+  return std::ranges::count_if(runs.sources, [&](const AnalysedRun* run) { return run->status.state == state; });
+}
+
 }  // namespace
 
 Json warn_report(const SweepData& data, const WarnOptions& options) {
@@ -149,10 +177,13 @@ Json warn_report(const SweepData& data, const WarnOptions& options) {
       {"directory", data.directory.string()},
       {"rule", options.rule},
       {"horizons", options.horizons},
-      {"within", options.within},
+      {"within", runs.within},
+      {"equal_settings", !options.within.has_value()},
       {"false_alarm_rate", kFalseAlarmRate},
       {"cases", std::count_if(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return r.diverged; })},
-      {"controls", std::count_if(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return !r.diverged; })}};
+      {"controls", std::count_if(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return !r.diverged; })},
+      {"untrained", count_in(runs, RunState::Untrained)},
+      {"skipped", count_in(runs, RunState::Skipped)}};
   std::vector<std::string> absent;
   const std::vector<Measured> signals = measure_all(runs, absent);
   Json rows = Json::array(), alarms = Json::array();
@@ -164,6 +195,7 @@ Json warn_report(const SweepData& data, const WarnOptions& options) {
   set_verdicts(rows);
   for (const Measured& measured : signals)
     if (measured.present > 0) alarms.push_back(alarms_of(runs, measured));
+  report["best"] = best_first(rows);
   report["signals"] = rows;
   report["alarms"] = alarms;
   report["absent"] = absent;

@@ -5,9 +5,12 @@
 //   inverse    below 1/2 in the same sense: the signal falls before divergence
 //   undecided  neither
 //   n too small, constant, not computable: with the reason
+// Compared are runs of equal settings, which differ in nothing but their seeds, unless other settings are asked for:
+// between settings any quantity that follows from them looks like a warning.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +25,15 @@ inline constexpr std::int64_t kAlarmDelay =
 struct WarnOptions {
   std::vector<std::int64_t> horizons = {10, 50, 100};
   std::string rule = kDefaultRule;
-  std::vector<std::string> within;  // axes in which compared runs must agree
-  std::int64_t from = -1;           // first step of alarms; -1: warm-up + kAlarmDelay
+  std::optional<std::vector<std::string>> within;  // axes in which compared runs must agree; none: all but the seeds
+  std::int64_t from = -1;                          // first step of alarms; -1: warm-up + kAlarmDelay
 };
+inline constexpr std::size_t kShownSignals = 5;
 
 // Throws ConfigError for a rule or an axis that does not exist.
 Json warn_report(const SweepData& data, const WarnOptions& options);
-std::string warnings_text(const Json& report);
+// "best" has the signals' names, the most telling first: by the least p after Holm, then by the distance of the AUC
+// from 1/2. The text shows the first kShownSignals of them, or all.
+std::string warnings_text(const Json& report, bool all = false);
 
 }  // namespace precipice

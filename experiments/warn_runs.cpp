@@ -54,6 +54,13 @@ std::vector<std::size_t> axes_of(const SweepData& data, const std::vector<std::s
   return axes;
 }
 
+// All but the seeds.
+std::vector<std::string> settings_of(const SweepData& data) {
+  std::vector<std::string> keys;
+  std::ranges::copy_if(data.axes, std::back_inserter(keys), [](const std::string& key) { return !is_seed_axis(key); });
+  return keys;
+}
+
 // Between cells any quantity that differs with the settings looks like a signal.
 void note_confounding(const SweepData& data, WarnRuns& runs) {
   std::int64_t pairs = 0, equal = 0;
@@ -64,6 +71,12 @@ void note_confounding(const SweepData& data, WarnRuns& runs) {
       equal += runs.sources[i]->format == runs.sources[j]->format &&
                runs.sources[i]->learning_rate == runs.sources[j]->learning_rate;
     }
+  const bool has_both =
+      std::ranges::any_of(runs.runs, &WarnRun::diverged) && !std::ranges::all_of(runs.runs, &WarnRun::diverged);
+  if (pairs == 0 && has_both)
+    runs.notes.push_back(
+        "no setting has both runs that diverged and others: --pooled compares across settings, where any difference "
+        "between them looks like a warning");
   if (equal < pairs)
     runs.notes.push_back(fmt::format(
         "{} of {} pairs of a diverged and another run have the same format and learning rate; the others also "
@@ -86,10 +99,12 @@ void note_confounding(const SweepData& data, WarnRuns& runs) {
 
 WarnRuns make_warn_runs(const SweepData& data, const WarnOptions& options) {
   const LabelRule& rule = stepwise_rule(options.rule);
-  const std::vector<std::size_t> axes = axes_of(data, options.within);
+  const std::vector<std::string> within = options.within ? *options.within : settings_of(data);
+  const std::vector<std::size_t> axes = axes_of(data, within);
   const std::map<std::string, int> halves = halves_of(data);
   std::map<std::string, std::int64_t> strata;
   WarnRuns chosen;
+  chosen.within = within;
   for (const AnalysedRun& run : data.runs) {
     if (!run.usable()) {
       chosen.notes.push_back(fmt::format("{} left out: {}", run.id, run.problem));

@@ -14,6 +14,7 @@ namespace precipice {
 struct WarnRuns {
   std::vector<WarnRun> runs;
   std::vector<const AnalysedRun*> sources;  // of each run
+  std::vector<std::string> within;          // axes in which compared runs agree
   std::vector<std::string> notes;           // runs left out and why, and what the comparison cannot tell
 };
 

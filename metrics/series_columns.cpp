@@ -68,10 +68,9 @@ SeriesColumns parse_run_file(std::string bytes, const std::string& name) {
 }
 
 SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status) {
-  const bool ended = status.state == RunState::Done || status.state == RunState::Diverged;
   const std::filesystem::path run_file = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
   std::error_code ignored;
-  if (ended && std::filesystem::exists(run_file, ignored)) {
+  if (is_finished(status.state) && std::filesystem::exists(run_file, ignored)) {
     std::string bytes = read_file(run_file, kMaxRunFileBytes);
     // The HDF5 library crashes on about one damaged file in a hundred.
     if (sha256_hex(bytes) == status.run_file_sha256) return parse_run_file(std::move(bytes), run_file.string());

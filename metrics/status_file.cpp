@@ -20,7 +20,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kMaxStatusBytes = 1 << 20;
-constexpr const char* kStateNames[] = {"pending", "running", "done", "diverged", "failed", "interrupted", "stale"};
+constexpr const char* kStateNames[] = {"pending", "running", "done",        "diverged", "untrained",
+                                       "skipped", "failed",  "interrupted", "stale"};
+// Files of earlier versions do not have them.
+constexpr std::string_view kLaterKeys[] = {"unigram_floor", "skipped_steps"};
 
 // The one declaration of the file's keys, for reading and writing.
 template <class Status, class Visit>
@@ -35,6 +38,8 @@ void visit_fields(Status& status, const Visit& visit) {
   visit("reason", status.reason);
   visit("divergence_step", status.divergence_step);
   visit("final_loss", status.final_loss);
+  visit("unigram_floor", status.unigram_floor);
+  visit("skipped_steps", status.skipped_steps);
   visit("run_file_sha256", status.run_file_sha256);
   visit("run_file_before", status.run_file_before);
   visit("wall_seconds", status.wall_seconds);
@@ -105,6 +110,11 @@ std::string to_string(RunState state) {
   return kStateNames[static_cast<std::size_t>(state)];
 }
 
+bool is_finished(RunState state) {
+  return state == RunState::Done || state == RunState::Diverged || state == RunState::Untrained ||
+         state == RunState::Skipped;
+}
+
 void write_status(const std::filesystem::path& path, const RunStatus& status) {
   PRECIPICE_CHECK(status.state != RunState::Stale, "stale is observed, never written");
   Json json;
@@ -122,6 +132,7 @@ std::optional<RunStatus> read_status(const std::filesystem::path& path) {
     const Json json = Json::parse(bytes);
     visit_fields(status, [&](const char* key, auto& value) {
       key_read = key;
+      if (!json.contains(key) && std::ranges::find(kLaterKeys, key) != std::end(kLaterKeys)) return;
       decode(json.at(key), value);
     });
     if (status.state == RunState::Stale) throw DataError("stale is observed, never written");

@@ -21,9 +21,12 @@ inline constexpr const char* kStatusFileName = "status.json";
 inline constexpr const char* kNoRunFile = "none";
 inline constexpr std::int64_t kStaleSeconds = 60;
 
-enum class RunState { Pending, Running, Done, Diverged, Failed, Interrupted, Stale };
+// Untrained and Skipped: metrics/run_outcome.h.
+enum class RunState { Pending, Running, Done, Diverged, Untrained, Skipped, Failed, Interrupted, Stale };
 
 std::string to_string(RunState state);  // "pending", ...
+// Nothing is left to train: done, diverged, untrained or skipped.
+bool is_finished(RunState state);
 
 struct RunStatus {
   RunState state = RunState::Pending;  // never Stale in a file: see observed_state
@@ -32,13 +35,15 @@ struct RunStatus {
   std::int64_t pid = 0;                // 0: never started
   std::int64_t process_start = 0;      // start_time_of_process(pid), tells a process from a later one of the same id
   std::string host;
-  std::int64_t heartbeat = 0;                                    // Unix seconds
-  std::string reason;                                            // of a divergence, failure or interruption
-  std::int64_t divergence_step = -1;                             // -1: none
-  double final_loss = std::numeric_limits<double>::quiet_NaN();  // "nan", "inf" or "-inf" in the file if not finite
-  std::string run_file_sha256;                                   // "": no run.h5 was published yet
-  std::string run_file_before;                                   // not empty while a publication is under way
-  double wall_seconds = 0;                                       // training time of all invocations
+  std::int64_t heartbeat = 0;                                       // Unix seconds
+  std::string reason;                                               // of a divergence, failure or interruption
+  std::int64_t divergence_step = -1;                                // -1: none
+  double final_loss = std::numeric_limits<double>::quiet_NaN();     // "nan", "inf" or "-inf" in the file if not finite
+  double unigram_floor = std::numeric_limits<double>::quiet_NaN();  // of the data, nats (train/unigram_entropy.h)
+  std::int64_t skipped_steps = 0;                                   // left out by the loss scale
+  std::string run_file_sha256;                                      // "": no run.h5 was published yet
+  std::string run_file_before;                                      // not empty while a publication is under way
+  double wall_seconds = 0;                                          // training time of all invocations
   double steps_per_second = 0;
   std::string invocation;  // the command line
   int exit_code = -1;      // -1: has not ended

@@ -2,6 +2,8 @@
 // The table of the "metrics" group.
 #include "metrics/step_record.h"
 
+#include "precision/check.h"
+
 namespace precipice {
 namespace {
 
@@ -40,6 +42,13 @@ std::vector<double> to_values(const StepRecord& record) {
   std::vector<double> values;
   for (const StepRecordField& field : fields()) values.push_back(record.*field.member);
   return values;
+}
+
+StepRecord step_record_of(std::span<const double> values) {
+  PRECIPICE_CHECK(values.size() == fields().size(), values.size(), " values of a step");
+  StepRecord record;
+  for (std::size_t i = 0; i < values.size(); ++i) record.*fields()[i].member = values[i];
+  return record;
 }
 
 }  // namespace precipice

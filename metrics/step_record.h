@@ -35,5 +35,6 @@ struct StepRecordField {
 std::span<const StepRecordField> step_record_fields();
 SeriesGroup step_record_group();                          // named "metrics"
 std::vector<double> to_values(const StepRecord& record);  // in the order of the fields
+StepRecord step_record_of(std::span<const double> values);
 
 }  // namespace precipice

@@ -6,6 +6,7 @@
 #include "metrics/files.h"
 #include "metrics/hdf5_file.h"
 #include "precision/check.h"
+#include "train/unigram_entropy.h"
 
 namespace precipice {
 namespace {
@@ -41,6 +42,11 @@ class BatchesSource final : public TokenSource {
     return {part(x_), part(y_)};
   }
   std::int64_t validation_batches() const override { return 0; }
+  // Of the tokens that the loss is of.
+  double unigram_entropy() const override {
+    return precipice::unigram_entropy(static_cast<std::int64_t>(y_.size()),
+                                      [this](std::int64_t i) { return y_[static_cast<std::size_t>(i)]; });
+  }
   Batch validation_batch(std::int64_t index) const override {
     PRECIPICE_CHECK(false, "validation batch ", index, " of a source that has none");
   }

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include "metrics/files.h"
 #include "metrics/journal.h"
 #include "metrics/run_file.h"
+#include "metrics/run_outcome.h"
 #include "precision/device.h"
 #include "train/checkpoint.h"
 #include "train/provenance.h"
@@ -80,6 +82,7 @@ class RunSession {
   void publish_now_and_then();
   void heartbeat(bool force);
   void end(RunState state, const std::string& reason);
+  RunOutcome outcome() const;
   void mark_failed(const std::string& reason);
   void log(const std::string& line) const;
   bool stop_requested() const { return request_.stop && request_.stop->load(); }
@@ -96,6 +99,11 @@ class RunSession {
   std::int64_t first_step_ = 0;
   Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
 };
+
+std::int64_t count_skipped(std::span<const SeriesRow> rows) {
+  return std::ranges::count_if(
+      rows, [](const SeriesRow& row) { return row.group == kMetricsGroup && step_record_of(row.values).skipped != 0; });
+}
 
 RunSession::RunSession(const RunRequest& request)
     : request_(request),
@@ -154,13 +162,14 @@ void RunSession::publish(RunState state) {
   header.text["command"] = "precipice train config.toml";
   header.integers = {{"divergence_step", trainer_->detector().divergence().step},
                      {"steps_done", trainer_->steps_done()},
+                     {"skipped_steps", status_.skipped_steps},
                      {"parameters", trainer_->num_parameters()},
                      {"threads", config_.threads},
                      {"seed", config_.seed},
                      {"init_seed", *config_.init.seed},
                      {"data_seed", *config_.data.seed},
                      {"precision_seed", *config_.precision.seed}};
-  header.numbers = {{"entropy_floor", tokens_->entropy_floor()}};
+  header.numbers = {{"entropy_floor", tokens_->entropy_floor()}, {"unigram_floor", status_.unigram_floor}};
   publish_run_file(request_.directory, build_run_file(series_, header), status_);
 }
 
@@ -192,6 +201,18 @@ void RunSession::heartbeat(bool force) {
   last_status_ = Clock::now();
 }
 
+// Of a run that went through all its steps, evaluated after the last.
+RunOutcome RunSession::outcome() const {
+  const auto final_loss = [this] {
+    if (tokens_->validation_batches() > 0) return series_.rows.back().values[0];
+    std::vector<double> losses;
+    for (const SeriesRow& row : series_.rows)
+      if (row.group == kMetricsGroup) losses.push_back(step_record_of(row.values).train_loss);
+    return final_training_loss(losses);
+  };
+  return outcome_of({config_.train.steps, status_.skipped_steps, final_loss(), status_.unigram_floor});
+}
+
 void RunSession::end(RunState state, const std::string& reason) {
   publish(state);
   status_.state = state;
@@ -215,6 +236,7 @@ void RunSession::mark_failed(const std::string& reason) {
 void RunSession::finish_step(std::vector<SeriesRow> rows) {
   const std::int64_t step = trainer_->steps_done() - 1;
   status_.final_loss = rows.front().values[0];  // train_loss
+  status_.skipped_steps += count_skipped(rows);
   append(step, std::move(rows));
   const std::int64_t done = trainer_->steps_done(), every = config_.train.checkpoint_every;
   if (every > 0 && done % every == 0 && done < config_.train.steps) save_checkpoint();
@@ -237,7 +259,9 @@ void RunSession::train() {
   save_checkpoint();
   const Divergence& divergence = detector.divergence();
   status_.divergence_step = divergence.step;
-  end(divergence ? RunState::Diverged : RunState::Done, divergence.reason);
+  if (divergence) return end(RunState::Diverged, divergence.reason);
+  const RunOutcome reached = outcome();
+  end(reached.state, reached.reason);
 }
 
 RunStatus RunSession::execute() {
@@ -252,7 +276,7 @@ RunStatus RunSession::execute() {
   if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
                                                                    : std::nullopt)
     status_ = *old;
-  const bool finished = status_.state == RunState::Done || status_.state == RunState::Diverged;
+  const bool finished = is_finished(status_.state);
   if (!finished) trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
   make_directories(request_.directory);
   const DirectoryLock lock(request_.directory);
@@ -267,6 +291,8 @@ RunStatus RunSession::execute() {
   first_step_ = trainer_->steps_done();
   status_.state = RunState::Running;
   status_.steps = config_.train.steps;
+  status_.skipped_steps = count_skipped(series_.rows);
+  status_.unigram_floor = tokens_->unigram_entropy();
   status_.invocation = request_.invocation;
   status_.reason.clear();
   status_.exit_code = -1;

@@ -9,6 +9,7 @@
 #include "precision/random_bits.h"
 #include "train/batches_file.h"
 #include "train/token_stream.h"
+#include "train/unigram_entropy.h"
 
 namespace precipice {
 namespace {
@@ -58,6 +59,10 @@ class StreamSource final : public TokenSource {
   }
 
   std::int64_t validation_batches() const override { return validation_batches_; }
+
+  double unigram_entropy() const override {
+    return precipice::unigram_entropy(stream_.size(), [this](std::int64_t i) { return stream_[i]; });
+  }
 
   Batch validation_batch(std::int64_t index) const override {
     PRECIPICE_CHECK(index >= 0 && index < validation_batches_, "validation batch ", index);

@@ -30,6 +30,8 @@ class TokenSource {
   std::int64_t vocabulary() const { return vocabulary_; }
   // Entropy rate of the source in nats per token: no model can have a lower expected loss. NaN where unknown.
   double entropy_floor() const { return entropy_floor_; }
+  // Of the frequencies of its tokens, in nats (train/unigram_entropy.h); counted anew at each call.
+  virtual double unigram_entropy() const = 0;
   // Identity of the data itself, whatever its path: sha256 of the file, or of the synthetic tokens as a raw uint16
   // file.
   const std::string& sha256() const { return sha256_; }

@@ -278,8 +278,7 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>
   detector_ = DivergenceDetector(config_.divergence);
   for (const SeriesRow& row : rows) {
     if (row.group != kMetricsGroup) continue;
-    StepRecord seen;
-    for (std::size_t i = 0; i < step_record_fields().size(); ++i) seen.*step_record_fields()[i].member = row.values[i];
+    const StepRecord seen = step_record_of(row.values);
     detector_.observe(row.step, seen.train_loss, seen.grad_norm);
   }
 }

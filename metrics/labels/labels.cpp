@@ -29,6 +29,8 @@ constexpr LabelRule kRules[] = {
     {"systems-scaling", "arXiv 2506.20752", false, labels::systems_scaling},
     {"palm", "arXiv 2204.02311, 5.1", false, labels::palm},
     {"jump", "5 steps before", false, labels::jump},
+    {"untrained", "metrics/run_outcome.h", false, labels::untrained},
+    {"skipped", "metrics/run_outcome.h", false, labels::skipped},
 };
 
 }  // namespace

@@ -15,9 +15,12 @@
 //   jump             loss above the mean of the 5 before it by max(0.5 nat, 10 %): needs no window of statistics, so it
 //   sees
 //                    the first steps, for which the rules above are blind
+//   untrained        all steps done, none of it a divergence, and the final loss not below the unigram entropy of the
+//                    data; skipped: half of the steps or more left out by the loss scale (metrics/run_outcome.h)
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,9 +32,12 @@ namespace precipice {
 struct LabelInput {
   std::vector<std::int64_t> steps;
   std::vector<double> loss, grad_norm;  // one per step; grad_norm may be empty: not logged
-  std::int64_t total_steps = 0;         // wanted
+  std::vector<double> skipped;          // 1 where the loss scale left the step out; empty: not logged
+  double validation_loss = std::numeric_limits<double>::quiet_NaN();  // after the last step
+  double unigram_floor = std::numeric_limits<double>::quiet_NaN();    // of the data; NaN: not logged
+  std::int64_t total_steps = 0;                                       // wanted
   std::int64_t warmup_steps = 0;
-  bool finished = true;       // done or diverged; others may still do anything
+  bool finished = true;       // nothing is left to train; others may still do anything
   bool stopped = false;       // ended by its own detector: what would have followed is not known
   DivergenceConfig detector;  // the run's keys
 };

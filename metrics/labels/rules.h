@@ -10,6 +10,8 @@ Label divergence(const LabelInput& input);
 Label hard(const LabelInput& input);
 Label systems_scaling(const LabelInput& input);
 Label jump(const LabelInput& input);
+Label untrained(const LabelInput& input);
+Label skipped(const LabelInput& input);
 Label olmo2(const LabelInput& input);
 Label olmo_core(const LabelInput& input);
 Label llm_c(const LabelInput& input);

@@ -45,8 +45,9 @@ double sorted_quantile(std::span<const double> sorted, double probability) {
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   const double part = place - static_cast<double>(below);
   // Equal neighbours may be infinite, whose difference is none.
-  return part == 0 || sorted[below] == sorted[above] ? sorted[below]
-                                                     : sorted[below] + part * (sorted[above] - sorted[below]);
+  if (part == 0 || sorted[below] == sorted[above]) return sorted[below];
+  if (std::isinf(sorted[below])) return std::isinf(sorted[above]) ? kNan : sorted[below];
+  return sorted[below] + part * (sorted[above] - sorted[below]);
 }
 
 double median_of(std::vector<double> values) {
@@ -54,42 +55,43 @@ double median_of(std::vector<double> values) {
   return sorted_quantile(values, 0.5);
 }
 
-Bootstrap bootstrap(std::span<const std::size_t> sizes, const ResampledStatistic& statistic, std::uint64_t seed,
-                    std::int64_t resamples, double confidence) {
-  PRECIPICE_CHECK(resamples >= 1 && resamples < (std::int64_t{1} << 32), resamples);
+Bootstrap bootstrap(std::span<const std::size_t> sizes, const ResampledStatistic& statistic,
+                    const BootstrapOptions& options) {
+  PRECIPICE_CHECK(options.resamples >= 1 && options.resamples < (std::int64_t{1} << 32), options.resamples);
   std::vector<std::vector<std::size_t>> indices;
   for (const std::size_t size : sizes) {
     indices.emplace_back(size);
     std::iota(indices.back().begin(), indices.back().end(), std::size_t{0});
   }
-  Bootstrap result{statistic(indices), {kNan, kNan}, 0};
+  Bootstrap result{statistic(indices), {kNan, kNan}};
   if (std::any_of(sizes.begin(), sizes.end(), [](std::size_t size) { return size < 2; })) return result;
   std::vector<double> values;
-  for (std::int64_t r = 0; r < resamples; ++r) {
+  for (std::int64_t r = 0; r < options.resamples; ++r) {
     for (std::size_t g = 0; g < sizes.size(); ++g)
-      indices[g] = draw({seed, static_cast<std::uint32_t>(r), static_cast<std::uint32_t>(g), 0}, sizes[g]);
+      indices[g] = draw({options.seed, static_cast<std::uint32_t>(r), static_cast<std::uint32_t>(g), 0}, sizes[g]);
     const double value = statistic(indices);
     if (!std::isnan(value)) values.push_back(value);
   }
   std::sort(values.begin(), values.end());
-  const double tail = (1 - confidence) / 2;
+  const double tail = (1 - options.confidence) / 2;
   result.interval = {sorted_quantile(values, tail), sorted_quantile(values, 1 - tail)};
-  result.used = static_cast<std::int64_t>(values.size());
+  result.resamples = options.resamples;
+  result.dropped = options.resamples - static_cast<std::int64_t>(values.size());
   return result;
 }
 
-Bootstrap bootstrap_mean(std::span<const double> values, std::uint64_t seed, std::int64_t resamples) {
+Bootstrap bootstrap_mean(std::span<const double> values, const BootstrapOptions& options) {
   const std::size_t sizes[] = {values.size()};
   return bootstrap(
-      sizes, [&](auto indices) { return mean_of(picked(values, indices[0])); }, seed, resamples);
+      sizes, [&](auto indices) { return mean_of(picked(values, indices[0])); }, options);
 }
 
-Bootstrap bootstrap_median_difference(std::span<const double> x, std::span<const double> y, std::uint64_t seed,
-                                      std::int64_t resamples) {
+Bootstrap bootstrap_median_difference(std::span<const double> x, std::span<const double> y,
+                                      const BootstrapOptions& options) {
   const std::size_t sizes[] = {x.size(), y.size()};
   return bootstrap(
-      sizes, [&](auto indices) { return median_of(picked(x, indices[0])) - median_of(picked(y, indices[1])); }, seed,
-      resamples);
+      sizes, [&](auto indices) { return median_of(picked(x, indices[0])) - median_of(picked(y, indices[1])); },
+      options);
 }
 
 }  // namespace precipice

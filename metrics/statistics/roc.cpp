@@ -13,6 +13,7 @@ namespace precipice {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNoVariance = 1e-12;  // a standard error below it is the rounding of sums
 
 // Deviations have the weighted mean 0, so their sum of squares needs no centring.
 double variance_of_mean(std::span<const double> deviations) {
@@ -56,14 +57,19 @@ double newcombe_variance(double a, double m, double n) {
   return a * (1 - a) * (1 + k * (1 - a) / (2 - a) + k * a / (1 + a)) / (m * n);
 }
 
-// The end of that interval on the side of 1/2 for an AUC of 1: the root of 1 - a = z sqrt(v(a)), by bisection.
-double lower_end_of_separation(double m, double n, double z) {
-  double low = 0, high = 1;
+// The root of value - a = z sqrt(v(a)) below the value, by bisection: the difference falls as a rises.
+double newcombe_low(double value, double m, double n, double z) {
+  double low = 0, high = value;
   for (int i = 0; i < 100; ++i) {
     const double a = (low + high) / 2;
-    (1 - a > z * std::sqrt(newcombe_variance(a, m, n)) ? low : high) = a;
+    (value - a > z * std::sqrt(newcombe_variance(a, m, n)) ? low : high) = a;
   }
   return low;
+}
+
+Interval newcombe_interval(double value, double m, double n, double z) {
+  // v(1 - a) = v(a): the upper end mirrors the lower one of the opposite score.
+  return {newcombe_low(value, m, n, z), 1 - newcombe_low(1 - value, m, n, z)};
 }
 
 bool is_separated(const Auc& auc) {
@@ -134,11 +140,10 @@ Auc auc_of_scores(std::span<const double> cases, std::span<const double> control
 AucInterval auc_interval(const Auc& auc, bool small_sample, double confidence) {
   if (std::isnan(auc.standard_error)) return {{kNan, kNan}, "none"};
   const double q = reach(degrees_of(auc), small_sample, confidence);
-  if (is_separated(auc)) {
-    const auto m = static_cast<double>(auc.of_cases.size()), n = static_cast<double>(auc.of_controls.size());
-    const double end = lower_end_of_separation(m, n, q);
-    return {auc.value == 1 ? Interval{end, 1} : Interval{0, 1 - end}, "Newcombe"};
-  }
+  if (auc.standard_error < kNoVariance)
+    return {newcombe_interval(auc.value, static_cast<double>(auc.of_cases.size()),
+                              static_cast<double>(auc.of_controls.size()), q),
+            "Newcombe"};
   return {{std::max(0.0, auc.value - q * auc.standard_error), std::min(1.0, auc.value + q * auc.standard_error)},
           "DeLong"};
 }
@@ -150,10 +155,9 @@ double auc_p_value(const Auc& auc, bool small_sample) {
     const auto m = static_cast<double>(auc.of_cases.size()), n = static_cast<double>(auc.of_controls.size());
     return std::min(1.0, 2 * std::exp(std::lgamma(m + 1) + std::lgamma(n + 1) - std::lgamma(m + n + 1)));
   }
-  if (is_separated(auc))
+  if (error < kNoVariance)
     error = std::sqrt(
         newcombe_variance(0.5, static_cast<double>(auc.of_cases.size()), static_cast<double>(auc.of_controls.size())));
-  if (error == 0) return auc.value == 0.5 ? 1 : kNan;
   return p_value((auc.value - 0.5) / error, degrees_of(auc), small_sample);
 }
 
@@ -170,9 +174,8 @@ AucComparison compare_auc(const PairTable& a, const PairTable& b, bool small_sam
   set_standard_error(difference);
   AucComparison result{difference.value, {kNan, kNan}, kNan};
   if (std::isnan(difference.value) || std::isnan(difference.standard_error)) return result;
-  constexpr double kNoVariance = 1e-12;
   if (difference.standard_error < kNoVariance) {
-    if (difference.value == 0) result.p = 1, result.interval = {0, 0};
+    if (difference.value == 0) result.p = 1;
     return result;
   }
   const double half = reach(degrees_of(difference), small_sample, confidence) * difference.standard_error;

@@ -4,8 +4,8 @@
 //   V10_i = mean_j psi_ij, V01_j = mean_i psi_ij, var AUC = S10 / m + S01 / n with their sample variances.
 // psi may be any function of one case and one control (a U-statistic of degree 1, 1): also scores compared at a step
 // that belongs to the case, and pairs that cannot be compared, which are left out of all means.
-// Where every pair is told apart the variance is 0, which is no certainty: the interval is then Newcombe's score
-// interval (2006, method 5), which needs no variance of the sample.
+// Where all runs of a group do alike (every pair told apart, or all scores tied) the variance is 0, which is no
+// certainty: the interval is then Newcombe's score interval (2006, method 5), which needs no variance of the sample.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +47,8 @@ double auc_p_value(const Auc& auc, bool small_sample = false);
 
 struct AucComparison {
   double difference = 0;  // a - b over the pairs that both can compare
-  Interval interval;
-  double p = 1;  // NaN where the difference has no variance: nothing can be said
+  Interval interval;      // NaN where the difference has no variance: the sample does not say how far it may be off
+  double p = 1;           // NaN there too, unless the difference is 0
 };
 // Paired: the same cases and controls in the same order. DeLong's covariance, through the differences of the parts.
 AucComparison compare_auc(const PairTable& a, const PairTable& b, bool small_sample = false,

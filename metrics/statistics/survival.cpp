@@ -31,9 +31,12 @@ std::map<double, Tally> tally(std::span<const std::vector<SurvivalTime>> groups)
   return times;
 }
 
+// All of `runs` came through, or none.
+double one_sided_end(std::int64_t runs, double confidence) {
+  return std::pow((1 - confidence) / 2, 1 / static_cast<double>(runs));
+}
+
 Interval log_log_interval(double survival, double variance, double confidence) {
-  if (variance == 0) return {1, 1};
-  if (survival <= 0) return {kNan, kNan};
   const double reach = two_sided_normal_quantile(confidence) * std::sqrt(variance) / std::abs(std::log(survival));
   return {std::pow(survival, std::exp(reach)), std::pow(survival, std::exp(-reach))};
 }
@@ -65,14 +68,18 @@ std::vector<SurvivalPoint> kaplan_meier(std::span<const SurvivalTime> times, dou
   const std::vector<std::vector<SurvivalTime>> groups{{times.begin(), times.end()}};
   std::vector<SurvivalPoint> curve;
   auto at_risk = static_cast<std::int64_t>(times.size());
+  std::int64_t since_censoring = at_risk;
   double survival = 1, variance = 0;
   for (const auto& [time, at] : tally(groups)) {
     const double n = static_cast<double>(at_risk), d = static_cast<double>(at.events[0]);
     survival *= 1 - d / n;
     if (d > 0) variance += d / (n * (n - d));  // infinite where all are gone, and S = 0
-    curve.push_back({time, at_risk, at.events[0], at.leaving[0] - at.events[0], survival,
-                     log_log_interval(survival, variance, confidence)});
+    const Interval interval = survival <= 0   ? Interval{0, 1 - one_sided_end(since_censoring, confidence)}
+                              : variance == 0 ? Interval{one_sided_end(at_risk, confidence), 1}
+                                              : log_log_interval(survival, variance, confidence);
+    curve.push_back({time, at_risk, at.events[0], at.leaving[0] - at.events[0], survival, interval});
     at_risk -= at.leaving[0];
+    if (at.leaving[0] > at.events[0]) since_censoring = at_risk;
   }
   return curve;
 }

@@ -20,8 +20,8 @@ constexpr SignalRule kTable[] = {
     {"weight norm", "metrics", "param_norm"},
     {"max |logit|", "metrics", "max_logit"},
     {"|log Z|", "metrics", "log_z", Reduction::Absolute},
-    {"*", "sharpness", "*"},
-    {"L-BFGS *", "lbfgs", "last_token*"},
+    {"logit sharpness, *", "sharpness", "*"},
+    {"logit sharpness by L-BFGS, *", "lbfgs", "last_token*"},
     {"saturation of x", "tensors", "x_saturated"},
     {"saturation of w", "tensors", "w_saturated"},
     {"saturation of dy", "tensors", "dy_saturated"},
@@ -34,23 +34,44 @@ constexpr SignalRule kTable[] = {
     {"SQNR of x", "tensors", "x_sqnr", Reduction::Least},
     {"SQNR of w", "tensors", "w_sqnr", Reduction::Least},
     {"SQNR of dy", "tensors", "dy_sqnr", Reduction::Least},
-    {"attention logit *", "*", "*attention_logit*"},
-    {"attention entropy *", "*", "*entropy*", Reduction::Least},
-    {"kurtosis *", "*", "*kurtosis*"},
+    {"*", "*", "*attention_logit*"},
+    {"*", "*", "*entropy*", Reduction::Least},
+    {"*", "*", "*kurtosis*"},
     {"zeta", "gradient_error", "zeta_norm"},
     {"zeta of the worst parameter", "parameter_errors", "zeta_norm"},
     {"gradient cosine", "gradient_error", "gradient_cosine", Reduction::Least},
     {"critical sharpness", "critical", "critical_sharpness"},
     {"SAM sharpness", "sam", "sam_sharpness"},
     {"noise scale", "noise", "gradient_noise_scale"},
-    {"spectral norm *", "heads", "*_spectral_norm"},
+    {"*", "heads", "*_spectral_norm"},
     {"edge of stability", "edge", "edge_of_stability_ratio"},
 };
 
+// A series' name in words: "x_kurtosis" is "kurtosis of x", "last_token_mean_loss_eps1e-3" is "last tokens, of the mean
+// loss, eps 1e-3".
+std::string in_words(std::string series) {
+  for (const std::string operand : {"x", "w", "dy", "q", "k", "v"})
+    if (series.starts_with(operand + "_")) series = series.substr(operand.size() + 1) + " of " + operand;
+  for (const auto& [part, words] : {std::pair<std::string, std::string>{"_mean_loss", ", of the mean loss"},
+                                    {"_eps", ", eps "},
+                                    {"last_token", "last tokens"}})
+    if (const std::size_t at = series.find(part); at != std::string::npos) series.replace(at, part.size(), words);
+  std::replace(series.begin(), series.end(), '_', ' ');
+  return series;
+}
+
 std::string name_of(const SignalRule& rule, const std::string& series) {
   std::string name = rule.name;
-  if (const std::size_t star = name.find('*'); star != std::string::npos) name.replace(star, 1, series);
+  if (const std::size_t star = name.find('*'); star != std::string::npos) name.replace(star, 1, in_words(series));
   return name;
+}
+
+// Of a rule that no series meets.
+std::string name_of(const SignalRule& rule) {
+  std::string name = rule.name == std::string("*") ? rule.pattern : rule.name;
+  std::erase(name, '*');
+  while (name.ends_with(' ') || name.ends_with(',') || name.ends_with('_')) name.pop_back();
+  return in_words(name.starts_with('_') ? name.substr(1) : name);
 }
 
 double reduced(std::span<const double> sites, Reduction reduction) {
@@ -99,11 +120,7 @@ SignalChoice choose_signals(const std::map<std::string, std::set<std::string>>& 
         choice.signals.push_back({name_of(rule, series), group, series, rule.reduction, rule.is_baseline});
       }
     }
-    std::string plain = rule.name;
-    if (plain == "*") plain = rule.group;
-    std::erase(plain, '*');
-    while (plain.ends_with(' ')) plain.pop_back();
-    if (!is_present) choice.absent.push_back(plain);
+    if (!is_present) choice.absent.push_back(name_of(rule));
   }
   return choice;
 }

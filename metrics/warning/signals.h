@@ -21,7 +21,7 @@ enum class Reduction {
 inline constexpr std::size_t kVarianceWindow = 50;
 
 struct SignalRule {
-  const char* name;  // how it is shown; "*" takes the series' name
+  const char* name;  // how it is shown; "*" takes the series' name in words
   const char* group;
   const char* pattern;  // of the series: "*" stands for any text
   Reduction reduction = Reduction::None;

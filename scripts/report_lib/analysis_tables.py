@@ -7,6 +7,7 @@ from typing import Any, Dict, List
 from report_lib.analysis import Analysis
 from report_lib.tables import table
 
+SHOWN_SIGNALS = 5  # the rest is folded
 KINDS = {"divergence": "Divergence", "survival": "Time to divergence", "final_loss": "Final loss"}
 
 
@@ -55,22 +56,37 @@ def labels(report: Dict[str, Any]) -> str:
 def warnings(report: Dict[str, Any]) -> str:
     if not report.get("signals"):
         return ""
-    shown = [row for row in report["signals"] if "reason" not in row]
+    numbers = [row for row in report["signals"] if row["holm_p"] is not None]
+    best = report["best"][:SHOWN_SIGNALS]
+    shown = [row for row in numbers if row["signal"] in best]
+    rest = [row for row in numbers if row["signal"] not in best]
     head = f"<h2>Early warning</h2>\n<p>{report['cases']} runs diverged (rule {html.escape(report['rule'])}), "
-    parts = [head + f"{report['controls']} did not.</p>"]
+    parts = [head + f"{report['controls']} did not{not_trained(report)}. Compared are runs of equal settings.</p>"]
     if shown:
         parts.append(signal_table(shown))
-    hidden = sorted({row["reason"] for row in report["signals"] if "reason" in row})
+    if rest:
+        names = len({row["signal"] for row in rest})
+        parts.append(f"<details><summary>{names} more signals</summary>\n{signal_table(rest)}</details>")
+    hidden = sorted({row["reason"] for row in report["signals"] if row["holm_p"] is None and "reason" in row})
     if hidden:
         parts.append(f'<p class="note">Signals without numbers: {html.escape("; ".join(hidden))}.</p>')
     tried = [alarm for alarm in report["alarms"] if alarm["detected"]["trials"]]
-    if tried:
-        parts.append(alarm_table(tried))
+    of_best = [alarm for alarm in tried if alarm["signal"] in best]
+    if of_best:
+        parts.append(alarm_table(of_best))
+    if len(tried) > len(of_best):
+        others = alarm_table([alarm for alarm in tried if alarm["signal"] not in best])
+        parts.append(f"<details><summary>Alarms of {len(tried) - len(of_best)} more signals</summary>\n{others}</details>")
     if report["absent"]:
         parts.append(f'<p class="note">Not logged: {html.escape(", ".join(report["absent"]))}.</p>')
     for note in report["notes"]:
         parts.append(f'<p class="note">{html.escape(note)}</p>')
     return "\n".join(parts)
+
+
+def not_trained(report: Dict[str, Any]) -> str:
+    counts = [f"{report[state]} {state}" for state in ("untrained", "skipped") if report[state]]
+    return f" (of them {', '.join(counts)})" if counts else ""
 
 
 def signal_table(rows: List[Dict[str, Any]]) -> str:

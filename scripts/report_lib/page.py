@@ -9,7 +9,7 @@ from report_lib.analysis import Analysis
 from report_lib.analysis_tables import analysis_html
 from report_lib.grouping import Sweep
 from report_lib.results import Results
-from report_lib.run_files import Run
+from report_lib.run_files import FINISHED, Run
 from report_lib.style import Picture
 from report_lib.tables import run_table, summary_table
 
@@ -44,7 +44,6 @@ th { color: #555; font-weight: 600; border-bottom: 2px solid #999; }
 }
 """
 
-FINISHED = ("done", "diverged")
 
 
 def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis) -> str:

@@ -18,6 +18,7 @@ from safe_files import open_regular, regular
 MAX_ELEMENTS = 1 << 27  # of one dataset; more is taken for a damaged file
 MAX_TEXT_BYTES = 1 << 22
 STALE_SECONDS = 60  # as metrics/status_file.h
+FINISHED = ("done", "diverged", "untrained", "skipped")  # states with nothing left to train
 PROBES = ("attention", "activations", "critical", "noise", "edge", "gradient_error", "lbfgs")
 RUN_FILES = ("run.h5", "status.json", "config.toml", "metrics.jnl")
 
@@ -62,7 +63,7 @@ class Run:
     @property
     def ended(self) -> bool:
         """Has a result: only such runs count in n/N."""
-        return self.state in ("done", "diverged") and not self.problem
+        return self.state in FINISHED and not self.problem
 
     @property
     def learning_rate(self) -> Optional[float]:
@@ -92,9 +93,9 @@ class Run:
 
     @property
     def final_loss(self) -> float:
-        """Validation loss at the end; NaN unless the run is done and did not diverge."""
+        """Validation loss at the end; NaN unless the run has ended and did not diverge."""
         losses = self.evals.get("validation_loss")
-        return float(losses[-1]) if self.state == "done" and not self.diverged and len(losses) else math.nan
+        return float(losses[-1]) if self.ended and not self.diverged and len(losses) else math.nan
 
 
 def read_run(directory: Path) -> Run:

@@ -2,6 +2,8 @@
 // `stats --json`: the documentation's own examples, and input that cannot be used.
 #include "experiments/stats_answer.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "precision/check.h"
@@ -94,12 +96,113 @@ TEST_CASE("what cannot be computed is null with a reason") {
   CHECK(answer["counts"]["groups"][0]["fraction"].is_null());
   CHECK(answer["counts"]["groups"][0]["reason"] == "no trials");
   CHECK(answer["survival"]["groups"][0]["median"].is_null());
-  CHECK(answer["survival"]["all"]["reason"] == "a group has no runs");
+  CHECK(answer["survival"]["all"]["reason"] == "one group: there is none to compare it with");
   CHECK(contains(answer["values"]["groups"][0]["reason"], "n too small"));
   CHECK(answer["scores"]["groups"][0]["auc"].is_null());
   CHECK(contains(answer["scores"]["groups"][0]["reason"], "n too small"));
   CHECK(answer["lr_sensitivity"][0]["reason"] == "no losses");
   CHECK(answer["power"][0]["seeds"].is_null());
+}
+
+namespace {
+
+bool has_null(const Json& json) {
+  return json.is_null() ||
+         (json.is_array() && std::any_of(json.begin(), json.end(), [](const Json& e) { return e.is_null(); }));
+}
+
+// Wherever an object holds a null, it says why.
+void check_reasons(const Json& json) {
+  if (json.is_object() && std::any_of(json.begin(), json.end(), has_null)) {
+    INFO(json.dump());
+    CHECK(json.value("reason", "") != "");
+  }
+  if (json.is_structured())
+    for (const Json& element : json) check_reasons(element);
+}
+
+// A few values, of which many are infinite or equal.
+Json few_values(std::uint32_t& state) {
+  Json values = Json::array();
+  const auto draw = [&](std::uint32_t below) {
+    state = state * 1664525 + 1013904223;
+    return (state >> 8) % below;
+  };
+  for (std::uint32_t i = draw(5); i > 0; --i) {
+    const std::uint32_t kind = draw(5);
+    values.push_back(kind == 0 ? Json("inf") : kind == 1 ? Json("-inf") : Json(draw(3)));
+  }
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("a null has a reason beside it, wherever infinities meet, groups are empty or values agree") {
+  std::uint32_t state = 5;
+  for (int i = 0; i < 60; ++i) {
+    Json request{{"counts", Json::array()},
+                 {"survival", Json::array()},
+                 {"values", Json::array()},
+                 {"scores", Json::array()},
+                 {"lr_sensitivity", Json::array()}};
+    for (int group = 0; group < i % 4; ++group) {
+      const std::size_t n = few_values(state).size(), events = n == 0 ? 0 : few_values(state).size() % (n + 1);
+      request["counts"].push_back({{"events", events}, {"trials", n}});
+      Json times = Json::array(), ended = Json::array();
+      for (std::size_t k = 0; k < n; ++k) times.push_back(k / 2), ended.push_back(k < events);
+      request["survival"].push_back({{"times", times}, {"events", ended}});
+      request["values"].push_back({{"values", few_values(state)}});
+      request["scores"].push_back({{"cases", few_values(state)}, {"controls", few_values(state)}});
+      request["lr_sensitivity"].push_back({{"losses", few_values(state)}, {"initial_loss", 2}});
+    }
+    CAPTURE(request.dump());
+    check_reasons(Json::parse(answer_statistics(request.dump())));
+  }
+}
+
+TEST_CASE("every interval follows the confidence that is asked for") {
+  const std::string request = R"({"confidence": LEVEL,
+    "counts": [{"events": 3, "trials": 9}, {"events": 1, "trials": 8}],
+    "survival": [{"times": [3, 5, 8, 9], "events": [0, 1, 1, 0]}],
+    "values": [{"values": [3.7, 5.1, 4.2, 7.3, 6.0]}, {"values": [1, 2, 4, 3, 2.5]}],
+    "scores": [{"cases": [3.1, 2.4, 1.9, 2.8], "controls": [1.2, 2.0, 1.1, 1.5, 0.9]},
+               {"cases": [1.3, 0.8, 1.6, 1.1], "controls": [0.7, 1.2, 0.9, 1.4, 0.6]},
+               {"cases": [1, 1, 1, 1], "controls": [1, 1, 1, 1, 1]}]})";
+  const auto widths = [&](const std::string& level) {
+    std::string text = request;
+    text.replace(text.find("LEVEL"), 5, level);
+    const Json answer = Json::parse(answer_statistics(text));
+    std::vector<double> found;
+    const auto add = [&](const Json& interval) {
+      found.push_back(interval[1].get<double>() - interval[0].get<double>());
+    };
+    for (const char* kind : {"wilson", "jeffreys"}) add(answer["counts"]["groups"][0][kind]);
+    add(answer["counts"]["pairs"][0]["newcombe"]);
+    for (const Json& point : answer["survival"]["groups"][0]["curve"]) add(point["interval"]);
+    for (const Json& group : answer["values"]["groups"]) add(group["bootstrap"]);
+    add(answer["values"]["pairs"][0]["bootstrap"]);
+    for (const Json& group : answer["scores"]["groups"]) add(group["interval"]);
+    add(answer["scores"]["pairs"][0]["interval"]);
+    return found;
+  };
+  const std::vector<double> narrow = widths("0.5"), wide = widths("0.99");
+  for (std::size_t i = 0; i < narrow.size(); ++i) {
+    INFO("interval " << i);
+    CHECK(narrow[i] > 0);
+    CHECK(narrow[i] < wide[i]);
+  }
+}
+
+TEST_CASE("resamples that were dropped from a bootstrap are counted in the answer") {
+  const Json answer =
+      Json::parse(answer_statistics(R"({"values": [{"values": ["inf", "-inf", 1]}, {"values": [1, 2]}]})"));
+  const Json& group = answer["values"]["groups"][0];
+  CHECK(group["mean"].is_null());
+  CHECK(group["reason"] == "inf and -inf meet in the mean");
+  CHECK(group["resamples"] == 10000);
+  // 12 of the 27 draws of three hold both infinities.
+  CHECK(std::abs(group["resamples_dropped"].get<double>() - 10000.0 * 12 / 27) < 250);
+  CHECK(answer["values"]["groups"][1]["resamples_dropped"] == 0);
 }
 
 TEST_CASE("no mutation of a valid request does more than fail with one line") {

@@ -75,6 +75,30 @@ TEST_CASE("a run is described without a loss before its first step, and without 
   CHECK(loss_text(status) == "2.3457");
 }
 
+TEST_CASE("steps that the loss scale left out are said, and a run of which they are half is named after them",
+          "[status]") {
+  RunStatus status;
+  status.heartbeat = kNow;
+  status.step = status.steps = 60;
+  status.final_loss = 4.16;
+  status.state = RunState::Skipped;
+  status.skipped_steps = 60;
+  status.reason = "skipped 60 of 60 steps";
+  CHECK(describe(status) == "skipped 60 of 60 steps  step 60/60  loss 4.1600");
+  TemporaryDirectory dir;
+  write_status(dir.path() / kStatusFileName, status);
+  CHECK(contains(to_text(make_report(dir.path()), kNow), "skipped  60/60  4.1600  0s   skipped 60 of 60 steps\n"));
+  status.state = RunState::Done;
+  status.skipped_steps = 3;
+  status.reason.clear();
+  CHECK(describe(status) == "done  step 60/60  loss 4.1600  skipped 3 of 60 steps");
+  write_status(dir.path() / kStatusFileName, status);
+  CHECK(contains(to_text(make_report(dir.path()), kNow), "skipped 3 of 60 steps\n"));
+  const auto json = nlohmann::json::parse(to_json(make_report(dir.path()), kNow));
+  CHECK(json["runs"][0]["skipped_steps"] == 3);
+  CHECK(json["runs"][0]["unigram_floor"] == "nan");
+}
+
 TEST_CASE("the JSON report is valid, typed, and has no bare infinities", "[status]") {
   TemporaryDirectory dir;
   make_sweep_directory(dir.path());

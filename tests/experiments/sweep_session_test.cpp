@@ -13,7 +13,8 @@ namespace {
 struct Session {
   explicit Session(const std::string& seeds)
       : runs(expand_sweep(make_sweep({}, read_assignments({"train.steps=20", "seed=" + seeds})))) {
-    for (const RunState state : {RunState::Done, RunState::Diverged, RunState::Failed, RunState::Interrupted}) {
+    for (const RunState state : {RunState::Done, RunState::Diverged, RunState::Untrained, RunState::Skipped,
+                                 RunState::Failed, RunState::Interrupted}) {
       RunStatus status;
       status.state = state;
       status.step = status.steps = 20;
@@ -57,15 +58,18 @@ TEST_CASE("every run gets its config and its own process, and the counts come fr
   CHECK(contains(session.output, "diverged"));
 }
 
-TEST_CASE("done and diverged runs are left alone, the others go on", "[sweep_session]") {
-  Session session("range(0,5)");
+TEST_CASE("finished runs are left alone, the others go on", "[sweep_session]") {
+  Session session("range(0,7)");
   session.put_state(0, RunState::Done);
   session.put_state(1, RunState::Diverged);
   session.put_state(2, RunState::Failed);
   session.put_state(3, RunState::Interrupted);
+  session.put_state(5, RunState::Untrained);
+  session.put_state(6, RunState::Skipped);
   const SweepSummary summary = session.run("touch $dir/ran; finish done");
-  for (std::size_t i = 0; i < 5; ++i) CHECK(fs::exists(session.run_dir(i) / "ran") == (i >= 2));
-  CHECK(summary.states == States{{RunState::Done, 4}, {RunState::Diverged, 1}});
+  for (std::size_t i = 0; i < 7; ++i) CHECK(fs::exists(session.run_dir(i) / "ran") == (i >= 2 && i < 5));
+  CHECK(summary.states ==
+        States{{RunState::Done, 4}, {RunState::Diverged, 1}, {RunState::Untrained, 1}, {RunState::Skipped, 1}});
 }
 
 TEST_CASE("--only selects failed runs, or those that are neither failed nor finished", "[sweep_session]") {

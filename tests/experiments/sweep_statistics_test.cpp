@@ -147,6 +147,40 @@ TEST_CASE("a sweep with runs missing, killed, damaged or unequal gives what it c
   CHECK_NOTHROW(build_index(data, statistics));
 }
 
+TEST_CASE("runs that learnt nothing are counted apart in every claim on divergence") {
+  std::mt19937_64 random(8);
+  TemporaryDirectory place;
+  write_planted_sweep(place.path(), {"precision.recipe=bf16,fp8", "seed=range(0,5)", "train.steps=200"},
+                      [&](const SweepRun& run, std::size_t) {
+                        const bool diverges = run.config.precision.recipe == "fp8" && run.config.seed < 2;
+                        Invented invented = quiet_run(random, 200, diverges ? 50 : -1);
+                        if (run.config.precision.recipe == "bf16" && run.config.seed < 3)
+                          invented.state = RunState::Untrained;
+                        if (run.config.precision.recipe == "fp8" && run.config.seed == 4)
+                          invented.state = RunState::Skipped;
+                        return invented;
+                      });
+  const SweepData data = read_sweep_data(place.path());
+  const Json all = sweep_statistics(data);
+  CHECK(all["cells"][0]["ended"] == 5);
+  CHECK(all["cells"][0]["diverged"]["events"] == 0);
+  CHECK(all["cells"][0]["untrained"] == 3);
+  CHECK(all["cells"][1]["skipped"] == 1);
+  const Json& pair = all["comparisons"]["divergence"][0];
+  CHECK(pair["untrained"] == Json{0, 3});
+  CHECK(contains(pair["sentence"],
+                 "2 of 5 runs of fp8 and 0 of 5 of bf16 diverged (untrained: 0 and 3; skipped: 1 and 0)"));
+  CHECK(
+      contains(all["comparisons"]["survival"][0]["sentence"], "(n = 5 and 5) (untrained: 0 and 3; skipped: 1 and 0)"));
+  CHECK(all["cells"][0]["final_loss"]["n"] == 5);  // their losses are losses
+  const Json labels = label_report(data, "divergence");
+  CHECK(contains(labels_text(labels), "divergence: 2 yes, 8 no (of them 3 untrained, 1 skipped), 0 undecided"));
+  CHECK(contains(labels_text(labels), "none; skipped all"));
+  const Hdf5Reader index(build_index(data, all), "index.h5");
+  CHECK(index.read_integers("/cells/untrained") == std::vector<std::int64_t>{3, 0});
+  CHECK(index.read_integers("/cells/skipped") == std::vector<std::int64_t>{0, 1});
+}
+
 TEST_CASE("labels of a stored run are recomputed and agree with what its status records") {
   const TwoFormats sweep;
   const SweepData data = read_sweep_data(sweep.place.path());

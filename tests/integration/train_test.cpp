@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice train end to end: files, repetition, divergence, interruption and resumption with equal bytes.
 #include <bit>
+#include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "metrics/hdf5_file.h"
 #include "metrics/journal.h"
 #include "metrics/status_file.h"
 #include "tests/integration/program.h"
@@ -46,6 +48,60 @@ TEST_CASE("train leaves every file of a run, and repeating it changes none", "[i
   CHECK(again.exit_code == 0);
   CHECK(snapshot(run) == before);
   CHECK(fs::last_write_time(fs::path(run) / "run.h5") == written);
+}
+
+TEST_CASE("a run that learns nothing is untrained, in every place that names its state", "[integration]") {
+  Workplace place;
+  const std::string run = place.path("run");
+  const ProgramResult result = place.run({"train", place.config(), "optimizer.lr=1e-9", "--out", run, "--quiet"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  CHECK(contains(result.out, "  untrained (final loss "));
+  CHECK(contains(result.out, " is not below the unigram entropy "));
+  const RunStatus status = status_of(place, "run");
+  CHECK(status.state == RunState::Untrained);
+  const Hdf5Reader file(fs::path(run) / "run.h5");
+  CHECK(file.attribute_text("/", "status") == "untrained");
+  CHECK(file.has_attribute("/", "unigram_floor"));
+  CHECK(status.unigram_floor < std::log(24));  // the vocabulary of the tiny config
+  CHECK(status.unigram_floor > 2.5);
+  CHECK(file.read_doubles("/eval/validation_loss").back() >= status.unigram_floor);
+  CHECK(contains(place.run({"status", run}).out, "1 run: 1 untrained"));
+  CHECK(contains(place.run({"label", run}).out, "divergence: 0 yes, 1 no (of them 1 untrained), 0 undecided"));
+  CHECK(contains(place.run({"label", run, "--rule", "untrained"}).out, "untrained: 1 yes, 0 no, 0 undecided"));
+  const auto before = snapshot(run);
+  CHECK(place.run({"train", place.config(), "optimizer.lr=1e-9", "--out", run, "--quiet"}).exit_code == 0);
+  CHECK(snapshot(run) == before);
+}
+
+TEST_CASE("a run whose loss scale skips every step says so, and keeps count over a resumption", "[integration]") {
+  Workplace place;
+  std::vector<std::string> words{"train",
+                                 place.config(),
+                                 "loss_scale.kind=dynamic",
+                                 "loss_scale.initial=1e30",
+                                 "loss_scale.minimum=1e30",
+                                 "loss_scale.maximum=1e30",
+                                 "train.steps=60",
+                                 "train.checkpoint_every=20",
+                                 "--quiet",
+                                 "--out",
+                                 place.path("run")};
+  const ProgramResult result = place.run(words);
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  CHECK(contains(result.out, "  skipped 60 of 60 steps  step 60/60  loss "));
+  CHECK(status_of(place, "run").state == RunState::Skipped);
+  CHECK(status_of(place, "run").skipped_steps == 60);
+  CHECK(Hdf5Reader(fs::path(place.path("run")) / "run.h5").has_attribute("/", "skipped_steps"));
+  CHECK(contains(place.run({"status", place.path("run")}).out, "skipped 60 of 60 steps"));
+  CHECK(contains(place.run({"label", place.path("run")}).out, "skipped 60 of 60 steps"));
+  // As a kill after the last step's checkpoint would leave it: the count comes from the journal.
+  const std::string bytes = text_of(place.path("run/run.h5"));
+  fs::remove(place.path("run/status.json"));
+  REQUIRE(place.run(words).exit_code == 0);
+  CHECK(status_of(place, "run").skipped_steps == 60);
+  CHECK(text_of(place.path("run/run.h5")) == bytes);
 }
 
 TEST_CASE("two runs of one config give equal bytes, also with standard output and error closed", "[integration]") {

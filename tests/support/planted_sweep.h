@@ -39,7 +39,7 @@ inline RunSeries series_of(const Invented& run) {
     series.rows.push_back({0, step, {run.loss[i], run.grad_norm[i]}});
     if (i < run.signal.size()) series.rows.push_back({1, step, {run.signal[i]}});
   }
-  if (run.state == RunState::Done && run.diverged_at < 0)
+  if (is_finished(run.state) && run.diverged_at < 0)
     series.rows.push_back({2, static_cast<std::int64_t>(run.loss.size()), {run.validation_loss}});
   return series;
 }
@@ -51,6 +51,8 @@ inline RunStatus status_of(const Invented& run, std::int64_t steps) {
   status.steps = steps;
   status.heartbeat = 1;
   status.divergence_step = run.diverged_at;
+  if (run.state == RunState::Untrained) status.reason = "final loss is not below";
+  if (run.state == RunState::Skipped) status.reason = "skipped all";
   return status;
 }
 

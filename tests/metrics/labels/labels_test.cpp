@@ -234,4 +234,36 @@ TEST_CASE("the final average weighs recent losses and skips what is not finite")
   CHECK(final_average_loss(run_of({3.0})) == Approx(3.0).epsilon(1e-12));
 }
 
+TEST_CASE("a run is untrained where it ended without diverging and its final loss is not below the unigram entropy") {
+  LabelInput input = run_of(wave(200));
+  CHECK(label("untrained", input).outcome == Outcome::Undecided);  // the entropy is not known
+  input.unigram_floor = 2.5;
+  CHECK(label("untrained", input).outcome == Outcome::No);  // the mean of the last twenty losses is 2
+  input.validation_loss = 2.5;
+  const Label found = label("untrained", input);
+  CHECK(found.outcome == Outcome::Yes);
+  CHECK(found.step == 199);
+  CHECK(found.value == 2.5);
+  CHECK(found.reason == "final loss 2.5000, unigram entropy 2.5000");
+  input.finished = false;
+  CHECK(label("untrained", input).outcome == Outcome::Undecided);
+  input.finished = true;
+  input.loss.back() = kNan;
+  CHECK(label("untrained", input).outcome == Outcome::No);
+  CHECK(label("untrained", input).reason == "diverged");
+}
+
+TEST_CASE("a run is skipped where its loss scale left out half of its steps or more") {
+  LabelInput input = run_of(wave(10));
+  CHECK(label("skipped", input).outcome == Outcome::Undecided);
+  input.skipped = {0, 1, 1, 1, 1, 0, 0, 0, 0, 0};
+  CHECK(label("skipped", input).outcome == Outcome::No);
+  input.skipped[9] = 1;
+  const Label found = label("skipped", input);
+  CHECK(found.outcome == Outcome::Yes);
+  CHECK(found.step == 1);
+  CHECK(found.value == 0.5);
+  CHECK(found.reason == "skipped 5 of 10 steps");
+}
+
 }  // namespace precipice

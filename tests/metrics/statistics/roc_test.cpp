@@ -117,6 +117,7 @@ TEST_CASE("the paired comparison is the jackknife of the difference") {
 TEST_CASE("a signal compared with itself differs by nothing, and two separations cannot be compared") {
   const auto pairs = compare_pairs(std::vector<double>{3, 4, 1}, std::vector<double>{1, 2, 0});
   CHECK(compare_auc(pairs, pairs).p == 1);
+  CHECK(std::isnan(compare_auc(pairs, pairs).interval.low));  // five runs do not show that they never differ
   const auto all = compare_pairs(std::vector<double>{5, 6}, std::vector<double>{1, 2});
   const auto none = compare_pairs(std::vector<double>{1, 1}, std::vector<double>{1, 1});
   CHECK(compare_auc(all, none).difference == 0.5);
@@ -143,6 +144,26 @@ TEST_CASE("the interval of two separated groups is wide where the groups are sma
   const Auc reversed = auc_of_scores(std::vector<double>(5, 0.0), std::vector<double>(5, 1.0));
   CHECK(auc_interval(reversed).interval.low == 0);
   CHECK(auc_interval(reversed).interval.high < 0.5);
+}
+
+TEST_CASE("scores that are all tied are no certainty of an AUC of 1/2") {
+  for (const bool by_pairs : {false, true}) {
+    const std::vector<double> cases(5, 2.0), controls(7, 2.0);
+    const Auc auc = by_pairs ? auc_of_pairs(compare_pairs(cases, controls)) : auc_of_scores(cases, controls);
+    CHECK(auc.value == 0.5);
+    const AucInterval found = auc_interval(auc);
+    CHECK(found.method == "Newcombe");
+    CHECK(found.interval.low + found.interval.high == same(1));
+    // Both ends solve (AUC - a)^2 = z^2 v(a).
+    for (const double a : {found.interval.low, found.interval.high}) {
+      const double k = 6 - 1, variance = a * (1 - a) * (1 + k * (1 - a) / (2 - a) + k * a / (1 + a)) / (5 * 7);
+      CHECK(std::abs(0.5 - a) == Approx(1.959963984540054 * std::sqrt(variance)).epsilon(1e-9));
+    }
+    CHECK(found.interval.high > 0.7);
+    CHECK(auc_p_value(auc) == 1);
+    CHECK(auc_p_value(auc, true) == 1);
+    CHECK(auc_interval(auc, true).interval.high > found.interval.high);
+  }
 }
 
 TEST_CASE("pairs that cannot be compared are left out, and too few runs have no interval") {

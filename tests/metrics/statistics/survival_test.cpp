@@ -79,14 +79,42 @@ TEST_CASE("curves, intervals and log-rank tests agree with lifelines") {
   }
 }
 
-TEST_CASE("before the first event the curve is certain of 1, and at 0 it has no interval") {
+// The ends solve p^n = alpha / 2 and (1 - p)^n = alpha / 2, which is what Clopper and Pearson ask for at n and 0 of n.
+TEST_CASE("at 1 and at 0 the curve has the exact interval of the runs that are seen there") {
   const auto curve = kaplan_meier(runs({5, 9}, {3}));
   REQUIRE(curve.size() == 3);
   CHECK(curve[0].survival == 1);
-  CHECK(curve[0].interval == Interval{1, 1});
+  CHECK(std::pow(curve[0].interval.low, 3) == same(0.025));  // three runs came through step 3
+  CHECK(curve[0].interval.high == 1);
   CHECK(curve[1].survival == 0.5);
   CHECK(curve[2].survival == 0);
-  CHECK(std::isnan(curve[2].interval.low));
+  CHECK(curve[2].interval.low == 0);
+  CHECK(std::pow(1 - curve[2].interval.high, 2) == same(0.025));  // two at risk since the censoring at 3, none left
+  const auto all = kaplan_meier(runs({5, 9, 9, 12}, {}));
+  CHECK(std::pow(1 - all.back().interval.high, 4) == same(0.025));
+}
+
+TEST_CASE("three runs that came through are no certainty, and a lower confidence asks for less") {
+  const auto curve = kaplan_meier(runs({}, {400, 400, 400}));
+  REQUIRE(curve.size() == 1);
+  CHECK(curve[0].survival == 1);
+  CHECK(curve[0].interval.low == same(0.29240177382128663));                                         // 0.025^(1/3)
+  CHECK(kaplan_meier(runs({}, {400, 400, 400}), 0.5)[0].interval.low == same(0.62996052494743658));  // 0.25^(1/3)
+}
+
+// The truth lies in the interval at least as often as its confidence says, at any chance of an event: counted over all
+// outcomes of n runs that can end at one step only.
+TEST_CASE("the intervals at 0 and at all events hold at least as often as they say") {
+  for (const int n : {2, 3, 8})
+    for (const double truth : {0.02, 0.3, 0.7, 0.98}) {
+      const Interval none = kaplan_meier(runs({}, std::vector<double>(static_cast<std::size_t>(n), 7.0)))[0].interval;
+      const Interval all = kaplan_meier(runs(std::vector<double>(static_cast<std::size_t>(n), 7.0), {}))[0].interval;
+      const double missed =
+          (truth < none.low ? std::pow(truth, n) : 0) + (truth > all.high ? std::pow(1 - truth, n) : 0);
+      CHECK(missed <= 0.05);
+      CHECK(none.low > 0);
+      CHECK(all.high < 1);
+    }
 }
 
 TEST_CASE("a run censored at the step of an event was still at risk there") {

@@ -147,14 +147,21 @@ TEST_CASE("noise is decided in no more than about 5 percent of sweeps, random wa
 
 TEST_CASE("signals are found by the patterns of the table, and what no run has is named") {
   const SignalChoice choice = choose_signals({{"metrics", {"train_loss", "grad_norm", "learning_rate"}},
-                                              {"sharpness", {"last_token_eps1e-3"}},
-                                              {"attention", {"max_attention_logit", "entropy_mean"}}});
+                                              {"sharpness", {"last_token_mean_loss_eps1e-3"}},
+                                              {"attention", {"max_attention_logit", "attention_entropy"}},
+                                              {"activations", {"x_kurtosis"}},
+                                              {"heads", {"q_spectral_norm"}}});
   std::vector<std::string> names;
   for (const Signal& signal : choice.signals) names.push_back(signal.name);
   CHECK(names == std::vector<std::string>{"train loss", "loss variance", "gradient norm", "gradient norm variance",
-                                          "last_token_eps1e-3", "attention logit max_attention_logit",
-                                          "attention entropy entropy_mean"});
-  CHECK(std::find(choice.absent.begin(), choice.absent.end(), "kurtosis") != choice.absent.end());
+                                          "logit sharpness, last tokens, of the mean loss, eps 1e-3",
+                                          "max attention logit", "attention entropy", "kurtosis of x",
+                                          "spectral norm of q"});
+  for (const char* name : {"logit sharpness by L-BFGS", "saturation of x"})
+    CHECK(std::find(choice.absent.begin(), choice.absent.end(), name) != choice.absent.end());
+  const auto none = choose_signals({}).absent;
+  for (const char* name : {"logit sharpness", "attention logit", "entropy", "kurtosis", "spectral norm"})
+    CHECK(std::find(none.begin(), none.end(), name) != none.end());
   CHECK(std::find(choice.absent.begin(), choice.absent.end(), "max |logit|") != choice.absent.end());
   CHECK(choice.signals[1].is_baseline);
   CHECK_FALSE(choice.signals[4].is_baseline);
