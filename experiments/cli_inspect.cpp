@@ -8,6 +8,7 @@
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
+#include "experiments/run_directory.h"
 #include "experiments/status_report.h"
 #include "experiments/verify.h"
 #include "precision/check.h"
@@ -40,21 +41,25 @@ void print_checks(const std::vector<FileCheck>& checks, bool only_bad) {
 int verify(const Options& options) {
   const StatusReport report = make_report(options.directory);
   const bool is_sweep = !report.axes.empty() || report.runs.size() != 1 || report.runs[0].directory != report.directory;
-  std::size_t damaged = 0, missing = 0;
+  std::size_t damaged = 0, not_begun = 0;
   for (const ReportedRun& run : report.runs) {
     if (is_sweep && !std::filesystem::exists(run.directory)) {
-      ++missing;
+      ++not_begun;
       continue;
     }
     const std::vector<FileCheck> checks = check_run_isolated(run.directory, is_sweep ? run.id : "");
     const bool intact = is_intact(checks);
     damaged += !intact;
+    if (intact && !has_begun(run.directory)) {
+      ++not_begun;
+      if (is_sweep) continue;
+    }
     if (is_sweep && intact) print_result(fmt::format("ok   {}  {} files\n", run.id, checks.size()));
     print_checks(checks, is_sweep);
   }
   if (is_sweep)
     print_result(fmt::format("{}: {} runs, {} intact, {} damaged, {} not begun\n", report.directory.string(),
-                             report.runs.size(), report.runs.size() - damaged - missing, damaged, missing));
+                             report.runs.size(), report.runs.size() - damaged - not_begun, damaged, not_begun));
   if (damaged > 0) throw DataError(fmt::format("{}: files are damaged", report.directory.string()));
   return kSuccess;
 }

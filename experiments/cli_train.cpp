@@ -51,8 +51,24 @@ std::string progress_text(const RunProgress& progress) {
   return text;
 }
 
-int train(const Options& options) {
-  const RunConfig config = single_run_config(read_settings(options.config), read_assignments(options.assignments));
+// A run directory given as CONFIG stands for its own config.toml, and for --out.
+std::filesystem::path config_file(Options& options) {
+  namespace fs = std::filesystem;
+  const fs::path given = options.config;
+  if (!fs::is_directory(given)) return given;
+  if (const auto record = read_record(given))
+    throw ConfigError({"command line", 0, "CONFIG", options.config},
+                      "this is a sweep directory; its command resumes it: " + record->command);
+  if (!fs::exists(given / kConfigFileName))
+    throw ConfigError({"command line", 0, "CONFIG", options.config},
+                      "a directory without config.toml; expected a TOML file or a run directory");
+  if (options.out.empty()) options.out = options.config;
+  return given / kConfigFileName;
+}
+
+int train(Options options) {
+  const std::filesystem::path file = config_file(options);
+  const RunConfig config = single_run_config(read_settings(file), read_assignments(options.assignments));
   const std::filesystem::path directory =
       options.out.empty() ? std::filesystem::path("runs") / run_id(config) : std::filesystem::path(options.out);
   if (std::filesystem::exists(directory / kSweepFileName))
@@ -78,13 +94,15 @@ Command add_train(CLI::App& app, const std::string& invocation) {
   auto options = std::make_shared<Options>();
   options->invocation = invocation;
   CLI::App* parser = app.add_subcommand("train", "Train one run, or resume it");
-  parser->add_option("CONFIG", options->config, "TOML file of settings (docs/CONFIG.md)")->required();
+  parser->add_option("CONFIG", options->config, "TOML file of settings (docs/CONFIG.md), or a run directory to resume")
+      ->required();
   parser->add_option("SETTING", options->assignments, "key=value, over the file's");
   parser->add_option("--out", options->out, "Run directory [runs/<id of the config>]")->check(refuse_empty_path);
   parser->add_flag("--dry-run", options->dry_run, "Print the resolved config, time, memory and disk; write nothing");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   parser->footer(
-      "The same command resumes an interrupted run with the same bits, and leaves a finished one alone.\n"
+      "The same command resumes an interrupted run with the same bits, and leaves a finished one alone;\n"
+      "so does `precipice train RUN_DIRECTORY`.\n"
       "Example:\n  precipice train run.toml optimizer.lr=3e-3 precision.recipe=fp8 --out runs/first");
   return {parser, [options] { return train(*options); }};
 }

@@ -7,8 +7,11 @@
 #include <fstream>
 
 #include "metrics/files.h"
+#include "metrics/journal.h"
+#include "metrics/run_file.h"
 #include "metrics/run_outcome.h"
 #include "precision/check.h"
+#include "train/config_difference.h"
 
 namespace precipice {
 namespace {
@@ -34,6 +37,17 @@ RunStatus observe_run(const fs::path& directory) {
   return status;
 }
 
+bool has_begun(const fs::path& directory) {
+  for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
+    if (fs::exists(fs::symlink_status(directory / name))) return true;
+  try {
+    const auto status = read_status(directory / kStatusFileName);
+    return status && (status->step > 0 || !status->run_file_sha256.empty() || is_finished(status->state));
+  } catch (const DataError&) {
+    return true;  // what was damaged had been written
+  }
+}
+
 void prepare_run(const fs::path& directory, const RunConfig& config) {
   const fs::path path = directory / kConfigFileName;
   const std::string text = to_toml(config);
@@ -41,7 +55,7 @@ void prepare_run(const fs::path& directory, const RunConfig& config) {
     make_directories(directory);
     write_file_atomic(path, text);
   } else if (read_file(path, kMaxConfigBytes) != text) {
-    throw ConfigError({path.string(), 0, "", ""}, "holds another config than that of run " + run_id(config));
+    check_same_config(path, config);
   }
 }
 

@@ -17,7 +17,11 @@ inline constexpr const char* kCheckpointFolder = "ckpt";
 // The status with its state as observed now; pending where there is none, failed with the reason where it is damaged.
 RunStatus observe_run(const std::filesystem::path& directory);
 
-// Makes the directory with its config.toml. Throws ConfigError when it holds another config, OutputError.
+// False where nothing was computed yet: no journal, run.h5 or checkpoint, and no status that speaks of any.
+bool has_begun(const std::filesystem::path& directory);
+
+// Makes the directory with its config.toml. Throws ConfigError that names the keys when its config.toml means another
+// run, OutputError.
 void prepare_run(const std::filesystem::path& directory, const RunConfig& config);
 
 // Writes into status.json that the worker failed, with the last line of its log; not over the result of a finished run,

@@ -81,6 +81,10 @@ std::string read_to_end(int descriptor) {
 std::vector<FileCheck> check_run_files(const fs::path& directory, const std::string& expected_id) {
   std::string identity = expected_id;
   std::vector<FileCheck> checks{check_config(directory, identity)};
+  if (!has_begun(directory)) {
+    checks.push_back({directory, true, "the run has not begun"});
+    return checks;
+  }
   for (FileCheck& check : check_run(directory)) checks.push_back(std::move(check));
   if (!checks.front().ok) return checks;
   const fs::path folder = directory / kCheckpointFolder;

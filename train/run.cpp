@@ -19,6 +19,7 @@
 #include "metrics/run_outcome.h"
 #include "precision/device.h"
 #include "train/checkpoint.h"
+#include "train/config_difference.h"
 #include "train/provenance.h"
 #include "train/recipes.h"
 #include "train/trainer.h"
@@ -54,17 +55,16 @@ class DirectoryLock {
 };
 
 // The directory's config.toml, written on first use; another run's directory is left alone.
-void claim_directory(const std::filesystem::path& directory, const std::string& config_toml) {
+void claim_directory(const std::filesystem::path& directory, const RunConfig& config) {
   const auto path = directory / "config.toml";
   if (!std::filesystem::exists(path)) {
     for (const char* name : {"metrics.jnl", kRunFileName, "ckpt"})
       if (std::filesystem::exists(std::filesystem::symlink_status(directory / name)))
         throw ConfigError({directory.string(), 0, "", ""},
                           fmt::format("holds {} but no config.toml; choose another --out", name));
-    return write_file_atomic(path, config_toml);
+    return write_file_atomic(path, to_toml(config));
   }
-  if (run_id(resolve_config(read_settings(path))) != run_id(resolve_config(parse_settings(config_toml, ""))))
-    throw ConfigError({path.string(), 0, "", ""}, "this directory holds a run of another config; choose another --out");
+  check_same_config(path, config);
 }
 
 class RunSession {
@@ -280,7 +280,7 @@ RunStatus RunSession::execute() {
   if (!finished) trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
   make_directories(request_.directory);
   const DirectoryLock lock(request_.directory);
-  claim_directory(request_.directory, config_toml_);
+  claim_directory(request_.directory, config_);
   if (finished) return status_;
 
   // What a kill in the middle of a publication or a checkpoint left behind.

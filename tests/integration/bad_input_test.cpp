@@ -128,7 +128,9 @@ TEST_CASE("another run's directory is refused and left as it was", "[integration
   Workplace place;
   REQUIRE(place.run({"train", place.config(), "--out", place.path("run")}).exit_code == 0);
   const auto before = snapshot(place.path("run"));
-  check_refused(place.run({"train", place.config(), "seed=1", "--out", place.path("run")}), 2, {"another config"});
+  check_refused(place.run({"train", place.config(), "seed=1", "--out", place.path("run")}), 2,
+                {"another config", "seed is 0 there and 1 here"});
+  check_refused(place.run({"train", place.path("run"), "train.steps=60"}), 2, {"train.steps is 20 there and 60 here"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", place.path("run")}), 2, {"run directory"});
   CHECK(snapshot(place.path("run")) == before);
 

@@ -64,6 +64,25 @@ TEST_CASE("one job or two give equal run files, and repeating the sweep touches 
     if (path.ends_with("run.h5")) CHECK(text_of(path) == bytes);
 }
 
+TEST_CASE("verify counts runs that have not begun and finds no damage in them", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run(sweep(place, "s", {"seed=0,1,2"})).exit_code == 0);
+  // As a sweep that was stopped early leaves its later runs: a config and nothing else.
+  const std::string later = status_of(place, "s")["runs"][2]["directory"];
+  for (const auto& entry : fs::directory_iterator(later))
+    if (entry.path().filename() != "config.toml") fs::remove_all(entry.path());
+  const ProgramResult verified = place.run({"verify", place.path("s")});
+  CHECK(verified.exit_code == 0);
+  CHECK(contains(verified.out, "3 runs, 2 intact, 0 damaged, 1 not begun\n"));
+  CHECK(place.run({"verify", later}).exit_code == 0);
+  // Results that a status speaks of and that are gone are damage.
+  const std::string first = status_of(place, "s")["runs"][0]["directory"];
+  for (const auto& entry : fs::directory_iterator(first))
+    if (entry.path().filename() != "config.toml" && entry.path().filename() != "status.json")
+      fs::remove_all(entry.path());
+  CHECK(place.run({"verify", place.path("s")}).exit_code == 4);
+}
+
 TEST_CASE("a failing run costs only itself, diverged runs are results, and --only failed repeats it", "[integration]") {
   Workplace place;
   // The text of one run is missing: it fails with exit code 2 or 4 while the others finish.

@@ -222,7 +222,11 @@ TEST_CASE("a stop signal leaves a checkpoint, and the resumed run ends with the 
     CHECK(result.exit_code == code);
     CHECK(contains(result.out, "interrupted"));
     CHECK(status_of(place, run).state == RunState::Interrupted);
-    REQUIRE(place.run(long_run(place, run)).exit_code == 0);
+    // The run's directory says all that its resumption needs.
+    REQUIRE(place
+                .run(signal == SIGINT ? std::vector<std::string>{"train", place.path(run), "--quiet"}
+                                      : long_run(place, run))
+                .exit_code == 0);
     CHECK(text_of(place.path(run + "/run.h5")) == text_of(place.path("whole/run.h5")));
   }
 }
