@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 
 namespace precipice {
@@ -82,6 +84,37 @@ std::vector<AxisValue> expand_range(const std::vector<Scalar>& arguments, const 
   return values;
 }
 
+// The whole numbers of a text like 0..7 or 0:8:2; nothing where it is something else, also a number beyond 64 bits.
+std::optional<std::vector<Scalar>> whole_numbers(const std::string& text, const std::string& separator) {
+  std::vector<Scalar> numbers;
+  std::size_t start = 0;
+  while (true) {
+    const std::size_t end = std::min(text.find(separator, start), text.size());
+    std::int64_t number = 0;
+    const char *first = text.data() + start, *last = text.data() + end;
+    const auto [stop, error] = std::from_chars(first, last, number);
+    if (first == last || error != std::errc() || stop != last) return std::nullopt;
+    numbers.push_back(number);
+    if (end == text.size()) return numbers;
+    start = end + separator.size();
+  }
+}
+
+// 0..7 with both ends, 0:8 and 0:8:2 as range() has them.
+std::optional<std::vector<AxisValue>> expand_interval(const std::string& text, const ConfigError::Where& where) {
+  if (auto closed = whole_numbers(text, ".."); closed && closed->size() == 2) {
+    auto& last = std::get<std::int64_t>(closed->back());
+    if (last < std::get<std::int64_t>(closed->front()))
+      throw ConfigError(where, "first..last counts upwards and holds both ends");
+    if (last == std::numeric_limits<std::int64_t>::max()) throw ConfigError(where, "the last number is too large");
+    ++last;
+    return expand_range(*closed, where);
+  }
+  const auto open = whole_numbers(text, ":");
+  if (open && open->size() > 1) return expand_range(*open, where);
+  return std::nullopt;
+}
+
 double six_digits(double value) {
   return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
 }
@@ -120,6 +153,8 @@ std::vector<AxisValue> array_values(const std::vector<Scalar>& elements, KeyKind
 std::vector<AxisValue> expand_part(const std::string& part, KeyKind kind, const ConfigError::Where& where) {
   if (const auto range = call_arguments(part, "range", where)) return expand_range(*range, where);
   if (const auto logspace = call_arguments(part, "logspace", where)) return expand_logspace(*logspace, where);
+  if (kind == KeyKind::Single)
+    if (auto interval = expand_interval(part, where)) return *std::move(interval);
   bool is_array = false;
   const std::vector<Scalar> values = parse_value(part, is_array, where);
   if (is_array) return array_values(values, kind);

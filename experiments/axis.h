@@ -2,6 +2,8 @@
 // The grammar of sweep values, as Hydra's users know it:
 //   a,b,c              comma-separated values (commas inside quotes and brackets do not separate)
 //   range(0,3)         0, 1, 2; an optional third number is the step
+//   0:3                the same, 0:6:2 with a step
+//   0..2               0, 1, 2: both ends; these two need no quotes in a shell, and text keys keep them as text
 //   logspace(a,b,n)    n values from a to b inclusive, evenly spaced in log; inner ones rounded to 6 significant digits
 //   [a, b, c]          a TOML array: its elements (for a key whose value is itself a list: the one list)
 // Each part between top-level commas may be any of these; their values follow each other.

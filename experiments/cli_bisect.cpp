@@ -12,8 +12,6 @@
 namespace precipice {
 namespace {
 
-constexpr double kPipeInterval = 15;  // seconds
-
 struct Options {
   BisectRequest request;
   bool json = false, quiet = false;
@@ -23,7 +21,7 @@ int bisect(const Options& options) {
   BisectRequest request = options.request;
   install_stop_signals();
   request.stop = &stop_requested();
-  ProgressPrinter printer = standard_progress(options.quiet || options.json, kPipeInterval);
+  ProgressPrinter printer = waiting_progress(options.quiet);
   RateMeter rate;
   request.progress = [&](std::size_t done, std::size_t all) {
     const double now = monotonic_seconds();

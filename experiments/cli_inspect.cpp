@@ -1,29 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice status and precipice verify: what lies in a run or sweep directory.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <memory>
+#include <thread>
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
+#include "experiments/process_setup.h"
 #include "experiments/run_directory.h"
 #include "experiments/status_report.h"
+#include "experiments/status_watch.h"
 #include "experiments/verify.h"
 #include "precision/check.h"
 
 namespace precipice {
 namespace {
 
+constexpr std::chrono::milliseconds kSlice{50};
+
 struct Options {
   std::string directory;
-  bool json = false;
+  bool json = false, watch = false;
+  double every = 2;  // seconds between looks
 };
 
+std::int64_t unix_time() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
+
+// False when the user has had enough.
+bool wait_for(double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!stop_requested() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(kSlice);
+  return !stop_requested();
+}
+
+// On a terminal the table is drawn anew at each look, cut to the screen; elsewhere each change is a line.
+int watch(const Options& options) {
+  constexpr std::size_t kOtherRows = 6;  // summary, heads, "and more", notes, cursor
+  install_stop_signals();
+  StatusReport report = make_report(options.directory), before = report;
+  const bool terminal = terminal_size(STDOUT_FILENO).has_value();
+  if (!terminal) print_result(summary_line(report));
+  for (before.runs.clear();; before = std::move(report), report = make_report(options.directory)) {
+    if (const auto size = terminal_size(STDOUT_FILENO)) {
+      const std::size_t rows = size->rows > kOtherRows + 1 ? size->rows - kOtherRows : 1;
+      print_result("\x1b[H\x1b[2J" + to_text(report, unix_time(), rows));
+    } else {
+      print_result(changes_text(before, report));
+    }
+    if (all_ended(report) || !wait_for(options.every)) break;
+  }
+  if (!terminal) print_result(summary_line(report));
+  return stop_requested() ? stop_exit_code() : kSuccess;
+}
+
 int status(const Options& options) {
+  if (options.watch) return watch(options);
   const StatusReport report = make_report(options.directory);
-  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  const std::int64_t now = unix_time();
   print_result(options.json ? to_json(report, now) : to_text(report, now));
   return kSuccess;
 }
@@ -70,8 +110,13 @@ Command add_status(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* parser = app.add_subcommand("status", "Show what the runs of a directory are doing");
   parser->add_option("DIR", options->directory, "Run or sweep directory")->required();
-  parser->add_flag("--json", options->json, "As JSON");
-  parser->footer("Example:\n  precipice status runs/fp8_vs_bf16");
+  CLI::Option* json = parser->add_flag("--json", options->json, "As JSON");
+  CLI::Option* watch = parser->add_flag("--watch", options->watch, "Until all runs have ended or Ctrl-C");
+  watch->excludes(json);
+  parser->add_option("--every", options->every, "Seconds between looks of --watch [2]")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->needs(watch);
+  parser->footer("Example:\n  precipice status runs/fp8_vs_bf16 --watch");
   return {parser, [options] { return status(*options); }};
 }
 

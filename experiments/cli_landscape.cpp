@@ -17,7 +17,6 @@ namespace precipice {
 namespace {
 
 constexpr std::int64_t kMaxPoints = 1001;  // of an axis
-constexpr double kPipeInterval = 5;        // seconds
 
 struct Options {
   EvaluationOptions evaluation;
@@ -83,7 +82,7 @@ int landscape(const Options& options) {
   request.step = evaluated_step(options.evaluation);
   install_stop_signals();
   request.stop = &stop_requested();
-  ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  ProgressPrinter printer = waiting_progress(options.quiet);
   RateMeter rate;
   request.progress = [&](std::size_t done, std::size_t all) {
     const double now = monotonic_seconds();
@@ -95,6 +94,7 @@ int landscape(const Options& options) {
                           format_duration(static_cast<double>(all - done) / rate.per_second()));
     printer.show(text, now);
   };
+  printer.show("finding directions and evaluating the centre", monotonic_seconds());
   const LandscapeResult result = make_landscape(request);
   printer.close();
   print_result(fmt::format("{}: {} points, {} computed now{}, loss {:.5g} to {:.5g}{}\n", options.out, result.points,

@@ -82,8 +82,7 @@ int sharpness(const Options& options) {
   plan.method = checked_method(options.method);
   RunEvaluator evaluator(evaluation_request(options.evaluation));
   const std::vector<std::int64_t> steps = evaluated_steps(options.evaluation.run, options.evaluation.checkpoint);
-  // Progress is for people who wait: not among the lines of a pipe.
-  ProgressPrinter printer = standard_progress(options.json || isatty(STDOUT_FILENO) != 1, 0);
+  ProgressPrinter printer = waiting_progress(false);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::int64_t step : steps) {
     evaluator.load(step);
@@ -91,8 +90,8 @@ int sharpness(const Options& options) {
       printer.show(fmt::format("step {}: {}, {} products", step, kind, products), monotonic_seconds());
     };
     all.push_back(measure_sharpness(evaluator, plan, progress));
-    if (options.json) continue;
     printer.close();
+    if (options.json) continue;
     print_result(sharpness_text(all.back()));
   }
   if (options.json) print_result((options.evaluation.checkpoint == "all" ? all : all[0]).dump() + "\n");

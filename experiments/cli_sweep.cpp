@@ -17,6 +17,7 @@
 #include "experiments/recipes_report.h"
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
+#include "experiments/sweep_union.h"
 #include "experiments/table.h"
 #include "train/run.h"
 #include "train/tokens.h"
@@ -30,7 +31,7 @@ struct Options {
   std::string config, out, only, invocation;
   std::vector<std::string> assignments;
   std::size_t workers = 0;  // 0: cores / threads
-  bool dry_run = false, fail_fast = false, quiet = false;
+  bool dry_run = false, fail_fast = false, quiet = false, add = false;
 };
 
 std::int64_t usable_cores() {
@@ -117,12 +118,13 @@ int print_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const Opti
 }
 
 int sweep(const Options& options) {
-  const Sweep sweep = make_sweep(read_settings(options.config), read_assignments(options.assignments));
+  const Sweep sweep = make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments));
   const std::vector<SweepRun> runs = expand_sweep(sweep);
   const std::filesystem::path directory = options.out;
   if (std::filesystem::exists(directory / kConfigFileName))
     throw ConfigError({"command line", 0, "--out", options.out}, "this is a run directory; choose another one");
   const std::size_t workers = options.workers > 0 ? options.workers : default_workers(runs);
+  join_sweep(directory, sweep, runs, options.invocation, options.add);  // refuses before anything is computed
   if (options.dry_run) return print_plan(sweep, runs, options, workers);
 
   // Runs are forks of this process: what they share is read once. Bad data is each run's own error.
@@ -131,8 +133,10 @@ int sweep(const Options& options) {
   } catch (const DataError&) {
   }
   install_stop_signals();
-  write_record(directory, make_record(sweep, runs, options.invocation));
+  const JoinedSweep joined = record_sweep(directory, sweep, runs, options.invocation, options.add);
   ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  if (joined.recovered > 0)
+    printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
   const auto in_fork = [](std::vector<std::string> words) {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -144,8 +148,15 @@ int sweep(const Options& options) {
       {directory, {"precipice"}, workers, selection_of(options.only), options.fail_fast, &stop_requested(), in_fork},
       printer);
   const SweepSummary summary = session.run();
-  print_result(fmt::format("sweep: {}  {}\n", directory.string(), describe(summary.states)));
-  if (stop_requested()) return stop_exit_code();
+  const std::string beside = joined.earlier > 0
+                                 ? fmt::format("; beside {} of earlier commands, see precipice status {}",
+                                               joined.earlier, shell_word(path_argument(directory)))
+                                 : "";
+  print_result(fmt::format("sweep: {}  {}{}\n", directory.string(), describe(summary.states), beside));
+  if (stop_requested()) {
+    print_result("interrupted; the same command goes on with the sweep: " + options.invocation + "\n");
+    return stop_exit_code();
+  }
   return summary.failed + summary.interrupted > 0 ? kSomeRunsFailed : kSuccess;
 }
 
@@ -166,10 +177,12 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   parser->add_option("--only", options->only, "Run only what failed, or only what is missing")
       ->check(CLI::IsMember({"failed", "missing"}));
   parser->add_flag("--dry-run", options->dry_run, "Print runs, time, memory and disk; write nothing");
+  parser->add_flag("--add", options->add, "Take runs of other settings than those in DIR into one sweep with them");
   parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   parser->footer(
-      "The same command resumes: finished runs are left alone, and new values add runs to the old ones.\n"
+      "The same command resumes: finished runs are left alone. A further command adds its runs to those that DIR "
+      "holds.\n"
       "Example:\n  precipice sweep experiments/fp8_vs_bf16.toml optimizer.lr=1e-3,1e-2 'seed=range(0,3)' --jobs 2 "
       "--out "
       "runs/x");

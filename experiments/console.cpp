@@ -16,9 +16,9 @@ namespace precipice {
 namespace {
 
 // 0, or the errno of the write that failed.
-int write_all(std::string_view text) {
+int write_all(int descriptor, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    const ssize_t written = write(descriptor, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return errno;
     text.remove_prefix(static_cast<std::size_t>(written));
@@ -26,13 +26,24 @@ int write_all(std::string_view text) {
   return 0;
 }
 
-std::size_t terminal_width() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+ProgressPrinter make_printer(int descriptor, bool quiet, double pipe_interval) {
+  ProgressPrinter::Options options;
+  const std::optional<TerminalSize> size = terminal_size(descriptor);
+  options.terminal = size.has_value();
+  options.width = size ? size->columns : 0;
+  options.pipe_interval = pipe_interval;
+  if (quiet) return ProgressPrinter([](std::string_view) {}, options);
+  return ProgressPrinter([descriptor](std::string_view text) { write_all(descriptor, text); }, options);
 }
 
 bool is_plain(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("_-./=,:+@%", c) != nullptr;
+}
+
+}  // namespace
+
+std::string path_argument(const std::filesystem::path& path) {
+  return path.string().starts_with("-") ? "./" + path.string() : path.string();
 }
 
 std::string shell_word(const std::string& word) {
@@ -42,20 +53,28 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-}  // namespace
-
 void print_result(std::string_view text) {
-  const int error = write_all(text);
+  const int error = write_all(STDOUT_FILENO, text);
   if (error != 0 && error != EPIPE) throw OutputError(std::string("standard output: ") + std::strerror(error));
 }
 
 ProgressPrinter standard_progress(bool quiet, double pipe_interval) {
-  ProgressPrinter::Options options;
-  options.terminal = isatty(STDOUT_FILENO) == 1;
-  options.width = options.terminal ? terminal_width() : 0;
-  options.pipe_interval = pipe_interval;
-  if (quiet) return ProgressPrinter([](std::string_view) {}, options);
-  return ProgressPrinter([](std::string_view text) { write_all(text); }, options);
+  return make_printer(STDOUT_FILENO, quiet, pipe_interval);
+}
+
+ProgressPrinter waiting_progress(bool quiet) {
+  ProgressPrinter printer = make_printer(STDERR_FILENO, quiet, kWaitingInterval);
+  if (!printer.terminal()) printer.start(monotonic_seconds());
+  return printer;
+}
+
+std::optional<TerminalSize> terminal_size(int descriptor) {
+  if (isatty(descriptor) != 1) return std::nullopt;
+  winsize size{};
+  TerminalSize known;
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return known;
+  known.columns = size.ws_col, known.rows = size.ws_row;
+  return known;
 }
 
 double monotonic_seconds() {

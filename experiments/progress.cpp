@@ -3,12 +3,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace precipice {
 namespace {
 
 constexpr double kRateWindow = 30;  // seconds
+
+// Of more than four runs, the least and the greatest; a NaN is the greatest.
+std::string losses_text(std::vector<double> losses) {
+  if (losses.empty()) return "";
+  constexpr std::size_t kMaxShown = 4;
+  const bool many = losses.size() > kMaxShown;
+  if (many) {
+    std::sort(losses.begin(), losses.end(), [](double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; });
+    losses = {losses.front(), losses.back()};
+  }
+  std::string text;
+  for (const double loss : losses)
+    text += (text.empty() ? "" : many ? " to " : " ") + (std::isnan(loss) ? "nan" : fmt::format("{:.3f}", loss));
+  return ", loss " + text;
+}
 
 }  // namespace
 
@@ -83,7 +99,7 @@ std::string progress_text(const SweepProgress& progress) {
   if (progress.untrained > 0) text += fmt::format(" {} untrained", progress.untrained);
   if (progress.skipped > 0) text += fmt::format(" {} skipped", progress.skipped);
   if (progress.failed > 0) text += fmt::format(" {} failed", progress.failed);
-  text += fmt::format(" | {} running", progress.running);
+  text += fmt::format(" | {} running", progress.running) + losses_text(progress.losses);
   if (progress.steps_per_second > 0) {
     text += fmt::format(" | {} step/s | ETA {}", format_rate(progress.steps_per_second),
                         format_duration(static_cast<double>(progress.steps_left) / progress.steps_per_second));

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace precipice {
 
@@ -27,6 +28,7 @@ class ProgressPrinter {
   ProgressPrinter(Sink sink, Options options) : sink_(std::move(sink)), options_(options) {}
   // True when show() would print at this time: callers skip the work of making the text.
   bool due(double now) const;
+  void start(double now) { last_ = now; }  // nothing is shown before an interval has passed
   void show(const std::string& text, double now);
   void note(const std::string& text);  // a line of its own that stays
   void close();                        // ends the rewritten line
@@ -59,8 +61,9 @@ struct SweepProgress {
   std::size_t diverged = 0, untrained = 0, skipped = 0;  // of the finished ones
   double steps_per_second = 0;
   std::int64_t steps_left = 0;
+  std::vector<double> losses{};  // of the runs that go on, as far as they have one
 };
-// "[12/36] 3 diverged 1 failed | 2 running | 312 step/s | ETA 3m10s"
+// "[12/36] 3 diverged 1 failed | 2 running, loss 2.31 2.45 | 312 step/s | ETA 3m10s"
 std::string progress_text(const SweepProgress& progress);
 
 }  // namespace precipice

@@ -45,6 +45,7 @@ void enter_worker(int input, int log, pid_t launcher) {
   _exit(127);
 }
 
+// Less than 0 with errno set where the system has no process to give at present.
 pid_t start_worker(const Job& job, std::vector<std::string> command, const SchedulerOptions& options) {
   make_directories(job.directory);
   std::vector<char*> argv;
@@ -54,7 +55,7 @@ pid_t start_worker(const Job& job, std::vector<std::string> command, const Sched
   const int log = open_or_throw(job.directory / "log.txt", O_WRONLY | O_CREAT | O_APPEND);
   const pid_t launcher = getpid();
   std::fflush(nullptr);  // or a copy of what waits there would be written by the worker too
-  const pid_t pid = fork();
+  const pid_t pid = options.fork ? options.fork() : fork();
   if (pid == 0) {
     enter_worker(input, log, launcher);
     if (!options.in_fork) execute(argv.data());
@@ -65,7 +66,7 @@ pid_t start_worker(const Job& job, std::vector<std::string> command, const Sched
   const int error = errno;
   close(input);
   close(log);
-  if (pid < 0) throw OutputError(fmt::format("cannot start a process: {}", std::strerror(error)));
+  errno = error;
   return pid;
 }
 
@@ -89,8 +90,8 @@ class Scheduler {
   void run() {
     for (;;) {
       if (options_.stop && *options_.stop) begin_stop();
-      while (!stopping_ && !waiting_.empty() && running_.size() < options_.workers) start_next();
-      if (running_.empty()) return;
+      start_next();
+      if (running_.empty() && (stopping_ || waiting_.empty())) return;
       if (options_.tick) options_.tick(running_jobs());
       std::this_thread::sleep_for(options_.poll);
       collect_ended();
@@ -103,13 +104,46 @@ class Scheduler {
     Job job;
     pid_t pid = 0;
     int restarts = 0;
+    Clock::time_point not_before{};
   };
 
+  // Asks each waiting job at most once.
   void start_next() {
-    Worker worker = waiting_.front();
-    waiting_.pop_front();
+    for (std::size_t asked = waiting_.size(); asked > 0; --asked) {
+      const auto now = Clock::now();
+      if (stopping_ || running_.size() >= options_.workers || now < fork_again_) return;
+      Worker worker = std::move(waiting_.front());
+      waiting_.pop_front();
+      const JobTurn turn = now < worker.not_before ? JobTurn::Wait
+                           : options_.turn         ? options_.turn(worker.job)
+                                                   : JobTurn::Start;
+      if (turn == JobTurn::Skip) {
+        if (options_.skipped) options_.skipped(worker.job);
+      } else if (turn == JobTurn::Wait) {
+        if (now >= worker.not_before) worker.not_before = now + options_.pause;
+        waiting_.push_back(std::move(worker));
+      } else {
+        start(std::move(worker));
+      }
+    }
+  }
+
+  void start(Worker worker) {
     worker.pid = start_worker(worker.job, options_.command(worker.job), options_);
-    running_.push_back(worker);
+    if (worker.pid >= 0) {
+      refused_since_.reset();
+      running_.push_back(std::move(worker));
+      return;
+    }
+    const std::string why = std::strerror(errno);
+    waiting_.push_front(std::move(worker));
+    const auto now = Clock::now();
+    fork_again_ = now + options_.pause;
+    if (!said_refused_ && options_.refused) options_.refused(running_.size(), why);
+    said_refused_ = true;
+    if (!running_.empty()) return;
+    if (!refused_since_) refused_since_ = now;
+    if (now > *refused_since_ + options_.patience) throw OutputError("cannot start a process: " + why);
   }
 
   void collect_ended() {
@@ -131,6 +165,12 @@ class Scheduler {
       ++worker.restarts;
       if (options_.restarted) options_.restarted(worker.job, end);
       waiting_.push_front(std::move(worker));
+      return;
+    }
+    fork_again_ = {};  // there is a process to give again
+    if (!end.stopped && options_.was_taken && options_.was_taken(worker.job, end)) {
+      worker.not_before = Clock::now() + options_.pause;
+      waiting_.push_back(std::move(worker));
       return;
     }
     if (options_.finished) options_.finished(worker.job, end);
@@ -156,7 +196,9 @@ class Scheduler {
   const SchedulerOptions& options_;
   std::deque<Worker> waiting_;
   std::vector<Worker> running_;
-  std::optional<Clock::time_point> stopping_;
+  std::optional<Clock::time_point> stopping_, refused_since_;
+  Clock::time_point fork_again_{};  // no process is asked for before
+  bool said_refused_ = false;
 };
 
 }  // namespace

@@ -2,7 +2,8 @@
 // One process per run (fork, and exec where asked for), N at a time: a crash costs one run, never the others. A worker
 // killed by a signal is started once more, since it goes on from its checkpoint; one that exits with an error is not.
 // When the launcher is told to stop, workers get SIGTERM, so that they checkpoint, and SIGKILL after a grace period;
-// when it dies, the kernel sends them SIGTERM (PR_SET_PDEATHSIG).
+// when it dies, the kernel sends them SIGTERM (PR_SET_PDEATHSIG). A job that another process is at waits until that one
+// is through with it. When the system refuses a further process, the jobs go on with those that there are.
 #pragma once
 
 #include <atomic>
@@ -29,6 +30,9 @@ struct WorkerEnd {
 };
 std::string describe(const WorkerEnd& end);  // "exit code 3", "killed by signal 11 (Segmentation fault)"
 
+// What is to become of a job whose turn it is. Wait: it is asked again after a pause.
+enum class JobTurn { Start, Wait, Skip };
+
 struct SchedulerOptions {
   std::function<std::vector<std::string>(const Job&)> command;  // argv of the worker; a path first
   // Not null: the worker is a copy of this process, which has one thread, that calls this with its argv and ends with
@@ -38,14 +42,22 @@ struct SchedulerOptions {
   bool fail_fast = false;                   // after the first worker that failed: stop the others
   const std::atomic<bool>* stop = nullptr;  // set by a signal
   std::chrono::milliseconds poll{20};
-  std::chrono::milliseconds grace{30'000};                      // from SIGTERM to SIGKILL
-  std::function<void(const Job&, const WorkerEnd&)> finished;   // for good
-  std::function<void(const Job&, const WorkerEnd&)> restarted;  // killed once, tried again
-  std::function<void(const std::vector<Job>& running)> tick;    // at every poll; cheap
+  std::chrono::milliseconds grace{30'000};  // from SIGTERM to SIGKILL
+  std::chrono::milliseconds pause{500};     // before a job that waits is asked again, or a process is asked for again
+  std::chrono::seconds patience{60};        // with a system that refuses even one process
+  std::function<pid_t()> fork = nullptr;    // null: the system's
+  std::function<JobTurn(const Job&)> turn = nullptr;  // null: always Start
+  // True for a worker that ended since another process was at its job: it waits, and its end is no failure.
+  std::function<bool(const Job&, const WorkerEnd&)> was_taken = nullptr;
+  std::function<void(const Job&)> skipped = nullptr;
+  std::function<void(std::size_t running, const std::string& why)> refused = nullptr;  // a process, for the first time
+  std::function<void(const Job&, const WorkerEnd&)> finished;                          // for good
+  std::function<void(const Job&, const WorkerEnd&)> restarted;                         // killed once, tried again
+  std::function<void(const std::vector<Job>& running)> tick;                           // at every poll; cheap
 };
 
-// Starts the jobs in order and returns when no worker is left. Throws OutputError when a directory, a log or a process
-// cannot be made.
+// Starts the jobs in order and returns when no worker is left. Throws OutputError when a directory or a log cannot be
+// made, or no process at all for as long as `patience`.
 void run_jobs(const std::vector<Job>& jobs, const SchedulerOptions& options);
 
 }  // namespace precipice

@@ -2,12 +2,14 @@
 #include "experiments/status_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "experiments/console.h"
 #include "experiments/progress.h"
 #include "experiments/run_directory.h"
 #include "experiments/sweep_record.h"
@@ -53,14 +55,51 @@ Json to_json(const AxisValue& value) {
   return array;
 }
 
+// What the user should know beside the runs: one line each.
+std::string notes(const StatusReport& report) {
+  constexpr std::size_t kMaxNamed = 10;
+  const std::string directory = shell_word(path_argument(report.directory));
+  std::string text;
+  if (report.index == IndexState::Stale)
+    text += fmt::format("index.h5 is older than the runs; precipice merge {} writes it anew\n", directory);
+  if (report.unlisted.empty()) return text;
+  const std::size_t named = std::min(kMaxNamed, report.unlisted.size());
+  text += fmt::format(
+      "not in sweep.toml: {}{}; sweep --out {} takes them in, with --add where their settings differ\n",
+      fmt::join(report.unlisted.begin(), report.unlisted.begin() + std::ptrdiff_t(named), " "),
+      report.unlisted.size() > named ? fmt::format(" and {} more run directories", report.unlisted.size() - named) : "",
+      directory);
+  return text;
+}
+
+// All, or those that a person who waits wants to see most.
+std::vector<ReportedRun> chosen_runs(const StatusReport& report, std::size_t max_runs) {
+  std::vector<ReportedRun> runs = report.runs;
+  if (runs.size() <= max_runs) return runs;
+  std::stable_sort(runs.begin(), runs.end(), [](const ReportedRun& a, const ReportedRun& b) {
+    const auto rank = [](RunState state) {
+      return state == RunState::Running ? 0 : is_finished(state) ? 3 : state == RunState::Pending ? 2 : 1;
+    };
+    return rank(a.status.state) < rank(b.status.state);
+  });
+  runs.resize(max_runs);
+  return runs;
+}
+
 }  // namespace
 
 StatusReport make_report(const fs::path& directory) {
   StatusReport report{directory, {}, {}};
   if (const auto record = read_record(directory)) {
     report.axes = record->axes;
-    for (const RecordedRun& run : record->runs)
+    report.labels = record->labels;
+    RunHashes hashes;
+    for (const RecordedRun& run : record->runs) {
       report.runs.push_back({run.id, directory / run.id, run.values, observe_run(directory / run.id)});
+      hashes.emplace_back(run.id, report.runs.back().status.run_file_sha256);
+    }
+    report.unlisted = unlisted_runs(directory, *record);
+    report.index = state_of_index(directory, std::move(hashes));
     return report;
   }
   if (!fs::exists(directory / kConfigFileName) && !fs::exists(directory / kStatusFileName))
@@ -71,37 +110,54 @@ StatusReport make_report(const fs::path& directory) {
   return report;
 }
 
-std::string to_text(const StatusReport& report, std::int64_t now) {
-  std::string text = report.directory.string() + ": " + describe(count_states(report)) + "\n";
+std::string summary_line(const StatusReport& report) {
+  return report.directory.string() + ": " + describe(count_states(report)) + "\n";
+}
+
+std::string to_text(const StatusReport& report, std::int64_t now, std::size_t max_runs) {
   std::vector<std::vector<std::string>> rows{{"id"}};
   for (const std::string& axis : report.axes) rows[0].push_back(axis);
-  for (const char* name : {"state", "step", "loss", "age", "reason"}) rows[0].push_back(name);
-  for (const ReportedRun& run : report.runs) {
+  const bool any_runs = std::any_of(report.runs.begin(), report.runs.end(),
+                                    [](const ReportedRun& run) { return run.status.state == RunState::Running; });
+  for (const char* name : {"state", "step", "loss", "step/s", "age", "reason"})
+    if (any_runs || name != std::string("step/s")) rows[0].push_back(name);
+  for (const ReportedRun& run : chosen_runs(report, max_runs)) {
     const RunStatus& status = run.status;
     std::vector<std::string> row{run.id};
-    for (const AxisValue& value : run.values) row.push_back(to_text(value));
+    for (std::size_t a = 0; a < run.values.size(); ++a)
+      row.push_back(shown_value(report.labels, report.axes[a], run.values[a]));
     const bool started = status.heartbeat > 0;
     row.push_back(to_string(status.state));
     row.push_back(started ? fmt::format("{}/{}", status.step, status.steps) : "-");
     row.push_back(loss_text(status));
+    if (any_runs) row.push_back(status.state == RunState::Running ? format_rate(status.steps_per_second) : "-");
     row.push_back(started ? format_duration(static_cast<double>(std::max<std::int64_t>(0, now - status.heartbeat)))
                           : "-");
     row.push_back(reason_text(status));
     rows.push_back(std::move(row));
   }
-  return text + format_table(rows);
+  const std::size_t left = report.runs.size() + 1 - rows.size();
+  return summary_line(report) + format_table(rows) + (left > 0 ? fmt::format("and {} more\n", left) : "") +
+         notes(report);
 }
 
 std::string to_json(const StatusReport& report, std::int64_t now) {
   Json json{{"directory", report.directory.string()}, {"counts", Json::object()}, {"runs", Json::array()}};
   for (const auto& [state, count] : count_states(report)) json["counts"][to_string(state)] = count;
+  if (!report.axes.empty()) json["index"] = to_string(report.index), json["unlisted"] = report.unlisted;
   for (const ReportedRun& run : report.runs) {
     const RunStatus& status = run.status;
     Json values = Json::object();
-    for (std::size_t i = 0; i < report.axes.size(); ++i) values[report.axes[i]] = to_json(run.values[i]);
+    Json labels = Json::object();
+    for (std::size_t i = 0; i < report.axes.size(); ++i) {
+      values[report.axes[i]] = to_json(run.values[i]);
+      const std::string shown = shown_value(report.labels, report.axes[i], run.values[i]);
+      if (shown != to_text(run.values[i])) labels[report.axes[i]] = shown;
+    }
     json["runs"].push_back({{"id", run.id},
                             {"directory", run.directory.string()},
                             {"values", values},
+                            {"labels", labels},
                             {"state", to_string(status.state)},
                             {"step", status.step},
                             {"steps", status.steps},

@@ -38,8 +38,11 @@ void erase_key(Items& items, const std::string& key) {
 }
 
 void apply_assignment(Sweep& sweep, const Assignment& assignment) {
-  const Axis axis = checked_axis(
-      {assignment.key, parse_axis(assignment.value, kind_of(assignment.key), assignment.where), assignment.where});
+  const Axis axis = checked_axis({assignment.key,
+                                  parse_axis(assignment.value, kind_of(assignment.key), assignment.where),
+                                  assignment.where,
+                                  {},
+                                  assignment.value});
   if (axis.values.size() == 1) {
     erase_key(sweep.axes, axis.key);
     erase_key(sweep.base, axis.key);
@@ -51,6 +54,59 @@ void apply_assignment(Sweep& sweep, const Assignment& assignment) {
     sweep.axes.push_back(axis);
   } else {
     *old = axis;
+  }
+}
+
+// What would make two values of an axis look alike.
+void check_labels(const Axis& axis) {
+  std::set<std::string> shown;
+  std::set<std::string> values;
+  for (std::size_t i = 0; i < axis.values.size(); ++i) {
+    const std::string text = to_text(axis.values[i]);
+    if (!values.insert(text).second)
+      throw ConfigError(axis.where, fmt::format("{} is given twice on an axis with labels", text));
+    const std::string& name = axis.labels[i].empty() ? text : axis.labels[i];
+    if (!shown.insert(name).second)
+      throw ConfigError(axis.where, fmt::format("two values of the axis are called \"{}\"", name));
+  }
+}
+
+void apply_labels(Sweep& sweep, const std::string& key, const Setting& setting,
+                  const std::vector<std::string>& labels) {
+  const auto axis = std::find_if(sweep.axes.begin(), sweep.axes.end(), [&](const Axis& a) { return a.key == key; });
+  if (axis == sweep.axes.end()) return;
+  if (kind_of(key) == KeyKind::List)
+    throw ConfigError(setting.where, "the values of this key are lists, which have no labels");
+  axis->labels.assign(axis->values.size(), "");
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const AxisValue stored{checked_setting(setting_of(key, {{setting.values[i]}, false}, setting.where)).values, false};
+    for (std::size_t v = 0; v < axis->values.size(); ++v)
+      if (axis->values[v] == stored) axis->labels[v] = labels[i];
+  }
+  check_labels(*axis);
+}
+
+// A comma inside a value of the command line has made two of it: the word that is refused says how to keep it.
+[[noreturn]] void rethrow_with_comma(const ConfigError& error, const Axis& axis) {
+  throw ConfigError(error.where(), fmt::format("{}; a comma separates values: quotes keep it inside one, {}='\"{}\"'",
+                                               error.problem(), axis.key, axis.text));
+}
+
+// The axis that the command line gave as text with commas and no quotes, if `key` is one.
+const Axis* split_axis(const Sweep& sweep, const std::string& key) {
+  for (const Axis& axis : sweep.axes)
+    if (axis.key == key && axis.text.find(',') != std::string::npos &&
+        axis.text.find_first_of("\"'[(") == std::string::npos && kind_of(key) == KeyKind::Text)
+      return &axis;
+  return nullptr;
+}
+
+RunConfig resolve_run(const Sweep& sweep, const std::vector<Setting>& settings) {
+  try {
+    return resolve_config(settings);
+  } catch (const ConfigError& error) {
+    if (const Axis* axis = split_axis(sweep, error.where().key)) rethrow_with_comma(error, *axis);
+    throw;
   }
 }
 
@@ -101,6 +157,19 @@ Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<As
   return sweep;
 }
 
+Sweep make_labelled_sweep(const LabelledSettings& file, const std::vector<Assignment>& assignments) {
+  // The file's own axes first: a mistake in its labels is one whatever the command line says.
+  Sweep own = make_sweep(file.settings, {}), sweep = make_sweep(file.settings, assignments);
+  for (const Setting& setting : file.settings) {
+    const auto labels = file.labels.find(setting.key);
+    if (labels == file.labels.end()) continue;
+    const std::string key = setting.key.substr(std::string(kTable).size());
+    apply_labels(own, key, setting, labels->second);
+    apply_labels(sweep, key, setting, labels->second);
+  }
+  return sweep;
+}
+
 std::vector<SweepRun> expand_sweep(const Sweep& sweep) {
   const std::size_t combinations = count_combinations(sweep.axes);
   std::vector<SweepRun> runs;
@@ -111,10 +180,12 @@ std::vector<SweepRun> expand_sweep(const Sweep& sweep) {
     std::size_t stride = combinations;
     for (const Axis& axis : sweep.axes) {
       stride /= axis.values.size();
-      run.values.push_back(axis.values[index / stride % axis.values.size()]);
+      const std::size_t v = index / stride % axis.values.size();
+      run.values.push_back(axis.values[v]);
+      run.shown.push_back(axis.labels.empty() || axis.labels[v].empty() ? to_text(axis.values[v]) : axis.labels[v]);
       settings.push_back(setting_of(axis.key, run.values.back(), axis.where));
     }
-    run.config = resolve_config(settings);
+    run.config = resolve_run(sweep, settings);
     run.id = run_id(run.config);
     if (ids.insert(run.id).second) runs.push_back(std::move(run));
   }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A sweep: base settings, axes, and the runs that their Cartesian product makes. Pure: reads settings, touches no file.
-// A sweep file is a config file with a [sweep] table whose keys are config keys and whose values are axes (axis.h).
+// A sweep file is a config file with a [sweep] table whose keys are config keys and whose values are axes (axis.h),
+// with labels where its author gives them (labelled_settings.h). A label is for people: it decides nothing about a run.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "experiments/axis.h"
+#include "train/labelled_settings.h"
 #include "train/run_config.h"
 
 namespace precipice {
@@ -15,6 +17,8 @@ struct Axis {
   std::string key;
   std::vector<AxisValue> values;
   ConfigError::Where where;
+  std::vector<std::string> labels{};  // none, or one per value, "" where a value has none
+  std::string text{};                 // as the command line had it; "" for an axis of the file
 };
 
 struct Sweep {
@@ -24,8 +28,9 @@ struct Sweep {
 
 struct SweepRun {
   std::string id;
-  std::vector<AxisValue> values;  // one per axis
-  RunConfig config;               // resolved
+  std::vector<AxisValue> values;   // one per axis
+  RunConfig config;                // resolved
+  std::vector<std::string> shown;  // the values as people read them: by their labels where they have them
 };
 
 // key=value texts from the command line, each key at most once. Throws ConfigError.
@@ -36,6 +41,8 @@ struct Assignment {
 std::vector<Assignment> read_assignments(const std::vector<std::string>& texts);
 
 // An assignment of one value replaces an axis or sets the base, one of several values makes or replaces an axis.
+// Labels of the file stay with the values that are still there.
+Sweep make_labelled_sweep(const LabelledSettings& file, const std::vector<Assignment>& assignments);
 Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<Assignment>& assignments);
 
 // Every run once (two combinations that resolve to the same config are one run). All configs are resolved here, so that

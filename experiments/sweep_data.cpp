@@ -32,12 +32,13 @@ std::vector<std::size_t> format_axes(const StatusReport& report) {
   return chosen;
 }
 
+// Without `labels`: by the values themselves.
 std::string format_of(const StatusReport& report, const ReportedRun& run, const std::vector<std::size_t>& axes,
-                      const RunConfig& config) {
+                      const RunConfig& config, const AxisLabels& labels) {
   std::vector<std::string> parts;
   for (const std::size_t a : axes) {
     const std::string& key = report.axes[a];
-    const std::string value = to_text(run.values[a]);
+    const std::string value = shown_value(labels, key, run.values[a]);
     if (key == kRecipe)
       parts.insert(parts.begin(), value);
     else
@@ -57,7 +58,9 @@ void read_into(AnalysedRun& run) {
   if (run.status.state == RunState::Pending) run.problem = "not begun";
 }
 
-std::string choose_reference(const std::vector<std::string>& formats, const std::string& wanted) {
+// `plain`: the formats by their values, in the same order.
+std::string choose_reference(const std::vector<std::string>& formats, const std::vector<std::string>& plain,
+                             const std::string& wanted) {
   if (!wanted.empty()) {
     if (std::find(formats.begin(), formats.end(), wanted) != formats.end()) return wanted;
     const std::string near = nearest_word(wanted, formats);
@@ -66,8 +69,8 @@ std::string choose_reference(const std::vector<std::string>& formats, const std:
                                   fmt::join(formats, "; ")));
   }
   for (const char* usual : {"bf16", "fp32", "tf32"})
-    for (const std::string& format : formats)
-      if (format == usual || format.starts_with(std::string(usual) + ",")) return format;
+    for (std::size_t i = 0; i < formats.size(); ++i)
+      if (plain[i] == usual || plain[i].starts_with(std::string(usual) + ",")) return formats[i];
   return formats.empty() ? "" : formats.front();
 }
 
@@ -157,6 +160,8 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
   SweepData data;
   data.directory = directory;
   data.axes = report.axes;
+  data.labels = report.labels;
+  std::vector<std::string> plain_formats;
   const std::vector<std::size_t> axes = format_axes(report);
   std::set<double> rates;
   for (const ReportedRun& reported : report.runs) {
@@ -167,6 +172,7 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
       const AxisValue& value = reported.values[a];
       run.values.push_back(to_text(value));
+      run.shown.push_back(shown_value(report.labels, report.axes[a], value));
       if (is_seed_axis(report.axes[a])) run.seeds += (run.seeds.empty() ? "" : "/") + run.values.back();
       // A run without a readable config still belongs to its cell, so that it is missed there.
       if (report.axes[a] != "optimizer.lr" || value.is_array) continue;
@@ -175,14 +181,16 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
         run.learning_rate = static_cast<double>(*whole);
     }
     if (run.seeds.empty()) run.seeds = std::to_string(run.config.seed);
-    run.format = format_of(report, reported, axes, run.config);
+    run.format = format_of(report, reported, axes, run.config, report.labels);
     rates.insert(run.learning_rate);
-    if (std::find(data.formats.begin(), data.formats.end(), run.format) == data.formats.end())
+    if (std::find(data.formats.begin(), data.formats.end(), run.format) == data.formats.end()) {
       data.formats.push_back(run.format);
+      plain_formats.push_back(format_of(report, reported, axes, run.config, {}));
+    }
     data.runs.push_back(std::move(run));
   }
   data.learning_rates.assign(rates.begin(), rates.end());
-  data.reference = choose_reference(data.formats, reference);
+  data.reference = choose_reference(data.formats, plain_formats, reference);
   return data;
 }
 

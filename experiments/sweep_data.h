@@ -22,7 +22,8 @@ struct AnalysedRun {
   std::string problem;              // why there are no series; "" where there are
   RunConfig config;                 // defaults where there is a problem
   std::vector<std::string> values;  // of the axes, as text
-  std::string format;               // "fp8", "fp8, weights=bf16"
+  std::vector<std::string> shown;   // the same by their labels
+  std::string format;               // "fp8", "fp8, weights=bf16", "E5M3 by 16" where values have labels
   double learning_rate = 0;
   std::string seeds;  // of the seed axes, as text; runs of one seed in different cells share it
   SeriesColumns columns;
@@ -41,6 +42,7 @@ struct AnalysedRun {
 struct SweepData {
   std::filesystem::path directory;
   std::vector<std::string> axes;
+  AxisLabels labels;
   std::vector<AnalysedRun> runs;
   std::vector<std::string> formats;    // in the order of the runs
   std::vector<double> learning_rates;  // rising

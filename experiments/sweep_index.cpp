@@ -51,6 +51,9 @@ class IndexBuilder {
     file_.write("/statistics", relative.dump(-1, ' ', false, Json::error_handler_t::replace));
     file_.attribute("/", "schema_version", std::string(kSchema));
     file_.attribute("/", "reference", data_.reference);
+    file_.attribute(
+        "/", kRunsDigest,
+        digest_of_runs(of_runs([](const AnalysedRun& run) { return std::pair(run.id, run.status.run_file_sha256); })));
     return file_.finish();
   }
 
@@ -92,8 +95,11 @@ class IndexBuilder {
     whole("/runs/steps", of_runs([](const AnalysedRun& run) { return run.status.steps; }), "steps wanted");
     whole("/runs/divergence_step", of_runs([](const AnalysedRun& run) { return run.status.divergence_step; }),
           "step of divergence, -1: none");
-    for (std::size_t a = 0; a < data_.axes.size(); ++a)
+    for (std::size_t a = 0; a < data_.axes.size(); ++a) {
       file_.write("/axes/" + data_.axes[a], of_runs([a](const AnalysedRun& run) { return run.values[a]; }));
+      if (data_.labels.contains(data_.axes[a]))
+        file_.write("/labels/" + data_.axes[a], of_runs([a](const AnalysedRun& run) { return run.shown[a]; }));
+    }
   }
 
   void write_series(const std::string& name) {

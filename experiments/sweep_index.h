@@ -2,6 +2,7 @@
 // index.h5: one file through which a sweep is read. R runs in the order of sweep.toml, S steps of the longest.
 //   /runs/{id, format, learning_rate, seed, state, step, steps, divergence_step, final_loss, problem}   (R)
 //   /axes/<key>                       value of each run, as text                                       (R)
+//   /labels/<key>                     what people call it, for an axis with labels                     (R)
 //   /links/<id>                       external link to the run's run.h5
 //   /metrics/<series>, /eval/<series>, /sharpness/<series>, and of the groups lbfgs, critical, sam, noise, edge,
 //   gradient_error                    virtual (R, S), NaN where a run is missing or ended, with the units and long_name
@@ -12,17 +13,17 @@
 //                                     step to divergence, median final loss
 //   /survival/*                       the points of all Kaplan-Meier curves, with the number of their cell
 //   /statistics                       everything that `merge --json` prints, as JSON text
+// The attribute runs_sha256 tells which runs were read (index_state.h).
 // Equal runs give equal bytes: the file holds no times, and paths relative to itself.
 #pragma once
 
 #include <string>
 
+#include "experiments/index_state.h"
 #include "experiments/statistics_json.h"
 #include "experiments/sweep_data.h"
 
 namespace precipice {
-
-inline constexpr const char* kIndexFileName = "index.h5";
 
 std::string build_index(const SweepData& data, const Json& statistics);
 

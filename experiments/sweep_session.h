@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One invocation of `precipice sweep`: which of the runs still have to go on, their workers, progress, and what became
-// of them.
+// of them. A run that another process is training is waited for.
 #pragma once
 
 #include <atomic>
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,12 @@ class SweepSession {
 
  private:
   std::vector<Job> prepare_jobs();
+  JobTurn turn_of(const Job& job);
+  bool was_taken(const Job& job, const WorkerEnd& end) const;
+  void on_skipped(const Job& job);
   void on_finished(const Job& job, const WorkerEnd& end);
+  void count_steps(const Job& job, const RunStatus& status);
+  std::string line_of(const Job& job, const std::string& what) const;
   void on_tick(const std::vector<Job>& running);
   std::filesystem::path directory_of(const std::string& id) const { return options_.directory / id; }
 
@@ -57,6 +63,8 @@ class SweepSession {
   SweepProgress progress_;
   RateMeter rate_;
   std::map<std::string, const SweepRun*> by_id_;
+  std::map<std::string, std::size_t> log_size_;     // of a run's log.txt when its worker was started
+  std::set<std::string> waited_for_;                // runs that another process was seen at
   std::map<std::string, std::int64_t> steps_done_;  // of the session's runs
   std::int64_t steps_total_ = 0;
 };

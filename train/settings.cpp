@@ -9,12 +9,17 @@
 #include <sstream>
 
 #include "metrics/files.h"
+#include "train/labelled_settings.h"
 
 namespace precipice {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic time
+constexpr std::size_t kMaxLabelBytes = 100;
+constexpr const char* kSweepTable = "sweep.";
+
+using Labels = std::map<std::string, std::vector<std::string>>;
 
 Scalar to_scalar(const toml::node& node, const ConfigError::Where& where) {
   if (const auto* v = node.as_boolean()) return v->get();
@@ -34,25 +39,48 @@ std::string source_text(const toml::node& node) {
   return out.str();
 }
 
+// The value of {value = ..., label = "..."}.
+Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, std::string& label) {
+  const toml::node *value = table.get("value"), *name = table.get("label");
+  if (!value || !name || table.size() != 2)
+    throw ConfigError(where,
+                      "a value with a label is {value = ..., label = \"...\"}, with these two keys and no others");
+  label = name->value_exact<std::string>().value_or("");
+  const bool control =
+      std::any_of(label.begin(), label.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (label.find_first_not_of(' ') == std::string::npos || control || label.size() > kMaxLabelBytes)
+    throw ConfigError(where,
+                      fmt::format("a label is text of 1 to {} bytes without control characters", kMaxLabelBytes));
+  return to_scalar(*value, where);
+}
+
+Setting array_setting(const toml::array& array, const std::string& key, const ConfigError::Where& where,
+                      Labels* labels) {
+  Setting setting{key, {}, true, where};
+  std::vector<std::string> names(array.size());
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const auto* table = labels && key.starts_with(kSweepTable) ? array[i].as_table() : nullptr;
+    setting.values.push_back(table ? labelled_scalar(*table, where, names[i]) : to_scalar(array[i], where));
+  }
+  if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return !name.empty(); }))
+    (*labels)[key] = std::move(names);
+  return setting;
+}
+
 void collect(const toml::table& table, const std::string& prefix, const std::string& file, int depth,
-             std::vector<Setting>& settings) {
+             std::vector<Setting>& settings, Labels* labels) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
     ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
     if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
     if (const auto* inner = node.as_table()) {
-      collect(*inner, key + ".", file, depth + 1, settings);
+      collect(*inner, key + ".", file, depth + 1, settings, labels);
       continue;
     }
     where.value = source_text(node);
-    Setting setting{key, {}, false, where};
-    if (const auto* array = node.as_array()) {
-      setting.is_array = true;
-      for (const auto& element : *array) setting.values.push_back(to_scalar(element, where));
-    } else {
-      setting.values.push_back(to_scalar(node, where));
-    }
-    settings.push_back(std::move(setting));
+    const auto* array = node.as_array();
+    settings.push_back(array ? array_setting(*array, key, where, labels)
+                             : Setting{key, {to_scalar(node, where)}, false, where});
   }
 }
 
@@ -67,13 +95,12 @@ void check_depth(const std::string& text, const std::string& file) {
   }
 }
 
-}  // namespace
-
-std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name) {
+// `labels`: null where none are allowed.
+std::vector<Setting> parse_file(const std::string& toml_text, const std::string& file_name, Labels* labels) {
   check_depth(toml_text, file_name);
   std::vector<Setting> settings;
   try {
-    collect(toml::parse(toml_text, file_name), "", file_name, 0, settings);
+    collect(toml::parse(toml_text, file_name), "", file_name, 0, settings, labels);
   } catch (const toml::parse_error& error) {
     throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
                       "not TOML: " + std::string(error.description()));
@@ -83,14 +110,32 @@ std::vector<Setting> parse_settings(const std::string& toml_text, const std::str
   return settings;
 }
 
-std::vector<Setting> read_settings(const std::filesystem::path& path) {
-  std::string text;
+std::string config_text(const std::filesystem::path& path) {
   try {
-    text = read_file(path, kMaxConfigBytes);
+    return read_file(path, kMaxConfigBytes);
   } catch (const DataError& error) {
     throw ConfigError(error.what());
   }
-  return parse_settings(text, path.string());
+}
+
+}  // namespace
+
+std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name) {
+  return parse_file(toml_text, file_name, nullptr);
+}
+
+std::vector<Setting> read_settings(const std::filesystem::path& path) {
+  return parse_settings(config_text(path), path.string());
+}
+
+LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::string& file_name) {
+  LabelledSettings read;
+  read.settings = parse_file(toml_text, file_name, &read.labels);
+  return read;
+}
+
+LabelledSettings read_sweep_settings(const std::filesystem::path& path) {
+  return parse_sweep_settings(config_text(path), path.string());
 }
 
 std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const ConfigError::Where& where) {

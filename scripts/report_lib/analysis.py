@@ -35,10 +35,15 @@ def analyse(directory: Path) -> Analysis:
         return analysis
     for name, (command, *options) in COMMANDS.items():
         try:
-            setattr(analysis, name, answer(program, [command, str(directory), *options]))
+            setattr(analysis, name, answer(program, [command, path_argument(directory), *options]))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             analysis.problems.append(f"precipice {command}: {' '.join(str(error).split())[:300]}")
     return analysis
+
+
+def path_argument(path: Path) -> str:
+    """The path as a word that the program does not take for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def answer(program: str, arguments: List[str]) -> Dict[str, Any]:

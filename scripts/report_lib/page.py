@@ -177,6 +177,8 @@ def notes(results: Results) -> str:
     text = "<h2>Runs without a result</h2>\n<ul>\n" + "\n".join(items) + "\n</ul>" if items else ""
     if results.left_out:
         text += f"\n<p>Not in this report, since sweep.toml does not list them: {code_list(results.left_out)}.</p>"
+    if results.stale_index:
+        text += "\n<p><code>index.h5</code> is older than these runs; <code>precipice merge</code> writes it anew.</p>"
     return text
 
 

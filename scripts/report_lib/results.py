@@ -3,11 +3,14 @@
 
 import re
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import List, Tuple
 
+import h5py
+
 from report_lib.config_text import parse_value
-from report_lib.run_files import RUN_FILES, ReportError, Run, read_run, read_text
+from report_lib.run_files import RUN_FILES, ReportError, Run, as_plain, read_run, read_text
 
 
 @dataclass
@@ -16,6 +19,8 @@ class Results:
     runs: List[Run]
     command: str = ""
     left_out: List[str] = field(default_factory=list)  # run directories of an earlier sweep in the same place
+
+    stale_index: bool = False  # index.h5 was made from other runs than these
 
     @property
     def name(self) -> str:
@@ -35,7 +40,8 @@ def find_results(directory: Path) -> Results:
     if not chosen:
         raise ReportError(f"{directory} holds no runs: expected run directories with run.h5 in them")
     runs = [read_run(directory / name) for name in chosen]
-    return Results(directory, runs, command or common_invocation(runs), sorted(set(folders) - set(chosen)))
+    left_out = sorted(set(folders) - set(chosen))
+    return Results(directory, runs, command or common_invocation(runs), left_out, is_stale(directory / "index.h5", runs))
 
 
 def is_run(directory: Path) -> bool:
@@ -50,6 +56,19 @@ def read_sweep_record(path: Path) -> Tuple[str, List[str]]:
         return "", []
     command = re.search(r"^command = ([\"'].*)$", text, re.MULTILINE)
     return parse_value(command.group(1)) if command else "", re.findall(r'^id = "([\w-]+)"$', text, re.MULTILINE)
+
+
+def is_stale(index: Path, runs: List[Run]) -> bool:
+    """Whether an index.h5 that is there was made from other runs, or other run.h5 files (experiments/index_state.h)."""
+    if not index.exists():
+        return False
+    lines = sorted((run.id, str(run.status.get("run_file_sha256", ""))) for run in runs)
+    digest = sha256("".join(f"{run} {hash_}\n" for run, hash_ in lines).encode()).hexdigest()
+    try:
+        with h5py.File(index, "r", locking=False) as file:
+            return bool(as_plain(file.attrs.get("runs_sha256", "")) != digest)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError):
+        return True
 
 
 def common_invocation(runs: List[Run]) -> str:

@@ -45,6 +45,22 @@ TEST_CASE("range counts from its first number to before its end", "[axis]") {
   CHECK(texts("range(9223372036854775806,9223372036854775807)") == Texts{"9223372036854775806"});
 }
 
+TEST_CASE("two dots count with both ends, colons as range does", "[axis]") {
+  CHECK(texts("0..3") == Texts{"0", "1", "2", "3"});
+  CHECK(texts("-2..-1") == Texts{"-2", "-1"});
+  CHECK(texts("5..5") == Texts{"5"});
+  CHECK(texts("0:3") == Texts{"0", "1", "2"});
+  CHECK(texts("0:6:2") == Texts{"0", "2", "4"});
+  CHECK(texts("0..1,7,8:10") == Texts{"0", "1", "7", "8", "9"});
+  CHECK(texts("9223372036854775805..9223372036854775806") == Texts{"9223372036854775805", "9223372036854775806"});
+  for (const char* bad : {"3..0", "3:0", "0:4:0", "0..100000", "0..9223372036854775807"})
+    CHECK_THROWS_AS(texts(bad), ConfigError);
+  // What is no such interval stays what it was.
+  CHECK(texts("1..x") == Texts{"'1..x'"});
+  CHECK(texts("0..3", KeyKind::Text) == Texts{"'0..3'"});
+  CHECK(texts("0:3", KeyKind::Text) == Texts{"'0:3'"});
+}
+
 TEST_CASE("logspace includes both ends and gives clean numbers", "[axis]") {
   CHECK(texts("logspace(1e-4,1e-1,7)") ==
         Texts{"0.0001", "0.000316228", "0.001", "0.00316228", "0.01", "0.0316228", "0.1"});

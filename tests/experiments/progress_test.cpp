@@ -2,7 +2,10 @@
 // Progress text and when it is printed.
 #include "experiments/progress.h"
 
+#include <cmath>
+
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 
@@ -23,6 +26,10 @@ TEST_CASE("durations, bytes and rates are short", "[progress]") {
 TEST_CASE("the sweep's line shows counts, rate and time left, and leaves out what is zero", "[progress]") {
   SweepProgress progress{36, 12, 3, 1, 2, 312, 59280};
   CHECK(progress_text(progress) == "[12/36] 3 diverged 1 failed | 2 running | 312 step/s | ETA 3m10s");
+  progress.losses = {2.3104, 2.25};
+  CHECK(contains(progress_text(progress), "| 2 running, loss 2.310 2.250 | 312 step/s"));
+  progress.losses = {3, std::nan(""), 2, 2.5, 4};
+  CHECK(contains(progress_text(progress), "running, loss 2.000 to nan |"));
   CHECK(progress_text({4, 0, 0, 0, 2, 0, 100}) == "[0/4] | 2 running");
 }
 
@@ -35,6 +42,16 @@ TEST_CASE("a pipe gets plain lines at its interval and every note", "[progress]"
   printer.show("three", 115);
   printer.close();
   CHECK(out == "one\nnote\nthree\n");
+}
+
+TEST_CASE("a printer that was started shows nothing before its interval has passed", "[progress]") {
+  std::string out;
+  ProgressPrinter printer([&](std::string_view text) { out += text; }, {false, 80, 0.1, 10});
+  printer.start(100);
+  printer.show("one", 109);
+  CHECK(out.empty());
+  printer.show("two", 110);
+  CHECK(out == "two\n");
 }
 
 TEST_CASE("a terminal gets one line rewritten in place, cut to its width", "[progress]") {

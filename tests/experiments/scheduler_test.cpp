@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <map>
 
@@ -142,4 +144,91 @@ TEST_CASE("a directory that cannot be made is an OutputError", "[scheduler]") {
   TemporaryDirectory dir;
   write_text(dir.path() / "file", "x");
   CHECK_THROWS_AS(run_scripts(dir.path() / "file", {{"a", "exit 0"}}), OutputError);
+}
+
+TEST_CASE("a job that another process is at waits, and one that it has finished is left out", "[scheduler]") {
+  TemporaryDirectory dir;
+  SchedulerOptions options;
+  options.pause = milliseconds(20);
+  int asked = 0;
+  std::vector<std::string> skipped;
+  options.turn = [&](const Job& job) {
+    if (job.id == "done") return JobTurn::Skip;
+    return job.id == "busy" && ++asked < 4 ? JobTurn::Wait : JobTurn::Start;
+  };
+  options.skipped = [&](const Job& job) { skipped.push_back(job.id); };
+  const auto start = std::chrono::steady_clock::now();
+  const Outcome outcome =
+      run_scripts(dir.path(), {{"busy", "exit 0"}, {"done", "exit 1"}, {"free", "exit 0"}}, options);
+  CHECK(outcome.ends.size() == 2);
+  CHECK(asked == 4);
+  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(60));
+  CHECK(skipped == std::vector<std::string>{"done"});
+  CHECK_FALSE(fs::exists(dir.path() / "done"));
+}
+
+TEST_CASE("a worker that came second waits for the first, and that is no failure", "[scheduler]") {
+  TemporaryDirectory dir;
+  SchedulerOptions options;
+  options.pause = milliseconds(20);
+  options.was_taken = [](const Job&, const WorkerEnd& end) { return end.code == 2; };
+  const Outcome outcome =
+      run_scripts(dir.path(), {{"a", "test -e $1/mark && exit 0; touch $1/mark; exit 2"}, {"b", "exit 3"}}, options);
+  CHECK_FALSE(outcome.ends.at("a").failed());
+  CHECK(outcome.ends.at("b").failed());
+}
+
+TEST_CASE("a stop ends the wait for others", "[scheduler]") {
+  TemporaryDirectory dir;
+  std::atomic<bool> stop{false};
+  SchedulerOptions options;
+  options.stop = &stop;
+  options.turn = [](const Job&) { return JobTurn::Wait; };
+  options.tick = [&](const std::vector<Job>&) { stop = true; };
+  CHECK(run_scripts(dir.path(), {{"a", "exit 0"}}, options).ends.empty());
+}
+
+TEST_CASE("a system that refuses processes gets fewer jobs at once, and none is lost", "[scheduler]") {
+  TemporaryDirectory dir;
+  int alive = 0, refusals = 0, said = 0;
+  SchedulerOptions options;
+  options.workers = 4;
+  options.pause = milliseconds(10);
+  // Room for two processes; the first request of all is refused, too.
+  options.fork = [&]() -> pid_t {
+    if (refusals == 0 || alive == 2) {
+      ++refusals;
+      errno = EAGAIN;
+      return -1;
+    }
+    ++alive;
+    return fork();
+  };
+  options.refused = [&](std::size_t, const std::string& why) {
+    ++said;
+    CHECK(contains(why, "unavailable"));
+  };
+  options.was_taken = [&](const Job&, const WorkerEnd&) {
+    --alive;
+    return false;
+  };
+  std::map<std::string, std::string> scripts;
+  for (int i = 0; i < 8; ++i) scripts["job" + std::to_string(i)] = "sleep 0.05";
+  const Outcome outcome = run_scripts(dir.path(), scripts, options);
+  CHECK(outcome.ends.size() == 8);
+  CHECK(outcome.most_running == 2);
+  CHECK(refusals > 1);
+  CHECK(said == 1);
+}
+
+TEST_CASE("a system that never has a process is an OutputError after some patience", "[scheduler]") {
+  TemporaryDirectory dir;
+  SchedulerOptions options;
+  options.pause = milliseconds(1);
+  options.patience = std::chrono::seconds(0);
+  options.fork = []() -> pid_t {
+    errno = EAGAIN;
+    return -1;
+  };
+  CHECK_THROWS_AS(run_scripts(dir.path(), {{"a", "exit 0"}}, options), OutputError);
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/run_directory.h"
+#include "experiments/status_watch.h"
 #include "experiments/sweep_record.h"
 #include "experiments/table.h"
 #include "tests/support/catch.h"
@@ -153,4 +154,81 @@ TEST_CASE("the last log line is found in short, long and empty logs", "[status]"
 
 TEST_CASE("tables align columns and print no control characters", "[status]") {
   CHECK(format_table({{"a", "bcd"}, {"ef", "g"}, {"\x1b[2J", "é"}}) == "a     bcd\nef    g\n?[2J  é\n");
+}
+
+TEST_CASE("status shows labels, and its JSON both value and label", "[status]") {
+  TemporaryDirectory dir;
+  make_sweep_directory(dir.path());
+  SweepRecord record = read_record(dir.path()).value();
+  record.labels["optimizer.lr"]["0.01"] = "too high";
+  write_record(dir.path(), record);
+  CHECK(contains(to_text(make_report(dir.path()), kNow), "0     too high      diverged"));
+  const auto json = nlohmann::json::parse(to_json(make_report(dir.path()), kNow));
+  CHECK(json["runs"][1]["values"]["optimizer.lr"] == 0.01);
+  CHECK(json["runs"][1]["labels"] == nlohmann::json{{"optimizer.lr", "too high"}});
+  CHECK(json["runs"][0]["labels"].empty());
+}
+
+TEST_CASE("status names run directories that no record lists", "[status]") {
+  TemporaryDirectory dir;
+  make_sweep_directory(dir.path());
+  CHECK_FALSE(contains(to_text(make_report(dir.path()), kNow), "not in sweep.toml"));
+  for (const char* name : {"0000000001", "mine"}) {
+    fs::create_directory(dir.path() / name);
+    write_text(dir.path() / name / kConfigFileName, "");
+  }
+  fs::create_directory(dir.path() / "figures");
+  const std::string text = to_text(make_report(dir.path()), kNow);
+  CHECK(contains(text, "not in sweep.toml: 0000000001 mine; "));
+  CHECK(nlohmann::json::parse(to_json(make_report(dir.path()), kNow))["unlisted"].size() == 2);
+}
+
+TEST_CASE("an index that cannot be read or has no digest is stale, none is missing", "[status]") {
+  TemporaryDirectory dir;
+  make_sweep_directory(dir.path());
+  CHECK(make_report(dir.path()).index == IndexState::Missing);
+  write_text(dir.path() / kIndexFileName, "no HDF5");
+  CHECK(make_report(dir.path()).index == IndexState::Stale);
+  CHECK(contains(to_text(make_report(dir.path()), kNow), "index.h5 is older than the runs; precipice merge "));
+}
+
+TEST_CASE("a table that is cut shows what goes on before what is over", "[status]") {
+  TemporaryDirectory dir;
+  make_sweep_directory(dir.path());
+  const std::string text = to_text(make_report(dir.path()), kNow, 1);
+  CHECK(contains(text, "3 runs: 1 pending, 1 done, 1 diverged\n"));
+  CHECK(contains(text, "pending   "));
+  CHECK(contains(text, "and 2 more\n"));
+  CHECK_FALSE(contains(text, "400/400"));
+}
+
+TEST_CASE("the rate of what runs is shown, and no such column where nothing does", "[status]") {
+  TemporaryDirectory dir;
+  make_sweep_directory(dir.path());
+  CHECK_FALSE(contains(to_text(make_report(dir.path()), kNow), "step/s"));
+  StatusReport report = make_report(dir.path());
+  report.runs[2].status.state = RunState::Running;
+  report.runs[2].status.heartbeat = kNow;
+  report.runs[2].status.step = 100;
+  report.runs[2].status.steps = 400;
+  report.runs[2].status.final_loss = 2;
+  report.runs[2].status.steps_per_second = 312.4;
+  CHECK(contains(to_text(report, kNow), "running   100/400  2.0000  312     0s"));
+}
+
+TEST_CASE("a watch prints a line per change and ends when nothing is left to wait for", "[status]") {
+  TemporaryDirectory dir;
+  make_sweep_directory(dir.path());
+  const StatusReport before = make_report(dir.path());
+  CHECK_FALSE(all_ended(before));
+  CHECK(changes_text(before, before).empty());
+  StatusReport nothing = before;
+  nothing.runs.clear();
+  CHECK(contains(changes_text(nothing, before), "  0  0.001  done  step 400/400  loss 1.2500\n"));
+  CHECK_FALSE(contains(changes_text(nothing, before), "pending"));
+  StatusReport after = before;
+  after.runs[2].status.state = RunState::Failed;
+  after.runs[2].status.reason = "exit code 4";
+  CHECK(changes_text(before, after) == after.runs[2].id + "  1  0.001  failed (exit code 4)\n");
+  CHECK(all_ended(after));
 }

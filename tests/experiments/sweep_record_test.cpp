@@ -53,24 +53,20 @@ TEST_CASE("a directory without sweep.toml has no record", "[sweep_record]") {
   CHECK_FALSE(read_record(dir.path()));
 }
 
-TEST_CASE("further values add to the earlier runs that are still there", "[sweep_record]") {
+TEST_CASE("labels and earlier commands read back, whatever characters they hold", "[sweep_record]") {
   TemporaryDirectory dir;
-  const SweepRecord first = record_of("", {"seed=0,1,2"}), second = record_of("", {"seed=2,3"});
-  write_record(dir.path(), first);
-  fs::create_directory(dir.path() / first.runs[0].id);
-  write_record(dir.path(), second);
-  CHECK(ids(*read_record(dir.path())) ==
-        std::vector<std::string>{second.runs[0].id, second.runs[1].id, first.runs[0].id});
-}
-
-TEST_CASE("runs of another base are not mixed in", "[sweep_record]") {
-  TemporaryDirectory dir;
-  const SweepRecord first = record_of("train.steps = 20\n", {"seed=0,1"}),
-                    second = record_of("train.steps = 30\n", {"seed=0,1"});
-  for (const RecordedRun& run : first.runs) fs::create_directory(dir.path() / run.id);
-  write_record(dir.path(), first);
-  write_record(dir.path(), second);
-  CHECK(ids(*read_record(dir.path())) == ids(second));
+  SweepRecord written = record_of("", {"precision.recipe=bf16,fp8", "seed=0"});
+  written.labels["precision.recipe"] = {{"bf16", "the \"plain\" one"}, {"a\\b", "x = 'y'"}};
+  written.earlier_commands = {"precipice sweep a", "precipice sweep 'b c'"};
+  write_record(dir.path(), written);
+  const SweepRecord read = read_record(dir.path()).value();
+  CHECK(read.labels == written.labels);
+  CHECK(read.earlier_commands == written.earlier_commands);
+  // As the report's reader expects them.
+  CHECK(contains(text_of(dir.path() / kSweepFileName), "\n[labels.\"precision.recipe\"]\n"));
+  CHECK(shown_value(read.labels, "precision.recipe", read.runs[0].values[0]) == "the \"plain\" one");
+  CHECK(shown_value(read.labels, "precision.recipe", read.runs[1].values[0]) == "fp8");
+  CHECK(shown_value(read.labels, "seed", {{std::int64_t{0}}, false}) == "0");
 }
 
 TEST_CASE("a damaged record is a DataError that names the file", "[sweep_record]") {
@@ -86,4 +82,7 @@ TEST_CASE("a damaged record is a DataError that names the file", "[sweep_record]
   CHECK(
       contains(error_of(dir.path(), head + "[[runs]]\nid = \"0123456789\"\nvalues = {seed = {a = 1}}\n"), "no value"));
   CHECK(contains(error_of(dir.path(), head + "runs = [1]\n"), "no table"));
+  CHECK(contains(error_of(dir.path(), head + "labels = 1\n"), "\"labels\" is no table"));
+  CHECK(contains(error_of(dir.path(), head + "[labels]\nseed = 1\n"), "labels of seed"));
+  CHECK(contains(error_of(dir.path(), head + "[labels.seed]\n\"1\" = 2\n"), "a label of seed is no text"));
 }

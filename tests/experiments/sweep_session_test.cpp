@@ -2,6 +2,8 @@
 // A sweep's session with shell scripts as workers: what is run, what is left alone, what is recorded about failures.
 #include "experiments/sweep_session.h"
 
+#include <thread>
+
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 
@@ -31,7 +33,7 @@ struct Session {
   SweepSummary run(const std::string& script, RunSelection selection = RunSelection::Unfinished,
                    bool fail_fast = false) {
     const std::string finish = "finish() { cp " + dir.path().string() + "/$1 $dir/status.json; }; dir=$4; ";
-    ProgressPrinter printer([this](std::string_view text) { output += text; }, {});
+    ProgressPrinter printer([this](std::string_view text) { output += text; }, {terminal});
     return SweepSession(
                runs, {dir.path() / "sweep", {"/bin/sh", "-c", finish + script, "sh"}, 2, selection, fail_fast, nullptr},
                printer)
@@ -41,6 +43,7 @@ struct Session {
   TemporaryDirectory dir;
   std::vector<SweepRun> runs;
   std::string output;
+  bool terminal = false;
 };
 
 using States = std::map<RunState, std::size_t>;
@@ -140,4 +143,50 @@ TEST_CASE("a changed config in a run's directory is refused before anything star
   CHECK(contains(message, "seed is 99 there and 1 here"));
   CHECK_FALSE(fs::exists(session.run_dir(0) / "ran"));
   CHECK(text_of(session.run_dir(1) / kConfigFileName) == "seed = 99\n");
+}
+
+TEST_CASE("a run that another process trains is waited for and counts as what it became", "[sweep_session]") {
+  Session session("0,1");
+  // This test is the other process: it is at the first run for a third of a second.
+  RunStatus status;
+  stamp(status);
+  status.state = RunState::Running;
+  fs::create_directories(session.run_dir(0));
+  write_status(session.run_dir(0) / kStatusFileName, status);
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    status.state = RunState::Done;
+    write_status(session.run_dir(0) / kStatusFileName, status);
+  });
+  const SweepSummary summary = session.run("touch $dir/ran; finish done");
+  other.join();
+  CHECK(summary.states == States{{RunState::Done, 2}});
+  CHECK(summary.failed == 0);
+  CHECK_FALSE(fs::exists(session.run_dir(0) / "ran"));
+  CHECK(contains(session.output, "is training it: waiting"));
+  CHECK(contains(session.output, "(by another process)"));
+}
+
+TEST_CASE("a worker that finds its run taken is no failure of the sweep", "[sweep_session]") {
+  Session session("7");
+  const SweepSummary summary = session.run(
+      "test -e $dir/mark && { finish done; exit 0; }; touch $dir/mark; "
+      "echo 'precipice: error: another process is running this run' >&2; echo 'from that process'; exit 2");
+  CHECK(summary.states == States{{RunState::Done, 1}});
+  CHECK(summary.failed == 0);
+}
+
+TEST_CASE("a run that was once taken may still fail on its own", "[sweep_session]") {
+  Session session("7");
+  fs::create_directories(session.run_dir(0));
+  write_text(session.run_dir(0) / "log.txt", "precipice: error: another process is running this run\n");
+  CHECK(session.run("echo 'precipice: error: bad' >&2; exit 2").failed == 1);
+}
+
+TEST_CASE("a terminal gets a line for each run that ended", "[sweep_session]") {
+  Session session("0,1");
+  session.terminal = true;
+  session.run("finish done");
+  CHECK(contains(session.output, session.runs[0].id + "  0  done"));
+  CHECK(contains(session.output, session.runs[1].id + "  1  done"));
 }

@@ -232,6 +232,43 @@ TEST_CASE("index.h5 holds one value per run and per cell, and equal sweeps give 
   CHECK(index.read_doubles("/survival/survival").size() == 3 + 7);  // three quiet cells, six divergences and the end
 }
 
+TEST_CASE("an index is stale as soon as a run of its sweep is new or has another run.h5") {
+  const TwoFormats sweep;
+  const auto& place = sweep.place.path();
+  const SweepData data = read_sweep_data(place);
+  write_file_atomic(place / kIndexFileName, build_index(data, sweep_statistics(data)));
+  CHECK(make_report(place).index == IndexState::Current);
+  const fs::path status_file = place / data.runs[3].id / kStatusFileName;
+  const RunStatus before = read_status(status_file).value();
+  RunStatus other = before;
+  other.run_file_sha256 = std::string(64, 'a');
+  write_status(status_file, other);
+  CHECK(make_report(place).index == IndexState::Stale);
+  write_status(status_file, before);
+  CHECK(make_report(place).index == IndexState::Current);
+  SweepRecord record = read_record(place).value();
+  record.runs.push_back(record.runs.back());
+  record.runs.back().id = "0123456789";
+  write_record(place, record);
+  CHECK(make_report(place).index == IndexState::Stale);
+}
+
+TEST_CASE("formats carry the labels of their values, and the reference is found behind its label") {
+  const TwoFormats sweep;
+  const auto& place = sweep.place.path();
+  SweepRecord record = read_record(place).value();
+  record.labels["precision.recipe"] = {{"bf16", "plain"}, {"fp8", "eight bits"}};
+  write_record(place, record);
+  const SweepData data = read_sweep_data(place);
+  CHECK(data.formats == std::vector<std::string>{"plain", "eight bits"});
+  CHECK(data.reference == "plain");
+  CHECK(read_sweep_data(place, "eight bits").reference == "eight bits");
+  const Hdf5Reader index(build_index(data, sweep_statistics(data)), "index.h5");
+  CHECK(index.read_strings("/axes/precision.recipe")[0] == "bf16");
+  CHECK(index.read_strings("/labels/precision.recipe")[0] == "plain");
+  CHECK_FALSE(index.has("/labels/seed"));
+}
+
 TEST_CASE("the power line gives what n seeds can tell") {
   const auto line = [](const std::vector<std::string>& settings) {
     const Sweep sweep = make_sweep({}, read_assignments(settings));

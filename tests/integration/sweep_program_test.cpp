@@ -8,6 +8,7 @@
 #include "experiments/status_report.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -133,6 +134,105 @@ TEST_CASE("SIGTERM checkpoints every run of a sweep, SIGKILL of the launcher too
     const std::string file = "/" + run["id"].get<std::string>() + "/run.h5";
     CHECK(text_of(place.path("s" + file)) == text_of(place.path("whole" + file)));
   }
+}
+
+TEST_CASE("a second sweep into a directory loses no run of the first", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run(sweep(place, "s", {"precision.recipe=bf16,fp8", "seed=0..1"})).exit_code == 0);
+  REQUIRE(place.run({"merge", place.path("s")}).exit_code == 0);
+  CHECK_FALSE(contains(place.run({"status", place.path("s")}).out, "index.h5"));
+  const auto before = snapshot(place.path("s"));
+  const ProgramResult second = place.run(sweep(place, "s", {"precision.recipe=bf16,fp8", "seed=5"}));
+  CAPTURE(second.err);
+  REQUIRE(second.exit_code == 0);
+  CHECK(contains(second.out, "2 runs: 2 done; beside 4 of earlier commands"));
+  CHECK(status_of(place, "s")["counts"] == Json{{"done", 6}});
+  CHECK(contains(place.run({"verify", place.path("s")}).out, "6 runs, 6 intact"));
+  CHECK(contains(place.run({"status", place.path("s")}).out, "index.h5 is older than the runs"));
+  CHECK(contains(place.run({"merge", place.path("s")}).out, "index.h5: 6 runs"));
+  CHECK_FALSE(contains(place.run({"status", place.path("s")}).out, "index.h5"));
+  for (const auto& [path, bytes] : before)
+    if (path.ends_with("run.h5")) CHECK(text_of(path) == bytes);
+
+  // Another base is refused before anything is written, in a plan too.
+  const auto whole = snapshot(place.path("s"));
+  for (const std::string option : {"--quiet", "--dry-run"}) {
+    const ProgramResult refused = place.run(sweep(place, "s", {"seed=6", "train.steps=30", option}));
+    CHECK(refused.exit_code == 2);
+    CHECK(contains(refused.err, "train.steps is 20 there and 30 here"));
+  }
+  CHECK(snapshot(place.path("s")) == whole);
+  CHECK(place.run(sweep(place, "s", {"seed=6", "train.steps=30", "--add"})).exit_code == 0);
+  CHECK(status_of(place, "s")["counts"] == Json{{"done", 7}});
+}
+
+TEST_CASE("the same sweep twice at once trains each run once, and both say what became of all", "[integration]") {
+  Workplace place;
+  const auto command = sweep(place, "s", {"seed=range(0,4)", "train.steps=200", "--jobs", "2"});
+  fs::create_directory(place.path("one"));
+  fs::create_directory(place.path("two"));
+  RunningProgram one(place.path("one"), command), two(place.path("two"), command);
+  for (RunningProgram* program : {&one, &two}) {
+    const ProgramResult result = program->wait();
+    CAPTURE(result.out, result.err);
+    CHECK(result.exit_code == 0);
+    CHECK(contains(result.out, "4 runs: 4 done\n"));
+    CHECK_FALSE(contains(result.out, "failed"));
+  }
+  CHECK(place.run({"verify", place.path("s")}).exit_code == 0);
+}
+
+TEST_CASE("a directory whose name begins with a dash is no option", "[integration]") {
+  Workplace place;
+  const std::string command = "cd " + place.dir.path().string() + " && exec " + program_path();
+  REQUIRE(std::system((command + " sweep tiny.toml seed=0,1 --out=-e --quiet > out").c_str()) == 0);
+  CHECK(status_of(place, "-e")["counts"] == Json{{"done", 2}});
+  CHECK(std::system((command + " train tiny.toml --out=-v --quiet >> out").c_str()) == 0);
+  CHECK(fs::exists(place.path("-v/run.h5")));
+}
+
+TEST_CASE("an interrupted sweep says which command goes on with it", "[integration]") {
+  Workplace place;
+  const auto command = sweep(place, "s", {"seed=0,1", "train.steps=20000", "--jobs", "2"});
+  RunningProgram program(place.dir.path(), command);
+  // Until the heads of its journals are there.
+  std::string first;
+  for (int i = 0; i < 1000 && first.empty(); ++i, usleep(10'000))
+    if (fs::exists(place.path("s/sweep.toml"))) first = status_of(place, "s")["runs"][0]["id"];
+  REQUIRE(wait_for_size(place.path("s/" + first + "/metrics.jnl"), 10'000));
+  program.send(SIGINT);
+  const ProgramResult result = program.wait();
+  CHECK(result.exit_code == 130);
+  CHECK(contains(result.out, "the same command goes on with the sweep: "));
+  CHECK(contains(result.out, "sweep " + place.config() + " --out " + place.path("s") + " seed=0,1"));
+}
+
+TEST_CASE("a watch follows a sweep to its end", "[integration]") {
+  Workplace place;
+  const auto command = sweep(place, "s", {"seed=0,1", "train.steps=100", "--jobs", "1"});
+  fs::create_directory(place.path("sweeper"));
+  RunningProgram program(place.path("sweeper"), command);
+  for (int i = 0; i < 1000 && !fs::exists(place.path("s/sweep.toml")); ++i) usleep(10'000);
+  const ProgramResult watched = place.run({"status", place.path("s"), "--watch", "--every", "0.1"});
+  CHECK(program.wait().exit_code == 0);
+  CHECK(watched.exit_code == 0);
+  CHECK(contains(watched.out, "  done  step 100/100"));
+  CHECK(contains(watched.out, "2 runs: 2 done\n"));
+}
+
+TEST_CASE("labels of a sweep file are shown and decide nothing about its runs", "[integration]") {
+  Workplace place;
+  const std::string base = text_of(place.config());
+  write_text(place.path("labelled.toml"),
+             base + "\n[sweep]\n\"precision.recipe\" = [{value = \"fp8\", label = \"eight bits\"}, \"bf16\"]\n");
+  const std::string out = place.path("s");
+  REQUIRE(place.run({"sweep", place.path("labelled.toml"), "--out", out}).exit_code == 0);
+  CHECK(contains(text_of(out + "/sweep.toml"), "[labels.\"precision.recipe\"]\n\"fp8\" = \"eight bits\"\n"));
+  CHECK(contains(place.run({"status", out}).out, "eight bits"));
+  CHECK(contains(place.run({"merge", out}).out, "eight bits"));
+  const auto before = status_of(place, "s");
+  REQUIRE(place.run(sweep(place, "s", {"precision.recipe=fp8,bf16"})).exit_code == 0);
+  CHECK(status_of(place, "s")["runs"] == before["runs"]);
 }
 
 TEST_CASE("a dry run lists every run with estimates and writes nothing", "[integration]") {

@@ -19,7 +19,7 @@ import numpy as np
 
 from report_lib import __main__ as report
 from report_lib import style
-from report_lib.analysis import PROGRAM, analyse
+from report_lib.analysis import PROGRAM, analyse, path_argument
 
 SEEDS, STEPS = 6, 200
 
@@ -103,6 +103,11 @@ class Analysis(unittest.TestCase):
         self.assertEqual(len(analysis.problems), 3)
         self.assertIn("neither a run directory", analysis.problems[0])
         self.assertEqual(analysis.statistics, {})
+
+
+class PathArgument(unittest.TestCase):
+    def test_a_path_that_begins_with_a_dash_is_no_option(self) -> None:
+        self.assertEqual([path_argument(Path(path)) for path in ("-e", "./-e", "a/-e")], ["./-e", "./-e", "a/-e"])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """The whole report on invented sweeps, ordinary and odd."""
 
 import contextlib
+import hashlib
 import io
 import json
 import math
@@ -207,6 +208,20 @@ class Report(unittest.TestCase):
         self.assertIn("cc : pending: never started", text)
         self.assertIn("since sweep.toml does not list them: old .", text)
         self.assertIn('precipice sweep "x y"', text)
+
+    def test_an_index_of_other_runs_is_called_older_than_the_runs(self) -> None:
+        ids = [f"{number:010x}" for number in range(2)]
+        for seed, run in enumerate(ids):
+            self.add(run, seed=seed, status={"run_file_sha256": 64 * str(seed)})
+        record = 'command = "precipice sweep"\n' + "".join(f'[[runs]]\nid = "{run}"\n' for run in ids)
+        (self.folder / "sweep.toml").write_text(record)
+        digest = hashlib.sha256("".join(f"{run} {64 * str(seed)}\n" for seed, run in enumerate(ids)).encode()).hexdigest()
+        for text, stale in ((digest, False), (64 * "0", True)):
+            with h5py.File(self.folder / "index.h5", "w") as file:
+                file.attrs["runs_sha256"] = text
+            self.assertEqual("is older than these runs" in self.report(), stale)
+        (self.folder / "index.h5").write_bytes(b"no HDF5")
+        self.assertIn("is older than these runs", self.report())
 
     def test_a_file_without_its_groups(self) -> None:
         with h5py.File(self.add("a", probes=True) / "run.h5", "a") as file:
