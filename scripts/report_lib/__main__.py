@@ -4,62 +4,84 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import List
+from typing import Callable, Iterator, List, Tuple
 
-from report_lib.analysis import analyse
+from matplotlib.figure import Figure
+
+from report_lib.analysis import Analyses, Analysis, adopt_names
 from report_lib.analysis_figures import sensitivity_figure, survival_figure
 from report_lib.grouping import Sweep
 from report_lib.histogram_figures import histogram_figure
+from report_lib.html_text import clean
 from report_lib.landscape_figures import landscape_figure
 from report_lib.lbfgs_figures import lbfgs_figure
 from report_lib.loss_figures import loss_figures
+from report_lib.map_figures import divergence_figure
 from report_lib.online_figures import online_figure
 from report_lib.page import build_page
+from report_lib.pieces import save
 from report_lib.probe_figures import sharpness_figure, tensor_figure
-from report_lib.rate_figures import divergence_figure, final_loss_figure
-from report_lib.results import find_results
+from report_lib.progress import Progress
+from report_lib.rate_figures import final_loss_figure, loss_by_format_figure
+from report_lib.results import Results, find_results, read_sweep_record
 from report_lib.run_files import ReportError, one_line
-from report_lib.style import Picture, save
+from report_lib.style import Picture
 from safe_files import Folder
 
-EXIT_USAGE, EXIT_OUTPUT = 2, 5  # as of the program itself
+EXIT_USAGE, EXIT_OUTPUT, EXIT_INTERRUPTED = 2, 5, 130  # as of the program itself
 
 
-def make_report(directory: Path, out: Path) -> Path:
-    results = find_results(directory)
-    sweep = Sweep(results.runs)
-    analysis = analyse(directory)
-    drawn = list(loss_figures(sweep, analysis))
-    drawn += filter(
-        None, (draw(sweep) for draw in (final_loss_figure, divergence_figure, sharpness_figure, tensor_figure))
-    )
-    drawn[-2:-2] = filter(None, (draw(sweep, analysis) for draw in (survival_figure, sensitivity_figure)))
-    drawn += filter(
-        None, (lbfgs_figure(sweep), histogram_figure(sweep), online_figure(sweep), landscape_figure(directory))
-    )
+def make_report(directory: Path, out: Path, say: Callable[[str], None]) -> Path:
+    with Analyses(directory, read_sweep_record(directory / "sweep.toml").axes) as analyses:
+        results = find_results(directory, say)
+        sweep = Sweep(results.runs, results.record.labels)
+        analysis = analyses.wait(say)
+    adopt_names(analysis, sweep)
     with Folder.make(out) as target, target.folder("figures") as folder:
-        pictures: List[Picture] = [save(figure, picture, folder) for figure, picture in drawn]
+        pictures: List[Picture] = []
+        for figure, picture in drawn_figures(results, sweep, analysis):
+            say(f"drawing: {picture.title}")
+            pictures.append(save(figure, picture, folder, results.command))
         target.write("report.html", build_page(results, sweep, pictures, analysis))
     return out / "report.html"
+
+
+def drawn_figures(results: Results, sweep: Sweep, analysis: Analysis) -> Iterator[Tuple[Figure, Picture]]:
+    """What the runs led to first, then how they got there, then details."""
+    for draw in (final_loss_figure, loss_by_format_figure, divergence_figure):
+        yield from filter(None, [draw(sweep)])
+    yield from loss_figures(sweep, analysis)
+    for draw_analysis in (survival_figure, sensitivity_figure):
+        yield from filter(None, [draw_analysis(sweep, analysis)])
+    for draw in (sharpness_figure, tensor_figure, lbfgs_figure, histogram_figure, online_figure):
+        yield from filter(None, [draw(sweep)])
+    yield from filter(None, [landscape_figure(results.directory)])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/report",
-        description=("Draws the runs of a sweep, or one run, into DIR/report.html and DIR/figures."),
+        description=(
+            "Draws the runs of a sweep, or one run, into DIR/report.html, one file that needs no other, and DIR/figures "
+            "(SVG and PNG). What it shows and how it names formats: docs/REPORT.md."
+        ),
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="sweep directory or run directory")
     parser.add_argument("--out", type=Path, metavar="DIR2", help="where to write instead of DIR")
     arguments = parser.parse_args()
     try:
-        page = make_report(arguments.directory, arguments.out or arguments.directory)
+        with Progress("report") as progress:
+            page = make_report(arguments.directory, arguments.out or arguments.directory, progress.say)
     except ReportError as error:
-        print(f"report: {error}", file=sys.stderr)
+        print(f"report: {clean(error)}", file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:
-        print(f"report: {one_line(error)}", file=sys.stderr)
+        print(f"report: {clean(one_line(error))}", file=sys.stderr)
         return EXIT_OUTPUT
-    print(f"report: {page}")
+    except KeyboardInterrupt:
+        print("report: interrupted; report.html is as it was", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(f"report: {clean(page)}")
     return 0
 
 

@@ -5,12 +5,16 @@ once; the report draws them. Where the program is missing or refuses, the page s
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
+
+from report_lib.grouping import Sweep
+from report_lib.names import renamed
 
 PROGRAM = Path(__file__).resolve().parents[2] / "build/release/precipice"
-TIME_LIMIT = 600  # seconds per command
+TIME_LIMIT = 600  # seconds, of all commands together
 COMMANDS = {
     "statistics": ("merge", "--no-index", "--json"),
     "labels": ("label", "--rule", "all", "--json"),
@@ -26,28 +30,81 @@ class Analysis:
     problems: List[str] = field(default_factory=list)
 
 
-def analyse(directory: Path) -> Analysis:
-    """The program is PRECIPICE in the environment, or that of the release build."""
-    program = os.environ.get("PRECIPICE", str(PROGRAM))
-    analysis = Analysis()
-    if not os.access(program, os.X_OK) or os.path.isdir(program):
-        analysis.problems.append(f"no program at {program}: build it, or name it in PRECIPICE")
-        return analysis
-    for name, (command, *options) in COMMANDS.items():
-        try:
-            setattr(analysis, name, answer(program, [command, path_argument(directory), *options]))
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            analysis.problems.append(f"precipice {command}: {' '.join(str(error).split())[:300]}")
-    return analysis
-
-
 def path_argument(path: Path) -> str:
     """The path as a word that the program does not take for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
-def answer(program: str, arguments: List[str]) -> Dict[str, Any]:
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
-    if done.returncode != 0:
-        raise ValueError(done.stderr.strip() or f"ended with {done.returncode}")
-    return json.loads(done.stdout)
+class Analyses:
+    """The commands, started side by side: their answers are read when the runs have been."""
+
+    def __init__(self, directory: Path, axes: Sequence[str] = ()):
+        """`axes`: what the sweep varies. Warnings are compared within equal settings, seeds apart: otherwise they would
+        say only that settings differ. The program is PRECIPICE in the environment, or that of the release build."""
+        program = os.environ.get("PRECIPICE", str(PROGRAM))
+        self.analysis = Analysis()
+        self.processes: Dict[str, subprocess.Popen] = {}
+        self.until = time.monotonic() + TIME_LIMIT
+        if not os.access(program, os.X_OK) or os.path.isdir(program):
+            self.analysis.problems.append(f"no program at {program}: build it, or name it in PRECIPICE")
+            return
+        settings = [axis for axis in axes if axis != "seed" and not axis.endswith(".seed")]
+        for name, (command, *options) in COMMANDS.items():
+            within = [f"--within={axis}" for axis in settings] if command == "warn" else []
+            arguments = [program, command, path_argument(directory), *options, *within]
+            try:
+                self.processes[name] = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                )
+            except OSError as error:
+                self.complain(command, error)
+
+    def __enter__(self) -> "Analyses":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    def wait(self, say: Callable[[str], None]) -> Analysis:
+        for name, process in self.processes.items():
+            command = COMMANDS[name][0]
+            say(f"waiting for precipice {command}")
+            try:
+                setattr(self.analysis, name, self.answer(process))
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                self.complain(command, error)
+        return self.analysis
+
+    def answer(self, process: subprocess.Popen) -> Dict[str, Any]:
+        try:
+            answer, errors = process.communicate(timeout=max(self.until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        if process.returncode != 0:
+            raise ValueError(errors.strip() or f"ended with {process.returncode}")
+        return json.loads(answer)
+
+    def complain(self, command: str, error: Exception) -> None:
+        self.analysis.problems.append(f"precipice {command}: {' '.join(str(error).split())[:300]}")
+
+
+def adopt_names(analysis: Analysis, sweep: Sweep) -> None:
+    """Formats by the labels of the figures, which tell them apart as the program does but may write them otherwise, and
+    sentences in the figures' names."""
+    statistics = analysis.statistics
+    lists = [statistics.get("cells", []), statistics.get("lr_sensitivity", [])]
+    lists += statistics.get("comparisons", {}).values()
+    shown = {entry["format"]: sweep.name(sweep.label_of_program(entry["format"])) for each in lists for entry in each}
+    if "reference" in statistics:
+        reference = statistics["reference"]
+        shown[reference] = statistics["reference"] = sweep.name(sweep.label_of_program(reference))
+    for each in lists:
+        for entry in each:
+            entry["format"] = sweep.label_of_program(entry["format"])
+            if "sentence" in entry:
+                entry["sentence"] = renamed(entry["sentence"], shown)

@@ -1,39 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page says in words and tables about comparisons, labels and early warning."""
 
-import html
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence, Tuple
 
 from report_lib.analysis import Analysis
-from report_lib.tables import table
+from report_lib.html_text import clean, escape, folded, table
 
-SHOWN_SIGNALS = 5  # the rest is folded
 KINDS = {"divergence": "Divergence", "survival": "Time to divergence", "final_loss": "Final loss"}
+MOST_SENTENCES = 4  # of a heading that stand open
+MOST_SIGNALS = 5  # that stand open
+
+Section = Tuple[str, str, str]  # id, title, HTML
 
 
-def analysis_html(analysis: Analysis) -> str:
-    parts = [comparisons(analysis.statistics), labels(analysis.labels), warnings(analysis.warnings)]
+def analysis_sections(analysis: Analysis) -> List[Section]:
+    found = [
+        ("comparisons", f"Formats against {clean(analysis.statistics.get('reference', ''))}", comparisons(analysis.statistics)),
+        ("labels", "What happened, by every definition", labels(analysis.labels)),
+        ("warnings", "Early warning", warnings(analysis.warnings)),
+    ]
     if analysis.problems:
-        items = "".join(f"<li>{html.escape(problem)}</li>" for problem in analysis.problems)
-        parts.append(f"<h2>Statistics that are missing</h2>\n<ul>{items}</ul>")
-    return "\n".join(part for part in parts if part)
+        items = "".join(f"<li>{escape(problem)}</li>" for problem in analysis.problems)
+        found.append(("missing", "Statistics that are missing", f"<ul>{items}</ul>"))
+    return [section for section in found if section[2]]
 
 
 def comparisons(statistics: Dict[str, Any]) -> str:
     lists = statistics.get("comparisons", {})
     if not any(lists.values()):
         return ""
-    parts = [f"<h2>Formats against {html.escape(statistics['reference'])}</h2>"]
+    parts = []
     for kind, title in KINDS.items():
-        sentences = [html.escape(pair["sentence"]) for pair in lists.get(kind, [])]
-        if sentences:
-            items = "\n".join(f"<li>{sentence}</li>" for sentence in sentences)
-            parts.append(f"<h3>{title}</h3>\n<ul>\n{items}\n</ul>")
+        pairs = sorted(lists.get(kind, []), key=decided_first)
+        if pairs:
+            sentences = [f"<li>{escape(pair['sentence'])}</li>" for pair in pairs]
+            shown, hidden = sentences[:MOST_SENTENCES], sentences[MOST_SENTENCES:]
+            parts.append(f"<h3>{title}</h3>\n<ul>\n" + "\n".join(shown) + "\n</ul>")
+            if hidden:
+                parts.append(folded(f"{len(hidden)} more comparisons", "<ul>\n" + "\n".join(hidden) + "\n</ul>"))
     parts.append(
         '<p class="note">Holm’s correction counts the comparisons of one heading. “Undecided” is no proof of '
         "equality: the interval says what differences these runs cannot exclude.</p>"
     )
     return "\n".join(parts)
+
+
+def decided_first(pair: Dict[str, Any]) -> int:
+    sentence = pair["sentence"]
+    return 2 if "cannot be compared" in sentence or "n too small" in sentence else int("ndecided" in sentence)
 
 
 def labels(report: Dict[str, Any]) -> str:
@@ -45,10 +59,10 @@ def labels(report: Dict[str, Any]) -> str:
         first = [label for label in report["labels"] if label["rule"] == rule and label["outcome"] == "yes"]
         in_warmup = sum(label["in_warmup"] for label in first)
         rows.append([rule, *(str(count[key]) for key in ("yes", "no", "undecided")), str(in_warmup)])
+    columns = ("rule", "yes", "no", "undecided", "yes in warm-up")
     return (
-        "<h2>What happened, by every definition</h2>\n"
-        + table(("rule", "yes", "no", "undecided", "yes in warm-up"), rows, range(1, 5))
-        + '<p class="note">Runs per label; definitions in docs/METRICS.md. Undecided: the series is too short for the rule, '
+        table("Runs per label, by rule", columns, rows, range(1, 5))
+        + '<p class="note">Definitions are in docs/METRICS.md. Undecided: the series is too short for the rule, '
         "or the run has not ended.</p>"
     )
 
@@ -56,47 +70,72 @@ def labels(report: Dict[str, Any]) -> str:
 def warnings(report: Dict[str, Any]) -> str:
     if not report.get("signals"):
         return ""
-    numbers = [row for row in report["signals"] if row["holm_p"] is not None]
-    best = report["best"][:SHOWN_SIGNALS]
-    shown = [row for row in numbers if row["signal"] in best]
-    rest = [row for row in numbers if row["signal"] not in best]
-    head = f"<h2>Early warning</h2>\n<p>{report['cases']} runs diverged (rule {html.escape(report['rule'])}), "
-    parts = [head + f"{report['controls']} did not{not_trained(report)}. Compared are runs of equal settings.</p>"]
+    within = [str(key).rsplit(".", 1)[-1] for key in report.get("within", [])]
+    compared = f", compared only where they agree in {listed_words(within)}" if within else ""
+    head = f"<p>{report['cases']} runs diverged (rule {escape(report['rule'])}), {report['controls']} did not"
+    parts = [f"{head}{escape(not_trained(report) + compared)}.</p>"]
+    shown, hidden = best_apart([row for row in report["signals"] if has_numbers(row)], report.get("best", []))
     if shown:
-        parts.append(signal_table(shown))
-    if rest:
-        names = len({row["signal"] for row in rest})
-        parts.append(f"<details><summary>{names} more signals</summary>\n{signal_table(rest)}</details>")
-    hidden = sorted({row["reason"] for row in report["signals"] if row["holm_p"] is None and "reason" in row})
+        title = f"The {len(shown)} signals that tell diverging runs apart best" if hidden else "Signals"
+        parts.append(signal_table(title, shown) + SIGNAL_NOTE)
     if hidden:
-        parts.append(f'<p class="note">Signals without numbers: {html.escape("; ".join(hidden))}.</p>')
+        parts.append(folded(f"{len(hidden)} more rows: other signals and horizons", signal_table("Other signals", hidden)))
+    reasons = sorted({row["reason"] for row in report["signals"] if not has_numbers(row)})
+    if reasons:
+        parts.append(f'<p class="note">Signals without numbers: {escape("; ".join(reasons))}.</p>')
     tried = [alarm for alarm in report["alarms"] if alarm["detected"]["trials"]]
-    of_best = [alarm for alarm in tried if alarm["signal"] in best]
-    if of_best:
-        parts.append(alarm_table(of_best))
-    if len(tried) > len(of_best):
-        others = alarm_table([alarm for alarm in tried if alarm["signal"] not in best])
-        parts.append(f"<details><summary>Alarms of {len(tried) - len(of_best)} more signals</summary>\n{others}</details>")
+    if tried:
+        parts.append(folded("Alarms: thresholds chosen on half of the seeds, tried on the others", alarm_table(tried)))
     if report["absent"]:
-        parts.append(f'<p class="note">Not logged: {html.escape(", ".join(report["absent"]))}.</p>')
+        parts.append(f'<p class="note">Not logged: {escape(", ".join(report["absent"]))}.</p>')
     for note in report["notes"]:
-        parts.append(f'<p class="note">{html.escape(note)}</p>')
+        parts.append(f'<p class="note">{escape(note)}</p>')
     return "\n".join(parts)
 
 
+def listed_words(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def not_trained(report: Dict[str, Any]) -> str:
-    counts = [f"{report[state]} {state}" for state in ("untrained", "skipped") if report[state]]
+    counts = [f"{report[state]} {state}" for state in ("untrained", "skipped") if report.get(state)]
     return f" (of them {', '.join(counts)})" if counts else ""
 
 
-def signal_table(rows: List[Dict[str, Any]]) -> str:
+def has_numbers(row: Dict[str, Any]) -> bool:
+    return "reason" not in row or row["holm_p"] is not None
+
+
+def best_apart(rows: List[Dict[str, Any]], best: Sequence[str]) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
+    """Of the best signals the horizon at which each tells most; then all other rows, in order. `best`: names by the program's
+    rank, if it gives one."""
+    ranked = sorted(rows, key=telling)
+    if best:
+        ranked.sort(key=lambda row: best.index(row["signal"]) if row["signal"] in best else len(best))
+    firsts = {}
+    for row in ranked:
+        firsts.setdefault(row["signal"], row)
+    shown = list(firsts.values())[:MOST_SIGNALS]
+    return shown, [row for row in rows if not any(row is each for each in shown)]
+
+
+def telling(row: Dict[str, Any]) -> Tuple[int, float]:
+    """Signals that warn, then the other way round, then the undecided; in each by the distance of the AUC from chance."""
+    auc = row["auc"] if isinstance(row["auc"], (int, float)) else 0.5
+    return {"warns": 0, "inverse": 1}.get(row["verdict"], 2), -abs(auc - 0.5)
+
+
+SIGNAL_NOTE = (
+    '<p class="note">AUC of diverged against other runs at the same step; n: diverged + others that can be compared; '
+    "interval by run (DeLong, Student’s t). AUPRC of a signal without information is the share of cases, beside it. "
+    "Baseline: the one of loss, its variance, gradient norm and update ratio with the largest AUC.</p>"
+)
+
+
+def signal_table(title: str, rows: List[Dict[str, Any]]) -> str:
     columns = ("signal", "steps ahead", "n", "AUC", "95% interval", "Holm p", "AUPRC", "cases/n", "verdict")
-    columns += ("difference from baseline", "95% interval", "than baseline")
-    return table(columns, [signal_row(row) for row in rows], range(1, 8)) + (
-        '<p class="note">AUC of diverged against other runs at the same step; n: diverged + others that can be compared; '
-        "interval by run (DeLong, Student’s t). AUPRC of a signal without information is the share of cases, beside it. "
-        "Baseline: the one of loss, its variance, gradient norm and update ratio with the largest AUC.</p>"
-    )
+    columns += ("difference from baseline", "its 95% interval", "than baseline")
+    return table(title, columns, [signal_row(row) for row in rows], range(1, 8))
 
 
 def signal_row(row: Dict[str, Any]) -> List[str]:
@@ -124,8 +163,8 @@ def alarm_table(alarms: List[Dict[str, Any]]) -> str:
         ranges = [interval(alarm[key]["wilson"], ".2f") for key in ("detected", "false_alarms")]
         lead = text(alarm["median_lead"], "g")
         rows.append([alarm["signal"], counts[0], ranges[0], counts[1], ranges[1], lead])
-    columns = ("signal", "announced", "95% interval", "false alarms", "95% interval", "median lead, steps")
-    return table(columns, rows, range(1, 6)) + (
+    columns = ("signal", "announced", "95% interval", "false alarms", "their 95% interval", "median lead, steps")
+    return table("Alarms by signal", columns, rows, range(1, 6)) + (
         '<p class="note">Thresholds for at most 5% false alarms, chosen on one half of the seeds and tried on the '
         "other.</p>"
     )

@@ -2,12 +2,15 @@
 """Which runs belong together: a format is what differs between runs other than the learning rate and the seeds."""
 
 import math
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+import re
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
+from report_lib.names import Labels, Part, full_name, label_of, shown_names, value_text
 from report_lib.run_files import Run
 from report_lib.statistics import Cell
 
 RECIPE = "precision.recipe"
+RATE = "optimizer.lr"
 # Okabe and Ito's colours without the yellow, which is too pale for lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 USUAL_COLOURS = {
@@ -20,6 +23,7 @@ USUAL_COLOURS = {
     "fp32": "#000000",
 }
 LINE_STYLES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "D", "v")  # one for each line style
 USUAL_ORDER = ("fp32", "tf32", "bf16", "fp8", "fp8-all")
 BASELINES = ("bf16", "fp32", "tf32")
 
@@ -27,20 +31,61 @@ BASELINES = ("bf16", "fp32", "tf32")
 class Sweep:
     """The runs by format and learning rate; formats in a fixed order, each with one colour and line throughout."""
 
-    def __init__(self, runs: Sequence[Run]):
+    def __init__(self, runs: Sequence[Run], user_labels: Optional[Labels] = None):
         self.runs = list(runs)
+        self.user_labels = user_labels or {}
         self.varying = varying_keys(self.runs)
+        self.parts: Dict[str, List[Part]] = {}  # by label: what makes the format
         cells: Dict[Tuple[str, float], Cell] = {}
         for run in self.runs:
             rate = run.learning_rate
             if rate is None:
                 continue
-            label = format_label(run.config, self.varying)
+            parts = format_parts(run.config, self.varying)
+            label = full_name(parts, RECIPE, self.varying)
+            self.parts[label] = parts
             cells.setdefault((label, rate), Cell(label, rate, [])).runs.append(run)
         self.cells = cells
         self.labels = sorted({label for label, _ in cells}, key=format_order)
         self.rates = sorted({rate for _, rate in cells})
+        # Three digits, or as many as tell the rates apart.
+        self.rate_digits = next(
+            (n for n in range(3, 17) if len({rate_text(rate, n) for rate in self.rates}) == len(self.rates)), 17
+        )
         self.styles = assign_styles(self.labels)
+        self.names = shown_names({label: self.parts[label] for label in self.labels}, RECIPE, self.user_labels)
+        self.by_settings = {settings_of(label): label for label in self.labels}
+        self.by_settings.update({settings_of(self.program_name(label)): label for label in self.labels})
+
+    def name(self, label: str) -> str:
+        """What figures and tables call a format; a name that is no format here stays as it is."""
+        return self.names.get(label, label)
+
+    def program_name(self, label: str) -> str:
+        """As the program writes it, with the user's labels."""
+        words = []
+        for key, value in self.parts[label]:
+            text = label_of(self.user_labels, key, value) or value_text(value)
+            words.append(text if key == RECIPE else f"{key.rsplit('.', 1)[-1]}={text}")
+        return ", ".join(words)
+
+    def label_of_program(self, name: str) -> str:
+        """The label of the format that the program calls `name`: it may order and write the settings differently."""
+        shown = {self.names[label]: label for label in self.labels}
+        return name if name in self.names else self.by_settings.get(settings_of(name), shown.get(name, name))
+
+    def rate_name(self, rate: float) -> str:
+        """The rate as one types it, behind the user's word for it."""
+        label = label_of(self.user_labels, RATE, rate)
+        text = rate_text(rate, self.rate_digits)
+        return f"{label} ({text})" if label else text
+
+    def marker(self, label: str) -> str:
+        return MARKERS[LINE_STYLES.index(self.styles[label][1])]
+
+    def is_single_cell(self) -> bool:
+        """No comparison: a figure over formats and rates would have one point."""
+        return len(self.cells) < 2
 
     @property
     def entropy_floors(self) -> List[float]:
@@ -78,31 +123,37 @@ def varying_keys(runs: Sequence[Run]) -> List[str]:
     return [
         key
         for key in keys
-        if key not in ("optimizer.lr", "seed")
+        if key not in (RATE, "seed")
         and not key.endswith(".seed")
         and len({repr(config.get(key)) for config in configs}) > 1
     ]
 
 
-def format_label(config: Dict[str, Any], varying: Sequence[str]) -> str:
-    parts = []
-    if RECIPE in varying or not varying:
-        parts.append(str(config.get(RECIPE, "?")))
-    short_names = [key.rsplit(".", 1)[-1] for key in varying]
-    for key, short in zip(varying, short_names):
-        value = config.get(key, "")
-        if key != RECIPE and value != "":  # "" keeps the recipe's choice
-            parts.append(f"{short if short_names.count(short) == 1 else key}={value_text(value)}")
-    return ", ".join(parts) or "as the recipe says"
+def format_parts(config: Dict[str, Any], varying: Sequence[str]) -> List[Part]:
+    """The recipe first, where it varies or nothing else does; "" keeps the recipe's choice and is no part."""
+    parts: List[Part] = [(RECIPE, config.get(RECIPE, "?"))] if RECIPE in varying or not varying else []
+    return parts + [(key, config[key]) for key in varying if key != RECIPE and config.get(key, "") != ""]
 
 
-def value_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + " ".join(value_text(part) for part in value) + "]"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 24 else "…" + text[-23:]
+def settings_of(name: str) -> FrozenSet[Tuple[str, Any]]:
+    """"fp8, weights=, steps=1e2" as {("", "fp8"), ("steps", 100.0)}: without order and settings that are empty."""
+    settings = set()
+    for word in name.split(", "):
+        # A sign of equality within a recipe's options is no setting's.
+        key, equals, value = word.partition("=") if re.match(r"[\w.]+=", word) else ("", "", word)
+        if value:
+            try:
+                settings.add((key, float(value)))
+            except ValueError:
+                settings.add((key, value))
+    return frozenset(settings)
+
+
+def rate_text(rate: float, digits: int = 5) -> str:
+    """3e-3, 1e-1, 1: as one types it."""
+    mantissa, exponent = f"{rate:.{digits - 1}e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    return mantissa if int(exponent) == 0 else f"{mantissa}e{int(exponent)}"
 
 
 def format_order(label: str) -> Tuple[int, float, str]:

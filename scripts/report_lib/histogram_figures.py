@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which exponents the operands have, site by site, at the last recorded step of one run per format."""
 
+import math
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
@@ -11,10 +12,19 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from report_lib.describe import number
 from report_lib.grouping import Sweep
-from report_lib.probe_figures import LEAST_FRACTION, MAX_FORMATS, fraction_colours, runs_at_best_rate, sweep_label
-from report_lib.run_files import Run, as_plain, checked
-from report_lib.style import Picture
+from report_lib.html_text import clean
+from report_lib.probe_figures import (
+    FRACTION_SCALE,
+    LEAST_FRACTION,
+    MAX_FORMATS,
+    fraction_colours,
+    runs_at_best_rate,
+    sweep_label,
+)
+from report_lib.run_files import Budget, Run, as_plain, checked
+from report_lib.style import Part, Picture, colour_bar, set_title, wrapped
 from safe_files import regular
 
 # (series, title): the operand as it comes, then as its first product takes it.
@@ -27,6 +37,7 @@ SERIES = (
     ("dy_dgrad", "dy, rounded"),
 )
 MAX_SITE_LABELS = 30
+PANEL_WIDTH, PANEL_HEIGHT = 3.4, 3.0  # inches, with the labels of the sites
 
 
 @dataclass
@@ -42,19 +53,20 @@ class Histograms:
 def read_histograms(run: Run) -> Optional[Histograms]:
     """The last row; None where a run has none or its file cannot be read."""
     try:
+        budget = Budget(run.directory / "run.h5")
         with h5py.File(regular(run.directory / "run.h5"), "r", locking=False) as file:
             folder = file.get("histograms")
             if not isinstance(folder, h5py.Group):
                 return None
-            steps, sites, bins = (checked(folder, name) for name in ("step", "site", "bin"))
+            steps, sites, bins = (checked(folder, name, budget) for name in ("step", "site", "bin"))
             if steps is None or sites is None or bins is None or not len(steps):
                 return None
             shape = (len(steps), len(sites), len(bins))
             found = Histograms(
-                int(steps[-1]), [as_plain(s) for s in sites[()]], [as_plain(b) for b in bins[()]], {}
+                int(steps[-1]), [clean(as_plain(s)) for s in sites[()]], [as_plain(b) for b in bins[()]], {}
             )
             for name, _ in SERIES:
-                dataset = checked(folder, name)
+                dataset = checked(folder, name, budget)
                 if dataset is None or dataset.shape != shape:
                     continue
                 counts = np.asarray(dataset[-1], dtype=np.float64)
@@ -76,21 +88,20 @@ def histogram_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     ]
     if not rows:
         return None
-    figure = Figure(figsize=(max(2.8 * len(drawn) + 1.8, 6.4), 2.3 * len(rows) + 1.2))
-    grid = figure.subplots(len(rows), len(drawn), squeeze=False, sharex="col")
+    figure = Figure(figsize=(max(PANEL_WIDTH * len(drawn), 4.8), PANEL_HEIGHT * len(rows) + 1.0))
+    grid = figure.subplots(len(rows), len(drawn), squeeze=False)
+    parts = []
     for line, (name, title) in enumerate(rows):
         low, high = exponent_range([found for _, found in drawn], name)
         for column, (run, found) in enumerate(drawn):
             axes = grid[line][column]
             image = draw_table(axes, found, name, low, high)
-            axes.set_title(f"{sweep_label(sweep, run)}: {title}")
-            if column == 0:
-                axes.set_ylabel("exponent")
-    for axes, (_, found) in zip(grid[-1], drawn):
-        labelled = range(0, len(found.sites), -(-len(found.sites) // MAX_SITE_LABELS))
-        axes.set_xticks(labelled, [found.sites[i] for i in labelled], rotation=90, fontsize=7)
-    bar = figure.colorbar(image, ax=grid, pad=0.01, shrink=0.4, aspect=25, extend="min")
-    bar.set_label("fraction of the operand's elements")
+            set_title(axes, f"{sweep_label(sweep, run)}: {title}")
+            axes.set_ylabel("exponent")
+            labelled = range(0, len(found.sites), -(-len(found.sites) // MAX_SITE_LABELS))
+            axes.set_xticks(labelled, [wrapped(found.sites[i], math.inf) for i in labelled], rotation=90, fontsize=7)
+            parts.append(Part(f"{sweep_label(sweep, run)}: {title}. {exponents_text(found, name)}", [axes]))
+    parts.append(colour_bar(figure, image, grid, "fraction of the operand's elements", FRACTION_SCALE, extend="min"))
     described = "; ".join(
         f"{sweep_label(sweep, run)}: run {run.id}, seed {run.seed}, {run.state}, step {found.step}" for run, found in drawn
     )
@@ -100,7 +111,21 @@ def histogram_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         "first product takes them. The same exponents for all formats in a row. White: fewer than one element in a million; "
         f"grey: nothing was rounded. {described}."
     )
-    return figure, Picture("histograms", "Exponents of the operands by site", caption)
+    return figure, Picture("histograms", "Exponents of the operands by site", caption, parts, folded=True)
+
+
+def exponents_text(found: Histograms, name: str) -> str:
+    """Where the elements of all sites lie, and the site with the most zeros."""
+    table = found.tables.get(name)
+    if table is None or not np.isfinite(table).any():
+        return "Nothing was measured."
+    low, high = exponent_range([found], name)
+    text = f"Exponents from {low} to {high}"
+    if "zero" in found.bins:
+        zeros = table[:, found.bins.index("zero")]
+        most = int(np.nanargmax(zeros))
+        text += f"; most zeros: {number(float(zeros[most]), 2)} of {found.sites[most]}"
+    return text + "."
 
 
 def exponent_range(all_found: Sequence[Histograms], name: str) -> Tuple[int, int]:

@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from matplotlib.figure import Figure
 
-from report_lib.run_files import as_plain, checked
-from report_lib.style import Picture
+from report_lib.describe import number
+from report_lib.run_files import Budget, as_plain, checked
+from report_lib.style import Part, Picture, colour_bar, wrapped
 from safe_files import regular
 
 MAX_LANDSCAPES = 4
@@ -42,14 +43,15 @@ def landscape_figure(directory: Path) -> Optional[Tuple[Figure, Picture]]:
     lowest = min(float(np.nanmin(each.loss)) for each in drawn)
     highest = min(max(float(np.nanmax(each.loss)) for each in drawn), lowest + SHOWN_ABOVE_LOWEST)
     levels = np.linspace(lowest, highest if highest > lowest else lowest + 1e-6, LEVELS)
-    figure = Figure(figsize=(max(3.4 * len(drawn), 5.6), 6.4))
+    figure = Figure(figsize=(max(3.4 * len(drawn), 4.8), 7.2))
+    parts = []
     for column, each in enumerate(drawn):
         shown = np.clip(each.loss, levels[0], levels[-1])
         flat = figure.add_subplot(2, len(drawn), column + 1)
         image = flat.contourf(each.x, each.y, np.ma.masked_invalid(shown), levels=levels, cmap="viridis")
         flat.contour(each.x, each.y, np.ma.masked_invalid(shown), levels=levels, colors="white", linewidths=0.4)
         flat.set_facecolor("#d9d9d9")
-        flat.set_title(f"{each.label}\nn = {each.known} of {each.loss.size} points", fontsize=9)
+        flat.set_title(f"{wrapped(each.label, 180, 9)}\nn = {each.known} of {each.loss.size} points", fontsize=9)
         flat.set_xlim(*limits([s.x for s in drawn]))
         flat.set_ylim(*limits([s.y for s in drawn]))
         raised = figure.add_subplot(2, len(drawn), len(drawn) + column + 1, projection="3d")
@@ -57,7 +59,11 @@ def landscape_figure(directory: Path) -> Optional[Tuple[Figure, Picture]]:
         raised.set_zlim(levels[0], levels[-1])
         raised.set_xlim(*limits([s.x for s in drawn]))
         raised.set_ylim(*limits([s.y for s in drawn]))
-    figure.colorbar(image, ax=figure.axes[::2], pad=0.01, shrink=0.8).set_label("loss")
+        parts.append(Part(f"{each.label}. {surface_text(each)}", [flat]))
+        parts.append(Part(f"{each.label}, the same as a surface", [raised]))
+    scale = f"loss from {number(levels[0])}, dark, to {number(levels[-1])}, pale"
+    ticks = np.linspace(levels[0], levels[-1], 4)
+    parts.append(colour_bar(figure, image, figure.axes, "loss", scale, ticks=ticks, format="%.3g", pad=0.06))
     left_out = [each.name for each in slices[MAX_LANDSCAPES:]]
     caption = (
         "Loss on a slice through the weights, in units of the filter-normalised directions; all panels share their axes and "
@@ -65,7 +71,14 @@ def landscape_figure(directory: Path) -> Optional[Tuple[Figure, Picture]]:
         + ", ".join(each.name for each in drawn)
         + (f"; not drawn: {', '.join(left_out)}." if left_out else ".")
     )
-    return figure, Picture("landscapes", "Slices of the loss surface", caption)
+    return figure, Picture("landscapes", "Slices of the loss surface", caption, parts, folded=True, raster=True)
+
+
+def surface_text(each: Slice) -> str:
+    row, column = np.unravel_index(np.nanargmin(each.loss), each.loss.shape)
+    lowest, highest = number(float(np.nanmin(each.loss))), number(float(np.nanmax(each.loss)))
+    place = f"({number(float(each.x[column]))}, {number(float(each.y[row]))})"
+    return f"Loss from {lowest} at {place} to {highest}, {each.known} of {each.loss.size} points known."
 
 
 def limits(axes: List[np.ndarray]) -> Tuple[float, float]:
@@ -81,7 +94,8 @@ def read_slice(path: Path) -> Optional[Slice]:
     """None for any other file, and for one in which no two by two points are known."""
     try:
         with h5py.File(regular(path), "r", locking=False) as file:
-            parts = [checked(file, key) for key in ("xcoordinates", "ycoordinates", "train_loss")]
+            budget = Budget(path)
+            parts = [checked(file, key, budget) for key in ("xcoordinates", "ycoordinates", "train_loss")]
             if any(part is None or part.size > MAX_POINTS for part in parts):
                 return None
             x, y, loss = (np.asarray(part[()], dtype=np.float64) for part in parts if part is not None)

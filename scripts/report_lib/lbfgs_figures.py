@@ -7,18 +7,21 @@ from typing import List, Optional, Tuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from report_lib.describe import last_medians
 from report_lib.grouping import Sweep
 from report_lib.online_figures import Panel, curves_of
 from report_lib.probe_figures import draw_sharpness
 from report_lib.style import (
     FLOOR_LINE,
+    Part,
     Picture,
+    counts_text,
     divergence_handle,
     format_handles,
     legend_above,
     line_widths,
     panels,
-    rate_text,
+    set_title,
 )
 
 FOUND = re.compile(r"last_token_eps(.+)")
@@ -40,21 +43,20 @@ def lbfgs_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     fraction = Panel("lbfgs", f"fraction_eps{epsilon}", "fraction found")
     if any(curves_of(cell, fraction) for cell in cells):  # a subspace has none
         shown.append(fraction)
-    figure, axes = panels(len(shown), len(shown), width=3.4, height=3.0, share_y=False)
+    figure, axes = panels(len(shown), len(shown), height=2.8, share_y=False)
     values: List[np.ndarray] = [np.zeros(0)]
+    parts = []
     for panel, place in zip(shown, axes):
-        counts = []
-        for cell, width in zip(cells, line_widths(len(cells))):
-            curves = curves_of(cell, panel)
-            counts.append(str(len(curves)))
+        found = [curves_of(cell, panel) for cell in cells]
+        for cell, curves, width in zip(cells, found, line_widths(len(cells))):
             if curves:
                 values += [curve.values[np.isfinite(curve.values)] for curve in curves if panel is not fraction]
                 draw_sharpness(place, curves, *sweep.styles[cell.label], width)
-        place.set_title(f"{panel.title} (n = {', '.join(counts)})")
+        set_title(place, f"{panel.title} ({counts_text([len(curves) for curves in found])})")
         place.set_xlabel("step")
-        place.tick_params(labelbottom=True)
+        place.set_ylabel(panel.title if panel is fraction else f"sharpness of last tokens, ε = {epsilon}")
+        parts.append(Part(f"{panel.title.capitalize()}. Last medians: {last_medians(sweep, cells, found)}.", [place]))
     share_range(axes[:2], np.concatenate(values))
-    axes[0].set_ylabel(f"sharpness of last tokens, ε = {epsilon}")
     if len(shown) == 3:
         axes[2].axhline(1, **FLOOR_LINE)
         axes[2].set_ylim(0, 1.05)
@@ -66,12 +68,12 @@ def lbfgs_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         "100 (max L − L) / (1 + L) over logits moved by at most ε (|z| + 1), for the last token of each sequence: in closed "
         "form, and as 10 iterations of box-constrained L-BFGS find it (Keskar et al. 2017; arXiv 2405.18710). What the "
         "optimizer finds is a lower bound; where the fraction changes, the found curve moves without the exact one. "
-        f"At learning rate {rate_text(rate)}, at which {sweep.baseline} ends lowest. n: runs with a value, in the order of "
+        f"At learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} ends lowest. n: runs with a value, in the order of "
         "the legend. Line: median, band: lowest to highest seed, crosses: last value of a diverged run."
     )
     if len(shown) < 3:
         caption += " L-BFGS looked in a random subspace, which is another set of points: no fraction is known there."
-    return figure, Picture("lbfgs", "Logit sharpness: exact and by L-BFGS", caption)
+    return figure, Picture("lbfgs", "Logit sharpness: exact and by L-BFGS", caption, parts, handles, folded=True)
 
 
 def share_range(axes: List, values: np.ndarray) -> None:

@@ -11,13 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from report_lib.analysis import Analysis
+from report_lib.describe import last_medians
 from report_lib.grouping import Sweep
 from report_lib.run_files import Run
 from report_lib.statistics import Cell, decimate, median_or_nan, seed_band
 from report_lib.style import (
     CROSS,
     GREY,
+    Part,
     Picture,
+    counts_text,
     divergence_handle,
     draw_floors,
     floor_handles,
@@ -25,16 +28,29 @@ from report_lib.style import (
     legend_above,
     line_widths,
     panels,
-    rate_text,
+    series_line,
+    set_title,
 )
 
 SPIKE_RULES = ("olmo-core", "jump")
 RING: Dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markersize": 5, "linestyle": "none"}
-COLUMNS = 320  # steps of a panel are gathered into this many pixel columns
+COLUMNS = 240  # steps of a panel are gathered into this many pixel columns
 MAX_PANELS = 12
 MAX_FORMATS = 6  # in one figure; more would hide each other
 HEADROOM = 1.12  # of the axis above the initial loss
 CROSS_INSET = 0.035  # of the axis: half a cross, which must not reach into the title
+
+
+CAPTION = (
+    "Line: median over seeds; band: lowest to highest seed, so that a spike of one seed shows. A diverged run counts as worse "
+    "than any other in the median, whose line ends where half of the seeds have diverged. Crosses: where a run was found to "
+    "diverge; triangles: where a seed leaves the axis upwards. n: runs with a curve, in the order of the legend."
+)
+CAPTION_OF_ONE = (
+    "Line: loss of one seed. Crosses: where a run was found to diverge; triangles: where a run leaves the axis upwards. n: "
+    "runs with a curve, in the order of the legend."
+)
+RINGS = " Rings: first spike of a seed by the rule olmo-core or jump."
 
 
 def loss_figures(sweep: Sweep, analysis: Analysis) -> Iterator[Tuple[Figure, Picture]]:
@@ -44,44 +60,49 @@ def loss_figures(sweep: Sweep, analysis: Analysis) -> Iterator[Tuple[Figure, Pic
     spikes = first_spikes(analysis)
     for part in range(0, len(sweep.labels), MAX_FORMATS):
         labels = sweep.labels[part : part + MAX_FORMATS]
-        name, title, left_out = "loss_curves", "Training loss", ""
+        name, title = "loss_curves", "Training loss"
         if len(sweep.labels) > MAX_FORMATS:
-            name, title = f"{name}_{part // MAX_FORMATS + 1}", f"{title}: {', '.join(labels)}"
+            name = f"{name}_{part // MAX_FORMATS + 1}"
+            title = f"{title}: formats {part + 1} to {part + len(labels)} of {len(sweep.labels)}"
+        explained = CAPTION if has_bands(sweep) else CAPTION_OF_ONE
+        caption = explained + RINGS * bool(spikes) if part == 0 else "Lines, bands and marks as in the figure before."
         if len(rates) < len(sweep.rates):
-            left_out = f" {len(rates)} of {len(sweep.rates)} learning rates are shown."
-        yield draw(sweep, labels, rates, spikes), Picture(
-            name,
-            title,
-            (
-                "Line: median over seeds; band: lowest to highest seed, so that a spike of one seed shows. A diverged "
-                "run counts as worse than any other in the median, whose line ends where half of the seeds have "
-                "diverged. Crosses: where a run was found to diverge; triangles: where a seed leaves the axis "
-                "upwards."
-                + (" Rings: first spike of a seed by the rule olmo-core or jump." if spikes else "")
-                + left_out
-            ),
-        )
+            caption += f" {len(rates)} of {len(sweep.rates)} learning rates are shown."
+        figure, parts = draw(sweep, labels, rates, spikes)
+        handles = legend_handles(sweep, labels)
+        legend_above(figure, handles)
+        yield figure, Picture(name, title, caption, parts, handles)
 
 
-def draw(sweep: Sweep, labels: Sequence[str], rates: Sequence[float], spikes: Dict[str, int]) -> Figure:
+def draw(
+    sweep: Sweep, labels: Sequence[str], rates: Sequence[float], spikes: Dict[str, int]
+) -> Tuple[Figure, List[Part]]:
     columns = len(rates) if len(rates) < 4 else 2 if len(rates) == 4 else 3
     figure, axes = panels(len(rates), columns)
     low, top = loss_limits(sweep)
+    parts = []
     for panel, rate in zip(axes, rates):
         cells = [cell for cell in (sweep.cell(label, rate) for label in labels) if cell is not None]
-        panel.set_title(f"learning rate {rate_text(rate)}  ({seed_counts(cells)})")
+        counts = counts_text([len(cell.curves("metrics", "train_loss")) for cell in cells])
+        set_title(panel, f"learning rate {sweep.rate_name(rate)}  ({counts})")
         draw_floors(panel, sweep.entropy_floors)
         for cell, width in zip(cells, line_widths(len(cells))):
             draw_cell(panel, sweep, cell, (low, top), width, spikes)
         panel.set_ylim(low, top)
         panel.margins(x=0.02)
-    for position, panel in enumerate(axes):
-        if position % columns == 0:
-            panel.set_ylabel("loss (nats per token)")
-        if position >= len(axes) - columns:
-            panel.set_xlabel("step")
-    legend_above(figure, legend_handles(sweep, labels))
-    return figure
+        panel.set_ylabel("loss (nats per token)")
+        panel.set_xlabel("step")
+        parts.append(Part(f"Training loss at learning rate {sweep.rate_name(rate)}. {curves_text(sweep, cells)}", [panel]))
+    return figure, parts
+
+
+def curves_text(sweep: Sweep, cells: Sequence[Cell]) -> str:
+    curves = [cell.curves("metrics", "train_loss") for cell in cells]
+    diverged = [
+        f"{sweep.name(cell.label)} {cell.diverged} of {len(cell.ended)}" for cell in cells if cell.diverged
+    ]
+    text = f"Last medians: {last_medians(sweep, cells, curves)}."
+    return text + (f" Diverged: {'; '.join(diverged)}." if diverged else "")
 
 
 def first_spikes(analysis: Analysis) -> Dict[str, int]:
@@ -104,7 +125,9 @@ def draw_cell(
     if not len(band.steps):
         return
     panel.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.22, linewidth=0.4, zorder=2)
-    panel.plot(band.steps, band.middle, color=colour, linestyle=line, linewidth=width, zorder=3)
+    panel.plot(
+        band.steps, band.middle, color=colour, linewidth=width, zorder=3, **series_line(len(band.steps), line)
+    )
     beyond = band.high > top
     leaving = beyond & ~np.append(False, beyond[:-1])
     triangle = {"marker": "^", "markersize": 5.5, "linestyle": "none", "transform": panel.get_xaxis_transform()}
@@ -142,18 +165,15 @@ def loss_limits(sweep: Sweep) -> Tuple[float, float]:
 
 def legend_handles(sweep: Sweep, labels: Sequence[str]) -> List[Artist]:
     handles: List[Artist] = list(format_handles(sweep, labels))
-    handles.append(Patch(facecolor=GREY, alpha=0.3, label="lowest to highest seed"))
+    if has_bands(sweep):
+        handles.append(Patch(facecolor=GREY, alpha=0.3, label="lowest to highest seed"))
     if any(run.diverged for run in sweep.runs):
         handles.append(divergence_handle())
     return handles + list(floor_handles(sweep.entropy_floors))
 
 
-def seed_counts(cells: Sequence[Cell]) -> str:
-    """Runs that have a curve, in the order of the formats."""
-    counts = [len(cell.curves("metrics", "train_loss")) for cell in cells]
-    if len(set(counts)) == 1:
-        return f"n = {counts[0]} each" if len(counts) > 1 else f"n = {counts[0]}"
-    return "n = " + ", ".join(str(count) for count in counts)
+def has_bands(sweep: Sweep) -> bool:
+    return any(len(cell.runs) > 1 for cell in sweep.cells.values())
 
 
 def evenly_chosen(values: Sequence[float], most: int) -> List[float]:

@@ -10,19 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from report_lib.describe import last_medians
 from report_lib.grouping import Sweep
 from report_lib.probe_figures import draw_sharpness
 from report_lib.run_files import Run
 from report_lib.statistics import Cell, Curve
 from report_lib.style import (
     FLOOR_LINE,
+    Part,
     Picture,
+    counts_text,
     divergence_handle,
     format_handles,
     legend_above,
     line_widths,
     panels,
-    rate_text,
+    set_log_if_wide,
+    set_title,
 )
 
 
@@ -52,8 +56,7 @@ def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         return None
     # Each quantity has its own axis, which all formats share.
     figure, axes = panels(len(shown), min(len(shown), 3), share_y=False)
-    for panel, place in zip(shown, axes):
-        draw_panel(place, panel, sweep, cells)
+    parts = [draw_panel(place, panel, sweep, cells) for panel, place in zip(shown, axes)]
     handles = format_handles(sweep, [cell.label for cell in cells])
     if any(run.diverged for cell in cells for run in cell.runs):
         handles.append(divergence_handle())
@@ -62,30 +65,28 @@ def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         handles.append(Line2D([], [], label="limit: " + " or ".join(limits), **FLOOR_LINE))
     legend_above(figure, handles)
     caption = (
-        f"At learning rate {rate_text(rate)}, at which {sweep.baseline} ends lowest. n: runs with a value, in the order of "
+        f"At learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} ends lowest. n: runs with a value, in the order of "
         "the legend. Line: median, band: lowest to highest seed, crosses: last value of a diverged run. Of layers and sites "
         "the largest. Critical sharpness: 2 over the smallest learning rate that raises the loss along the update; above "
         "the dashed line the update taken raises it. ζ: squared norm of the gradient's difference to fp32, relative."
     )
-    return figure, Picture("online", f"Stability during training at learning rate {rate_text(rate)}", caption)
+    title = f"Stability during training at learning rate {sweep.rate_name(rate)}"
+    return figure, Picture("online", title, caption, parts, handles, folded=True)
 
 
-def draw_panel(axes: Axes, panel: Panel, sweep: Sweep, cells: Sequence[Cell]) -> None:
-    counts, values = [], [np.zeros(0)]
-    for cell, width in zip(cells, line_widths(len(cells))):
-        curves = curves_of(cell, panel)
-        counts.append(str(len(curves)))
+def draw_panel(axes: Axes, panel: Panel, sweep: Sweep, cells: Sequence[Cell]) -> Part:
+    values = [np.zeros(0)]
+    found = [curves_of(cell, panel) for cell in cells]
+    for cell, curves, width in zip(cells, found, line_widths(len(cells))):
         if curves:
             values += [curve.values[np.isfinite(curve.values)] for curve in curves]
             draw_sharpness(axes, curves, *sweep.styles[cell.label], width)
     if panel.limit:
         values.append(draw_limit(axes, panel, cells))
-    everything = np.concatenate(values)
-    if len(everything) and everything.min() > 0 and everything.max() > 30 * everything.min():
-        axes.set_yscale("log")
-    axes.set_title(f"{panel.title} (n = {', '.join(counts)})")
+    set_log_if_wide(axes, np.concatenate(values))
+    set_title(axes, f"{panel.title} ({counts_text([len(curves) for curves in found])})")
     axes.set_xlabel("step")
-    axes.tick_params(labelbottom=True)
+    return Part(f"{panel.title.capitalize()}. Last medians: {last_medians(sweep, cells, found)}.", [axes])
 
 
 def draw_limit(axes: Axes, panel: Panel, cells: Sequence[Cell]) -> np.ndarray:

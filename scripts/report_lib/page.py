@@ -1,70 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page: one HTML file without references to anything outside it, readable on a phone and on paper."""
+"""The page: one HTML file without references to anything outside it. What the runs led to stands open, with a table of
+contents; details are folded. Readable on a phone and on paper."""
 
-import html
 from collections import Counter
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from report_lib.analysis import Analysis
-from report_lib.analysis_tables import analysis_html
-from report_lib.grouping import Sweep
+from report_lib.analysis_tables import analysis_sections
+from report_lib.grouping import RATE, Sweep
+from report_lib.html_text import code_list, escape, folded
+from report_lib.legend_html import legend_html
+from report_lib.page_style import STYLE
+from report_lib.pieces import shared_definitions
 from report_lib.results import Results
 from report_lib.run_files import FINISHED, Run
 from report_lib.style import Picture
-from report_lib.tables import run_table, summary_table
+from report_lib.tables import names_table, run_table, summary_table
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", Arial, sans-serif; color: #222;
-  background: #fff; margin: 0 auto; padding: 1rem; max-width: 60rem; overflow-wrap: break-word; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 0.5rem 0; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 0.5rem; }
-h3 { font-size: 1rem; margin: 1.2rem 0 0.3rem; }
-figure { margin: 0; }
-.wide { overflow-x: auto; -webkit-overflow-scrolling: touch; }
-.wide img { display: block; height: auto; max-width: none; }
-figcaption, .note { font-size: 0.875rem; color: #444; margin-top: 0.4rem; }
-code { font: 0.85em/1.4 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; font-size: 0.9rem; margin: 1rem 0; }
-dt { color: #555; } dd { margin: 0; min-width: 0; }
-table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.7rem 0.25rem 0; text-align: left; vertical-align: top; white-space: nowrap;
-  border-bottom: 1px solid #ddd; }
-td:last-child { white-space: normal; min-width: 5rem; }
-th { color: #555; font-weight: 600; border-bottom: 2px solid #999; }
-.n { text-align: right; }
-@media (max-width: 40rem) { body { padding: 0.7rem; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 0.4rem; } }
-@media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  h2 { break-after: avoid; margin-top: 1.2rem; } section, tr { break-inside: avoid; } table { font-size: 7pt; }
-  .wide { overflow: visible; }
-  .wide img { width: auto !important; min-width: 0 !important; max-width: min(100%, 14.5cm) !important; }
-  .wide img { max-height: 20cm; }
-  th, td { padding-right: 0.4rem; }
-}
-"""
+FOLDED = ("labels", "warnings", "runs")  # sections that are opened at will, beside the figures that say so
+MOST_NAMED = 20  # run directories in one sentence
 
+Section = Tuple[str, str, str]  # id, title, HTML
 
 
 def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis) -> str:
     name, runs = results.name, results.runs
-    basis = basis_text(results)
+    sections = page_sections(results, sweep, pictures, analysis)
+    closed = {*FOLDED, *(anchor(picture) for picture in pictures if picture.folded)}
     parts = [
+        shared_definitions(list(pictures)),
+        "<header>",
         f"<h1>{escape(name)}</h1>",
-        f"<p>{escape(state_counts(runs))}</p>",
+        f'<p class="lead">{escape(state_counts(runs))} {escape(basis_text(results))}</p>',
+        alerts(results),
         provenance(results, sweep),
-        notes(results),
-    ]
-    for picture in pictures:
-        parts.append(figure(picture, basis))
-    parts += [
-        "<h2>By format and learning rate</h2>",
-        summary_table(sweep, analysis),
-        f'<p class="note">{SUMMARY_NOTE}</p>',
-        f'<p class="note">{basis}</p>',
-        analysis_html(analysis),
-        "<h2>All runs</h2>",
-        run_table(runs, sweep),
+        "</header>",
+        contents(sections),
+        "<main>",
+        *(section_html(section, section[0] in closed) for section in sections),
+        "</main>",
     ]
     body = "\n".join(part for part in parts if part)
     return (
@@ -82,19 +56,57 @@ SUMMARY_NOTE = (
 )
 
 
-def escape(text: Any) -> str:
-    """For HTML text and attributes; control characters are dropped."""
-    return html.escape("".join(c for c in str(text) if c.isprintable() or c in "\n\t"))
+CLIFF_NOTE = (
+    "Whether a run diverges there is decided by last bits: counts in cells at the cliff depend on the instruction set "
+    "and the carrier that these figures were made on."
+)
 
 
-def figure(picture: Picture, basis: str) -> str:
-    # Below its natural width the figure scrolls instead of shrinking to unreadable labels; wider, it fills the column.
-    least = round(picture.width * 0.72)
+def page_sections(
+    results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis
+) -> List[Section]:
+    """In the order of the page; those without anything to show are left out."""
+    open_pictures = [picture for picture in pictures if not picture.folded]
+    sections = [
+        ("without-result", "Runs without a result", without_result(results)),
+        ("names", "Names of formats", names_table(sweep)),
+        *((anchor(picture), picture.title, figure(picture)) for picture in open_pictures),
+        ("table", "By format and learning rate", summary(sweep, analysis)),
+        *analysis_sections(analysis),
+        *((anchor(picture), picture.title, figure(picture)) for picture in pictures if picture.folded),
+        ("runs", "All runs", run_table(results.runs, sweep)),
+    ]
+    return [section for section in sections if section[2]]
+
+
+def summary(sweep: Sweep, analysis: Analysis) -> str:
+    return f'{summary_table(sweep, analysis)}<p class="note">{SUMMARY_NOTE}</p>' if sweep.cells else ""
+
+
+def anchor(picture: Picture) -> str:
+    return "figure-" + picture.name.replace("_", "-")
+
+
+def section_html(section: Section, closed: bool) -> str:
+    identity, title, body = section
+    if closed:
+        return f'<details id="{identity}">\n<summary><h2>{escape(title)}</h2></summary>\n{body}\n</details>'
+    return f'<section id="{identity}">\n<h2>{escape(title)}</h2>\n{body}\n</section>'
+
+
+def contents(sections: Sequence[Section]) -> str:
+    items = "\n".join(f'<li><a href="#{identity}">{escape(title)}</a></li>' for identity, title, _ in sections)
+    return f'<nav aria-label="Contents">\n<ul>\n{items}\n</ul>\n</nav>'
+
+
+def figure(picture: Picture) -> str:
+    pieces = "\n".join(picture.pieces)
+    # Four panels stand two by two, others up to three in a row, as many as fit at the size of their text.
+    layout = f"--least:{picture.least_width}px;--most:{2 if len(picture.pieces) == 4 else 3}"
+    files = f"figures/{picture.name}.svg and .png"
     return (
-        f"<section>\n<h2>{escape(picture.title)}</h2>\n<figure>\n"
-        f'<div class="wide"><img src="{picture.uri}" alt="{escape(picture.title)}" '
-        f'style="width:100%;min-width:{least}px;max-width:{picture.width * 115 // 100}px"></div>\n'
-        f"<figcaption>{escape(picture.caption)} {basis}</figcaption>\n</figure>\n</section>"
+        f'<figure>\n{legend_html(picture.legend)}\n<div class="panels" style="{layout}">\n{pieces}\n'
+        f"</div>\n<figcaption>{escape(picture.caption)} Files: {escape(files)}.</figcaption>\n</figure>"
     )
 
 
@@ -106,42 +118,47 @@ def state_counts(runs: Sequence[Run]) -> str:
 
 
 def basis_text(results: Results) -> str:
-    """What stands under every picture: seeds, runs, steps, command. HTML."""
+    """Seeds and steps of the runs."""
     runs = results.runs
     seeds = sorted({str(run.seed) for run in runs if run.seed != ""}, key=lambda seed: (len(seed), seed))
     steps = sorted({run.config["train.steps"] for run in runs if isinstance(run.config.get("train.steps"), int)})
-    parts = [f"{len(runs)} runs" if len(runs) != 1 else "1 run"]
+    parts = []
     if seeds:
         listed = ", ".join(seeds) if len(seeds) <= 8 else f"{seeds[0]} to {seeds[-1]}"
         parts.append(f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''} ({listed})")
     if steps:
-        parts.append(f"{' or '.join(map(str, steps))} steps each")
-    return f"{escape(', '.join(parts))}. Command: {command_html(results)}."
-
-
-def command_html(results: Results) -> str:
-    return f"<code>{escape(results.command)}</code>" if results.command else "not recorded"
+        parts.append(f"{' or '.join(map(str, steps))} steps{' each' if len(runs) > 1 else ''}")
+    return f"{', '.join(parts)}." if parts else ""
 
 
 def provenance(results: Results, sweep: Sweep) -> str:
     runs = results.runs
-    entries: Dict[str, str] = {"Command": command_html(results)}
+    command = f"<code>{escape(results.command)}</code>" if results.command else "not recorded"
+    entries: Dict[str, str] = {"Command": command}
+    if results.record.earlier_commands:
+        entries["Earlier commands"] = code_list(results.record.earlier_commands)
     for title, name in (
         ("Commit", "commit"),
         ("Version", "program_version"),
         ("libtorch", "libtorch_version"),
+        ("oneDNN", "onednn_version"),
         ("Processor", "cpu_model"),
+        ("Instruction set of quantizers", "isa"),
+        ("Instruction set of matmuls", "onednn_isa"),
+        ("Carriers of matmuls", "carrier"),
         ("Data SHA-256", "data_sha256"),
     ):
         values = sorted({str(run.attributes[name]) for run in runs if run.attributes.get(name) not in (None, "")})
         if values:
             entries[title] = code_list(values)
+    if "Carriers of matmuls" in entries:
+        entries["At the cliff"] = CLIFF_NOTE
     entries["Model"] = escape(model_text(runs, sweep))
     if sweep.entropy_floors:
         floors = ", ".join(f"{floor:g}" for floor in sweep.entropy_floors)
         entries["Entropy floor"] = escape(f"{floors} nats per token")
     if sweep.varying:
-        entries["Varied"] = code_list(["optimizer.lr"] * (len(sweep.rates) > 1) + sweep.varying)
+        entries["Varied"] = code_list([RATE] * (len(sweep.rates) > 1) + sweep.varying)
     rows = "\n".join(f"<dt>{title}</dt><dd>{text}</dd>" for title, text in entries.items() if text)
     return f"<dl>\n{rows}\n</dl>"
 
@@ -165,7 +182,23 @@ def model_text(runs: Sequence[Run], sweep: Sweep) -> str:
     )
 
 
-def notes(results: Results) -> str:
+def alerts(results: Results) -> str:
+    """What makes other files of the directory disagree with this page."""
+    texts = []
+    if results.stale_index:
+        texts.append(
+            "<code>index.h5</code> is older than these runs and does not hold what this page shows; "
+            f"<code>precipice merge {escape(results.name)}</code> writes it anew."
+        )
+    if results.left_out:
+        named = code_list(results.left_out[:MOST_NAMED])
+        more = len(results.left_out) - MOST_NAMED
+        named += f" and {more} more" if more > 0 else ""
+        texts.append(f"Not in this report, since sweep.toml does not list them: {named}.")
+    return "\n".join(f'<p class="alert">{text}</p>' for text in texts)
+
+
+def without_result(results: Results) -> str:
     """Every run without a result, by name: nothing is left out silently."""
     alike: Dict[str, List[str]] = {}
     for run in results.runs:
@@ -173,14 +206,10 @@ def notes(results: Results) -> str:
             step = f" after {run.steps_done} steps" if run.steps_done else ""
             why = "; ".join(part for part in (run.reason, run.problem) if part)
             alike.setdefault(f"{run.state}{step}{': ' + why if why else ''}", []).append(run.id)
-    items = [f"<li>{code_list(names)}: {escape(text)}</li>" for text, names in alike.items()]
-    text = "<h2>Runs without a result</h2>\n<ul>\n" + "\n".join(items) + "\n</ul>" if items else ""
-    if results.left_out:
-        text += f"\n<p>Not in this report, since sweep.toml does not list them: {code_list(results.left_out)}.</p>"
-    if results.stale_index:
-        text += "\n<p><code>index.h5</code> is older than these runs; <code>precipice merge</code> writes it anew.</p>"
-    return text
-
-
-def code_list(names: Sequence[str]) -> str:
-    return ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    items = []
+    for text, names in alike.items():
+        items.append(f"<li>{code_list(names[:MOST_NAMED])}: {escape(text)}</li>")
+        rest = names[MOST_NAMED:]
+        if rest:
+            items[-1] = items[-1].replace("</li>", folded(f"and {len(rest)} more", code_list(rest)) + "</li>")
+    return "<ul>\n" + "\n".join(items) + "\n</ul>" if items else ""

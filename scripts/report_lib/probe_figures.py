@@ -12,29 +12,38 @@ from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from report_lib.describe import last_medians, listed, number
 from report_lib.grouping import Sweep
 from report_lib.run_files import Run
 from report_lib.statistics import Curve, decimate, seed_band
 from report_lib.style import (
     CROSS,
+    Part,
     Picture,
+    colour_bar,
+    counts_text,
     divergence_handle,
     format_handles,
     legend_above,
     line_widths,
     panels,
-    rate_text,
+    series_line,
+    set_log_if_wide,
+    set_title,
+    wrapped,
 )
 
 SHARPNESS = re.compile(r"(last_token|all_tokens)_eps(.+)")
 VARIANTS = {"last_token": "last token of each sequence", "all_tokens": "all tokens"}
-COLUMNS = 320
+COLUMNS = 240
 MAX_FORMATS = 3  # columns of the tensor figure
 OPERANDS = ("x", "w", "dy")
 EVENTS = {"saturated": "saturated", "underflowed": "flushed to zero"}
 LEAST_FRACTION = 1e-6
+FRACTION_SCALE = "from a millionth of the elements, pale, to all of them, dark, on a logarithmic scale"
 MAX_PANEL_HEIGHT = 6.0  # inches
 MAX_ROW_LABELS = 40
+TENSOR_WIDTH = 3.5  # inches
 
 
 def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
@@ -47,37 +56,37 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         return None
     epsilon = max(epsilons, key=float)
     variants = [variant for variant in VARIANTS if f"{variant}_eps{epsilon}" in names]
-    figure, axes = panels(len(variants), len(variants), width=4.2, height=3.1)
-    values = [np.zeros(0)]
+    figure, axes = panels(len(variants), len(variants), width=3.6, height=2.9)
+    values, parts = [np.zeros(0)], []
     for panel, variant in zip(axes, variants):
-        counts = []
-        for cell, width in zip(cells, line_widths(len(cells))):
-            curves = cell.curves("sharpness", f"{variant}_eps{epsilon}")
-            counts.append(str(len(curves)))
+        found = [cell.curves("sharpness", f"{variant}_eps{epsilon}") for cell in cells]
+        for cell, curves, width in zip(cells, found, line_widths(len(cells))):
             values += [curve.values[np.isfinite(curve.values)] for curve in curves]
             draw_sharpness(panel, curves, *sweep.styles[cell.label], width)
-        panel.set_title(f"{VARIANTS[variant]} (n = {', '.join(counts)})")
+        set_title(panel, f"{VARIANTS[variant]} ({counts_text([len(curves) for curves in found])})")
         panel.set_xlabel("step")
-    everything = np.concatenate(values)
-    if len(everything) and everything.min() > 0 and everything.max() > 30 * everything.min():
-        axes[0].set_yscale("log")
-    axes[0].set_ylabel(f"sharpness, ε = {epsilon}")
-    crosses = [divergence_handle()] if any(run.diverged for run in probed) else []
-    legend_above(figure, format_handles(sweep, [cell.label for cell in cells]) + crosses)
+        panel.set_ylabel(f"sharpness, ε = {epsilon}")
+        medians = last_medians(sweep, cells, found)
+        parts.append(Part(f"Sharpness over the {VARIANTS[variant]}. Last medians: {medians}.", [panel]))
+    set_log_if_wide(axes[0], np.concatenate(values))
+    handles = format_handles(sweep, [cell.label for cell in cells])
+    handles += [divergence_handle()] if any(run.diverged for run in probed) else []
+    legend_above(figure, handles)
     caption = (
         "100 (max L − L) / (1 + L), where L is the loss and the maximum is over logits moved by at most ε (|z| + 1) "
-        f"(Keskar et al. 2017), in closed form. Shown at learning rate {rate_text(rate)}, at which {sweep.baseline} "
+        f"(Keskar et al. 2017), in closed form. Shown at learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} "
         "ends lowest. n: runs, in the order of the legend. Line: median, band: lowest to highest seed, crosses: last value of "
         "a diverged run."
     )
-    return figure, Picture("sharpness", f"Sharpness of the logits at learning rate {rate_text(rate)}", caption)
+    title = f"Sharpness of the logits at learning rate {sweep.rate_name(rate)}"
+    return figure, Picture("sharpness", title, caption, parts, handles, folded=True)
 
 
 def draw_sharpness(panel: Axes, curves: Sequence[Curve], colour: str, line: str, width: float) -> None:
     band = decimate(seed_band(curves), COLUMNS)
     panel.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.2, linewidth=0.4)
-    marker = "." if len(band.steps) == 1 else ""
-    panel.plot(band.steps, band.middle, color=colour, linestyle=line, linewidth=width, marker=marker)
+    known = int(np.isfinite(band.middle).sum())
+    panel.plot(band.steps, band.middle, color=colour, linewidth=width, **series_line(known, line))
     for curve in curves:
         known = np.flatnonzero(np.isfinite(curve.values))
         if curve.diverged and len(known):
@@ -90,20 +99,20 @@ def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     if not runs:
         return None
     rows = row_names(runs)
-    heights = [min(0.15 * len(names), MAX_PANEL_HEIGHT) + 0.5 for names in rows.values()]
-    figure = Figure(figsize=(max(2.6 * len(runs) + 2.6, 6.4), sum(heights) + 0.5))
-    grid = figure.subplots(len(rows), len(runs), squeeze=False, sharex="col", height_ratios=heights)
+    heights = [min(0.15 * len(names), MAX_PANEL_HEIGHT) + 0.75 for names in rows.values()]
+    figure = Figure(figsize=(max(TENSOR_WIDTH * len(runs), 4.8), sum(heights) + 0.9))
+    grid = figure.subplots(len(rows), len(runs), squeeze=False, height_ratios=heights)
+    parts = []
     for line, (event, names) in enumerate(rows.items()):
         labelled = range(0, len(names), math.ceil(len(names) / MAX_ROW_LABELS))
         for column, run in enumerate(runs):
             axes = grid[line][column]
             image = draw_events(axes, run, event, names)
-            axes.set_title(f"{sweep_label(sweep, run)}: {EVENTS[event]} (n = 1)")
-            axes.set_yticks(labelled, [names[row] if column == 0 else "" for row in labelled], fontsize=8)
-    for axes in grid[-1]:
-        axes.set_xlabel("step")
-    bar = figure.colorbar(image, ax=grid, pad=0.01, shrink=0.5, aspect=25, extend="min")
-    bar.set_label("fraction of elements")
+            set_title(axes, f"{sweep_label(sweep, run)}: {EVENTS[event]} (n = 1)")
+            axes.set_yticks(labelled, [wrapped(names[row], 500) for row in labelled], fontsize=8)
+            axes.set_xlabel("step")
+            parts.append(Part(f"{sweep_label(sweep, run)}, {EVENTS[event]}. {events_text(run, event)}", [axes]))
+    parts.append(colour_bar(figure, image, grid, "fraction of elements", FRACTION_SCALE, extend="min"))
     described = "; ".join(f"{sweep_label(sweep, run)}: run {run.id}, seed {run.seed}, {run.state}" for run in runs)
     quiet = [sweep_label(sweep, run) for run in probed if not row_names([run])]
     without = f" Nothing was saturated or flushed in: {', '.join(quiet)}." if quiet else ""
@@ -113,7 +122,14 @@ def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         "operand (x: input, w: weight, dy: gradient of the output), where anything happened. White: fewer than one "
         f"element in a million; grey: not measured. {described}.{without}"
     )
-    return figure, Picture("tensors", "Saturated and flushed elements by site", caption)
+    return figure, Picture("tensors", "Saturated and flushed elements by site", caption, parts, folded=True)
+
+
+def events_text(run: Run, event: str) -> str:
+    """The rows with the largest fractions."""
+    found = [(float(np.nanmax(values)), name) for name, values in event_rows(run, event)]
+    found = sorted((pair for pair in found if pair[0] >= LEAST_FRACTION), reverse=True)
+    return f"Largest fractions: {listed([f'{name} {number(most, 2)}' for most, name in found], 5)}."
 
 
 def draw_events(axes: Axes, run: Run, event: str, names: Sequence[str]) -> AxesImage:
@@ -186,4 +202,4 @@ def runs_at_best_rate(sweep: Sweep, needs_tensors: bool = False) -> List[Run]:
 
 
 def sweep_label(sweep: Sweep, run: Run) -> str:
-    return next((cell.label for cell in sweep.ordered_cells() if run in cell.runs), run.id)
+    return next((sweep.name(cell.label) for cell in sweep.ordered_cells() if run in cell.runs), run.id)

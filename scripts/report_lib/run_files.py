@@ -13,12 +13,17 @@ import h5py
 import numpy as np
 
 from report_lib.config_text import number, parse_config
+from report_lib.html_text import clean
 from safe_files import open_regular, regular
 
-MAX_ELEMENTS = 1 << 27  # of one dataset; more is taken for a damaged file
 MAX_TEXT_BYTES = 1 << 22
+MAX_SITES = 1 << 16
+MAX_ATTRIBUTE_BYTES = 1 << 20
 STALE_SECONDS = 60  # as metrics/status_file.h
 FINISHED = ("done", "diverged", "untrained", "skipped")  # states with nothing left to train
+# What is read of a file expands to at most this: a small file that claims to hold gigabytes is refused unread. Series of
+# whole runs expand tenfold; constant ones, a thousandfold, are never all of a file.
+EXPANSION_LIMIT, EXPANSION_FREE = 64, 1 << 24
 PROBES = ("attention", "activations", "critical", "noise", "edge", "gradient_error", "lbfgs")
 RUN_FILES = ("run.h5", "status.json", "config.toml", "metrics.jnl")
 
@@ -97,6 +102,20 @@ class Run:
         losses = self.evals.get("validation_loss")
         return float(losses[-1]) if self.ended and not self.diverged and len(losses) else math.nan
 
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that the loss scale left out, by what the program wrote or else by the series."""
+        for written in (self.attributes.get("skipped_steps"), self.status.get("skipped_steps")):
+            if isinstance(written, (int, float)) and math.isfinite(written):
+                return int(written)
+        return int(np.nansum(self.metrics.get("skipped") != 0)) if "skipped" in self.metrics.series else 0
+
+    @property
+    def skipped_text(self) -> str:
+        """Nothing where no step was skipped or the reason says it."""
+        text = f"skipped {self.skipped_steps} of {self.steps_done} steps"
+        return text if self.skipped_steps > 0 and "skipped" not in self.reason else ""
+
 
 def read_run(directory: Path) -> Run:
     run = Run(directory, id=directory.name)
@@ -146,38 +165,68 @@ def read_text(path: Path) -> str:
         return file.read(MAX_TEXT_BYTES).decode("utf-8", errors="replace")
 
 
+class Budget:
+    """How many bytes may still be read of a file, by its own size on disk; and how many rows a run's series have."""
+
+    def __init__(self, path: Path, rows: Optional[int] = None):
+        self.left = EXPANSION_FREE + EXPANSION_LIMIT * path.stat().st_size
+        self.rows = rows  # None: unknown
+
+    def take(self, dataset: h5py.Dataset) -> None:
+        """Raises ValueError for a dataset that is larger than it can honestly be."""
+        wanted = dataset.size * dataset.dtype.itemsize
+        if wanted > self.left:
+            raise ValueError(f"{dataset.name} would take {wanted} bytes, more than the file can hold")
+        self.left -= wanted
+
+    def check_rows(self, dataset: h5py.Dataset) -> None:
+        if self.rows is not None and dataset.ndim and dataset.shape[0] > self.rows:
+            raise ValueError(f"{dataset.name} has {dataset.shape[0]} rows, and the run has {self.rows - 1} steps")
+
+
 def read_run_file(path: Path, run: Run) -> None:
+    budget = Budget(path)
     with h5py.File(regular(path), "r", locking=False) as file:
-        run.attributes = {name: as_plain(file.attrs[name]) for name in file.attrs}
-        config = checked(file, "config")
+        for name in file.attrs:
+            if file.attrs.get_id(name).get_storage_size() > MAX_ATTRIBUTE_BYTES:
+                raise ValueError(f"attribute {name} is larger than {MAX_ATTRIBUTE_BYTES} bytes")
+            run.attributes[name] = as_plain(file.attrs[name])
+        config = checked(file, "config", budget)
         if config is not None:
-            run.config = parse_config(as_plain(config[()]))
+            run.config = parse_config(as_plain(config[()])[:MAX_TEXT_BYTES])
+        steps = run.config.get("train.steps", run.status.get("steps"))
+        if isinstance(steps, int) and steps > 0:
+            budget.rows = steps + 1  # evaluations stand before the first step and after the last
         for name, group in (
             ("metrics", run.metrics),
             ("eval", run.evals),
             ("sharpness", run.sharpness),
             ("tensors", run.tensors),
         ):
-            read_group(file, name, group)
+            read_group(file, name, group, budget)
         for name in PROBES:
             run.probes[name] = SeriesGroup()
-            read_group(file, name, run.probes[name])
+            read_group(file, name, run.probes[name], budget)
 
 
-def read_group(file: h5py.File, name: str, group: SeriesGroup) -> None:
+def read_group(file: h5py.File, name: str, group: SeriesGroup, budget: Budget) -> None:
     if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
         return
     folder = file[name]
-    steps = checked(folder, "step")
+    steps = checked(folder, "step", budget)
     if steps is None:
         return
+    budget.check_rows(steps)
     group.steps = np.asarray(steps[()], dtype=np.int64)
-    sites = checked(folder, "site")
+    sites = checked(folder, "site", budget)
     if sites is not None:
-        group.sites = [as_plain(site) for site in sites[()]]
+        if sites.size > MAX_SITES:
+            raise ValueError(f"{sites.name} names {sites.size} sites")
+        group.sites = [clean(as_plain(site)) for site in sites[()]]
     for key in folder:
-        dataset = checked(folder, key) if key not in ("step", "site") else None
+        dataset = checked(folder, key, budget) if key not in ("step", "site") else None
         if dataset is not None and dataset.ndim == (2 if group.sites else 1) and dataset.dtype.kind in "fiu":
+            budget.check_rows(dataset)
             group.series[key] = np.asarray(dataset[()], dtype=np.float64)
     # A hand-made file may have columns of unequal length: keep the rows that all of them have.
     rows = min([len(group.steps)] + [len(values) for values in group.series.values()])
@@ -185,15 +234,16 @@ def read_group(file: h5py.File, name: str, group: SeriesGroup) -> None:
     group.series = {key: values[:rows] for key, values in group.series.items()}
 
 
-def checked(folder: h5py.Group, name: str) -> Optional[h5py.Dataset]:
-    """A dataset stored in this file itself, of sane size; None if there is none."""
+def checked(folder: h5py.Group, name: str, budget: Budget) -> Optional[h5py.Dataset]:
+    """A dataset stored in this file itself, of a size that the file can hold; None if there is none."""
     if name not in folder or not isinstance(folder.get(name, getlink=True), h5py.HardLink):
         return None
     dataset = folder[name]
     if not isinstance(dataset, h5py.Dataset):
         return None
-    if dataset.external or dataset.is_virtual or dataset.size is None or dataset.size > MAX_ELEMENTS:
-        raise ValueError(f"{dataset.name} is not a plain dataset of at most {MAX_ELEMENTS} elements")
+    if dataset.external or dataset.is_virtual or dataset.size is None:
+        raise ValueError(f"{dataset.name} is not a plain dataset")
+    budget.take(dataset)
     return dataset
 
 

@@ -133,6 +133,8 @@ def write_run(
             "schema_version": "1",
             "run_id": directory.name,
             "commit": "0123abc",
+            "isa": "avx2",
+            "carrier": "bf16, fp32",
             "status": state,
             "divergence_step": diverged_at,
             "divergence_reason": reason,
