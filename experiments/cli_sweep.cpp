@@ -168,7 +168,7 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   CLI::App* parser = app.add_subcommand("sweep", "Train every combination of several values, one process per run");
   parser->add_option("SWEEP", options->config, "TOML file of settings with a [sweep] table")->required();
   parser->add_option("SETTING", options->assignments,
-                     "key=value over the file's, or key=a,b,c  key=range(0,8)  key=logspace(1e-4,1e-1,7)");
+                     "key=value over the file's, or key=a,b,c  key=0..7  key=range(0,8)  key=logspace(1e-4,1e-1,7)");
   parser->add_option("--out", options->out, "Sweep directory; each run gets DIR/<id of its config>")
       ->required()
       ->check(refuse_empty_path);

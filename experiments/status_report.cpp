@@ -55,20 +55,29 @@ Json to_json(const AxisValue& value) {
   return array;
 }
 
+// "A B C", and how many more there are.
+std::string names_text(const std::vector<std::string>& names) {
+  constexpr std::size_t kMaxNamed = 10;
+  const std::vector<std::string> shown(names.begin(),
+                                       names.begin() + static_cast<std::ptrdiff_t>(std::min(kMaxNamed, names.size())));
+  const std::size_t left = names.size() - shown.size();
+  return fmt::format("{}{}", fmt::join(shown, " "), left > 0 ? fmt::format(" and {} more", left) : "");
+}
+
 // What the user should know beside the runs: one line each.
 std::string notes(const StatusReport& report) {
-  constexpr std::size_t kMaxNamed = 10;
   const std::string directory = shell_word(path_argument(report.directory));
   std::string text;
   if (report.index == IndexState::Stale)
     text += fmt::format("index.h5 is older than the runs; precipice merge {} writes it anew\n", directory);
-  if (report.unlisted.empty()) return text;
-  const std::size_t named = std::min(kMaxNamed, report.unlisted.size());
-  text += fmt::format(
-      "not in sweep.toml: {}{}; sweep --out {} takes them in, with --add where their settings differ\n",
-      fmt::join(report.unlisted.begin(), report.unlisted.begin() + std::ptrdiff_t(named), " "),
-      report.unlisted.size() > named ? fmt::format(" and {} more run directories", report.unlisted.size() - named) : "",
-      directory);
+  std::vector<std::string> named_by_id, others;
+  for (const std::string& name : report.unlisted) (is_run_id(name) ? named_by_id : others).push_back(name);
+  if (!named_by_id.empty())
+    text += fmt::format(
+        "runs not in sweep.toml: {}; precipice sweep --out {} takes in those of its settings, with --add all\n",
+        names_text(named_by_id), directory);
+  if (!others.empty())
+    text += fmt::format("runs not in sweep.toml, under names of their own: {}\n", names_text(others));
   return text;
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "precision/check.h"
+
 namespace precipice {
 namespace {
 
@@ -38,11 +40,8 @@ void erase_key(Items& items, const std::string& key) {
 }
 
 void apply_assignment(Sweep& sweep, const Assignment& assignment) {
-  const Axis axis = checked_axis({assignment.key,
-                                  parse_axis(assignment.value, kind_of(assignment.key), assignment.where),
-                                  assignment.where,
-                                  {},
-                                  assignment.value});
+  const Axis axis = checked_axis(
+      {assignment.key, parse_axis(assignment.value, kind_of(assignment.key), assignment.where), assignment.where});
   if (axis.values.size() == 1) {
     erase_key(sweep.axes, axis.key);
     erase_key(sweep.base, axis.key);
@@ -71,25 +70,32 @@ void check_labels(const Axis& axis) {
   }
 }
 
-void apply_labels(Sweep& sweep, const std::string& key, const Setting& setting,
-                  const std::vector<std::string>& labels) {
+Axis* find_axis(Sweep& sweep, const std::string& key) {
   const auto axis = std::find_if(sweep.axes.begin(), sweep.axes.end(), [&](const Axis& a) { return a.key == key; });
-  if (axis == sweep.axes.end()) return;
-  if (kind_of(key) == KeyKind::List)
-    throw ConfigError(setting.where, "the values of this key are lists, which have no labels");
+  return axis == sweep.axes.end() ? nullptr : &*axis;
+}
+
+// `own`: the axis as the file has it, one value per label.
+void apply_labels(Axis& own, const std::vector<std::string>& labels, Axis* axis) {
+  if (kind_of(own.key) == KeyKind::List)
+    throw ConfigError(own.where, "the values of this key are lists, which have no labels");
+  PRECIPICE_CHECK(own.values.size() == labels.size(), own.key);
+  own.labels = labels;
+  check_labels(own);
+  if (!axis) return;
   axis->labels.assign(axis->values.size(), "");
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const AxisValue stored{checked_setting(setting_of(key, {{setting.values[i]}, false}, setting.where)).values, false};
-    for (std::size_t v = 0; v < axis->values.size(); ++v)
-      if (axis->values[v] == stored) axis->labels[v] = labels[i];
+  for (std::size_t v = 0; v < axis->values.size(); ++v) {
+    const auto same = std::find(own.values.begin(), own.values.end(), axis->values[v]);
+    if (same != own.values.end()) axis->labels[v] = labels[static_cast<std::size_t>(same - own.values.begin())];
   }
   check_labels(*axis);
 }
 
 // A comma inside a value of the command line has made two of it: the word that is refused says how to keep it.
 [[noreturn]] void rethrow_with_comma(const ConfigError& error, const Axis& axis) {
-  throw ConfigError(error.where(), fmt::format("{}; a comma separates values: quotes keep it inside one, {}='\"{}\"'",
-                                               error.problem(), axis.key, axis.text));
+  throw ConfigError(error.where(),
+                    fmt::format("a comma separates values, quotes keep it inside one: {}='\"{}\"'; this part {}",
+                                axis.key, axis.text, error.problem()));
 }
 
 // The axis that the command line gave as text with commas and no quotes, if `key` is one.
@@ -153,6 +159,8 @@ Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<As
     sweep.axes.push_back(checked_axis({setting.key, axis_values(setting, kind_of(setting.key)), setting.where}));
   }
   for (const Assignment& assignment : assignments) apply_assignment(sweep, assignment);
+  for (const Assignment& assignment : assignments)
+    if (Axis* axis = find_axis(sweep, assignment.key)) axis->text = assignment.value;
   for (const Axis& axis : sweep.axes) erase_key(sweep.base, axis.key);
   return sweep;
 }
@@ -160,12 +168,9 @@ Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<As
 Sweep make_labelled_sweep(const LabelledSettings& file, const std::vector<Assignment>& assignments) {
   // The file's own axes first: a mistake in its labels is one whatever the command line says.
   Sweep own = make_sweep(file.settings, {}), sweep = make_sweep(file.settings, assignments);
-  for (const Setting& setting : file.settings) {
-    const auto labels = file.labels.find(setting.key);
-    if (labels == file.labels.end()) continue;
-    const std::string key = setting.key.substr(std::string(kTable).size());
-    apply_labels(own, key, setting, labels->second);
-    apply_labels(sweep, key, setting, labels->second);
+  for (const auto& [setting, labels] : file.labels) {
+    const std::string key = setting.substr(std::string(kTable).size());
+    apply_labels(*find_axis(own, key), labels, find_axis(sweep, key));
   }
   return sweep;
 }

@@ -51,9 +51,6 @@ class IndexBuilder {
     file_.write("/statistics", relative.dump(-1, ' ', false, Json::error_handler_t::replace));
     file_.attribute("/", "schema_version", std::string(kSchema));
     file_.attribute("/", "reference", data_.reference);
-    file_.attribute(
-        "/", kRunsDigest,
-        digest_of_runs(of_runs([](const AnalysedRun& run) { return std::pair(run.id, run.status.run_file_sha256); })));
     return file_.finish();
   }
 
@@ -76,6 +73,9 @@ class IndexBuilder {
   }
 
   void write_runs() {
+    file_.attribute(
+        "/", kRunsDigest,
+        digest_of_runs(of_runs([](const AnalysedRun& run) { return std::pair(run.id, run.status.run_file_sha256); })));
     file_.write("/runs/id", of_runs([](const AnalysedRun& run) { return run.id; }));
     file_.write("/runs/format", of_runs([](const AnalysedRun& run) { return run.format; }));
     file_.write("/runs/seed", of_runs([](const AnalysedRun& run) { return run.seeds; }));

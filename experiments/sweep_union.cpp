@@ -71,6 +71,14 @@ bool is_same(const AxisValue& a, const AxisValue& b) {
                                                 [](const Scalar& x, const Scalar& y) { return is_same(x, y); });
 }
 
+// Runs that differ in their seeds alone are what a sweep is made of.
+std::vector<ConfigDifference> without_seeds(std::vector<ConfigDifference> differences) {
+  std::erase_if(differences, [](const ConfigDifference& difference) {
+    return difference.key == "seed" || difference.key.ends_with(".seed");
+  });
+  return differences;
+}
+
 // The config of a run directory; nothing where it cannot be read or is another run's.
 std::optional<RunConfig> config_of(const fs::path& directory, const std::string& id) {
   try {
@@ -137,11 +145,11 @@ class Joiner {
         kept.push_back({run.id, true, run.values, alike ? std::nullopt : config_of(directory_ / run.id, run.id)});
         note_differences(kept.back(), others);
       }
-    if (!others.empty() && !add)
+    if (const auto meant = without_seeds(others); !meant.empty() && !add)
       throw ConfigError({(directory_ / kSweepFileName).string(), 0, "", ""},
                         fmt::format("the sweep in this directory has other settings: {}; --add takes both into one "
                                     "sweep, another --out keeps them apart",
-                                    describe(others)));
+                                    describe(meant)));
     SweepRecord known = earlier_.value_or(SweepRecord{});
     for (const std::string& id : fresh_ids) known.runs.push_back({id, {}});
     for (const std::string& id : unlisted_runs(directory_, known)) {
@@ -149,7 +157,7 @@ class Joiner {
       std::vector<ConfigDifference> differences;
       if (!run.config) continue;
       note_differences(run, differences);
-      if (!differences.empty() && !add) continue;
+      if (!without_seeds(differences).empty() && !add) continue;
       others.insert(others.end(), differences.begin(), differences.end());
       kept.push_back(std::move(run));
       ++joined_.recovered;

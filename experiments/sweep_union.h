@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A sweep directory grows: the record of a further `precipice sweep` lists its own runs and every run that the
-// directory held before, with values for the axes of both commands. Runs whose other settings differ from the new
-// command's are taken together with it only when that is asked for, since statistics would pool them.
+// directory held before, with values for the axes of both commands. Seeds always are an axis where they differ. Runs
+// whose other settings differ from the new command's are taken together with it only when that is asked for.
 #pragma once
 
 #include <filesystem>

@@ -179,7 +179,8 @@ TEST_CASE("status names run directories that no record lists", "[status]") {
   }
   fs::create_directory(dir.path() / "figures");
   const std::string text = to_text(make_report(dir.path()), kNow);
-  CHECK(contains(text, "not in sweep.toml: 0000000001 mine; "));
+  CHECK(contains(text, "runs not in sweep.toml: 0000000001; precipice sweep --out "));
+  CHECK(contains(text, "under names of their own: mine\n"));
   CHECK(nlohmann::json::parse(to_json(make_report(dir.path()), kNow))["unlisted"].size() == 2);
 }
 
@@ -197,7 +198,7 @@ TEST_CASE("a table that is cut shows what goes on before what is over", "[status
   make_sweep_directory(dir.path());
   const std::string text = to_text(make_report(dir.path()), kNow, 1);
   CHECK(contains(text, "3 runs: 1 pending, 1 done, 1 diverged\n"));
-  CHECK(contains(text, "pending   "));
+  CHECK(contains(text, "pending  -"));
   CHECK(contains(text, "and 2 more\n"));
   CHECK_FALSE(contains(text, "400/400"));
 }

@@ -238,7 +238,7 @@ TEST_CASE("an index is stale as soon as a run of its sweep is new or has another
   const SweepData data = read_sweep_data(place);
   write_file_atomic(place / kIndexFileName, build_index(data, sweep_statistics(data)));
   CHECK(make_report(place).index == IndexState::Current);
-  const fs::path status_file = place / data.runs[3].id / kStatusFileName;
+  const std::filesystem::path status_file = place / data.runs[3].id / kStatusFileName;
   const RunStatus before = read_status(status_file).value();
   RunStatus other = before;
   other.run_file_sha256 = std::string(64, 'a');

@@ -66,13 +66,21 @@ TEST_CASE("one more seed joins the runs that are there", "[sweep_union]") {
   for (const RecordedRun& run : place.record().runs) CHECK(fs::exists(place.dir.path() / run.id / kConfigFileName));
 }
 
+TEST_CASE("one seed after another makes an axis of seeds", "[sweep_union]") {
+  Place place;
+  place.sweep("", {"seed=0"});
+  place.sweep("", {"seed=1"});
+  CHECK(place.record().axes == Texts{"seed"});
+  CHECK(place.rows() == Texts{"1", "0"});
+}
+
 TEST_CASE("a sweep along a new axis gives the old runs its value from their configs", "[sweep_union]") {
   Place place;
   place.sweep("", {"seed=0,1", "optimizer.weight_decay=0.5"});
-  place.sweep("", {"optimizer.weight_decay=0.5,1", "seed=1", "data.seed=1,7"});
+  place.sweep("", {"optimizer.weight_decay=0.5,0.25", "seed=1", "data.seed=1,7"});
   // The last command's axes first; data.seed of the first sweep followed seed.
   CHECK(place.record().axes == Texts{"optimizer.weight_decay", "data.seed", "seed"});
-  CHECK(place.rows() == Texts{"0.5 1 1", "0.5 7 1", "1 1 1", "1 7 1", "0.5 0 0"});
+  CHECK(place.rows() == Texts{"0.5 1 1", "0.5 7 1", "0.25 1 1", "0.25 7 1", "0.5 0 0"});
 }
 
 TEST_CASE("other base settings are refused with their keys, and taken in when that is meant", "[sweep_union]") {
@@ -108,9 +116,9 @@ TEST_CASE("base settings are compared by what they mean", "[sweep_union]") {
 
 TEST_CASE("1 and 1.0 are one value of an axis", "[sweep_union]") {
   Place place;
-  place.sweep("", {"optimizer.lr=1,2", "seed=0"});
-  place.sweep("", {"optimizer.lr=1.0,3", "seed=1"});
-  CHECK(place.rows() == Texts{"1.0 1", "3 1", "1.0 0", "2 0"});
+  place.sweep("", {"optimizer.lr=1,2.5", "seed=0"});
+  place.sweep("", {"optimizer.lr=1.0,3.5", "seed=1"});
+  CHECK(place.rows() == Texts{"1.0 1", "3.5 1", "1.0 0", "2.5 0"});
 }
 
 TEST_CASE("a run whose directory is gone stays in the record", "[sweep_union]") {
