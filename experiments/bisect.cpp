@@ -10,6 +10,7 @@
 #include "experiments/worker_threads.h"
 #include "precision/check.h"
 #include "train/recipes.h"
+#include "train/run_inputs.h"
 #include "train/tokens.h"
 
 namespace precipice {
@@ -174,6 +175,8 @@ BisectResult bisect_run(const BisectRequest& request) {
   result.run_id = run_id(config);
   result.from = request.from;
   result.steps = checked_steps(request, start);
+  check_input(request.run, config, kDataInput);
+  if (!start.checkpoint) check_input(request.run, config, kInitInput);
   const auto tokens = open_tokens(config);
 
   RunConfig at_target = config;

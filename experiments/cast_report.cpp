@@ -12,6 +12,7 @@
 #include "experiments/table.h"
 #include "precision/check.h"
 #include "precision/format_codes.h"
+#include "precision/number_text.h"
 
 namespace precipice {
 namespace {
@@ -40,7 +41,8 @@ CastNumber parse_number(const std::string& text) {
   if (text.empty() || end != begin + text.size() || std::isspace(static_cast<unsigned char>(text[0])))
     throw ConfigError({"command line", 0, "NUMBER", text.substr(0, 60)},
                       "must be a number such as 448, -1.5e-3, 0x1p-9, inf or nan");
-  if (errno == ERANGE && (value == 0.0 || std::isinf(value)))
+  if (is_lost_to_zero(text, value)) throw ConfigError({"command line", 0, "NUMBER", text.substr(0, 60)}, kLostToZero);
+  if (errno == ERANGE && std::isinf(value))
     throw ConfigError({"command line", 0, "NUMBER", text.substr(0, 60)}, "is beyond the range of binary64");
   return {text, value};
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "experiments/descriptor_io.h"
@@ -14,6 +15,7 @@
 #include "precision/decode_codes.h"
 #include "precision/parallel.h"
 #include "precision/spellings.h"
+#include "train/npy_header.h"
 
 namespace precipice {
 namespace {
@@ -200,10 +202,13 @@ int code_bytes(const FloatFormat& format) {
   return format.bits() <= 8 ? 1 : format.bits() <= 16 ? 2 : 4;
 }
 
-CastOutcome cast_stream(int input, int output, const CastSpec& spec) {
-  PRECIPICE_CHECK(spec.threads >= 1 && spec.block >= 1 && spec.first_element < kRandomElements);
-  PRECIPICE_CHECK(spec.input != CastInput::Codes || !spec.codes);
+CastOutcome cast_stream(int input, int output, const CastSpec& wanted) {
+  PRECIPICE_CHECK(wanted.threads >= 1 && wanted.block >= 1 && wanted.first_element < kRandomElements);
+  // The bytes do not depend on the number of threads; more of them than cores cost memory and time.
+  CastSpec spec = wanted;
+  spec.threads = std::min(spec.threads, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
   if (spec.threads > 1) at::set_num_threads(spec.threads);
+  PRECIPICE_CHECK(spec.input != CastInput::Codes || !spec.codes);
   widen_pipe(input), widen_pipe(output);
   const auto width = static_cast<std::size_t>(input_bytes(spec)),
              out_width = static_cast<std::size_t>(output_bytes(spec));
@@ -215,6 +220,9 @@ CastOutcome cast_stream(int input, int output, const CastSpec& spec) {
   std::size_t held = 0;  // bytes of a value that has not arrived whole
   while (const std::size_t arrived = read_some(input, in.data() + held, in.size() - held)) {
     held += arrived;
+    if (stream.done() == 0 && is_npy({reinterpret_cast<const char*>(in.data()), held}))
+      throw DataError(
+          "standard input: is a NumPy file (.npy), not raw values; write those by numpy.load(file).tofile(raw)");
     const auto size = static_cast<std::int64_t>(held / width);
     check_random_stream(spec, stream.done(), size);
     const std::int64_t whole = stream.cast(in.data(), out.data(), size);

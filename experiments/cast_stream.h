@@ -33,8 +33,8 @@ struct CastOutcome {
   bool reader_is_gone = false;  // a closed pipe: an end, not an error
 };
 
-// Until the input ends. Throws DataError when it cannot be read, when it ends inside a value, and at an element that
-// has no code or is none; everything before that has then been written. Throws OutputError.
+// Until the input ends. Throws DataError when it cannot be read, when it is a NumPy file, when it ends inside a value,
+// and at an element that has no code or is none; everything before that has then been written. Throws OutputError.
 CastOutcome cast_stream(int input, int output, const CastSpec& spec);
 
 }  // namespace precipice

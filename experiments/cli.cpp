@@ -8,10 +8,12 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <vector>
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
+#include "experiments/lost_output.h"
 #include "experiments/process_setup.h"
 #include "precision/check.h"
 #include "train/provenance.h"
@@ -27,10 +29,16 @@ constexpr const char* kExamples =
     "  precipice formats e2m1\n"
     "  precipice cast --format e4m3 0.3 448 500\n"
     "Keys are listed in docs/CONFIG.md and by `precipice config`. Exit codes: 0 done or diverged, 2 usage or config,\n"
-    "3 some runs failed, 4 bad data, 5 output not written, 130/143 interrupted after a checkpoint.";
+    "3 some runs failed, 4 bad data, 5 output not written, 130/143 interrupted after a checkpoint, 141 the reader of a "
+    "pipe left.";
+
+constexpr std::size_t kMostMessage = 6000;  // bytes; the rest of an echoed word is no news
 
 // One line whatever the message holds.
 int report_error(int exit_code, std::string message) {
+  if (message.size() > kMostMessage)
+    message = fmt::format("{} ... ({} characters left out) ... {}", message.substr(0, kMostMessage / 2),
+                          message.size() - kMostMessage, message.substr(message.size() - kMostMessage / 2));
   for (char& c : message)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   while (!message.empty() && message.back() == ' ') message.pop_back();
@@ -121,7 +129,10 @@ int run_commands(int argc, char** argv) {
                                                     : no_command ? unknown_command(commands, first)
                                                                  : error.what() + suggestion(app)));
     }
-    return app.exit(error);  // --help and --version
+    std::ostringstream help, none;  // --help and --version
+    const int exit_code = app.exit(error, help, none);
+    print_result(help.str());
+    return exit_code;
   }
   for (const Command& command : commands)
     if (command.parser->parsed()) return command.action();
@@ -149,6 +160,8 @@ int run_cli(int argc, char** argv) {
     return report_error(kBadData, std::string("error: ") + error.what());
   } catch (const OutputError& error) {
     return report_error(kOutputFailed, std::string("error: ") + error.what());
+  } catch (const ReaderIsGone&) {
+    return kReaderIsGone;
   } catch (const std::filesystem::filesystem_error& error) {  // no permission to look
     return report_error(kOutputFailed, fmt::format("error: {}: {}", error.path1().string(), error.code().message()));
   } catch (const std::exception& error) {

@@ -11,6 +11,7 @@
 #include "experiments/cast_report.h"
 #include "experiments/cli_recipes.h"
 #include "experiments/console.h"
+#include "experiments/lost_output.h"
 #include "metrics/files.h"
 #include "precision/check.h"
 #include "precision/spellings.h"
@@ -158,7 +159,8 @@ int cast_values(const Options& options, const CastSpec& spec) {
         "standard output is a terminal, and what cast writes is no text: send it to a file or a pipe (> rounded.f32)");
   const CastOutcome outcome = cast_stream(STDIN_FILENO, STDOUT_FILENO, spec);
   // Counters of a part of a stream would be taken for those of all of it.
-  if (!outcome.reader_is_gone) write_counters(options, spec, outcome.counts);
+  if (outcome.reader_is_gone) return kReaderIsGone;
+  write_counters(options, spec, outcome.counts);
   return kSuccess;
 }
 

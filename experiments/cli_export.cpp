@@ -8,12 +8,14 @@
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
+#include "experiments/lost_output.h"
 #include "experiments/run_directory.h"
 #include "experiments/sweep.h"
 #include "train/batches_file.h"
 #include "train/checkpoint.h"
 #include "train/model_weights.h"
 #include "train/run_evaluator.h"
+#include "train/run_inputs.h"
 #include "train/tokens.h"
 #include "train/weights_file.h"
 
@@ -38,7 +40,9 @@ struct BatchesOptions {
 
 // A checkpoint's parameters, through the model, which knows what belongs to its reference's state_dict.
 std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::filesystem::path& path) {
-  const auto model = make_model(config, open_tokens(config)->vocabulary());
+  RunConfig loaded = config;
+  loaded.init.from.clear();
+  const auto model = make_model(loaded, config.data.vocabulary);
   model->load(checkpoint_parameters(read_checkpoint(path, run_id(config))), path.string());
   return model->weights();
 }
@@ -54,9 +58,11 @@ int export_weights(const ExportOptions& options) {
   if (std::find(steps.begin(), steps.end(), step) == steps.end())
     throw ConfigError({"command line", 0, "--step", std::to_string(step)},
                       fmt::format("{} has weights of the steps {}", options.run, fmt::join(steps, ", ")));
-  const auto weights = step == 0 ? initial_weights(config) : checkpoint_weights(config, checkpoint_path(folder, step));
+  if (step == 0) check_input(directory, config, kInitInput);
+  const auto weights = step == 0 ? make_model(config, config.data.vocabulary)->weights()
+                                 : checkpoint_weights(config, checkpoint_path(folder, step));
   write_weights(options.out, weights);
-  print_result(fmt::format("{}: {} arrays, step {} of run {}\n", options.out, weights.size(), step, run_id(config)));
+  print_note(fmt::format("{}: {} arrays, step {} of run {}\n", options.out, weights.size(), step, run_id(config)));
   return kSuccess;
 }
 
@@ -64,8 +70,8 @@ int write_batch_file(const BatchesOptions& options) {
   refuse_existing(options.out, options.force);
   const RunConfig config = single_run_config(read_settings(options.config), read_assignments(options.assignments));
   write_batches(options.out, *open_tokens(config), config, options.steps);
-  print_result(fmt::format("{}: {} batches of {} x {} tokens\n", options.out, options.steps, config.train.batch,
-                           config.model.context));
+  print_note(fmt::format("{}: {} batches of {} x {} tokens\n", options.out, options.steps, config.train.batch,
+                         config.model.context));
   return kSuccess;
 }
 

@@ -74,7 +74,7 @@ bool is_intact(const std::vector<FileCheck>& checks) {
 
 void print_checks(const std::vector<FileCheck>& checks, bool only_bad) {
   for (const FileCheck& check : checks)
-    if (!check.ok || !only_bad)
+    if (!check.ok || check.unknown || !only_bad)
       print_result(fmt::format("{}  {}  {}\n", check.ok ? "ok " : "BAD", check.path.string(), check.message));
 }
 
@@ -87,6 +87,7 @@ int verify(const Options& options) {
       ++not_begun;
       continue;
     }
+    hash_inputs_of(run.directory);
     const std::vector<FileCheck> checks = check_run_isolated(run.directory, is_sweep ? run.id : "");
     const bool intact = is_intact(checks);
     damaged += !intact;
@@ -122,7 +123,8 @@ Command add_status(CLI::App& app) {
 
 Command add_verify(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* parser = app.add_subcommand("verify", "Check the files of a run or sweep and say what is intact");
+  CLI::App* parser =
+      app.add_subcommand("verify", "Check the files of a run or sweep, and those that it was trained on");
   parser->add_option("DIR", options->directory, "Run or sweep directory")->required();
   parser->footer("Exit code 0 when all is intact, 4 otherwise.\nExample:\n  precipice verify runs/fp8_vs_bf16");
   return {parser, [options] { return verify(*options); }};

@@ -10,6 +10,7 @@
 #include "experiments/cli_evaluation.h"
 #include "experiments/console.h"
 #include "experiments/landscape.h"
+#include "experiments/lost_output.h"
 #include "experiments/process_setup.h"
 #include "precision/check.h"
 
@@ -97,9 +98,9 @@ int landscape(const Options& options) {
   printer.show("finding directions and evaluating the centre", monotonic_seconds());
   const LandscapeResult result = make_landscape(request);
   printer.close();
-  print_result(fmt::format("{}: {} points, {} computed now{}, loss {:.5g} to {:.5g}{}\n", options.out, result.points,
-                           result.computed, result.complete ? "" : ", not complete", result.lowest, result.highest,
-                           result.not_finite > 0 ? fmt::format(", {} not finite", result.not_finite) : ""));
+  print_note(fmt::format("{}: {} points, {} computed now{}, loss {:.5g} to {:.5g}{}\n", options.out, result.points,
+                         result.computed, result.complete ? "" : ", not complete", result.lowest, result.highest,
+                         result.not_finite > 0 ? fmt::format(", {} not finite", result.not_finite) : ""));
   return result.complete ? static_cast<int>(kSuccess) : stop_exit_code();
 }
 

@@ -13,6 +13,7 @@
 #include "experiments/cast_tensor.h"
 #include "experiments/console.h"
 #include "experiments/descriptor_io.h"
+#include "experiments/lost_output.h"
 #include "experiments/recipes_report.h"
 #include "precision/check.h"
 #include "precision/quantized_matmul.h"
@@ -96,8 +97,7 @@ int multiply(const GemmOptions& options) {
   const at::Tensor y = gemm(quantize(x, precision.first, Contraction::LastAxis, key(Slot::FpropX)),
                             quantize(w, precision.second, Contraction::LastAxis, key(Slot::FpropW)), {},
                             precision.arithmetic, key(Slot::FpropOut));
-  write_whole(STDOUT_FILENO, y.const_data_ptr(), y.nbytes());
-  return kSuccess;
+  return write_whole(STDOUT_FILENO, y.const_data_ptr(), y.nbytes()) ? kSuccess : kReaderIsGone;
 }
 
 }  // namespace
@@ -134,7 +134,7 @@ int cast_recipe(const CastRecipeOptions& options) {
   }
   const bool whole = cast_tensors(STDIN_FILENO, STDOUT_FILENO, spec, options.scales.empty() ? nullptr : &scales);
   if (whole && !options.scales.empty() && !scales.flush()) throw OutputError(options.scales + ": cannot be written");
-  return kSuccess;
+  return whole ? kSuccess : kReaderIsGone;
 }
 
 Command add_recipes(CLI::App& app) {

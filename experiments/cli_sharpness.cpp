@@ -10,6 +10,7 @@
 
 #include "experiments/cli_commands.h"
 #include "experiments/cli_evaluation.h"
+#include "experiments/cli_numbers.h"
 #include "experiments/console.h"
 #include "experiments/descriptor_io.h"
 #include "experiments/logit_json.h"
@@ -112,13 +113,13 @@ Command add_sharpness(CLI::App& app) {
   parser->add_option("--method", options->method,
                      "double-backward: of the loss in fp32; differences: of the recipe's gradients");
   parser->add_option("--step", options->plan.step, "Length of the differences' step [1e-3 in fp32, else 0.1]")
-      ->check(CLI::Range(1e-12, 1e6));
+      ->check(real_number(1e-12, 1e6));
   parser->add_option("--products", options->plan.products, "Most products with the matrix [10 top + 20; trace 60]")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}));
-  parser->add_option("--rho", options->plan.rho, "Length of SAM's step [0.05]")->check(CLI::Range(0.0, 1e6));
+  parser->add_option("--rho", options->plan.rho, "Length of SAM's step [0.05]")->check(real_number(0, 1e6));
   parser->add_option("--epsilon", options->plan.epsilons, "Boxes of keskar and logit [the run's metrics.epsilons]")
       ->delimiter(',')
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(real_number(0, 10));
   parser->add_option("--seed", options->plan.seed, "Of random start vectors, probes and subspaces [0]");
   parser
       ->add_option("--subspace", options->plan.subspace,

@@ -12,9 +12,11 @@
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/estimate.h"
+#include "experiments/lost_output.h"
 #include "experiments/power_report.h"
 #include "experiments/process_setup.h"
 #include "experiments/recipes_report.h"
+#include "experiments/sweep_inputs.h"
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
 #include "experiments/sweep_union.h"
@@ -127,6 +129,7 @@ int sweep(const Options& options) {
   join_sweep(directory, sweep, runs, options.invocation, options.add);  // refuses before anything is computed
   if (options.dry_run) return print_plan(sweep, runs, options, workers);
 
+  check_sweep_inputs(directory, runs);
   // Runs are forks of this process: what they share is read once. Bad data is each run's own error.
   try {
     keep_tokens(runs.front().config);
@@ -152,9 +155,9 @@ int sweep(const Options& options) {
                                  ? fmt::format("; beside {} of earlier commands, see precipice status {}",
                                                joined.earlier, shell_word(path_argument(directory)))
                                  : "";
-  print_result(fmt::format("sweep: {}  {}{}\n", directory.string(), describe(summary.states), beside));
+  print_note(fmt::format("sweep: {}  {}{}\n", directory.string(), describe(summary.states), beside));
   if (stop_requested()) {
-    print_result("interrupted; the same command goes on with the sweep: " + options.invocation + "\n");
+    print_note("interrupted; the same command goes on with the sweep: " + options.invocation + "\n");
     return stop_exit_code();
   }
   return summary.failed + summary.interrupted > 0 ? kSomeRunsFailed : kSuccess;

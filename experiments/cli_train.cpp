@@ -8,6 +8,7 @@
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/estimate.h"
+#include "experiments/lost_output.h"
 #include "experiments/process_setup.h"
 #include "experiments/recipes_report.h"
 #include "experiments/run_directory.h"
@@ -84,7 +85,7 @@ int train(Options options) {
   };
   const RunStatus status = execute_run(request);
   printer.close();
-  print_result(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
+  print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
   return status.state == RunState::Interrupted ? stop_exit_code() : kSuccess;
 }
 

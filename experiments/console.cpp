@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "experiments/lost_output.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -55,7 +56,12 @@ std::string shell_word(const std::string& word) {
 
 void print_result(std::string_view text) {
   const int error = write_all(STDOUT_FILENO, text);
-  if (error != 0 && error != EPIPE) throw OutputError(std::string("standard output: ") + std::strerror(error));
+  if (error == EPIPE) throw ReaderIsGone();
+  if (error != 0) throw OutputError(std::string("standard output: ") + std::strerror(error));
+}
+
+void print_note(std::string_view text) {
+  write_all(STDOUT_FILENO, text);
 }
 
 ProgressPrinter standard_progress(bool quiet, double pipe_interval) {

@@ -11,7 +11,7 @@
 
 namespace precipice {
 
-// Throws OutputError when the text cannot be written, except into a pipe that its reader has closed.
+// Throws OutputError when the text cannot be written, ReaderIsGone (lost_output.h) when nobody reads it any more.
 void print_result(std::string_view text);
 
 struct TerminalSize {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "experiments/json_numbers.h"
 #include "metrics/logit_ascent.h"
 #include "precision/check.h"
 
@@ -144,7 +145,7 @@ class Item {
 std::string answer_logits(const std::string& json, const LogitQuestions& questions) {
   Json items;
   try {
-    items = Json::parse(quote_non_finite(json));
+    items = parse_json_input(quote_non_finite(json));
   } catch (const Json::parse_error& error) {
     throw DataError(fmt::format("standard input: not JSON at byte {}", error.byte));
   }

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include "train/tensor_memory.h"
@@ -28,6 +29,14 @@ void on_stop_signal(int signal) {
   stop_signal = signal;
 }
 
+// A closed descriptor would be handed to the next file that is opened, and error messages would land in it. What fills
+// it is open the wrong way round: reading from a closed input, or writing to a closed output, stays an error.
+void fill_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
+      open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_WRONLY);  // takes the lowest number that is free
+}
+
 void install_handler(int signal, void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
@@ -45,10 +54,7 @@ void set_up_process() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 1 << 24);
-  // A closed descriptor would be handed to the next file that is opened, and error messages would land in it.
-  int descriptor = open("/dev/null", O_RDWR);
-  while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = open("/dev/null", O_RDWR);
-  if (descriptor > STDERR_FILENO) close(descriptor);
+  fill_standard_descriptors();
   install_handler(SIGPIPE, SIG_IGN);
   install_handler(SIGXFSZ, SIG_IGN);
 }

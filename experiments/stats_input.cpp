@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "experiments/json_numbers.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -24,7 +25,7 @@ std::string shown(const Json& json) {
 Json StatsInput::parse(const std::string& text) {
   Json json;
   try {
-    json = Json::parse(text);
+    json = parse_json_input(text);
   } catch (const nlohmann::json::exception& error) {
     throw DataError(fmt::format("standard input: no JSON: {}", error.what()));
   }

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "experiments/run_directory.h"
 #include "precision/check.h"
@@ -50,12 +52,50 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
 void read_into(AnalysedRun& run) {
   try {
     run.config = resolve_config(read_settings(run.directory / kConfigFileName));
+    run.inputs = recorded_inputs(run.directory);
     run.columns = read_columns(run.directory, run.status);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
     run.problem = error.what();
   }
   if (run.status.state == RunState::Pending) run.problem = "not begun";
+}
+
+std::string hash_under(const AnalysedRun& run, const std::string& key) {
+  for (const RunInput& input : run.inputs)
+    if (input.key == key) return input.sha256.substr(0, 8);
+  return "unknown";
+}
+
+// The inputs that runs of one cell do not share.
+std::vector<std::string> mixed_inputs(const SweepData& data) {
+  std::vector<std::string> mixed;
+  for (const char* key : {"data.path", "init.from"}) {
+    std::map<std::pair<std::string, double>, std::set<std::string>> hashes;
+    for (const AnalysedRun& run : data.runs)
+      if (run.usable()) hashes[{run.format, run.learning_rate}].insert(hash_under(run, key));
+    const auto is_mixed = [](const auto& cell) { return cell.second.size() > 1; };
+    if (std::any_of(hashes.begin(), hashes.end(), is_mixed)) mixed.push_back(key);
+  }
+  return mixed;
+}
+
+// Where a cell would hold runs trained on different files, the hash of the file joins the format of every run.
+void split_by_inputs(SweepData& data) {
+  const std::vector<std::string> mixed = mixed_inputs(data);
+  for (const std::string& key : mixed) {
+    const std::string name = mixed.size() > 1 ? key.substr(0, key.find('.')) + ".sha256" : "sha256";
+    std::set<std::string> found;
+    for (AnalysedRun& run : data.runs) {
+      const std::string hash = hash_under(run, key);
+      if (run.usable()) found.insert(hash);
+      run.format += fmt::format(", {}={}", name, hash);
+    }
+    data.split += fmt::format(
+        "{}runs that differ in nothing but seeds were trained on different files ({}, SHA-256 {}): "
+        "they are in different cells",
+        data.split.empty() ? "" : "; ", key, fmt::join(found, ", "));
+  }
 }
 
 // `plain`: the formats by their values, in the same order.
@@ -145,6 +185,7 @@ std::vector<const AnalysedRun*> SweepData::cell(const std::string& format, doubl
 
 std::vector<std::string> SweepData::problems() const {
   std::vector<std::string> lines;
+  if (!split.empty()) lines.push_back(split);
   for (const AnalysedRun& run : runs) {
     if (!run.usable())
       lines.push_back(fmt::format("{}: {}: {}", run.id, to_string(run.status.state), run.problem));
@@ -161,7 +202,7 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
   data.directory = directory;
   data.axes = report.axes;
   data.labels = report.labels;
-  std::vector<std::string> plain_formats;
+  std::vector<std::string> plain_formats, plain_of_runs;  // by values, without labels and hashes
   const std::vector<std::size_t> axes = format_axes(report);
   std::set<double> rates;
   for (const ReportedRun& reported : report.runs) {
@@ -182,12 +223,16 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
     }
     if (run.seeds.empty()) run.seeds = std::to_string(run.config.seed);
     run.format = format_of(report, reported, axes, run.config, report.labels);
+    plain_of_runs.push_back(format_of(report, reported, axes, run.config, {}));
     rates.insert(run.learning_rate);
-    if (std::find(data.formats.begin(), data.formats.end(), run.format) == data.formats.end()) {
-      data.formats.push_back(run.format);
-      plain_formats.push_back(format_of(report, reported, axes, run.config, {}));
-    }
     data.runs.push_back(std::move(run));
+  }
+  split_by_inputs(data);
+  for (std::size_t i = 0; i < data.runs.size(); ++i) {
+    const std::string& format = data.runs[i].format;
+    if (std::find(data.formats.begin(), data.formats.end(), format) != data.formats.end()) continue;
+    data.formats.push_back(format);
+    plain_formats.push_back(plain_of_runs[i]);
   }
   data.learning_rates.assign(rates.begin(), rates.end());
   data.reference = choose_reference(data.formats, plain_formats, reference);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The runs of a sweep with their series, grouped into cells: runs that differ in nothing but their seeds. A format is
-// what differs between cells apart from the learning rate. Used by label, warn and merge.
+// what differs between cells apart from the learning rate. Runs of one config that were trained on different files, by
+// their recorded hashes, are never in one cell: the hash then becomes a part of the format. Used by label, warn and
+// merge.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +14,7 @@
 #include "metrics/labels/labels.h"
 #include "metrics/series_columns.h"
 #include "train/run_config.h"
+#include "train/run_inputs.h"
 
 namespace precipice {
 
@@ -25,7 +28,8 @@ struct AnalysedRun {
   std::vector<std::string> shown;   // the same by their labels
   std::string format;               // "fp8", "fp8, weights=bf16", "E5M3 by 16" where values have labels
   double learning_rate = 0;
-  std::string seeds;  // of the seed axes, as text; runs of one seed in different cells share it
+  std::vector<RunInput> inputs;  // recorded hashes of the files that it was trained on
+  std::string seeds;             // of the seed axes, as text; runs of one seed in different cells share it
   SeriesColumns columns;
 
   bool usable() const { return problem.empty(); }
@@ -47,6 +51,7 @@ struct SweepData {
   std::vector<std::string> formats;    // in the order of the runs
   std::vector<double> learning_rates;  // rising
   std::string reference;               // the format that others are compared with; "" where there is no other
+  std::string split;                   // why runs of one config are in several cells; "" where they are not
 
   std::vector<const AnalysedRun*> cell(const std::string& format, double learning_rate) const;
   std::vector<std::string> problems() const;  // one line per run that cannot be used

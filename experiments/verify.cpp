@@ -5,13 +5,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "experiments/run_directory.h"
+#include "metrics/input_file.h"
 #include "precision/check.h"
 #include "train/checkpoint.h"
+#include "train/run_inputs.h"
 
 namespace precipice {
 namespace {
@@ -42,16 +45,45 @@ FileCheck check_checkpoint(const fs::path& path, const std::string& identity) {
   }
 }
 
+// Nothing where the config names no file.
+std::vector<FileCheck> check_input_files(const fs::path& directory) {
+  const fs::path path = directory / kInputsFileName;
+  std::vector<FileCheck> checks;
+  try {
+    const std::vector<RunInput> recorded = recorded_inputs(directory);
+    for (const RunInput& input : named_inputs(resolve_config(read_settings(directory / kConfigFileName)))) {
+      const fs::path file = input.path;
+      const auto of_key = [&](const RunInput& other) { return other.key == input.key; };
+      const auto before = std::find_if(recorded.begin(), recorded.end(), of_key);
+      const std::string name = fmt::format("{} = {}", input.key, input.path);
+      if (before == recorded.end())
+        checks.push_back({path, true, name + " cannot be checked: the run has no hash of it", true});
+      else if (std::error_code error; !fs::exists(file, error))
+        checks.push_back({path, true, name + " cannot be checked: it is not there", true});
+      else if (const std::string now = sha256_of_file(file); now != before->sha256)
+        checks.push_back({path, false,
+                          fmt::format("{} is not the file that the run began with: SHA-256 {} then, {} now", name,
+                                      before->sha256, now)});
+      else
+        checks.push_back({path, true, name + " is the file that the run began with"});
+    }
+  } catch (const Error& error) {
+    checks.push_back({path, false, error.what()});
+  }
+  return checks;
+}
+
 std::string encode(const std::vector<FileCheck>& checks) {
   Json json = Json::array();
-  for (const FileCheck& check : checks) json.push_back({check.path.string(), check.ok, check.message});
+  for (const FileCheck& check : checks) json.push_back({check.path.string(), check.ok, check.message, check.unknown});
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::vector<FileCheck> decode(const std::string& text) {
   std::vector<FileCheck> checks;
   for (const Json& entry : Json::parse(text))
-    checks.push_back({entry[0].get<std::string>(), entry[1].get<bool>(), entry[2].get<std::string>()});
+    checks.push_back(
+        {entry[0].get<std::string>(), entry[1].get<bool>(), entry[2].get<std::string>(), entry[3].get<bool>()});
   return checks;
 }
 
@@ -87,6 +119,7 @@ std::vector<FileCheck> check_run_files(const fs::path& directory, const std::str
   }
   for (FileCheck& check : check_run(directory)) checks.push_back(std::move(check));
   if (!checks.front().ok) return checks;
+  for (FileCheck& check : check_input_files(directory)) checks.push_back(std::move(check));
   const fs::path folder = directory / kCheckpointFolder;
   for (const std::int64_t step : checkpoint_steps(folder)) {
     const fs::path path = checkpoint_path(folder, step);
@@ -95,6 +128,13 @@ std::vector<FileCheck> check_run_files(const fs::path& directory, const std::str
     if (check.ok || fs::exists(path)) checks.push_back(std::move(check));
   }
   return checks;
+}
+
+void hash_inputs_of(const fs::path& directory) {
+  try {
+    for (const RunInput& input : read_inputs_file(directory)) sha256_of_file(input.path);
+  } catch (const Error&) {
+  }
 }
 
 std::vector<FileCheck> check_run_isolated(const fs::path& directory, const std::string& expected_id) {

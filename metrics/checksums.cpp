@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "metrics/files.h"
+#include "metrics/sha256.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -53,17 +54,37 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
   return ~crc;
 }
 
-std::string sha256_hex(std::string_view bytes) {
+struct Sha256::Impl {
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
+
+Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
+  const bool ready = impl_->context && EVP_DigestInit_ex(impl_->context.get(), EVP_sha256(), nullptr) == 1;
+  PRECIPICE_CHECK(ready, "SHA-256 is not available in libcrypto");
+}
+
+Sha256::~Sha256() = default;
+
+void Sha256::update(std::string_view bytes) {
+  PRECIPICE_CHECK(EVP_DigestUpdate(impl_->context.get(), bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256::hex() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int size = 0;
-  const int ok = EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  PRECIPICE_CHECK(ok == 1 && size == 32, "SHA-256 is not available in libcrypto");
+  PRECIPICE_CHECK(EVP_DigestFinal_ex(impl_->context.get(), digest.data(), &size) == 1 && size == 32);
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) {
     hex += "0123456789abcdef"[digest[i] >> 4];
     hex += "0123456789abcdef"[digest[i] & 15];
   }
   return hex;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  Sha256 sha256;
+  sha256.update(bytes);
+  return sha256.hex();
 }
 
 }  // namespace precipice

@@ -30,18 +30,17 @@ FileCheck check_status(const std::filesystem::path& path, std::optional<RunStatu
   return {path, true, "intact: " + to_string(observed_state(*status)) + ", step " + std::to_string(status->step)};
 }
 
-FileCheck check_journal(const std::filesystem::path& path, const std::optional<RunStatus>& status,
-                        std::vector<SeriesGroup>& groups) {
+FileCheck check_journal(const std::filesystem::path& path, const std::optional<RunStatus>& status, RunSeries& series) {
   if (!is_there(path)) {
     const bool pending = status && status->state == RunState::Pending;
     return {path, pending, pending ? "not written yet" : "missing"};
   }
   try {
-    const JournalContents contents = read_journal(path);
-    groups = contents.series.groups;
-    const std::size_t rows = contents.series.rows.size();
+    JournalContents contents = read_journal(path);
+    series = std::move(contents.series);
+    const std::size_t rows = series.rows.size();
     const std::string intact = join_parts(rows, " rows intact", rows == 0 ? "" : ", the last of step ",
-                                          rows == 0 ? "" : std::to_string(contents.series.rows.back().step));
+                                          rows == 0 ? "" : std::to_string(series.rows.back().step));
     if (contents.hole)
       return {path, false, join_parts("damaged at byte ", contents.valid_bytes, ", rows behind it are lost: ", intact)};
     const std::uint64_t torn = contents.file_bytes - contents.valid_bytes;
@@ -67,7 +66,7 @@ std::string recorded(const std::string& hash) {
 }
 
 FileCheck check_run_file_of(const std::filesystem::path& run_dir, std::optional<RunStatus> status,
-                            const std::vector<SeriesGroup>& groups) {
+                            const RunSeries& journal) {
   const std::filesystem::path path = run_dir / kRunFileName;
   try {
     std::string hash = hash_of(path);
@@ -85,7 +84,7 @@ FileCheck check_run_file_of(const std::filesystem::path& run_dir, std::optional<
       return {path, false, hash == kNoRunFile ? "missing" : "its SHA-256 is not the one that status.json records"};
     const bool is_new = hash == recorded(status->run_file_sha256);
     if (hash == kNoRunFile) return {path, true, "not published yet"};
-    check_run_file(path, groups);
+    check_run_file(path, journal);
     return {path, true, is_new ? "intact" : "intact: the publication before the last, which was cut short"};
   } catch (const DataError& error) {
     return {path, false, error.what()};
@@ -96,10 +95,10 @@ FileCheck check_run_file_of(const std::filesystem::path& run_dir, std::optional<
 
 std::vector<FileCheck> check_run(const std::filesystem::path& run_dir) {
   std::optional<RunStatus> status;
-  std::vector<SeriesGroup> groups;
+  RunSeries journal;
   FileCheck status_check = check_status(run_dir / kStatusFileName, status);
-  FileCheck journal_check = check_journal(run_dir / kJournalFileName, status, groups);
-  FileCheck run_file_check = check_run_file_of(run_dir, status, groups);
+  FileCheck journal_check = check_journal(run_dir / kJournalFileName, status, journal);
+  FileCheck run_file_check = check_run_file_of(run_dir, status, journal);
   return {std::move(status_check), std::move(journal_check), std::move(run_file_check)};
 }
 

@@ -6,7 +6,8 @@
 //   metrics.jnl  reads whole. A torn tail is no fault (a kill leaves one, resume cuts it) and is noted; whole
 //                rows behind damage are one.
 //   run.h5       has the recorded hash (while a publication was cut short, the old one: noted), opens, and has the
-//                schema of this program with the journal's groups.
+//                schema of this program with the journal's groups and steps; every number in it can be read, from the
+//                file itself.
 // A run that is pending may lack the journal; one that never published may lack run.h5.
 #pragma once
 
@@ -19,7 +20,8 @@ namespace precipice {
 struct FileCheck {
   std::filesystem::path path;
   bool ok = false;
-  std::string message;  // one line; what is intact, or what is wrong
+  std::string message;   // one line; what is intact, or what is wrong
+  bool unknown = false;  // not damaged, but it could not be looked at
 };
 
 // One entry for each of the three files, in the order above. Never throws on bad files.

@@ -3,6 +3,8 @@
 #include "metrics/run_file.h"
 
 #include <algorithm>
+#include <functional>
+#include <set>
 
 #include "metrics/hdf5_file.h"
 #include "precision/check.h"
@@ -74,29 +76,68 @@ std::string build_run_file(const RunSeries& series, const RunFileHeader& header)
   return file.finish();
 }
 
-void check_run_file(const std::filesystem::path& path, const std::vector<SeriesGroup>& groups) {
+namespace {
+
+// The steps at which the journal has rows of a group.
+std::vector<std::int64_t> steps_of(const RunSeries& journal, std::size_t group) {
+  std::vector<std::int64_t> steps;
+  for (const SeriesRow& row : journal.rows)
+    if (row.group == group) steps.push_back(row.step);
+  return steps;
+}
+
+void check_names(const Hdf5Reader& file, const std::string& file_name, const std::string& path,
+                 const std::vector<std::string>& names, const char* what) {
+  if (file.read_strings(path) != names)
+    throw DataError(file_name + ": " + path + ": other " + what + " than the journal's");
+}
+
+// A journal may have lost its end with the power, while run.h5 was on the disk already.
+constexpr std::size_t kMostStepsAhead = 100'000;
+
+// Nothing is read before its extent is known to be no larger than the journal allows.
+void check_group(const Hdf5Reader& file, const std::string& file_name, const SeriesGroup& group,
+                 const std::vector<std::int64_t>& logged) {
+  const std::string path = "/" + group.name;
+  const std::vector<std::int64_t> steps = file.read_integers(path + "/step", logged.size() + kMostStepsAhead);
+  if (std::adjacent_find(steps.begin(), steps.end(), std::greater_equal<>()) != steps.end())
+    throw DataError(file_name + ": " + path + "/step: steps must rise");
+  if (!std::equal(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(std::min(steps.size(), logged.size())),
+                  logged.begin()))
+    throw DataError(file_name + ": " + path + "/step: other steps than the journal's");
+  std::vector<std::uint64_t> shape{steps.size()};
+  if (!group.sites.empty()) {
+    check_names(file, file_name, path + "/site", group.sites, "sites");
+    shape.push_back(group.sites.size());
+  }
+  if (!group.bins.empty()) {
+    check_names(file, file_name, path + "/bin", group.bins, "bins");
+    shape.push_back(group.bins.size());
+  }
+  for (const Series& series : group.series) {
+    const std::string name = path + "/" + series.name;
+    if (file.shape(name) != shape) throw DataError(file_name + ": " + name + ": not one value per step");
+    file.read_doubles(name, steps.size() * group.width());
+  }
+}
+
+}  // namespace
+
+void check_run_file(const std::filesystem::path& path, const RunSeries& journal) {
   const Hdf5Reader file(path);
   const std::string schema = file.attribute_text("/", "schema_version");
   if (schema != kRunFileSchema)
     throw DataError(path.string() + ": schema version " + schema + "; this program reads " + kRunFileSchema);
   file.read_text("/config");
-  for (const SeriesGroup& group : groups) {
-    std::vector<std::uint64_t> shape{file.read_integers("/" + group.name + "/step").size()};
-    if (!group.sites.empty()) {
-      if (file.read_strings("/" + group.name + "/site") != group.sites)
-        throw DataError(path.string() + ": /" + group.name + "/site: other sites than the journal's");
-      shape.push_back(group.sites.size());
-    }
-    if (!group.bins.empty()) {
-      if (file.read_strings("/" + group.name + "/bin") != group.bins)
-        throw DataError(path.string() + ": /" + group.name + "/bin: other bins than the journal's");
-      shape.push_back(group.bins.size());
-    }
-    for (const Series& series : group.series) {
-      const std::string name = "/" + group.name + "/" + series.name;
-      if (file.shape(name) != shape) throw DataError(path.string() + ": " + name + ": not one value per step");
-    }
+  std::set<std::string> known;
+  for (std::size_t g = 0; g < journal.groups.size(); ++g) {
+    check_group(file, path.string(), journal.groups[g], steps_of(journal, g));
+    known.insert(journal.groups[g].name);
   }
+  if (known.empty()) return;  // there is no journal to compare with
+  for (const std::string& name : file.names("/"))
+    if (!known.contains(name) && file.has("/" + name + "/step"))
+      throw DataError(path.string() + ": /" + name + ": the journal has no such group");
 }
 
 }  // namespace precipice

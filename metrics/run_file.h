@@ -32,8 +32,9 @@ struct RunFileHeader {
 // a journal holds in order may come in any group order; within a group they keep it.
 std::string build_run_file(const RunSeries& series, const RunFileHeader& header);
 
-// Throws DataError naming what is wrong unless the file opens, has this schema, and holds for each of `groups` a step
-// and every series with one value (or one of each site and bin) per step.
-void check_run_file(const std::filesystem::path& path, const std::vector<SeriesGroup>& groups);
+// Throws DataError naming what is wrong unless the file opens, has this schema, and holds for each group of `journal`
+// rising steps, which begin as the journal's do, and of every series one readable number (or one of each site and bin)
+// per step; and nothing else that has steps.
+void check_run_file(const std::filesystem::path& path, const RunSeries& journal);
 
 }  // namespace precipice

@@ -14,14 +14,24 @@ std::string printable(const std::string& text) {
   return out;
 }
 
+constexpr std::size_t kMostShown = 120;     // bytes of a key or a value
+constexpr std::size_t kMostProblem = 2000;  // bytes of a problem, which may list what is allowed
+
+// The beginning of what is too long to be read.
+std::string shortened(const std::string& text, std::size_t most) {
+  if (text.size() <= most) return text;
+  std::size_t end = most - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a UTF-8 character
+  return text.substr(0, end) + "...";
+}
+
 std::string describe(const ConfigError::Where& where, const std::string& problem) {
   std::string text;
   if (!where.file.empty()) text += where.file + (where.line > 0 ? ":" + std::to_string(where.line) : "") + ": ";
-  if (!where.key.empty()) text += where.key;
-  if (!where.value.empty())
-    text += " = " + (where.value.size() > 120 ? where.value.substr(0, 117) + "..." : where.value);
+  if (!where.key.empty()) text += shortened(where.key, kMostShown);
+  if (!where.value.empty()) text += " = " + shortened(where.value, kMostShown);
   if (!where.key.empty() || !where.value.empty()) text += ": ";
-  return printable(text + problem);
+  return printable(text + shortened(problem, kMostProblem));
 }
 
 }  // namespace

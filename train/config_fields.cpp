@@ -58,7 +58,8 @@ void add_model(Fields& f, ModelConfig& c) {
 }
 
 void add_init(Fields& f, InitConfig& c) {
-  f.push_back(text("init.from", &c.from, {}, "Weights file (`precipice export`) to start from; empty: random."));
+  f.push_back(text("init.from", &c.from, {},
+                   "Weights file (`precipice export`) to start from, kept track of like data.path; empty: random."));
   f.push_back(text("init.scheme", &c.scheme, {"gpt", "tinyllama"},
                    "gpt: N(0, std), residual projections std / sqrt(2 layers); tinyllama: N(0, sqrt(2 / (5 width))), "
                    "residual projections 1 / (sqrt(width) layers)."));
@@ -70,10 +71,11 @@ void add_init(Fields& f, InitConfig& c) {
 void add_data(Fields& f, DataConfig& c) {
   f.push_back(text(
       "data.source", &c.source, {"synthetic", "text", "tokens", "batches"},
-      "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin; "
-      "batches: file of `precipice batches`."));
+      "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
+      "integers of a NumPy .npy; batches: file of `precipice batches`."));
   f.push_back(text("data.path", &c.path, {},
-                   "File of the sources text, tokens and batches, relative to the working directory."));
+                   "File of the sources text, tokens and batches, relative to the working directory. A run keeps its "
+                   "SHA-256 and goes on with no other file."));
   f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the synthetic stream."));
   f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6,
                      "Symbols of the synthetic language, or size of the tokenizer; text always has 256."));

@@ -13,7 +13,6 @@
 #include "precision/check.h"
 #include "precision/random_bits.h"
 #include "train/recipes.h"
-#include "train/tokens.h"
 #include "train/weights_file.h"
 
 namespace precipice {
@@ -93,10 +92,6 @@ std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabula
     throw DataError(std::string("init.from = ") + error.what());
   }
   return model;
-}
-
-std::vector<NamedArray> initial_weights(const RunConfig& config) {
-  return make_model(config, open_tokens(config)->vocabulary())->weights();
 }
 
 }  // namespace precipice

@@ -10,6 +10,5 @@ namespace precipice {
 
 // Random or from init.from.
 std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabulary);
-std::vector<NamedArray> initial_weights(const RunConfig& config);
 
 }  // namespace precipice

@@ -22,6 +22,7 @@
 #include "train/config_difference.h"
 #include "train/provenance.h"
 #include "train/recipes.h"
+#include "train/run_inputs.h"
 #include "train/trainer.h"
 
 namespace precipice {
@@ -73,6 +74,7 @@ class RunSession {
   RunStatus execute();
 
  private:
+  void open_inputs();
   void start_or_resume();
   void train();
   void finish_step(std::vector<SeriesRow> rows);
@@ -91,6 +93,7 @@ class RunSession {
   const RunConfig& config_;
   std::string config_toml_, identity_;
   std::unique_ptr<TokenSource> tokens_;
+  std::vector<RunInput> inputs_;
   std::unique_ptr<Trainer> trainer_;
   std::optional<JournalWriter> journal_;
   RunSeries series_;
@@ -158,6 +161,8 @@ void RunSession::publish(RunState state) {
   header.text["device"] = config_.device;
   header.text["carrier"] = carriers_of(make_schedule(config_.precision, config_.model, config_.train.steps));
   header.text["data_sha256"] = tokens_->sha256();
+  for (const RunInput& input : inputs_)
+    if (input.key == kInitInput) header.text["init_sha256"] = input.sha256;
   // The invocation differs between equal runs; what reproduces this one is its config.
   header.text["command"] = "precipice train config.toml";
   header.integers = {{"divergence_step", trainer_->detector().divergence().step},
@@ -264,6 +269,14 @@ void RunSession::train() {
   end(reached.state, reached.reason);
 }
 
+void RunSession::open_inputs() {
+  tokens_ = open_tokens(config_);
+  inputs_ = hashed_inputs(config_, *tokens_);
+  trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
+  if (hashed_inputs(config_, *tokens_) != inputs_)
+    throw DataError("init.from = " + config_.init.from + ": another process changed it while it was being read");
+}
+
 RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
   open_device(config_.device);
@@ -272,16 +285,19 @@ RunStatus RunSession::execute() {
         {"", 0, "device", config_.device},
         "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
   at::set_num_threads(static_cast<int>(config_.threads));
-  tokens_ = open_tokens(config_);
   if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
                                                                    : std::nullopt)
     status_ = *old;
   const bool finished = is_finished(status_.state);
-  if (!finished) trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
+  if (!finished) open_inputs();
   make_directories(request_.directory);
   const DirectoryLock lock(request_.directory);
   claim_directory(request_.directory, config_);
-  if (finished) return status_;
+  if (finished) {
+    check_inputs(request_.directory, config_);
+    return status_;
+  }
+  if (!claim_inputs(request_.directory, inputs_)) log("begun without hashes of its input files: not checked");
 
   // What a kill in the middle of a publication or a checkpoint left behind.
   remove_stale_temporaries(request_.directory);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "metrics/files.h"
 #include "precision/precision_rules.h"
@@ -17,6 +18,8 @@
 
 namespace precipice {
 namespace {
+
+constexpr std::size_t kMostRemembered = 256;
 
 std::string plain(double value) {
   return fmt::format("{}", value);
@@ -106,6 +109,24 @@ Setting joined(const ConfigField& field, Setting setting) {
   return setting;
 }
 
+std::string value_text(const ConfigField& field) {
+  return std::visit(
+      [](auto* target) -> std::string {
+        using Type = std::remove_pointer_t<decltype(target)>;
+        if constexpr (std::is_same_v<Type, std::vector<double>>) {
+          std::vector<std::string> parts;
+          for (const double v : *target) parts.push_back(to_toml(Scalar(v)));
+          return fmt::format("[{}]", fmt::join(parts, ", "));
+        } else if constexpr (std::is_same_v<Type, std::optional<std::int64_t>> ||
+                             std::is_same_v<Type, std::optional<bool>>) {
+          return *target ? to_toml(Scalar(**target)) : "";
+        } else {
+          return to_toml(Scalar(*target));
+        }
+      },
+      field.target);
+}
+
 bool is_flag(const ConfigField& field) {
   return std::holds_alternative<bool*>(field.target) || std::holds_alternative<std::optional<bool>*>(field.target);
 }
@@ -165,11 +186,10 @@ Setting adapt_type(const ConfigField& field, Setting setting) {
 }
 
 const ConfigField& find_field(const std::vector<ConfigField>& fields, const Setting& setting) {
-  std::vector<std::string> keys;
-  for (const auto& field : fields) {
+  for (const auto& field : fields)
     if (field.key == setting.key) return field;
-    keys.push_back(field.key);
-  }
+  std::vector<std::string> keys;
+  for (const auto& field : fields) keys.push_back(field.key);
   const std::string near = nearest_key(setting.key, keys);
   reject(setting, near.empty() ? "unknown key; `precipice config` lists all keys"
                                : fmt::format("unknown key; did you mean {}?", near));
@@ -215,7 +235,14 @@ void check_model(const ModelConfig& m, const InitConfig& init, const Places& pla
 // Storage and loss scaling as the recipe has them, where their keys do not say otherwise. The numbers of loss scaling
 // come with its kind: a kind by hand has the keys' own defaults.
 void follow_recipe(RunConfig& c, const Places& places) {
-  const RecipeChoice choice = with_places(places, "precision.recipe", [&] { return make_recipe(c.precision.recipe); });
+  static thread_local std::map<std::string, RecipeChoice> known;  // the runs of a sweep have few different ones
+  auto found = known.find(c.precision.recipe);
+  if (found == known.end()) {
+    RecipeChoice made = with_places(places, "precision.recipe", [&] { return make_recipe(c.precision.recipe); });
+    if (known.size() >= kMostRemembered) known.clear();
+    found = known.emplace(c.precision.recipe, std::move(made)).first;
+  }
+  const RecipeChoice& choice = found->second;
   for (const auto member :
        {&StateConfig::weights, &StateConfig::weight_scaling, &StateConfig::moment1, &StateConfig::moment2,
         &StateConfig::state_scaling, &StateConfig::gradients, &StateConfig::gradient_scaling})
@@ -232,7 +259,15 @@ void follow_recipe(RunConfig& c, const Places& places) {
   follow("loss_scale.maximum", &LossScaleConfig::maximum);
 }
 
-void check_combinations(const RunConfig& c, const Places& places) {
+// Everything that the precision's check looks at: all keys but those that most sweeps vary.
+std::string precision_key(const std::vector<ConfigField>& fields) {
+  std::string key;
+  for (const ConfigField& field : fields)
+    if (field.key != "optimizer.lr" && !field.key.ends_with("seed")) key += value_text(field) + '\n';
+  return key;
+}
+
+void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fields, const Places& places) {
   check_model(c.model, c.init, places);
   require(c.model.kind == "llama" || c.precision.rope_table.empty(), places, "precision.rope_table",
           c.precision.rope_table, "only model.kind = \"llama\" has rotary positions");
@@ -252,11 +287,16 @@ void check_combinations(const RunConfig& c, const Places& places) {
   require(c.metrics.lbfgs_subspace < c.data.vocabulary, places, "metrics.lbfgs_subspace",
           plain(double(c.metrics.lbfgs_subspace)),
           fmt::format("must be below the vocabulary of {}; 0 takes all logits", c.data.vocabulary));
+  static thread_local std::set<std::string> known_good;
+  const std::string key = precision_key(fields);
+  if (known_good.contains(key)) return;
   with_places(places, "precision.recipe", [&] {
     const PrecisionSchedule schedule = make_schedule(c.precision, c.model, c.train.steps);
     check_operand_shapes(schedule, c);
     parse_stored_formats(c.optimizer.state);
   });
+  if (known_good.size() >= kMostRemembered) known_good.clear();
+  known_good.insert(key);
 }
 
 }  // namespace
@@ -288,29 +328,11 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   config.model.kv_heads = config.model.key_heads();
   config.model.hidden = config.model.mlp_width();
   follow_recipe(config, places);
-  check_combinations(config, places);
+  check_combinations(config, fields, places);
   return config;
 }
 
 namespace {
-
-std::string value_text(const ConfigField& field) {
-  return std::visit(
-      [](auto* target) -> std::string {
-        using Type = std::remove_pointer_t<decltype(target)>;
-        if constexpr (std::is_same_v<Type, std::vector<double>>) {
-          std::vector<std::string> parts;
-          for (const double v : *target) parts.push_back(to_toml(Scalar(v)));
-          return fmt::format("[{}]", fmt::join(parts, ", "));
-        } else if constexpr (std::is_same_v<Type, std::optional<std::int64_t>> ||
-                             std::is_same_v<Type, std::optional<bool>>) {
-          return *target ? to_toml(Scalar(**target)) : "";
-        } else {
-          return to_toml(Scalar(*target));
-        }
-      },
-      field.target);
-}
 
 std::string section_of(const std::string& key) {
   return key.find('.') == std::string::npos ? "" : key.substr(0, key.find('.'));

@@ -15,6 +15,7 @@
 #include "precision/check.h"
 #include "train/model_weights.h"
 #include "train/recipes.h"
+#include "train/run_inputs.h"
 
 namespace precipice {
 namespace {
@@ -66,6 +67,7 @@ RunEvaluator::RunEvaluator(const EvaluationRequest& request)
       run_id_(run_id(trained_)),
       own_precision_(request.recipe.empty()) {
   config_.precision = precision_of(trained_, request.recipe);
+  if (!request.given) check_input(request.run, trained_, kDataInput);
   batches_ = request.given ? read_given_tokens(*request.given, config_.model, vocabulary())
                            : validation_batches(config_, request.max_batches);
   make_own_model();
@@ -119,6 +121,7 @@ void RunEvaluator::load(std::int64_t step) {
       for (const NamedArray& array : checkpoint.arrays)
         if (ScaleStates::is_saved_name(array.name)) scales_.restore(array.name, array.values);
   } else {
+    check_input(directory_, trained_, kInitInput);
     model_->load(make_model(trained_, vocabulary())->weights());
   }
   weights_.resize(static_cast<std::size_t>(size_));

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "metrics/files.h"
+#include "precision/number_text.h"
 #include "train/labelled_settings.h"
 
 namespace precipice {
@@ -21,12 +22,42 @@ constexpr const char* kSweepTable = "sweep.";
 
 using Labels = std::map<std::string, std::vector<std::string>>;
 
-Scalar to_scalar(const toml::node& node, const ConfigError::Where& where) {
+// The text of a file by line, for what its parser does not keep.
+class SourceText {
+ public:
+  explicit SourceText(std::string_view text) {
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
+      lines_.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  // From a position on, to the end of its line. Lines and columns count from 1, columns in characters of UTF-8.
+  std::string_view from(const toml::source_position& position) const {
+    if (position.line < 1 || position.line > lines_.size()) return {};
+    std::string_view line = lines_[position.line - 1];
+    for (toml::source_index column = 1; column < position.column && !line.empty(); ++column) {
+      line.remove_prefix(1);
+      while (!line.empty() && (static_cast<unsigned char>(line.front()) & 0xc0) == 0x80) line.remove_prefix(1);
+    }
+    return line;
+  }
+
+ private:
+  std::vector<std::string_view> lines_;
+};
+
+Scalar to_scalar(const toml::node& node, const ConfigError::Where& where, const SourceText& source) {
   if (const auto* v = node.as_boolean()) return v->get();
   if (const auto* v = node.as_integer()) return v->get();
   if (const auto* v = node.as_string()) return v->get();
   if (const auto* v = node.as_floating_point()) {
     if (std::isnan(v->get())) throw ConfigError(where, "NaN is no setting");
+    if (const std::string_view text = source.from(node.source().begin); is_lost_to_zero(text, v->get())) {
+      ConfigError::Where shown = where;
+      shown.value = text.substr(0, text.find_first_of(" \t,]#}"));
+      throw ConfigError(shown, kLostToZero);
+    }
     return v->get();
   }
   throw ConfigError(where, "expected a number, true, false, text, or an array of these");
@@ -40,7 +71,8 @@ std::string source_text(const toml::node& node) {
 }
 
 // The value of {value = ..., label = "..."}.
-Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, std::string& label) {
+Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, const SourceText& source,
+                       std::string& label) {
   const toml::node *value = table.get("value"), *name = table.get("label");
   if (!value || !name || table.size() != 2)
     throw ConfigError(where,
@@ -51,16 +83,17 @@ Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where
   if (label.find_first_not_of(' ') == std::string::npos || control || label.size() > kMaxLabelBytes)
     throw ConfigError(where,
                       fmt::format("a label is text of 1 to {} bytes without control characters", kMaxLabelBytes));
-  return to_scalar(*value, where);
+  return to_scalar(*value, where, source);
 }
 
 Setting array_setting(const toml::array& array, const std::string& key, const ConfigError::Where& where,
-                      Labels* labels) {
+                      const SourceText& source, Labels* labels) {
   Setting setting{key, {}, true, where};
   std::vector<std::string> names(array.size());
   for (std::size_t i = 0; i < array.size(); ++i) {
     const auto* table = labels && key.starts_with(kSweepTable) ? array[i].as_table() : nullptr;
-    setting.values.push_back(table ? labelled_scalar(*table, where, names[i]) : to_scalar(array[i], where));
+    setting.values.push_back(table ? labelled_scalar(*table, where, source, names[i])
+                                   : to_scalar(array[i], where, source));
   }
   if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return !name.empty(); }))
     (*labels)[key] = std::move(names);
@@ -68,19 +101,19 @@ Setting array_setting(const toml::array& array, const std::string& key, const Co
 }
 
 void collect(const toml::table& table, const std::string& prefix, const std::string& file, int depth,
-             std::vector<Setting>& settings, Labels* labels) {
+             const SourceText& source, std::vector<Setting>& settings, Labels* labels) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
     ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
     if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
     if (const auto* inner = node.as_table()) {
-      collect(*inner, key + ".", file, depth + 1, settings, labels);
+      collect(*inner, key + ".", file, depth + 1, source, settings, labels);
       continue;
     }
     where.value = source_text(node);
     const auto* array = node.as_array();
-    settings.push_back(array ? array_setting(*array, key, where, labels)
-                             : Setting{key, {to_scalar(node, where)}, false, where});
+    settings.push_back(array ? array_setting(*array, key, where, source, labels)
+                             : Setting{key, {to_scalar(node, where, source)}, false, where});
   }
 }
 
@@ -100,7 +133,7 @@ std::vector<Setting> parse_file(const std::string& toml_text, const std::string&
   check_depth(toml_text, file_name);
   std::vector<Setting> settings;
   try {
-    collect(toml::parse(toml_text, file_name), "", file_name, 0, settings, labels);
+    collect(toml::parse(toml_text, file_name), "", file_name, 0, SourceText(toml_text), settings, labels);
   } catch (const toml::parse_error& error) {
     throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
                       "not TOML: " + std::string(error.description()));
@@ -147,8 +180,9 @@ std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const C
   try {
     parsed = parse_settings("value = " + text, "");
   } catch (const ConfigError& error) {
-    // Quotes, brackets or NaN announce TOML: what was meant as such must not become a bare string.
-    if (text.find_first_of("\"'[]{}") != std::string::npos || text.starts_with("nan") || text.ends_with("nan"))
+    // Quotes, brackets, NaN or a number too small announce TOML: what was meant as such must not become a bare string.
+    if (error.problem() == kLostToZero || text.find_first_of("\"'[]{}") != std::string::npos ||
+        text.starts_with("nan") || text.ends_with("nan"))
       throw ConfigError(where, error.problem());
     return {text};
   }
@@ -176,8 +210,12 @@ std::string to_toml(const Scalar& value) {
     // "5" would read back as an integer.
     return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
   }
+  const auto& text = std::get<std::string>(value);
+  // What the library makes of plain text, without its streams: a sweep writes a hundred values for each run.
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-+.,:;=/*()%<>~";
+  if (text.find_first_not_of(kPlain) == std::string::npos) return "'" + text + "'";
   std::ostringstream out;
-  out << toml::value<std::string>(std::get<std::string>(value));
+  out << toml::value<std::string>(text);
   return out.str();
 }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "metrics/files.h"
 #include "precision/check.h"
 #include "precision/random_bits.h"
 #include "train/batches_file.h"
@@ -88,6 +87,7 @@ class StreamSource final : public TokenSource {
 
   template <class StartOfRow>
   Batch gather(const StartOfRow& start_of_row) const {
+    stream_.file().check_unchanged();
     Batch batch;
     batch.x.reserve(static_cast<std::size_t>(batch_ * context_));
     batch.y.reserve(static_cast<std::size_t>(batch_ * context_));
@@ -117,7 +117,7 @@ namespace {
 
 SharedStream load_stream(const DataConfig& data) {
   const auto made = [](TokenStream tokens, std::int64_t vocabulary, double entropy_floor) {
-    std::string sha256 = sha256_hex(tokens.bytes());
+    std::string sha256 = tokens.file().sha256();
     return std::make_shared<const Stream>(Stream{std::move(tokens), vocabulary, entropy_floor, std::move(sha256)});
   };
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();

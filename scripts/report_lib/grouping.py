@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
+from report_lib.inputs import split_by_inputs
 from report_lib.names import Labels, Part, full_name, label_of, shown_names, value_text
 from report_lib.run_files import Run
 from report_lib.statistics import Cell
@@ -34,6 +35,7 @@ class Sweep:
     def __init__(self, runs: Sequence[Run], user_labels: Optional[Labels] = None):
         self.runs = list(runs)
         self.user_labels = user_labels or {}
+        self.split = split_by_inputs(self.runs)
         self.varying = varying_keys(self.runs)
         self.parts: Dict[str, List[Part]] = {}  # by label: what makes the format
         cells: Dict[Tuple[str, float], Cell] = {}

@@ -32,7 +32,7 @@ def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], anal
         "<header>",
         f"<h1>{escape(name)}</h1>",
         f'<p class="lead">{escape(state_counts(runs))} {escape(basis_text(results))}</p>',
-        alerts(results),
+        alerts(results, sweep),
         provenance(results, sweep),
         "</header>",
         contents(sections),
@@ -182,7 +182,7 @@ def model_text(runs: Sequence[Run], sweep: Sweep) -> str:
     )
 
 
-def alerts(results: Results) -> str:
+def alerts(results: Results, sweep: Sweep) -> str:
     """What makes other files of the directory disagree with this page."""
     texts = []
     if results.stale_index:
@@ -195,6 +195,8 @@ def alerts(results: Results) -> str:
         more = len(results.left_out) - MOST_NAMED
         named += f" and {more} more" if more > 0 else ""
         texts.append(f"Not in this report, since sweep.toml does not list them: {named}.")
+    if sweep.split:
+        texts.append(escape(sweep.split))
     return "\n".join(f'<p class="alert">{text}</p>' for text in texts)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from report_lib.config_text import number, parse_config
 from report_lib.html_text import clean
+from report_lib.inputs import recorded_inputs
 from safe_files import open_regular, regular
 
 MAX_TEXT_BYTES = 1 << 22
@@ -60,6 +61,7 @@ class Run:
     tensors: SeriesGroup = field(default_factory=SeriesGroup)
     probes: Dict[str, SeriesGroup] = field(default_factory=dict)  # by the group's name
     divergence_step: int = -1
+    inputs: Dict[str, str] = field(default_factory=dict)  # SHA-256 of the files that it was trained on, by config key
 
     @property
     def diverged(self) -> bool:
@@ -134,6 +136,7 @@ def read_run(directory: Path) -> Run:
             run.config = parse_config(read_text(directory / "config.toml"))
         except (OSError, ValueError):
             pass
+    run.inputs = recorded_inputs(directory, run.config, run.attributes)
     take_state(run)
     return run
 

@@ -80,6 +80,8 @@ TEST_CASE("input that cannot be used is refused with its place, its value and wh
       {R"({"power": [{"p": 0.2, "q": 0.1, "effect": 1}]})", "either p and q, or effect"},
       {R"({"confidence": 1})", "confidence = 1"},
       {R"({"p_values": [1.5]})", "p_values[0] = 1.5"},
+      {R"({"p_values": [1e-400]})", "1e-400 is not zero"},
+      {R"({"values": [{"values": [-0.01E-999, 1]}]})", "-0.01E-999 is not zero"},
   };
   for (const auto& [text, message] : refused) {
     INFO(text);

@@ -119,12 +119,33 @@ TEST_CASE("broken input and output end cast with one line and everything whole w
   check_refused(nan, 4, {"element 2 is NaN"});
   CHECK(nan.out == "\x02\x04");
 
-  // A reader that leaves: quiet, and with an exit code of its own that says that nothing went wrong.
+  // A reader that leaves: quiet, and with the exit code that a shell has for SIGPIPE, since output was lost.
   const ProgramResult closed =
       shell(place, "{ precipice cast --format e4m3 < /dev/zero; echo $? > code; } | head -c 100");
   CHECK(closed.out == std::string(100, '\0'));
   CHECK(closed.err.empty());
-  CHECK(text_of(place.path("code")) == "0\n");
+  CHECK(text_of(place.path("code")) == "141\n");
+  for (const char* words : {"cast --format e4m3 0.3", "formats e2m1", "--help", "stats --help"}) {
+    CAPTURE(words);
+    const std::string program = "precipice " + std::string(words);
+    const ProgramResult unread = shell(place, "{ sleep 0.1; " + program + "; echo $? > code; } | true");
+    CHECK(unread.err.empty());
+    CHECK(text_of(place.path("code")) == "141\n");
+    check_refused(shell(place, program + " >&-"), 5, {"standard output"});
+    check_refused(shell(place, program + " > /dev/full"), 5, {"standard output", "space"});
+  }
+  // Streams that are closed are not empty ones.
+  write_text(place.path("in"), bytes_of(std::vector<float>(10, 0.3f)));
+  check_refused(shell(place, "precipice cast --format e4m3 <&-"), 4, {"standard input"});
+  check_refused(shell(place, "precipice cast --format e4m3 < in >&-"), 5, {"standard output"});
+  CHECK(shell(place, "precipice cast --format e4m3 < in 2>&-").exit_code == 0);
+  write_text(place.path("in.npy"), "\x93NUMPY" + std::string(122, ' ') + bytes_of(values));
+  check_refused(shell(place, "precipice cast --format e4m3 < in.npy"), 4, {"is a NumPy file"});
+  // More threads than cores wait for each other and cost memory; the bytes are the same without them.
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(shell(place, "precipice cast --format e4m3 --threads 1024 < in").out ==
+        bytes_of(std::vector<float>(10, 0.3125f)));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
 
 TEST_CASE("numbers on the command line are shown, negative ones too", "[integration]") {

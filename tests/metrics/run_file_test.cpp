@@ -73,9 +73,9 @@ TEST_CASE("a group with bins is three-dimensional, by step, site and bin, and ot
   CHECK(file.read_doubles("/histograms/w") == std::vector<double>{6, 7, 8, 9, 10, 11, 106, 107, 108, 109, 110, 111});
   const TemporaryDirectory place;
   write_file_atomic(place / "run.h5", bytes);
-  CHECK_NOTHROW(check_run_file(place / "run.h5", run.groups));
+  CHECK_NOTHROW(check_run_file(place / "run.h5", run));
   run.groups[0].bins[1] = "-2";
-  CHECK_THROWS_WITH(check_run_file(place / "run.h5", run.groups), Catch::Contains("/histograms/bin"));
+  CHECK_THROWS_WITH(check_run_file(place / "run.h5", run), Catch::Contains("/histograms/bin"));
 }
 
 TEST_CASE("a group without rows still has every series, of length 0") {
@@ -128,17 +128,17 @@ TEST_CASE("rows that do not fit their group are a broken contract") {
 TEST_CASE("check_run_file accepts its own file and names what another one lacks") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory / "run.h5";
-  const std::vector<SeriesGroup> groups = small_run().groups;
+  const RunSeries run = small_run();
   write_file_atomic(path, build_run_file(small_run(), small_header()));
-  check_run_file(path, groups);
+  check_run_file(path, run);
   SECTION("another series") {
-    std::vector<SeriesGroup> more = groups;
-    more[0].series.push_back({"extra", "1", "x"});
+    RunSeries more = run;
+    more.groups[0].series.push_back({"extra", "1", "x"});
     CHECK_THROWS_WITH(check_run_file(path, more), Catch::Contains("/metrics/extra: not found"));
   }
   SECTION("other sites") {
-    std::vector<SeriesGroup> other = groups;
-    other[2].sites[1] = "down";
+    RunSeries other = run;
+    other.groups[2].sites[1] = "down";
     CHECK_THROWS_WITH(check_run_file(path, other), Catch::Contains("/tensors/site"));
   }
   SECTION("a series of another length") {
@@ -150,13 +150,29 @@ TEST_CASE("check_run_file accepts its own file and names what another one lacks"
     writer.write("/eval/step", steps, {2});
     writer.write("/eval/val_loss", one, {1});
     write_file_atomic(path, writer.finish());
-    CHECK_THROWS_WITH(check_run_file(path, {groups[1]}), Catch::Contains("/eval/val_loss: not one value per step"));
+    CHECK_THROWS_WITH(check_run_file(path, {{run.groups[1]}, {}}),
+                      Catch::Contains("/eval/val_loss: not one value per step"));
+  }
+  SECTION("steps that fall, or are not the journal's") {
+    RunSeries other = run;
+    for (SeriesRow& row : other.rows) row.step = 10 - row.step;
+    write_file_atomic(path, build_run_file(other, small_header()));
+    CHECK_THROWS_WITH(check_run_file(path, run), Catch::Contains("/metrics/step: steps must rise"));
+    for (SeriesRow& row : other.rows) row.step = 100 - row.step;
+    write_file_atomic(path, build_run_file(other, small_header()));
+    CHECK_THROWS_WITH(check_run_file(path, run), Catch::Contains("/metrics/step: other steps than the journal's"));
+  }
+  SECTION("a group that the journal does not have") {
+    RunSeries more = run;
+    more.groups.push_back({"planted", {{"x", "1", "x"}}, {}});
+    write_file_atomic(path, build_run_file(more, small_header()));
+    CHECK_THROWS_WITH(check_run_file(path, run), Catch::Contains("/planted: the journal has no such group"));
   }
   SECTION("another schema") {
     Hdf5Writer writer;
     writer.attribute("/", "schema_version", std::string("99"));
     write_file_atomic(path, writer.finish());
-    CHECK_THROWS_WITH(check_run_file(path, groups), Catch::Contains("schema version 99"));
+    CHECK_THROWS_WITH(check_run_file(path, run), Catch::Contains("schema version 99"));
   }
 }
 

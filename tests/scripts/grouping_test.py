@@ -61,6 +61,19 @@ class Grouping(unittest.TestCase):
         ]
         self.assertEqual(Sweep(runs).best_rate, 1e-3)
 
+    def test_runs_of_one_config_on_different_files_are_never_in_one_cell(self) -> None:
+        runs = [support.run("done", 2.0, **{"optimizer.lr": 1e-3, "precision.recipe": "bf16", "seed": i}) for i in range(3)]
+        for run, digit in zip(runs, "aab"):
+            run.inputs = {"data.path": digit * 64}
+        sweep = Sweep(runs)
+        self.assertEqual(sweep.labels, ["sha256=aaaaaaaa", "sha256=bbbbbbbb"])
+        self.assertEqual(len(sweep.cell("sha256=aaaaaaaa", 1e-3).runs), 2)
+        self.assertIn("different files (data.path, SHA-256 aaaaaaaa, bbbbbbbb)", sweep.split)
+        one = [support.run("done", 2.0, **{"optimizer.lr": 1e-3, "precision.recipe": "bf16", "seed": i}) for i in range(3)]
+        for run in one:
+            run.inputs = {"data.path": "a" * 64}
+        self.assertEqual((Sweep(one).labels, Sweep(one).split), (["bf16"], ""))
+
     def test_nothing_at_all(self) -> None:
         sweep = Sweep([])
         self.assertEqual((sweep.labels, sweep.rates, sweep.best_rate, sweep.baseline), ([], [], None, ""))

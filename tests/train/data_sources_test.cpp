@@ -22,6 +22,26 @@ std::string llmc_header(std::int32_t magic, std::int32_t version, std::int32_t t
   return header;
 }
 
+// 0, 1, 2, ... in `width` bytes each.
+std::string little_endian_tokens(int count, int width) {
+  std::string bytes;
+  for (int token = 0; token < count; ++token)
+    for (int byte = 0; byte < width; ++byte) bytes += static_cast<char>(byte < 4 ? token >> (8 * byte) : 0);
+  return bytes;
+}
+
+// As numpy.save writes it: the array begins at a multiple of 64.
+std::string npy_header(const std::string& type, const std::string& shape, int version = 1) {
+  std::string text = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  const std::size_t begin = version == 1 ? 10 : 12;
+  text += std::string(64 - (begin + text.size() + 1) % 64, ' ') + "\n";
+  std::string header = "\x93NUMPY";
+  header += static_cast<char>(version);
+  header += '\0';
+  for (std::size_t byte = 0; byte < begin - 8; ++byte) header += static_cast<char>(text.size() >> (8 * byte));
+  return header + text;
+}
+
 std::string open_error(const RunConfig& config) {
   return data_error([&] { open_tokens(config); });
 }
@@ -171,6 +191,75 @@ TEST_CASE("token files of odd size, or whose header disagrees with their size, a
   CHECK(has_parts(error_of(llmc_header(20240520, 1, -1) + tokens), {"-1 tokens"}));
   CHECK(has_parts(error_of(llmc_header(20240520, 2, 200) + tokens), {"version 2", "1 is needed"}));
   CHECK(has_parts(error_of(llmc_header(20240801, 7, 200) + tokens), {"uint32", "uint16"}));
+}
+
+TEST_CASE("a NumPy file's tokens are its integers, of every width, version and order that can be told", "[data]") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "t.npy";
+  write_bytes(directory / "raw.bin", counting_tokens(300));
+  RunConfig raw_config = data_config("tokens", directory / "raw.bin");
+  raw_config.data.vocabulary = 300;
+  const auto raw = open_tokens(raw_config);
+  RunConfig config = raw_config;
+  config.data.path = path.string();
+  const auto same_tokens = [&](const std::string& file) {
+    write_bytes(path, file);
+    const auto source = open_tokens(config);
+    return source->training_batch(1).x == raw->training_batch(1).x &&
+           source->validation_batch(0).y == raw->validation_batch(0).y && source->sha256() == sha256_hex(file);
+  };
+  for (const int width : {2, 4, 8})
+    for (const char kind : {'u', 'i'})
+      for (const int version : {1, 2, 3}) {
+        CAPTURE(width, kind, version);
+        const std::string type = std::string("<") + kind + std::to_string(width);
+        CHECK(same_tokens(npy_header(type, "(300,)", version) + little_endian_tokens(300, width)));
+        CHECK(same_tokens(npy_header(type, "(3, 100)", version) + little_endian_tokens(300, width)));
+      }
+  write_bytes(path, npy_header("|u1", "(200,)") + little_endian_tokens(200, 1));
+  CHECK(open_tokens(config)->training_batch(0).x[0] < 200);
+
+  const auto error_of = [&](const std::string& bytes) {
+    write_bytes(path, bytes);
+    return open_error(config);
+  };
+  const std::string tokens = little_endian_tokens(300, 2);
+  CHECK(has_parts(error_of(npy_header(">u2", "(300,)") + tokens), {"t.npy: NumPy file", ">u2", "little-endian"}));
+  CHECK(has_parts(error_of(npy_header("<f4", "(150,)") + tokens), {"<f4", "integers are needed"}));
+  CHECK(has_parts(error_of(npy_header("<u2", "(301,)") + tokens), {"says 301 tokens of 2 bytes, but 600 bytes"}));
+  CHECK(has_parts(error_of(npy_header("<u2", "(299,)") + tokens), {"says 299 tokens"}));
+  CHECK(has_parts(error_of(npy_header("<u2", "(300,)", 4) + tokens), {"version 4"}));
+  CHECK(has_parts(error_of(npy_header("<u2", "(300,)").substr(0, 40)), {"cut short"}));
+  std::string fortran = npy_header("<u2", "(3, 100)");
+  fortran.replace(fortran.find("False"), 5, "True ");
+  CHECK(has_parts(error_of(fortran + tokens), {"Fortran order"}));
+  std::string negative = little_endian_tokens(300, 4);
+  negative.replace(400, 4, "\xff\xff\xff\xff");
+  CHECK(has_parts(error_of(npy_header("<i4", "(300,)") + negative), {"token -1 at position 100 of 300"}));
+}
+
+TEST_CASE("tokens of four bytes without a header, archives and HDF5 are not taken for uint16", "[data]") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "t.bin";
+  RunConfig config = data_config("tokens", path);
+  const auto error_of = [&](const std::string& bytes) {
+    write_bytes(path, bytes);
+    return open_error(config);
+  };
+  CHECK(has_parts(error_of(little_endian_tokens(300, 4)), {"t.bin: every second uint16 value is 0", "numpy.save"}));
+  CHECK(has_parts(error_of(little_endian_tokens(300, 8)), {"every second uint16 value is 0"}));
+  CHECK(has_parts(error_of(std::string(1, '\0') + little_endian_tokens(300, 4) + std::string(3, '\0')),
+                  {"every second uint16 value is 0"}));  // big-endian
+  CHECK(error_of(little_endian_tokens(300, 2)).empty());
+  CHECK(error_of(std::string(600, '\0')).empty());
+  // A vocabulary beyond 16 bits: the upper halves are 0 and 1.
+  std::string large = little_endian_tokens(300, 4);
+  for (std::size_t i = 2; i < large.size(); i += 8) large[i] = 1;
+  CHECK(error_of(large).empty());  // with a vocabulary of 65536 these are tokens like others
+  config.data.vocabulary = 100'000;
+  CHECK(has_parts(error_of(large), {"every second uint16 value is at most 1"}));
+  CHECK(has_parts(error_of("PK\x03\x04" + counting_tokens(300)), {"t.bin: is a zip archive"}));
+  CHECK(has_parts(error_of("\x89HDF\r\n\x1a\n" + counting_tokens(300)), {"t.bin: is an HDF5 file"}));
 }
 
 TEST_CASE("10 000 mutated token files are read or refused, never anything else", "[data]") {

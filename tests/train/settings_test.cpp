@@ -36,6 +36,22 @@ TEST_CASE("broken TOML is refused with file and line") {
   CHECK_THROWS_AS(read_settings("/nonexistent.toml"), ConfigError);
 }
 
+TEST_CASE("a number that is not zero and would read as zero is refused with its place") {
+  for (const char* number : {"1e-400", "-1e-400", "0.0001e-999", "+3_0.0e-1000", "1E-324"}) {
+    CAPTURE(number);
+    const std::string text = number;
+    CHECK_THROWS_WITH(parse_settings("a = 1\n[b]\nx = " + text + " # small\n", "a.toml"),
+                      Contains("a.toml:3: b.x = " + text + ": is not zero"));
+    CHECK_THROWS_WITH(parse_settings("\"\u00fc\u00df\" = [\n 0.0, 1e-3,\n  " + text + "]", "a.toml"),
+                      Contains(" = " + text + ": is not zero"));
+    CHECK_THROWS_WITH(parse_assignment("optimizer.lr=" + text), Contains("optimizer.lr = " + text + ": is not zero"));
+    CHECK_THROWS_WITH(parse_assignment("metrics.epsilons=[1e-3, " + text + "]"), Contains("is not zero"));
+  }
+  for (const char* number : {"0.0", "-0.0", "0e-400", "0.000E5", "5e-324", "1e-310", "0"})
+    CHECK_NOTHROW(parse_assignment(std::string("optimizer.lr=") + number));
+  CHECK(std::get<double>(parse_assignment("optimizer.lr=5e-324").values[0]) > 0);
+}
+
 TEST_CASE("an assignment takes one TOML value or a bare word") {
   CHECK(std::get<double>(parse_assignment("optimizer.lr=1e-3").values[0]) == 1e-3);
   CHECK(std::get<std::int64_t>(parse_assignment("train.steps=20").values[0]) == 20);
@@ -69,6 +85,18 @@ TEST_CASE("ten thousand mutated assignments and files give a value or a ConfigEr
       CHECK(std::string(error.what()).find('\n') == std::string::npos);
     }
   }
+}
+
+TEST_CASE("text prints in single quotes wherever TOML allows it, and reads back") {
+  // The hash of what is printed names a run's directory: it must never change.
+  for (int c = 0x20; c < 0x7f; ++c) {
+    const std::string text = std::string("x") + static_cast<char>(c) + "y";
+    const std::string printed = to_toml(Scalar(text));
+    CHECK(printed == (c == '\'' ? "\"x'y\"" : "'" + text + "'"));
+    CHECK(std::get<std::string>(parse_settings("a = " + printed, "")[0].values[0]) == text);
+  }
+  CHECK(to_toml(Scalar(std::string())) == "''");
+  CHECK(to_toml(Scalar(std::string("a\tb"))) == "'a\tb'");
 }
 
 TEST_CASE("scalars print so that they read back to themselves") {
