@@ -66,8 +66,8 @@ def survival_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figure, 
     return figure, Picture(
         "survival",
         "Runs that have not diverged",
-        f"Kaplan-Meier estimate of the fraction not diverged by a step{bands}. Ticks: runs that ended there without divergence (censored); n: "
-        "runs of each format, in the legend's order." + left_out,
+        f"Kaplan-Meier estimate of the fraction not diverged by a step{bands}. Ticks: runs that ended there without "
+        "divergence (censored); n: runs of each format, in the legend's order." + left_out,
         parts,
         handles,
     )
@@ -111,6 +111,7 @@ def sensitivity_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figur
     low, high = axes.get_xlim()
     axes.set_xlim(min(0.0, low), high + 0.05 * (high - min(0.0, low)))  # room for half of a dot
     axes.set_xlabel("learning-rate sensitivity (nats per token)")
+    described = listed([sensitivity_text(sweep, entry) for entry in entries])
     rates = ", ".join(sweep.rate_name(rate) for rate in entries[0]["rates"])
     return figure, Picture(
         "lr_sensitivity",
@@ -118,7 +119,7 @@ def sensitivity_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figur
         f"Mean over the rates {rates} of min(final loss, initial loss) minus the best loss (arXiv 2309.14322): what a "
         "wrong rate costs on average. Large dot: mean over the n seeds that ended at every rate; bar: 95% bootstrap by "
         "seed; small dots: seeds. A diverged run counts as its initial loss.",
-        [Part(f"Learning-rate sensitivity in nats per token: {listed([sensitivity_text(sweep, e) for e in entries])}.", [axes])],
+        [Part(f"Learning-rate sensitivity in nats per token: {described}.", [axes])],
     )
 
 

@@ -14,8 +14,9 @@ Section = Tuple[str, str, str]  # id, title, HTML
 
 
 def analysis_sections(analysis: Analysis) -> List[Section]:
+    against = f"Formats against {clean(analysis.statistics.get('reference', ''))}"
     found = [
-        ("comparisons", f"Formats against {clean(analysis.statistics.get('reference', ''))}", comparisons(analysis.statistics)),
+        ("comparisons", against, comparisons(analysis.statistics)),
         ("labels", "What happened, by every definition", labels(analysis.labels)),
         ("warnings", "Early warning", warnings(analysis.warnings)),
     ]

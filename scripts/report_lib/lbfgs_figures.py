@@ -68,7 +68,8 @@ def lbfgs_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         "100 (max L − L) / (1 + L) over logits moved by at most ε (|z| + 1), for the last token of each sequence: in closed "
         "form, and as 10 iterations of box-constrained L-BFGS find it (Keskar et al. 2017; arXiv 2405.18710). What the "
         "optimizer finds is a lower bound; where the fraction changes, the found curve moves without the exact one. "
-        f"At learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} ends lowest. n: runs with a value, in the order of "
+        f"At learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} ends lowest. n: runs with a "
+        "value, in the order of "
         "the legend. Line: median, band: lowest to highest seed, crosses: last value of a diverged run."
     )
     if len(shown) < 3:

@@ -7,7 +7,7 @@ import base64
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg

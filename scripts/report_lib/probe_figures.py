@@ -74,9 +74,9 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     legend_above(figure, handles)
     caption = (
         "100 (max L − L) / (1 + L), where L is the loss and the maximum is over logits moved by at most ε (|z| + 1) "
-        f"(Keskar et al. 2017), in closed form. Shown at learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} "
-        "ends lowest. n: runs, in the order of the legend. Line: median, band: lowest to highest seed, crosses: last value of "
-        "a diverged run."
+        f"(Keskar et al. 2017), in closed form. Shown at learning rate {sweep.rate_name(rate)}, at which "
+        f"{sweep.name(sweep.baseline)} ends lowest. n: runs, in the order of the legend. Line: median, band: lowest to "
+        "highest seed, crosses: last value of a diverged run."
     )
     title = f"Sharpness of the logits at learning rate {sweep.rate_name(rate)}"
     return figure, Picture("sharpness", title, caption, parts, handles, folded=True)

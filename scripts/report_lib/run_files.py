@@ -19,6 +19,8 @@ from safe_files import open_regular, regular
 
 MAX_TEXT_BYTES = 1 << 22
 MAX_SITES = 1 << 16
+MAX_STEP = 10**12  # as experiments/cli_analysis.cpp
+LARGEST, LARGEST_RATE = 1e100, 1e30  # beyond any number of a run that computes in fp32
 MAX_ATTRIBUTE_BYTES = 1 << 20
 STALE_SECONDS = 60  # as metrics/status_file.h
 FINISHED = ("done", "diverged", "untrained", "skipped")  # states with nothing left to train
@@ -74,7 +76,8 @@ class Run:
 
     @property
     def learning_rate(self) -> Optional[float]:
-        return number(self.config, "optimizer.lr")
+        rate = number(self.config, "optimizer.lr")
+        return rate if rate is not None and abs(rate) <= LARGEST_RATE else None
 
     @property
     def seed(self) -> Any:
@@ -82,7 +85,8 @@ class Run:
 
     @property
     def entropy_floor(self) -> float:
-        return float(self.attributes.get("entropy_floor", math.nan))
+        floor = self.attributes.get("entropy_floor")
+        return float(floor) if isinstance(floor, (int, float)) and abs(floor) <= LARGEST else math.nan
 
     @property
     def steps_done(self) -> int:
@@ -108,8 +112,8 @@ class Run:
     def skipped_steps(self) -> int:
         """Steps that the loss scale left out, by what the program wrote or else by the series."""
         for written in (self.attributes.get("skipped_steps"), self.status.get("skipped_steps")):
-            if isinstance(written, (int, float)) and math.isfinite(written):
-                return int(written)
+            if isinstance(written, int):
+                return written
         return int(np.nansum(self.metrics.get("skipped") != 0)) if "skipped" in self.metrics.series else 0
 
     @property
@@ -126,15 +130,15 @@ def read_run(directory: Path) -> Run:
     if path.exists():
         try:
             read_run_file(path, run)
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            run.state = "unreadable"
-            run.problem = f"run.h5: {one_line(error)}"
+        except Exception as error:  # whatever a crafted file makes h5py, numpy or the reader of TOML raise
+            # Nothing of it is drawn: what was read before the fault is no better known.
+            run = Run(directory, run.id, "unreadable", f"run.h5: {one_line(error)}", config=run.config, status=run.status)
     else:
         run.problem = "no run.h5" if directory.is_dir() else "never started"
     if not run.config:
         try:
             run.config = parse_config(read_text(directory / "config.toml"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             pass
     run.inputs = recorded_inputs(directory, run.config, run.attributes)
     take_state(run)
@@ -149,7 +153,8 @@ def take_state(run: Run) -> None:
     heartbeat = run.status.get("heartbeat")
     if run.state == "running" and isinstance(heartbeat, int) and time.time() - heartbeat > STALE_SECONDS:
         run.state = "stale"
-    run.divergence_step = int(run.attributes.get("divergence_step", -1))
+    divergence_step = run.attributes.get("divergence_step")
+    run.divergence_step = divergence_step if isinstance(divergence_step, int) and divergence_step <= MAX_STEP else -1
     run.reason = str(run.attributes.get("divergence_reason") or run.status.get("reason") or "")
     if run.ended and not run.problem and not len(run.metrics.steps):
         run.problem = "no steps in run.h5"
@@ -158,7 +163,7 @@ def take_state(run: Run) -> None:
 def read_status(path: Path) -> Dict[str, Any]:
     try:
         status = json.loads(read_text(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return status if isinstance(status, dict) else {}
 
@@ -193,10 +198,15 @@ def read_run_file(path: Path, run: Run) -> None:
         for name in file.attrs:
             if file.attrs.get_id(name).get_storage_size() > MAX_ATTRIBUTE_BYTES:
                 raise ValueError(f"attribute {name} is larger than {MAX_ATTRIBUTE_BYTES} bytes")
-            run.attributes[name] = as_plain(file.attrs[name])
+            value = as_plain(file.attrs[name])
+            if isinstance(value, (str, int, float)):
+                run.attributes[name] = value
         config = checked(file, "config", budget)
         if config is not None:
-            run.config = parse_config(as_plain(config[()])[:MAX_TEXT_BYTES])
+            text = as_plain(config[()])
+            if not isinstance(text, str) or len(text) > MAX_TEXT_BYTES:
+                raise ValueError("config is no text, or too long")
+            run.config = parse_config(text)
         steps = run.config.get("train.steps", run.status.get("steps"))
         if isinstance(steps, int) and steps > 0:
             budget.rows = steps + 1  # evaluations stand before the first step and after the last
@@ -220,7 +230,7 @@ def read_group(file: h5py.File, name: str, group: SeriesGroup, budget: Budget) -
     if steps is None:
         return
     budget.check_rows(steps)
-    group.steps = np.asarray(steps[()], dtype=np.int64)
+    group.steps = rising_steps(steps)
     sites = checked(folder, "site", budget)
     if sites is not None:
         if sites.size > MAX_SITES:
@@ -230,11 +240,22 @@ def read_group(file: h5py.File, name: str, group: SeriesGroup, budget: Budget) -
         dataset = checked(folder, key, budget) if key not in ("step", "site") else None
         if dataset is not None and dataset.ndim == (2 if group.sites else 1) and dataset.dtype.kind in "fiu":
             budget.check_rows(dataset)
-            group.series[key] = np.asarray(dataset[()], dtype=np.float64)
+            values = np.asarray(dataset[()], dtype=np.float64)
+            values[np.abs(values) > LARGEST] = np.inf  # no axis has room for it
+            group.series[key] = values
     # A hand-made file may have columns of unequal length: keep the rows that all of them have.
     rows = min([len(group.steps)] + [len(values) for values in group.series.values()])
     group.steps = group.steps[:rows]
     group.series = {key: values[:rows] for key, values in group.series.items()}
+
+
+def rising_steps(dataset: h5py.Dataset) -> np.ndarray:
+    if dataset.ndim != 1 or dataset.dtype.kind not in "iu":
+        raise ValueError(f"{dataset.name} is no row of whole numbers")
+    steps = dataset[()]
+    if len(steps) and not (0 <= int(steps[0]) and int(steps.max()) <= MAX_STEP and (steps[1:] > steps[:-1]).all()):
+        raise ValueError(f"{dataset.name} does not rise")
+    return steps.astype(np.int64)
 
 
 def checked(folder: h5py.Group, name: str, budget: Budget) -> Optional[h5py.Dataset]:

@@ -98,7 +98,8 @@ class Rates(unittest.TestCase):
             self.assertEqual(len(lines), joined)
         ((figure, _),) = loss_figures(Sweep(runs_of(["bf16"], (1e-2,), seeds=1)), Analysis())
         curves = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
-        self.assertEqual([(line.get_linestyle(), line.get_marker()) for line in curves if line.get_marker() != "^"], [("None", "o")])
+        shown = [(line.get_linestyle(), line.get_marker()) for line in curves if line.get_marker() != "^"]
+        self.assertEqual(shown, [("None", "o")])
 
     def test_a_single_run_has_no_curve_of_one_dot_and_no_map_of_one_cell(self) -> None:
         sweep = Sweep(runs_of(["bf16"], (1e-2,), seeds=1))

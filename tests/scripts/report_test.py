@@ -293,7 +293,7 @@ class Report(unittest.TestCase):
         with h5py.File(path, "a") as file:
             for name in ("metrics/train_loss", "metrics/step"):
                 del file[name]
-                file[name] = np.zeros(62)
+                file[name] = np.arange(62)
         self.assertIn("/metrics/step has 62 rows, and the run has 60 steps", self.report())
 
     def test_a_hundred_thousand_sites_and_a_huge_attribute_are_refused(self) -> None:
