@@ -126,8 +126,11 @@ int sweep(const Options& options) {
   if (std::filesystem::exists(directory / kConfigFileName))
     throw ConfigError({"command line", 0, "--out", options.out}, "this is a run directory; choose another one");
   const std::size_t workers = options.workers > 0 ? options.workers : default_workers(runs);
-  join_sweep(directory, sweep, runs, options.invocation, options.add);  // refuses before anything is computed
-  if (options.dry_run) return print_plan(sweep, runs, options, workers);
+  if (options.dry_run) {
+    // What a sweep would refuse, its plan refuses.
+    join_sweep(directory, sweep, runs, options.invocation, options.add);
+    return print_plan(sweep, runs, options, workers);
+  }
 
   check_sweep_inputs(directory, runs);
   // Runs are forks of this process: what they share is read once. Bad data is each run's own error.

@@ -135,8 +135,8 @@ class Joiner {
   std::vector<EarlierRun> earlier_runs(bool add) {
     std::set<std::string> fresh_ids;
     for (const SweepRun& run : runs_) fresh_ids.insert(run.id);
-    // By construction, nothing but its axes tells such a record from the new one.
-    const bool alike = earlier_ && earlier_->base == fresh_.base && earlier_->axes == fresh_.axes;
+    // By construction, nothing but the axes tells the runs of such a record from the new ones.
+    const bool alike = earlier_ && fixed_lines(earlier_base_) == fixed_lines(sweep_.base);
     std::vector<EarlierRun> kept;
     std::vector<ConfigDifference> others;
     if (earlier_)
@@ -165,6 +165,14 @@ class Joiner {
     for (const ConfigDifference& difference : others)
       if (!holds(joined_.record.axes, difference.key)) joined_.record.axes.push_back(difference.key);
     return kept;
+  }
+
+  // The settings that are on no axis, as text.
+  std::set<std::string> fixed_lines(const std::vector<Setting>& settings) const {
+    std::set<std::string> lines;
+    for (const Setting& setting : settings)
+      if (!holds(joined_.record.axes, setting.key)) lines.insert(base_line(setting));
+    return lines;
   }
 
   // Adds the keys in which the run differs from what the new command's settings make of its axis values.
@@ -242,8 +250,11 @@ class Joiner {
     for (std::size_t axis = 0; axis < joined_.record.axes.size(); ++axis) {
       const std::string& key = joined_.record.axes[axis];
       std::optional<AxisValue> value = recorded_value(run, key);
-      // What is known of a run whose config is gone, beside its sweep's settings: the defaults.
-      if (!value) value = find_value(settings_of(run.config ? *run.config : resolve_config({})), key);
+      if (!value) {
+        const auto config = run.config ? run.config : config_of(directory_ / run.id, run.id);
+        // What is known of a run whose config is gone, beside its sweep's settings: the defaults.
+        value = find_value(settings_of(config ? *config : resolve_config({})), key);
+      }
       values.push_back(known_form(axis, *value));
     }
     return values;
