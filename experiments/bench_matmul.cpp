@@ -7,6 +7,8 @@
 #include <ATen/ops/randn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "experiments/bench.h"
 #include "precision/quantized_matmul.h"
 #include "train/recipes.h"

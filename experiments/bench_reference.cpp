@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "experiments/bench.h"
 #include "optim/optimizer.h"
 #include "precision/check.h"
+#include "precision/quantize_isa.h"
 #include "train/tokens.h"
 
 namespace precipice {
@@ -159,7 +161,7 @@ void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows) {
     for (std::size_t t = 0; t < parameters.size(); ++t) {
       const float* const g = parameters[t].grad.data;
       float *const p = parameters[t].value.data, *const m = first[t].data(), *const v = second[t].data();
-#pragma GCC ivdep
+      PRECIPICE_INDEPENDENT_LOOP
       for (std::int64_t i = 0; i < size; ++i) {
         m[i] += g[i];
         v[i] -= g[i];

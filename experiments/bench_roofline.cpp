@@ -14,6 +14,7 @@
 
 #include "experiments/bench.h"
 #include "precision/carrier.h"
+#include "precision/quantize_isa.h"
 
 namespace precipice {
 namespace {
@@ -48,8 +49,7 @@ __attribute__((target("avx2,fma"))) float multiply_add_avx2(std::int64_t times, 
 }
 
 __attribute__((target("avx512f,avx512bf16"))) float multiply_pairs(std::int64_t times, float x) {
-  const __m512i pairs = _mm512_set1_epi32(static_cast<int>(__builtin_bit_cast(std::uint32_t, x) >> 16 | 0x3F800000u));
-  const auto factor = reinterpret_cast<__m512bh>(pairs);
+  const auto factor = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1.0f), _mm512_set1_ps(x));
   __m512 sums[kChains];
   for (int chain = 0; chain < kChains; ++chain) sums[chain] = _mm512_set1_ps(x + static_cast<float>(chain));
   for (std::int64_t i = 0; i < times; ++i) {
@@ -85,7 +85,7 @@ void bench_memory(const BenchOptions& options, int repetitions, std::vector<Benc
       fmt::format("additions to {}M numbers of {}M others", half >> 19, half >> 19), "memcpy of the others", 0,
       repetitions,
       [&] {
-#pragma GCC ivdep
+        PRECIPICE_INDEPENDENT_LOOP
         for (std::size_t i = 0; i < half; ++i) {
           a[i] += b[i];
           c[i] += d[i];

@@ -2,6 +2,7 @@
 // precipice landscape: a slice of the loss surface around a checkpoint, in any recipe.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <memory>

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "experiments/console.h"
 #include "metrics/files.h"
 #include "precision/check.h"

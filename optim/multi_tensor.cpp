@@ -21,10 +21,10 @@ namespace {
 struct CpuRunner {
   template <class Body, class OnChunk>
   void operator()(std::int64_t chunk, const TensorLists& lists, const Body& body, OnChunk on_chunk) {
-    static const ChunkKernels& kernels = chunk_kernels(active_isa());
+    static const ChunkKernels* const kernels = &chunk_kernels(active_isa());
     cut_into_chunks<Body::kLists>(chunk, lists,
                                   [&](std::size_t tensor, float* const(&at)[Body::kLists], std::int64_t size) {
-                                    on_chunk(tensor, kernels.run(body, at, size));
+                                    on_chunk(tensor, kernels->run(body, at, size));
                                   });
   }
 };

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <bit>
+#include <utility>
 
 #include "precision/accumulate_isa.h"
 #include "precision/accumulate_step.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of accumulate-inl.h, compiled for the baseline of the target CPU.
 #include <bit>
+#include <utility>
 
 #include "precision/accumulate_isa.h"
 #include "precision/accumulate_step.h"

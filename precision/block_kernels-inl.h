@@ -93,7 +93,7 @@ PRECIPICE_HD std::int32_t units_below(std::int32_t next) {
   const LogSteps& steps = kBf16 ? kBf16LogSteps : kLogSteps;
   // In arithmetic and written out: g++ 12 makes branches of conditions and loops in here. m = -next is ~(next - 1).
   const std::int32_t before = next - 1, m = before ^ (before >> 31);
-  const auto step = [m, &steps](int i) { return -static_cast<std::int32_t>(m >= 1 << i) & steps.at[i]; };
+  const auto step = [&](int i) { return -static_cast<std::int32_t>(m >= 1 << i) & steps.at[i]; };
   const std::int32_t units = steps.first + step(0) + step(1) + step(2) + step(3) + step(4) + step(5) + step(6);
   return -static_cast<std::int32_t>(next != 0) & units;
 }

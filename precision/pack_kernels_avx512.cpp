@@ -3,32 +3,34 @@
 #if defined(__x86_64__)
 
 #include <cstdint>
+#include <utility>
 
 #include "precision/pack_kernels.h"
 
 namespace precipice::avx512 {
 namespace {
 
-constexpr std::int64_t kTile = 16;
+constexpr int kTile = 16;
 using Words = std::uint32_t __attribute__((vector_size(64)));
 
 // Rows i and i + kDistance exchange the halves of each group of 2 kDistance words: after the distances 1, 2, 4 and 8
 // every bit of a word's row number has changed places with that of its column.
-template <std::uint32_t kDistance>
-inline __attribute__((always_inline)) void exchange(Words (&row)[kTile]) {
-  Words low, high;  // lanes of a row, and from 16 on of its partner
-  for (std::uint32_t lane = 0; lane < kTile; ++lane) {
-    const bool is_low = (lane & kDistance) == 0;
-    low[lane] = is_low ? lane : lane - kDistance + 16;
-    high[lane] = is_low ? lane + kDistance : lane + 16;
-  }
+template <int kDistance, int... kLane>
+inline __attribute__((always_inline)) void exchange_lanes(Words (&row)[kTile], std::integer_sequence<int, kLane...>) {
 #pragma GCC unroll 16
-  for (std::uint32_t i = 0; i < kTile; ++i) {
+  for (int i = 0; i < kTile; ++i) {
     if ((i & kDistance) != 0) continue;
     const Words first = row[i], second = row[i + kDistance];
-    row[i] = __builtin_shuffle(first, second, low);
-    row[i + kDistance] = __builtin_shuffle(first, second, high);
+    // Lanes of a row, and from 16 on of its partner.
+    row[i] = __builtin_shufflevector(first, second, ((kLane & kDistance) == 0 ? kLane : kLane - kDistance + 16)...);
+    row[i + kDistance] =
+        __builtin_shufflevector(first, second, ((kLane & kDistance) == 0 ? kLane + kDistance : kLane + 16)...);
   }
+}
+
+template <int kDistance>
+inline __attribute__((always_inline)) void exchange(Words (&row)[kTile]) {
+  exchange_lanes<kDistance>(row, std::make_integer_sequence<int, kTile>());
 }
 
 inline void transpose_tile(const std::uint32_t* in, std::int64_t in_stride, std::uint32_t* out,

@@ -19,9 +19,10 @@ struct Candidate {
 // Best first.
 std::vector<Candidate> candidates() {
 #if defined(__x86_64__)
-  const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  // All that CMakeLists.txt lets the compiler use; its -mavx2 lets it use POPCNT as well.
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  const bool has_avx2 = __builtin_cpu_supports("avx2");
   return {{"avx512", has_avx512, &avx512::kKernels},
           {"avx2", has_avx2, &avx2::kKernels},
           {"generic", true, &generic::kKernels}};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An array of random words (random_bits.h), by blocks in the lanes of a vector. Included by one file per instruction
-// set, inside that set's namespace, as quantize-inl.h is and for its reasons. Expects precision/random_bits.h and <bit>
-// to be included, and Lanes and LanesWideProduct to be declared in the surrounding namespace.
+// set, inside that set's namespace, as quantize-inl.h is and for its reasons. Expects precision/random_bits.h, <bit> and
+// <utility> to be included, and Lanes and LanesWideProduct to be declared in the surrounding namespace.
 
 namespace {
 
@@ -24,15 +24,17 @@ struct WordStream {
   }
 };
 
+// The lanes of two vectors in turn, from lane kFirst on.
+template <int kFirst, int... kLane>
+PRECIPICE_HD Lanes interleave(Lanes low, Lanes high, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(low, high, (kFirst + kLane / 2 + kLane % 2 * kWordLanes)...);
+}
+
 // The next kVectors vectors of blocks, block by block.
 template <int kVectors>
 PRECIPICE_HD void next_words(WordStream& stream, std::uint32_t* words) {
   static_assert(std::endian::native == std::endian::little, "word pairs are read as words");
-  Lanes first_half, second_half;  // low and high words of each block, one block after the other
-  for (std::uint64_t lane = 0; lane < kWordLanes; ++lane) {
-    first_half[lane] = lane / 2 + lane % 2 * kWordLanes;
-    second_half[lane] = first_half[lane] + kWordLanes / 2;
-  }
+  constexpr std::make_integer_sequence<int, kWordLanes> kInTurn;
   Lanes blocks[kVectors][4];
   for (auto& c : blocks) {
     c[0] = stream.block;
@@ -44,7 +46,8 @@ PRECIPICE_HD void next_words(WordStream& stream, std::uint32_t* words) {
   philox_rounds(blocks, stream.key_low, stream.key_high, LanesWideProduct{});
   for (const auto& c : blocks) {
     const Lanes low = (c[0] & 0xFFFFFFFFu) | (c[1] << 32), high = (c[2] & 0xFFFFFFFFu) | (c[3] << 32);
-    const Lanes pairs[2] = {__builtin_shuffle(low, high, first_half), __builtin_shuffle(low, high, second_half)};
+    // Low and high words of each block, one block after the other.
+    const Lanes pairs[2] = {interleave<0>(low, high, kInTurn), interleave<kWordLanes / 2>(low, high, kInTurn)};
     __builtin_memcpy(words, pairs, sizeof(pairs));
     words += 4 * kWordLanes;
   }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "precision/check.h"
 #include "train/spectrum.h"
@@ -115,7 +116,9 @@ Directions trajectory_directions(RunEvaluator& evaluator) {
       gram.mutable_data_ptr<double>()[i * count + j] =
           inner_product(differences[static_cast<std::size_t>(i)], differences[static_cast<std::size_t>(j)]);
   Directions directions;
-  const auto [values, vectors] = at::linalg_eigh(gram);
+  // By name, as Clang 16 has no structured bindings in lambdas when it compiles for OpenMP.
+  const std::tuple<at::Tensor, at::Tensor> eigen = at::linalg_eigh(gram);
+  const at::Tensor &values = std::get<0>(eigen), &vectors = std::get<1>(eigen);
   const at::Tensor columns = vectors.t().contiguous();
   const auto eigenvalue = [&](std::int64_t k) { return values.const_data_ptr<double>()[count - 1 - k]; };
   if (count < 2 || !(eigenvalue(1) > 1e-10 * eigenvalue(0)))

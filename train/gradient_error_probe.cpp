@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/gradient_error_probe.h"
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string_view>

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <type_traits>
 
 #include "metrics/files.h"
 #include "precision/precision_rules.h"

@@ -3,6 +3,7 @@
 // memory of either with guards on both sides.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -3,7 +3,10 @@
 // NaN that arithmetic makes may be any NaN: a GPU has one, x86 keeps its first operand's.
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "optim/multi_tensor.h"

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "experiments/cli.h"
 #include "tests/support/catch.h"
@@ -88,7 +89,8 @@ TEST_CASE("counters of a few numbers replace a file only with --force") {
 
 TEST_CASE("two spellings of one variant mean the same") {
   std::vector<std::string> words = {"cast", "--format", "e2m1", "--random-bits", "3", "--seed", "2", "--rounding"};
-  // Above 2, where the values are 1 and 2 apart, sixteenths lie between the steps of three bits: there the variants part.
+  // Above 2, where the values are 1 and 2 apart, sixteenths lie between the steps of three bits: there the variants
+  // part.
   for (int i = 1; i < 96; ++i) words.push_back(std::to_string(i / 16.0));
   const auto with = [&words](std::vector<std::string> options) {
     std::vector<std::string> all = words;

@@ -3,6 +3,7 @@
 #include "experiments/formats_report.h"
 
 #include <array>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>

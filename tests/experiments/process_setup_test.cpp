@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <vector>
 
 #include "experiments/console.h"
 #include "tests/support/catch.h"

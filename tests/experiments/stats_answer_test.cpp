@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `stats --json`: the documentation's own examples, and input that cannot be used.
+#include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
 #include "experiments/stats_answer.h"
 
 #include <algorithm>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Early warning on sweeps whose truth is known: a signal planted 50 steps ahead, noise, and sweeps that cannot tell.
+#include <algorithm>
+
 #include "experiments/warn_report.h"
 
 #include "tests/support/catch.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bad input: the exit code, one line on standard error that names the place, nothing written.
+#include <algorithm>
 #include <csignal>
 
 #include "tests/integration/program.h"

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
 
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"

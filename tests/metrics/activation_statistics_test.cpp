@@ -2,6 +2,7 @@
 // Attention, kurtosis and gains against their definitions, by hand and by the plain sum.
 #include "metrics/activation_statistics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>

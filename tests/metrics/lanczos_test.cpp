@@ -3,6 +3,7 @@
 // of the number of elements: 1e-5 of the norm is allowed below unless said otherwise.
 #include "metrics/lanczos.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "tests/support/catch.h"

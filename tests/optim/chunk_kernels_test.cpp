@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The chunk functions of every instruction set against one element at a time and sums written out in their order.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Oracle: products of whole numbers, which are exact.
+#include <utility>
+
 #include "precision/batch_carrier.h"
 
 #include <ATen/ops/matmul.h>

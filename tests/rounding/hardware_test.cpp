@@ -4,10 +4,12 @@
 #include "tests/support/catch.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -33,6 +35,13 @@ __attribute__((target("avx512f,avx512bf16"))) void to_bf16(const float* in, std:
     const auto codes = _mm512_cvtneps_pbh(_mm512_loadu_ps(in + i));
     __builtin_memcpy(out + i, &codes, sizeof(codes));
   }
+}
+
+// Asked of the CPU itself, since Clang 16's __builtin_cpu_supports does not know the name. AVX says that the operating
+// system keeps the registers.
+bool has_f16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __builtin_cpu_supports("avx") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
 // Inputs whose code by quantize() and encode() is not the hardware's. A NaN must keep the high bits of its payload; the
@@ -75,7 +84,7 @@ std::uint64_t differences(const FloatFormat& format, Rounding rounding, Convert 
 }  // namespace
 
 TEST_CASE("fp16 has the codes of the CPU's conversion for all 2^32 inputs in its four modes", "[.exhaustive]") {
-  if (!__builtin_cpu_supports("f16c") || !__builtin_cpu_supports("avx")) {
+  if (!has_f16c()) {
     WARN("skipped: this CPU has no F16C");
     return;
   }

@@ -3,6 +3,7 @@
 // and dequantizes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>

@@ -2,6 +2,7 @@
 // Checkpoints come back with their bits, or not at all.
 #include "train/checkpoint.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>

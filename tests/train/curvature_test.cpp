@@ -7,6 +7,7 @@
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/softmax.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "metrics/trace_estimate.h"

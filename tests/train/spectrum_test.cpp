@@ -2,6 +2,7 @@
 // Against operators whose spectrum is known; vectors are fp32, so values hold to about 1e-6 of the norm.
 #include "train/spectrum.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "tests/support/catch.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Smooth-SwiGLU against the formulas written out with plain tensors, and against the product that it must not change.
+#include <algorithm>
+
 #include "train/swiglu.h"
 
 #include <ATen/ops/matmul.h>

@@ -2,9 +2,11 @@
 // Every rule on series made by hand, whose answers follow from its definition with paper and pencil.
 #include "metrics/labels/labels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
+#include <utility>
 
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <tuple>
+#include <utility>
 
 #include "metrics/statistics/holm.h"
 #include "metrics/statistics/lr_sensitivity.h"

@@ -2,7 +2,9 @@
 // Survival curves and the log-rank test against published data, lifelines, and values worked out by hand.
 #include "metrics/statistics/survival.h"
 
+#include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "precision/check.h"
 #include "tests/metrics/statistics/golden.h"

@@ -2,6 +2,7 @@
 // Early warning: planted signals, noise, and counts that can be made by hand.
 #include "metrics/warning/early_warning.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
