@@ -2,6 +2,7 @@
 // The entropy of single tokens against sums written out, of every source, and of streams that are counted in part.
 #include "train/unigram_entropy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numeric>
