@@ -76,7 +76,7 @@ Json log_rank_json(std::span<const std::vector<SurvivalTime>> groups) {
                    : groups.size() == 1 ? "one group: there is none to compare it with"
                    : is_missing         ? "a group has no runs"
                    : events == 0        ? "no run had an event"
-                                        : "no event at a time when runs of two groups were left";
+                                        : "no event at a time when others of both groups were left";
   return json;
 }
 

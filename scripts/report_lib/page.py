@@ -22,7 +22,6 @@ MOST_NAMED = 20  # run directories in one sentence
 
 Section = Tuple[str, str, str]  # id, title, HTML
 
-
 def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis) -> str:
     name, runs = results.name, results.runs
     sections = page_sections(results, sweep, pictures, analysis)

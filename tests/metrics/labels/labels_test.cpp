@@ -36,10 +36,14 @@ Label label(const std::string& rule, const LabelInput& input) {
   return find_label_rule(rule)->apply(input);
 }
 
+// Of the rules that look for divergences and spikes in the series alone.
 std::set<std::string> rules_that_say(Outcome outcome, const LabelInput& input) {
   std::set<std::string> names;
-  for (const LabelRule& rule : label_rules())
-    if (!rule.needs_reference && rule.apply(input).outcome == outcome) names.insert(rule.name);
+  for (const LabelRule& rule : label_rules()) {
+    const bool is_of_series =
+        !rule.needs_reference && rule.name != std::string("untrained") && rule.name != std::string("skipped");
+    if (is_of_series && rule.apply(input).outcome == outcome) names.insert(rule.name);
+  }
   return names;
 }
 

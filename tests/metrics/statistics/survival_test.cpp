@@ -109,8 +109,9 @@ TEST_CASE("three runs that came through are no certainty, and a lower confidence
 TEST_CASE("the intervals at 0 and at all events hold at least as often as they say") {
   for (const int n : {2, 3, 8})
     for (const double truth : {0.02, 0.3, 0.7, 0.98}) {
-      const Interval none = kaplan_meier(runs({}, std::vector<double>(static_cast<std::size_t>(n), 7.0)))[0].interval;
-      const Interval all = kaplan_meier(runs(std::vector<double>(static_cast<std::size_t>(n), 7.0), {}))[0].interval;
+      const std::vector<SurvivalTime> through(static_cast<std::size_t>(n), {7.0, false}),
+          fallen(static_cast<std::size_t>(n), {7.0, true});
+      const Interval none = kaplan_meier(through)[0].interval, all = kaplan_meier(fallen)[0].interval;
       const double missed =
           (truth < none.low ? std::pow(truth, n) : 0) + (truth > all.high ? std::pow(1 - truth, n) : 0);
       CHECK(missed <= 0.05);
