@@ -59,12 +59,14 @@ def labels(report: Dict[str, Any]) -> str:
     for rule, count in counts.items():
         first = [label for label in report["labels"] if label["rule"] == rule and label["outcome"] == "yes"]
         in_warmup = sum(label["in_warmup"] for label in first)
-        rows.append([rule, *(str(count[key]) for key in ("yes", "no", "undecided")), str(in_warmup)])
-    columns = ("rule", "yes", "no", "undecided", "yes in warm-up")
+        apart = count.get("untrained", 0) + count.get("skipped", 0)
+        rows.append([rule, *map(str, (count["yes"], count["no"], apart, count["undecided"], in_warmup))])
+    columns = ("rule", "yes", "no", "of these, learnt nothing", "undecided", "yes in warm-up")
     return (
-        table("Runs per label, by rule", columns, rows, range(1, 5))
+        table("Runs per label, by rule", columns, rows, range(1, 6))
         + '<p class="note">Definitions are in docs/METRICS.md. Undecided: the series is too short for the rule, '
-        "or the run has not ended.</p>"
+        "or the run has not ended. Learnt nothing: untrained (final loss not below the unigram entropy of the data) or "
+        "skipped (half of the steps or more left out by the loss scale).</p>"
     )
 
 

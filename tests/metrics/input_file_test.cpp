@@ -2,10 +2,10 @@
 // Files of the user's: small ones are held, large ones mapped, and a change while they are in use is seen.
 #include "metrics/input_file.h"
 
-#include <chrono>
-
 #include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <chrono>
 
 #include "metrics/files.h"
 #include "precision/check.h"
