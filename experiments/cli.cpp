@@ -8,12 +8,14 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <new>
 #include <sstream>
 #include <vector>
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
 #include "experiments/lost_output.h"
+#include "experiments/plan.h"
 #include "experiments/process_setup.h"
 #include "precision/check.h"
 #include "train/provenance.h"
@@ -29,8 +31,9 @@ constexpr const char* kExamples =
     "  precipice formats e2m1\n"
     "  precipice cast --format e4m3 0.3 448 500\n"
     "Keys are listed in docs/CONFIG.md and by `precipice config`. Exit codes: 0 done or diverged, 2 usage or config,\n"
-    "3 some runs failed, 4 bad data, 5 output not written, 130/143 interrupted after a checkpoint, 141 the reader of a "
-    "pipe left.";
+    "3 some runs failed, 4 bad data, 5 output not written, 6 not enough memory, 130/143 interrupted after a "
+    "checkpoint,\n"
+    "141 the reader of a pipe left.";
 
 constexpr std::size_t kMostMessage = 6000;  // bytes; the rest of an echoed word is no news
 
@@ -162,6 +165,12 @@ int run_cli(int argc, char** argv) {
     return report_error(kOutputFailed, std::string("error: ") + error.what());
   } catch (const ReaderIsGone&) {
     return kReaderIsGone;
+  } catch (const NotEnoughMemory& error) {
+    return report_error(kNotEnoughMemory, std::string("error: ") + error.what());
+  } catch (const std::bad_alloc&) {
+    return report_error(kNotEnoughMemory,
+                        "error: out of memory: the system gave no more; `--dry-run` of train and sweep says what a run "
+                        "needs, and smaller train.batch, model.context or model.width, or fewer --jobs need less");
   } catch (const std::filesystem::filesystem_error& error) {  // no permission to look
     return report_error(kOutputFailed, fmt::format("error: {}: {}", error.path1().string(), error.code().message()));
   } catch (const std::exception& error) {

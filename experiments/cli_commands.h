@@ -15,7 +15,8 @@ enum ExitCode {
   kUsageError = 2,
   kSomeRunsFailed = 3,
   kBadData = 4,
-  kOutputFailed = 5
+  kOutputFailed = 5,
+  kNotEnoughMemory = 6  // refused before it began, or the system gave no more
 };
 
 struct Command {

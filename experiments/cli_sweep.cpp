@@ -2,25 +2,20 @@
 // precipice sweep: many runs, one process each.
 #include <fmt/format.h>
 
-#include <sched.h>
-
-#include <algorithm>
 #include <memory>
-#include <set>
 
 #include "experiments/cli.h"
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
-#include "experiments/estimate.h"
+#include "experiments/jobs.h"
 #include "experiments/lost_output.h"
-#include "experiments/power_report.h"
+#include "experiments/plan.h"
+#include "experiments/plan_report.h"
 #include "experiments/process_setup.h"
-#include "experiments/recipes_report.h"
 #include "experiments/sweep_inputs.h"
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
 #include "experiments/sweep_union.h"
-#include "experiments/table.h"
 #include "train/run.h"
 #include "train/tokens.h"
 
@@ -32,91 +27,24 @@ constexpr double kPipeInterval = 15;  // seconds
 struct Options {
   std::string config, out, only, invocation;
   std::vector<std::string> assignments;
-  std::size_t workers = 0;  // 0: cores / threads
-  bool dry_run = false, fail_fast = false, quiet = false, add = false;
+  std::size_t workers = 0;  // 0: as cores and memory allow
+  bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false;
 };
-
-std::int64_t usable_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-}
-
-std::size_t default_workers(const std::vector<SweepRun>& runs) {
-  const std::int64_t count = usable_cores();
-  std::int64_t threads = 1;
-  for (const SweepRun& run : runs) threads = std::max(threads, run.config.threads);
-  return static_cast<std::size_t>(std::max<std::int64_t>(1, count / threads));
-}
 
 RunSelection selection_of(const std::string& only) {
   if (only == "failed") return RunSelection::Failed;
   return only == "missing" ? RunSelection::Missing : RunSelection::Unfinished;
 }
 
-void print_table(const Sweep& sweep, const std::vector<SweepRun>& runs, const std::filesystem::path& directory) {
-  std::vector<std::vector<std::string>> rows{{"id"}};
-  for (const Axis& axis : sweep.axes) rows[0].push_back(axis.key);
-  rows[0].push_back("state");
-  for (const SweepRun& run : runs) {
-    std::vector<std::string> row{run.id};
-    for (const AxisValue& value : run.values) row.push_back(to_text(value));
-    row.push_back(to_string(observe_run(directory / run.id).state));
-    rows.push_back(std::move(row));
-  }
-  print_result(format_table(rows));
-}
-
-// Time of `steps` in as many runs at once as the cores allow, for 1, 2, 4, ... threads each, fastest first.
-std::string fastest_line(const RunConfig& config, std::int64_t steps, std::size_t to_go) {
-  const std::int64_t cores = usable_cores();
-  std::vector<std::pair<double, std::string>> ways;
-  for (std::int64_t threads = 1; threads <= cores; threads *= 2) {
-    RunConfig other = config;
-    other.threads = threads;
-    const std::int64_t at_once = std::clamp<std::int64_t>(cores / threads, 1, static_cast<std::int64_t>(to_go));
-    const double seconds = measure_step_seconds(other) * static_cast<double>(steps) / static_cast<double>(at_once);
-    ways.emplace_back(seconds,
-                      fmt::format("--jobs {} with threads={}: about {}", at_once, threads, format_duration(seconds)));
-  }
-  std::sort(ways.begin(), ways.end());
-  std::string line;
-  for (const auto& [seconds, text] : ways) line += (line.empty() ? "" : "; ") + text;
-  return line;
-}
-
-int print_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const Options& options, std::size_t workers) {
-  print_table(sweep, runs, options.out);
-  std::size_t to_go = 0;
-  std::int64_t steps = 0;
-  for (const SweepRun& run : runs) {
-    const RunStatus status = observe_run(std::filesystem::path(options.out) / run.id);
-    if (!is_selected(status.state, selection_of(options.only))) continue;
-    ++to_go;
-    steps += run.config.train.steps - std::min(status.step, run.config.train.steps);
-  }
-  std::set<std::string> plans;
-  for (const SweepRun& run : runs) {
-    const std::string plan = precision_plan(run.config);
-    if (plans.insert(plan).second) print_result("\n" + plan);
-  }
-  const RunEstimate estimate = estimate_run(runs.front().config);
-  const auto parallel = static_cast<double>(std::clamp<std::size_t>(to_go, 1, workers));
-  print_result(fmt::format("\nruns        {}, {} to go, {} steps\n", runs.size(), to_go, steps));
-  print_result(fmt::format("parameters  {} (first run)\n", estimate.parameters));
-  print_result(fmt::format("time        about {} with {} at once ({:.1f} ms a step, measured on the first run)\n",
-                           format_duration(estimate.step_seconds * static_cast<double>(steps) / parallel), parallel,
-                           1e3 * estimate.step_seconds));
-  if (to_go > 0)
-    print_result(fmt::format("fastest     {} (the first run's step by itself)\n",
-                             fastest_line(runs.front().config, steps, to_go)));
-  print_result(
-      fmt::format("memory      about {} with {} at once\n", format_bytes(estimate.memory_bytes * parallel), parallel));
-  print_result(fmt::format("disk        up to {} ({} free)\n",
-                           format_bytes(estimate.disk_bytes * static_cast<double>(to_go)),
-                           format_bytes(free_bytes(options.out))));
-  print_result(fmt::format("power       {}\n", power_line(sweep, runs)));
-  return kSuccess;
+// Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
+std::size_t jobs_for(const std::vector<SweepRun>& runs, const Options& options) {
+  std::vector<const SweepRun*> to_go;
+  for (const SweepRun& run : runs)
+    if (is_selected(observe_run(std::filesystem::path(options.out) / run.id).state, selection_of(options.only)))
+      to_go.push_back(&run);
+  const Jobs jobs = plan_jobs(to_go, options.workers, available_memory());
+  if (!jobs.problem.empty()) throw NotEnoughMemory(jobs.problem);
+  return jobs.count;
 }
 
 int sweep(const Options& options) {
@@ -125,12 +53,13 @@ int sweep(const Options& options) {
   const std::filesystem::path directory = options.out;
   if (std::filesystem::exists(directory / kConfigFileName))
     throw ConfigError({"command line", 0, "--out", options.out}, "this is a run directory; choose another one");
-  const std::size_t workers = options.workers > 0 ? options.workers : default_workers(runs);
   if (options.dry_run) {
     // What a sweep would refuse, its plan refuses.
     join_sweep(directory, sweep, runs, options.invocation, options.add);
-    return print_plan(sweep, runs, options, workers);
+    print_sweep_plan(sweep, runs, {directory, selection_of(options.only), options.workers, options.all_runs});
+    return kSuccess;
   }
+  const std::size_t workers = jobs_for(runs, options);
 
   check_sweep_inputs(directory, runs);
   // Runs are forks of this process: what they share is read once. Bad data is each run's own error.
@@ -178,11 +107,15 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   parser->add_option("--out", options->out, "Sweep directory; each run gets DIR/<id of its config>")
       ->required()
       ->check(refuse_empty_path);
-  parser->add_option("--jobs", options->workers, "Processes at once [cores / threads of a run]")
+  parser
+      ->add_option("--jobs", options->workers,
+                   "Processes at once [cores / threads of a run, fewer where memory is short]")
       ->check(CLI::Range(1, 1024));
   parser->add_option("--only", options->only, "Run only what failed, or only what is missing")
       ->check(CLI::IsMember({"failed", "missing"}));
-  parser->add_flag("--dry-run", options->dry_run, "Print runs, time, memory and disk; write nothing");
+  parser->add_flag("--dry-run", options->dry_run,
+                   "Print memory, disk, time (measured for ten seconds at most) and runs; write nothing");
+  parser->add_flag("--all-runs", options->all_runs, "With --dry-run: list every run, not the first 40");
   parser->add_flag("--add", options->add, "Take runs of other settings than those in DIR into one sweep with them");
   parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <sstream>
 
 #include "experiments/cli_commands.h"
 #include "experiments/console.h"
-#include "experiments/estimate.h"
 #include "experiments/lost_output.h"
+#include "experiments/plan.h"
+#include "experiments/plan_report.h"
 #include "experiments/process_setup.h"
-#include "experiments/recipes_report.h"
 #include "experiments/run_directory.h"
 #include "experiments/sweep.h"
 #include "experiments/sweep_record.h"
@@ -26,22 +25,6 @@ struct Options {
   std::vector<std::string> assignments;
   bool dry_run = false, quiet = false;
 };
-
-int print_plan(const RunConfig& config, const std::filesystem::path& directory) {
-  const RunEstimate estimate = estimate_run(config);
-  const double seconds = estimate.step_seconds * static_cast<double>(config.train.steps);
-  print_result(
-      fmt::format("# run {} in {}: {}\n", run_id(config), directory.string(), to_string(observe_run(directory).state)));
-  print_result(fmt::format("# {} parameters, {} steps, about {} ({:.1f} ms a step, measured)\n", estimate.parameters,
-                           config.train.steps, format_duration(seconds), 1e3 * estimate.step_seconds));
-  print_result(fmt::format("# memory about {}, disk up to {} ({} free)\n", format_bytes(estimate.memory_bytes),
-                           format_bytes(estimate.disk_bytes), format_bytes(free_bytes(directory))));
-  // The whole output is a config file.
-  std::istringstream plan(precision_plan(config));
-  for (std::string line; std::getline(plan, line);) print_result("# " + line + "\n");
-  print_result("\n" + to_toml(config));
-  return kSuccess;
-}
 
 std::string progress_text(const RunProgress& progress) {
   std::string text = fmt::format("step {}/{}  loss {:.4f}", progress.step, progress.steps, progress.train_loss);
@@ -74,7 +57,11 @@ int train(Options options) {
       options.out.empty() ? std::filesystem::path("runs") / run_id(config) : std::filesystem::path(options.out);
   if (std::filesystem::exists(directory / kSweepFileName))
     throw ConfigError({"command line", 0, "--out", options.out}, "this is a sweep directory; choose another one");
-  if (options.dry_run) return print_plan(config, directory);
+  if (options.dry_run) {
+    print_run_plan(config, directory);
+    return kSuccess;
+  }
+  if (!is_finished(observe_run(directory).state)) require_memory(config, available_memory());
 
   install_stop_signals();
   ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
@@ -99,7 +86,9 @@ Command add_train(CLI::App& app, const std::string& invocation) {
       ->required();
   parser->add_option("SETTING", options->assignments, "key=value, over the file's");
   parser->add_option("--out", options->out, "Run directory [runs/<id of the config>]")->check(refuse_empty_path);
-  parser->add_flag("--dry-run", options->dry_run, "Print the resolved config, time, memory and disk; write nothing");
+  parser->add_flag("--dry-run", options->dry_run,
+                   "Print parameters, memory, disk, time (measured for ten seconds at most) and the resolved config; "
+                   "write nothing");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   parser->footer(
       "The same command resumes an interrupted run with the same bits, and leaves a finished one alone;\n"

@@ -18,7 +18,8 @@ inline constexpr std::string_view kMagic = "PRCPJNL1";
 inline constexpr std::size_t kPrefixBytes = 16;  // length, crc, step
 inline constexpr std::int64_t kHeaderStep = -1;
 inline constexpr std::uint32_t kMaxHeaderBytes = 16u << 20;
-inline constexpr std::uint64_t kMaxRowWidth = 1u << 20;
+// The histograms of 512 gated layers are 8.3 million numbers, and no row of a config that is allowed is longer.
+inline constexpr std::uint64_t kMaxRowWidth = 1u << 23;
 
 template <class T>
 void put(std::string& bytes, T value) {

@@ -6,6 +6,7 @@
 #include "precision/check.h"
 #include "precision/gemm.h"
 #include "precision/operation.h"
+#include "precision/shared_quantization.h"
 
 namespace precipice {
 namespace {
@@ -41,12 +42,6 @@ Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, C
   return result;
 }
 
-// Two slots that quantize one tensor alike share the result: deterministic rounding of the same values gives the same
-// bits where the scales do not depend on the contraction. Stochastic slots draw from different streams and never share.
-bool shares(const MatrixQuantizer& first, const MatrixQuantizer& second) {
-  return first == second && serves_both_contractions(first);
-}
-
 bool runs_on_bf16(const GemmPrecision& gemm) {
   return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic);
 }
@@ -75,6 +70,12 @@ class MatmulOperation : public Operation {
 
 }  // namespace
 
+// Deterministic rounding of the same values gives the same bits where the scales do not depend on the contraction.
+// Stochastic slots draw from different streams and never share.
+bool share_quantization(const MatrixQuantizer& first, const MatrixQuantizer& second) {
+  return first == second && serves_both_contractions(first);
+}
+
 at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
                                      const at::Tensor& out) {
   const SitePrecision& p = *site_.precision;
@@ -86,8 +87,8 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
   const auto keep = [](bool shared, const at::Tensor& original, Quantized& quantized) {
     return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
   };
-  x_ = keep(shares(p.fprop.first, p.wgrad.second), x, qx);
-  w_ = keep(shares(p.fprop.second, p.dgrad.second), w, qw);
+  x_ = keep(share_quantization(p.fprop.first, p.wgrad.second), x, qx);
+  w_ = keep(share_quantization(p.fprop.second, p.dgrad.second), w, qw);
   return y;
 }
 
@@ -120,7 +121,7 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
   }
   if (needs.dw) {
     const bool as_bf16 = runs_on_bf16(p.wgrad);
-    if (needs.dx && shares(p.dgrad.first, p.wgrad.first)) {
+    if (needs.dx && share_quantization(p.dgrad.first, p.wgrad.first)) {
       qdy = qdy.transposed();
       tell_taken(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
     } else {

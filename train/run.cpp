@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <new>
 #include <optional>
 
 #include "metrics/files.h"
@@ -193,6 +195,7 @@ void RunSession::publish_now_and_then() {
 void RunSession::save_checkpoint() {
   journal_->sync();
   write_checkpoint(request_.directory / "ckpt", trainer_->checkpoint(identity_));
+  malloc_trim(0);  // the copies go back to the system, or they would be held beside what training takes
 }
 
 void RunSession::heartbeat(bool force) {
@@ -279,11 +282,7 @@ void RunSession::open_inputs() {
 
 RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
-  open_device(config_.device);
-  if (config_.device != "cpu")
-    throw ConfigError(
-        {"", 0, "device", config_.device},
-        "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
+  require_training_device(config_.device);
   at::set_num_threads(static_cast<int>(config_.threads));
   if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
                                                                    : std::nullopt)
@@ -317,6 +316,9 @@ RunStatus RunSession::execute() {
                   identity_, trainer_->num_parameters(), config_.threads));
   try {
     train();
+  } catch (const std::bad_alloc&) {
+    mark_failed("out of memory");
+    throw;
   } catch (const std::exception& error) {
     mark_failed(error.what());
     throw;
@@ -330,15 +332,12 @@ RunStatus execute_run(const RunRequest& request) {
   return RunSession(request).execute();
 }
 
-double measure_step_seconds(const RunConfig& config) {
-  at::set_num_threads(static_cast<int>(config.threads));
-  const auto tokens = open_tokens(config);
-  Trainer trainer(config, *tokens);
-  trainer.step();  // the first step pays for allocations
-  constexpr int kSteps = 5;
-  const auto start = Clock::now();
-  for (int i = 0; i < kSteps; ++i) trainer.step();
-  return seconds_since(start) / kSteps;
+void require_training_device(const std::string& device) {
+  open_device(device);
+  if (device != "cpu")
+    throw ConfigError(
+        {"", 0, "device", device},
+        "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
 }
 
 }  // namespace precipice

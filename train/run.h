@@ -30,7 +30,7 @@ struct RunRequest {
 // another process is running it, DataError, OutputError. The returned status is what status.json says.
 RunStatus execute_run(const RunRequest& request);
 
-// Seconds of one training step of this config on this machine, from five steps that are thrown away.
-double measure_step_seconds(const RunConfig& config);
+// Throws ConfigError where `device` is not one that this version trains on.
+void require_training_device(const std::string& device);
 
 }  // namespace precipice

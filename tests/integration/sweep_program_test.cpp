@@ -249,5 +249,5 @@ TEST_CASE("a dry run lists every run with estimates and writes nothing", "[integ
   CHECK(contains(plan.out, "\nfastest     --jobs "));
   CHECK(contains(plan.out, "with threads=1: about "));
   // The table of runs, their common plan for matmuls and for storage, the estimates and the power.
-  CHECK(count_lines(plan.out) == 1 + 9 + (1 + 3) + (1 + 5) + 1 + 7);
+  CHECK(count_lines(plan.out) == 1 + 9 + (1 + 3) + (1 + 5) + 1 + 8);
 }
