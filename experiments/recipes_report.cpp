@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "experiments/storage_report.h"
@@ -11,6 +12,8 @@
 
 namespace precipice {
 namespace {
+
+constexpr std::size_t kMostRemembered = 256;
 
 struct Row {
   const char* gemm;
@@ -90,6 +93,29 @@ bool is_mask(const Recipe& recipe) {
   return recipe.name.starts_with("e8m");
 }
 
+std::string make_precision_plan(const RunConfig& config) {
+  const PrecisionSchedule schedule = make_schedule(config.precision, config.model, config.train.steps);
+  std::string text;
+  for (std::size_t i = 0; i < schedule.policies.size(); ++i) {
+    const std::int64_t last = i + 1 < schedule.policies.size() ? schedule.first_steps[i + 1] : config.train.steps;
+    text += fmt::format("precision   {}, steps {} to {}\n", config.precision.recipe, schedule.first_steps[i], last - 1);
+    const PrecisionPolicy& policy = schedule.policies[i];
+    const std::vector<std::string> names = policy.site_names();
+    std::vector<bool> told(names.size(), false);
+    for (std::size_t site = 0; site < names.size(); ++site) {
+      if (told[site]) continue;
+      std::string alike;
+      for (std::size_t other = site; other < names.size(); ++other) {
+        if (!(policy.at(other) == policy.at(site))) continue;
+        told[other] = true;
+        alike += (alike.empty() ? "" : " ") + names[other];
+      }
+      text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
+    }
+  }
+  return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
+}
+
 }  // namespace
 
 std::string recipes_list() {
@@ -121,26 +147,16 @@ std::string recipe_table(const std::string& given) {
 }
 
 std::string precision_plan(const RunConfig& config) {
-  const PrecisionSchedule schedule = make_schedule(config.precision, config.model, config.train.steps);
-  std::string text;
-  for (std::size_t i = 0; i < schedule.policies.size(); ++i) {
-    const std::int64_t last = i + 1 < schedule.policies.size() ? schedule.first_steps[i + 1] : config.train.steps;
-    text += fmt::format("precision   {}, steps {} to {}\n", config.precision.recipe, schedule.first_steps[i], last - 1);
-    const PrecisionPolicy& policy = schedule.policies[i];
-    const std::vector<std::string> names = policy.site_names();
-    std::vector<bool> told(names.size(), false);
-    for (std::size_t site = 0; site < names.size(); ++site) {
-      if (told[site]) continue;
-      std::string alike;
-      for (std::size_t other = site; other < names.size(); ++other) {
-        if (!(policy.at(other) == policy.at(site))) continue;
-        told[other] = true;
-        alike += (alike.empty() ? "" : " ") + names[other];
-      }
-      text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
-    }
-  }
-  return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
+  // The runs of a sweep differ mostly in what the plan does not tell.
+  static thread_local std::map<std::string, std::string> known;
+  RunConfig told = config;
+  told.seed = 0;
+  told.init.seed = told.data.seed = told.precision.seed = 0;
+  told.optimizer.lr = 0;
+  if (known.size() > kMostRemembered) known.clear();
+  std::string& text = known[to_toml(told)];
+  if (text.empty()) text = make_precision_plan(config);
+  return text;
 }
 
 std::string recipes_reference() {

@@ -9,6 +9,7 @@
 
 #include "precision/check.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 using Json = nlohmann::json;
