@@ -31,9 +31,8 @@ constexpr const char* kExamples =
     "  precipice formats e2m1\n"
     "  precipice cast --format e4m3 0.3 448 500\n"
     "Keys are listed in docs/CONFIG.md and by `precipice config`. Exit codes: 0 done or diverged, 2 usage or config,\n"
-    "3 some runs failed, 4 bad data, 5 output not written, 6 not enough memory, 130/143 interrupted after a "
-    "checkpoint,\n"
-    "141 the reader of a pipe left.";
+    "3 some runs failed, 4 bad data, 5 output not written, 6 not enough memory, 130/143 interrupted after a\n"
+    "checkpoint, 141 the reader of a pipe left.";
 
 constexpr std::size_t kMostMessage = 6000;  // bytes; the rest of an echoed word is no news
 

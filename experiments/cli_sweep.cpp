@@ -73,6 +73,7 @@ int sweep(const Options& options) {
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
   const auto in_fork = [](std::vector<std::string> words) {
+    trust_memory();
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);

@@ -53,7 +53,7 @@ TEST_CASE("a recipe's table and a run's plan show what is kept and how the loss 
 
 TEST_CASE("the disk of a run has room for a recipe's compensations in both checkpoints") {
   const RunPlan plain = plan_run(tiny_config({"precision.recipe=bf16-pure"})),
-                    kahan = plan_run(tiny_config({"precision.recipe=bf16-pure:weights=bf16-kahan"}));
+                kahan = plan_run(tiny_config({"precision.recipe=bf16-pure:weights=bf16-kahan"}));
   CHECK(plain.parameters == kahan.parameters);
   CHECK(kahan.disk_bytes - plain.disk_bytes == Approx(3.0 * 4.0 * static_cast<double>(plain.parameters)));
 }
