@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <ostream>
 #include <vector>
 
 #include "experiments/descriptor_io.h"
@@ -34,7 +33,8 @@ void read_values(int input, const CastTensorSpec& spec, std::int64_t step, std::
 
 }  // namespace
 
-bool cast_tensors(int input, int output, const CastTensorSpec& spec, std::ostream* scales) {
+bool cast_tensors(int input, int output, const CastTensorSpec& spec,
+                  const std::function<void(std::string_view)>& scales) {
   const MatrixQuantizer& q = spec.quantizer;
   const std::size_t size = static_cast<std::size_t>(spec.shape.rows * spec.shape.cols);
   const std::size_t blocks = static_cast<std::size_t>(block_grid(q, spec.shape).count());
@@ -57,9 +57,7 @@ bool cast_tensors(int input, int output, const CastTensorSpec& spec, std::ostrea
       if (!spec.grid)
         dequantize_matrix(result.data(), spec.shape, q, block_scales.data(), multipliers.data(), result.data());
     }
-    if (scales)
-      scales->write(reinterpret_cast<const char*>(block_scales.data()),
-                    static_cast<std::streamsize>(blocks * sizeof(float)));
+    if (scales) scales({reinterpret_cast<const char*>(block_scales.data()), blocks * sizeof(float)});
     if (!write_whole(output, result.data(), size * sizeof(float))) return false;
   }
   char extra = 0;

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
-#include <string>
+#include <string_view>
 
 #include "precision/block_quantize.h"
 
@@ -20,8 +21,10 @@ struct CastTensorSpec {
 };
 
 // Reads steps x rows x cols values, writes as many float32. `scales`: dequantization scales as float32 in row-major
-// block order, tensor after tensor; null: not wanted. With a Hadamard transform values stay rotated. Returns false when
-// the reader of the output has gone. Throws DataError when the input is too short or too long.
-bool cast_tensors(int input, int output, const CastTensorSpec& spec, std::ostream* scales);
+// block order, tensor after tensor, are handed to it where it is not null. With a Hadamard transform values stay
+// rotated. Returns false when the reader of the output has gone. Throws DataError when the input is too short or too
+// long.
+bool cast_tensors(int input, int output, const CastTensorSpec& spec,
+                  const std::function<void(std::string_view)>& scales);
 
 }  // namespace precipice

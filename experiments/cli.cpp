@@ -16,6 +16,7 @@
 #include "experiments/console.h"
 #include "experiments/lost_output.h"
 #include "experiments/plan.h"
+#include "experiments/printable.h"
 #include "experiments/process_setup.h"
 #include "precision/check.h"
 #include "train/provenance.h"
@@ -41,10 +42,7 @@ int report_error(int exit_code, std::string message) {
   if (message.size() > kMostMessage)
     message = fmt::format("{} ... ({} characters left out) ... {}", message.substr(0, kMostMessage / 2),
                           message.size() - kMostMessage, message.substr(message.size() - kMostMessage / 2));
-  for (char& c : message)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  while (!message.empty() && message.back() == ' ') message.pop_back();
-  const std::string line = "precipice: " + message + "\n";
+  const std::string line = "precipice: " + printable_line(message) + "\n";
   // Nobody is left to be told when this fails.
   if (write(STDERR_FILENO, line.data(), line.size()) < 0) return exit_code;
   return exit_code;

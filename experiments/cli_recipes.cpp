@@ -7,14 +7,17 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <fstream>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "experiments/cast_tensor.h"
 #include "experiments/console.h"
 #include "experiments/descriptor_io.h"
 #include "experiments/lost_output.h"
 #include "experiments/recipes_report.h"
+#include "metrics/directory.h"
+#include "metrics/files.h"
 #include "precision/check.h"
 #include "precision/quantized_matmul.h"
 #include "precision/spellings.h"
@@ -126,14 +129,19 @@ int cast_recipe(const CastRecipeOptions& options) {
                                         {Slot::WgradX, Slot::WgradX, Slot::WgradDy}};
   spec.key = {options.seed, 0, 0,
               static_cast<std::uint16_t>(kSlots[static_cast<int>(pass)][static_cast<int>(operand)])};
-  std::ofstream scales;
-  if (!options.scales.empty()) {
-    refuse_existing(options.scales, options.force, "--scales");
-    scales.open(options.scales, std::ios::binary | std::ios::trunc);
-    if (!scales) throw OutputError(options.scales + ": cannot be written");
+  if (options.scales.empty())
+    return cast_tensors(STDIN_FILENO, STDOUT_FILENO, spec, nullptr) ? kSuccess : kReaderIsGone;
+  refuse_existing(options.scales, options.force, "--scales");
+  const std::filesystem::path path = options.scales;
+  FileDescriptor scales = Directory(path.has_parent_path() ? path.parent_path() : ".").create(path.filename().string());
+  bool whole = false;
+  try {
+    whole = cast_tensors(STDIN_FILENO, STDOUT_FILENO, spec,
+                         [&](std::string_view bytes) { write_all(scales.get(), bytes); });
+    if (scales.close() != 0) throw std::system_error(errno, std::generic_category());
+  } catch (const std::system_error& error) {
+    throw OutputError(options.scales + ": cannot be written: " + error.code().message());
   }
-  const bool whole = cast_tensors(STDIN_FILENO, STDOUT_FILENO, spec, options.scales.empty() ? nullptr : &scales);
-  if (whole && !options.scales.empty() && !scales.flush()) throw OutputError(options.scales + ": cannot be written");
   return whole ? kSuccess : kReaderIsGone;
 }
 

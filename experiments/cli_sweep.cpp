@@ -40,7 +40,7 @@ RunSelection selection_of(const std::string& only) {
 std::size_t jobs_for(const std::vector<SweepRun>& runs, const Options& options) {
   std::vector<const SweepRun*> to_go;
   for (const SweepRun& run : runs)
-    if (is_selected(observe_run(std::filesystem::path(options.out) / run.id).state, selection_of(options.only)))
+    if (is_selected(observe_run(std::filesystem::path(options.out) / run.id, run.id).state, selection_of(options.only)))
       to_go.push_back(&run);
   const Jobs jobs = plan_jobs(to_go, options.workers, available_memory());
   if (!jobs.problem.empty()) throw NotEnoughMemory(jobs.problem);

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "experiments/lost_output.h"
+#include "experiments/printable.h"
 #include "precision/check.h"
 
 namespace precipice {
@@ -55,13 +56,13 @@ std::string shell_word(const std::string& word) {
 }
 
 void print_result(std::string_view text) {
-  const int error = write_all(STDOUT_FILENO, text);
+  const int error = write_all(STDOUT_FILENO, printable(text));
   if (error == EPIPE) throw ReaderIsGone();
   if (error != 0) throw OutputError(std::string("standard output: ") + std::strerror(error));
 }
 
 void print_note(std::string_view text) {
-  write_all(STDOUT_FILENO, text);
+  write_all(STDOUT_FILENO, printable(text));
 }
 
 ProgressPrinter standard_progress(bool quiet, double pipe_interval) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/printable.h"
+
 namespace precipice {
 namespace {
 
@@ -54,20 +56,21 @@ bool ProgressPrinter::due(double now) const {
 void ProgressPrinter::show(const std::string& text, double now) {
   if (!due(now)) return;
   last_ = now;
+  const std::string whole = printable_line(text);
   if (!options_.terminal) {
-    sink_(text + "\n");
+    sink_(whole + "\n");
     return;
   }
-  const std::string line = text.substr(0, options_.width > 1 ? options_.width - 1 : 0);
+  const std::string line(first_characters(whole, options_.width > 1 ? options_.width - 1 : 0));
+  const std::size_t shown = count_characters(line);
   // Blanks over the rest of a longer line before: no control codes but the carriage return.
-  const std::size_t rest = shown_ > line.size() ? shown_ - line.size() : 0;
-  sink_("\r" + line + std::string(rest, ' '));
-  shown_ = line.size();
+  sink_("\r" + line + std::string(shown_ > shown ? shown_ - shown : 0, ' '));
+  shown_ = shown;
 }
 
 void ProgressPrinter::note(const std::string& text) {
   erase_line();
-  sink_(text + "\n");
+  sink_(printable_line(text) + "\n");
   if (options_.terminal) last_.reset();
 }
 

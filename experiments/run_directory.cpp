@@ -3,13 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
-#include <fstream>
 
+#include "metrics/directory.h"
 #include "metrics/files.h"
 #include "metrics/journal.h"
 #include "metrics/run_file.h"
 #include "metrics/run_outcome.h"
+#include "metrics/status_doubt.h"
 #include "precision/check.h"
 #include "train/config_difference.h"
 
@@ -19,22 +21,46 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
-constexpr std::streamoff kLogTail = 4096;
+constexpr std::size_t kLogTail = 4096;
+
+// Nothing where the config cannot be read: then nobody knows.
+std::vector<std::string> ids_of(const fs::path& directory) {
+  try {
+    return run_ids_of(directory / kConfigFileName);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+bool is_of_another_run(const fs::path& directory, const std::string& id, const std::string& status_id) {
+  const std::vector<std::string> ids = ids_of(directory);
+  return (!status_id.empty() && status_id != id) || (!ids.empty() && std::ranges::find(ids, id) == ids.end());
+}
 
 }  // namespace
 
-RunStatus observe_run(const fs::path& directory) {
+RunStatus observe_run(const fs::path& directory, const std::string& id) {
   RunStatus status;
+  const auto failed = [](const std::string& reason) {
+    RunStatus failure;
+    failure.state = RunState::Failed;
+    failure.reason = reason;
+    return failure;
+  };
   try {
     if (const auto read = read_status(directory / kStatusFileName)) status = *read;
   } catch (const DataError& error) {
     // One damaged file must not hide the other runs of a sweep.
-    status.state = RunState::Failed;
-    status.reason = error.what();
-    return status;
+    return failed(error.what());
   }
   status.state = observed_state(status);
-  return status;
+  // A directory whose status says nothing yet has nothing to be doubted.
+  const bool says_something = status.state != RunState::Pending || !status.run_id.empty();
+  const std::vector<std::string> ids = !says_something ? std::vector<std::string>{}
+                                       : id.empty()    ? ids_of(directory)
+                                                       : std::vector<std::string>{id};
+  const std::string doubt = ids.empty() ? "" : reason_to_doubt(directory, status, ids);
+  return doubt.empty() ? status : failed(doubt);
 }
 
 bool has_begun(const fs::path& directory) {
@@ -59,26 +85,29 @@ void prepare_run(const fs::path& directory, const RunConfig& config) {
   }
 }
 
-void record_failure(const fs::path& directory, const WorkerEnd& end) {
-  RunStatus status = read_status(directory / kStatusFileName).value_or(RunStatus{});
+void record_failure(const fs::path& directory, const std::string& id, const WorkerEnd& end) {
+  if (!fs::is_directory(directory)) return;
+  const Directory held(directory);
+  if (!held.try_lock()) return;  // another process runs it
+  RunStatus status;
+  try {
+    status = read_status(directory / kStatusFileName).value_or(RunStatus{});
+  } catch (const DataError&) {
+    return;  // damaged: it stays for whoever wants to know
+  }
   const RunState state = observed_state(status);
-  if (is_finished(state) || state == RunState::Running) return;
+  if (is_finished(state) || state == RunState::Running || is_of_another_run(directory, id, status.run_id)) return;
   const std::string line = last_log_line(directory);
+  status.run_id = id;
   status.state = RunState::Failed;
   status.reason = describe(end) + (line.empty() ? "" : ": " + line);
   status.exit_code = end.killed ? 128 + end.code : end.code;
-  write_status(directory / kStatusFileName, status);
+  write_status(held, status);
 }
 
 std::string last_log_line(const fs::path& directory) {
-  std::ifstream file(directory / "log.txt", std::ios::binary);
-  file.seekg(0, std::ios::end);
-  const std::streamoff size = file.tellg();
-  if (size <= 0) return "";
-  const std::streamoff start = std::max<std::streamoff>(0, size - kLogTail);
-  std::string tail(static_cast<std::size_t>(size - start), '\0');
-  file.seekg(start);
-  file.read(tail.data(), static_cast<std::streamsize>(tail.size()));
+  if (!fs::is_directory(directory)) return "";
+  std::string tail = Directory(directory).read_tail(kLogFileName, kLogTail);
   tail.erase(tail.find_last_not_of("\r\n") + 1);
   const std::size_t line = tail.find_last_of("\r\n");
   return line == std::string::npos ? tail : tail.substr(line + 1);

@@ -8,14 +8,13 @@
 #include "experiments/scheduler.h"
 #include "metrics/status_file.h"
 #include "train/run_config.h"
+#include "train/run_layout.h"
 
 namespace precipice {
 
-inline constexpr const char* kConfigFileName = "config.toml";
-inline constexpr const char* kCheckpointFolder = "ckpt";
-
-// The status with its state as observed now; pending where there is none, failed with the reason where it is damaged.
-RunStatus observe_run(const std::filesystem::path& directory);
+// The status with its state as observed now; pending where there is none, failed with the reason where it is damaged or
+// is not to be believed (metrics/status_doubt.h). `id`: the run that should be here, "": that of its config.toml.
+RunStatus observe_run(const std::filesystem::path& directory, const std::string& id = "");
 
 // False where nothing was computed yet: no journal, run.h5 or checkpoint, and no status that speaks of any.
 bool has_begun(const std::filesystem::path& directory);
@@ -24,9 +23,10 @@ bool has_begun(const std::filesystem::path& directory);
 // run, OutputError.
 void prepare_run(const std::filesystem::path& directory, const RunConfig& config);
 
-// Writes into status.json that the worker failed, with the last line of its log; not over the result of a finished run,
-// nor over the status of a process that is running it.
-void record_failure(const std::filesystem::path& directory, const WorkerEnd& end);
+// Writes into status.json that the worker of run `id` failed, with the last line of its log; not over the result of a
+// finished run, nor over the status of a process that is running it, nor into another run's directory, nor where there
+// is no directory any more.
+void record_failure(const std::filesystem::path& directory, const std::string& id, const WorkerEnd& end);
 
 // The last line of log.txt, "" when there is none.
 std::string last_log_line(const std::filesystem::path& directory);

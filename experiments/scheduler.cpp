@@ -15,19 +15,16 @@
 #include <optional>
 #include <thread>
 
-#include "metrics/files.h"
+#include "metrics/directory.h"
 #include "precision/check.h"
+#include "train/run_layout.h"
 
 namespace precipice {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int open_or_throw(const std::filesystem::path& path, int flags) {
-  const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
-  if (descriptor < 0) throw OutputError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
-  return descriptor;
-}
+constexpr int kOutputFailed = 5;  // as a worker would exit
 
 // Between fork and exec only async-signal-safe calls are allowed.
 void enter_worker(int input, int log, pid_t launcher) {
@@ -46,27 +43,22 @@ void enter_worker(int input, int log, pid_t launcher) {
 }
 
 // Less than 0 with errno set where the system has no process to give at present.
-pid_t start_worker(const Job& job, std::vector<std::string> command, const SchedulerOptions& options) {
-  make_directories(job.directory);
+pid_t start_worker(int log, std::vector<std::string> command, const SchedulerOptions& options) {
   std::vector<char*> argv;
   for (std::string& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
-  const int input = open_or_throw("/dev/null", O_RDONLY);
-  const int log = open_or_throw(job.directory / "log.txt", O_WRONLY | O_CREAT | O_APPEND);
+  const FileDescriptor input("/dev/null", O_RDONLY);
+  if (!input.valid()) throw OutputError(fmt::format("/dev/null: {}", std::strerror(errno)));
   const pid_t launcher = getpid();
   std::fflush(nullptr);  // or a copy of what waits there would be written by the worker too
   const pid_t pid = options.fork ? options.fork() : fork();
   if (pid == 0) {
-    enter_worker(input, log, launcher);
+    enter_worker(input.get(), log, launcher);
     if (!options.in_fork) execute(argv.data());
     const int code = options.in_fork(command);
     std::fflush(nullptr);
     _exit(code);
   }
-  const int error = errno;
-  close(input);
-  close(log);
-  errno = error;
   return pid;
 }
 
@@ -77,8 +69,8 @@ std::optional<WorkerEnd> poll_worker(pid_t pid) {
   while (result < 0 && errno == EINTR);
   PRECIPICE_CHECK(result >= 0, "waitpid: ", std::strerror(errno));
   if (result == 0) return std::nullopt;
-  if (WIFSIGNALED(status)) return WorkerEnd{true, WTERMSIG(status), pid, false};
-  return WorkerEnd{false, WEXITSTATUS(status), pid, false};
+  if (WIFSIGNALED(status)) return WorkerEnd{true, WTERMSIG(status), pid};
+  return WorkerEnd{false, WEXITSTATUS(status), pid};
 }
 
 class Scheduler {
@@ -129,7 +121,15 @@ class Scheduler {
   }
 
   void start(Worker worker) {
-    worker.pid = start_worker(worker.job, options_.command(worker.job), options_);
+    FileDescriptor log;
+    try {
+      log = Directory(worker.job.directory).open_log(kLogFileName);
+    } catch (const OutputError& error) {
+      WorkerEnd end{false, kOutputFailed};
+      end.problem = error.what();
+      return handle_end(std::move(worker), end);
+    }
+    worker.pid = start_worker(log.get(), options_.command(worker.job), options_);
     if (worker.pid >= 0) {
       refused_since_.reset();
       running_.push_back(std::move(worker));
@@ -204,6 +204,7 @@ class Scheduler {
 }  // namespace
 
 std::string describe(const WorkerEnd& end) {
+  if (!end.problem.empty()) return end.problem;
   return end.killed ? fmt::format("killed by signal {} ({})", end.code, strsignal(end.code))
                     : fmt::format("exit code {}", end.code);
 }

@@ -17,18 +17,20 @@ namespace precipice {
 
 struct Job {
   std::string id;
-  std::filesystem::path directory;  // made if missing; the worker's output is appended to its log.txt
+  std::filesystem::path directory;  // the worker's output is appended to its log.txt
 };
 
 struct WorkerEnd {
   bool killed = false;  // by a signal
   int code = 0;         // exit code, or the signal
   pid_t pid = 0;
-  bool stopped = false;  // it had been told to stop
+  bool stopped = false;      // it had been told to stop
+  std::string problem = {};  // not empty: why it could not be started
   bool interrupted() const { return killed ? stopped : code == 130 || code == 143; }
   bool failed() const { return (killed || code != 0) && !interrupted(); }
 };
-std::string describe(const WorkerEnd& end);  // "exit code 3", "killed by signal 11 (Segmentation fault)"
+std::string describe(
+    const WorkerEnd& end);  // "exit code 3", "killed by signal 11 (Segmentation fault)", or the problem
 
 // What is to become of a job whose turn it is. Wait: it is asked again after a pause.
 enum class JobTurn { Start, Wait, Skip };
@@ -56,8 +58,9 @@ struct SchedulerOptions {
   std::function<void(const std::vector<Job>& running)> tick;                           // at every poll; cheap
 };
 
-// Starts the jobs in order and returns when no worker is left. Throws OutputError when a directory or a log cannot be
-// made, or no process at all for as long as `patience`.
+// Starts the jobs in order and returns when no worker is left. A job whose directory is gone or whose log cannot be
+// written fails by itself, its end with the exit code of output that cannot be written, 5. Throws OutputError when the
+// system gives no process at all for as long as `patience`.
 void run_jobs(const std::vector<Job>& jobs, const SchedulerOptions& options);
 
 }  // namespace precipice

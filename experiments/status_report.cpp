@@ -104,7 +104,7 @@ StatusReport make_report(const fs::path& directory) {
     report.labels = record->labels;
     RunHashes hashes;
     for (const RecordedRun& run : record->runs) {
-      report.runs.push_back({run.id, directory / run.id, run.values, observe_run(directory / run.id)});
+      report.runs.push_back({run.id, directory / run.id, run.values, observe_run(directory / run.id, run.id)});
       hashes.emplace_back(run.id, report.runs.back().status.run_file_sha256);
     }
     report.unlisted = unlisted_runs(directory, *record);

@@ -56,7 +56,9 @@ void read_into(AnalysedRun& run) {
     run.columns = read_columns(run.directory, run.status);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
-    run.problem = error.what();
+    // What a failed run's status says comes before what follows from it.
+    const bool is_known = run.status.state == RunState::Failed && !run.status.reason.empty();
+    run.problem = is_known ? run.status.reason : error.what();
   }
   if (run.status.state == RunState::Pending) run.problem = "not begun";
 }

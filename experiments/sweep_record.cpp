@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "experiments/printable.h"
 #include "experiments/run_directory.h"
 #include "metrics/files.h"
 #include "metrics/journal.h"
@@ -115,6 +116,18 @@ AxisLabels labels_of(const toml::table& table, const fs::path& path) {
   return labels;
 }
 
+// An axis becomes a name in files and on the terminal: only a key can be one.
+void check_axes(const std::vector<std::string>& axes, const fs::path& path) {
+  RunConfig scratch;
+  std::set<std::string> keys, seen;
+  for (const ConfigField& field : config_fields(scratch)) keys.insert(field.key);
+  for (const std::string& axis : axes) {
+    if (!keys.contains(axis))
+      throw_damaged(path, fmt::format("the axis \"{}\" is no key of a config", printable_line(axis)));
+    if (!seen.insert(axis).second) throw_damaged(path, fmt::format("the axis \"{}\" is there twice", axis));
+  }
+}
+
 RecordedRun run_of(const toml::node& node, const std::vector<std::string>& axes, const fs::path& path) {
   const toml::table* table = node.as_table();
   if (!table) throw_damaged(path, "a run is no table");
@@ -182,9 +195,15 @@ std::optional<SweepRecord> read_record(const fs::path& directory) {
   if (table.contains("earlier_commands")) record.earlier_commands = strings_of(table, "earlier_commands", path);
   record.base = strings_of(table, "base", path);
   record.axes = strings_of(table, "axes", path);
+  check_axes(record.axes, path);
+  std::set<std::string> ids;
   record.labels = labels_of(table, path);
   if (const toml::array* runs = table["runs"].as_array()) {
-    for (const toml::node& node : *runs) record.runs.push_back(run_of(node, record.axes, path));
+    for (const toml::node& node : *runs) {
+      record.runs.push_back(run_of(node, record.axes, path));
+      if (!ids.insert(record.runs.back().id).second)
+        throw_damaged(path, fmt::format("run {} is there twice", record.runs.back().id));
+    }
   }
   return record;
 }

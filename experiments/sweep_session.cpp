@@ -84,14 +84,14 @@ SweepSummary SweepSession::run() {
   scheduler.tick = [this](const std::vector<Job>& running) { on_tick(running); };
   run_jobs(jobs, scheduler);
   printer_.close();
-  for (const SweepRun& run : runs_) ++summary_.states[observe_run(directory_of(run.id)).state];
+  for (const SweepRun& run : runs_) ++summary_.states[observe_run(directory_of(run.id), run.id).state];
   return summary_;
 }
 
 std::vector<Job> SweepSession::prepare_jobs() {
   std::vector<Job> jobs;
   for (const SweepRun& run : runs_) {
-    const RunStatus status = observe_run(directory_of(run.id));
+    const RunStatus status = observe_run(directory_of(run.id), run.id);
     ++progress_.total;
     count_finished(status.state, progress_);
     if (!is_selected(status.state, options_.selection)) continue;
@@ -105,7 +105,7 @@ std::vector<Job> SweepSession::prepare_jobs() {
 
 // Another launcher may have come first: with the same sweep, started twice, or with one that shares runs with it.
 JobTurn SweepSession::turn_of(const Job& job) {
-  const RunStatus status = observe_run(job.directory);
+  const RunStatus status = observe_run(job.directory, job.id);
   if (is_finished(status.state)) return JobTurn::Skip;
   if (status.state != RunState::Running) return JobTurn::Start;
   if (waited_for_.insert(job.id).second)
@@ -123,7 +123,7 @@ bool SweepSession::was_taken(const Job& job, const WorkerEnd& end) const {
 }
 
 void SweepSession::on_skipped(const Job& job) {
-  const RunStatus status = observe_run(job.directory);
+  const RunStatus status = observe_run(job.directory, job.id);
   count_steps(job, status);
   ++progress_.finished;
   if (status.state == RunState::Diverged) ++progress_.diverged;
@@ -143,8 +143,8 @@ std::string SweepSession::line_of(const Job& job, const std::string& what) const
 }
 
 void SweepSession::on_finished(const Job& job, const WorkerEnd& end) {
-  if (end.failed()) record_failure(job.directory, end);
-  const RunStatus status = observe_run(job.directory);
+  if (end.failed()) record_failure(job.directory, job.id, end);
+  const RunStatus status = observe_run(job.directory, job.id);
   count_steps(job, status);
   if (end.failed()) {
     ++summary_.failed;
@@ -162,7 +162,7 @@ void SweepSession::on_tick(const std::vector<Job>& running) {
   if (!printer_.due(now)) return;
   progress_.losses.clear();
   for (const Job& job : running) {
-    const RunStatus status = observe_run(job.directory);
+    const RunStatus status = observe_run(job.directory, job.id);
     steps_done_[job.id] = std::max(steps_done_[job.id], status.step);
     if (status.step > 0) progress_.losses.push_back(status.final_loss);
   }

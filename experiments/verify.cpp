@@ -12,6 +12,7 @@
 
 #include "experiments/run_directory.h"
 #include "metrics/input_file.h"
+#include "metrics/status_doubt.h"
 #include "precision/check.h"
 #include "train/checkpoint.h"
 #include "train/run_inputs.h"
@@ -73,6 +74,19 @@ std::vector<FileCheck> check_input_files(const fs::path& directory) {
   return checks;
 }
 
+// Another run's status, or one that speaks of other results.
+void doubt_status(const fs::path& directory, const std::string& identity, FileCheck& check) {
+  try {
+    std::vector<std::string> ids = run_ids_of(directory / kConfigFileName);
+    ids.insert(ids.begin(), identity);
+    const auto status = read_status(directory / kStatusFileName);
+    const std::string doubt = status ? reason_to_doubt(directory, *status, ids) : "";
+    if (!doubt.empty()) check = {check.path, false, doubt};
+  } catch (const Error& error) {
+    check = {check.path, false, error.what()};
+  }
+}
+
 std::string encode(const std::vector<FileCheck>& checks) {
   Json json = Json::array();
   for (const FileCheck& check : checks) json.push_back({check.path.string(), check.ok, check.message, check.unknown});
@@ -120,6 +134,8 @@ std::vector<FileCheck> check_run_files(const fs::path& directory, const std::str
   for (FileCheck& check : check_run(directory)) checks.push_back(std::move(check));
   if (!checks.front().ok) return checks;
   for (FileCheck& check : check_input_files(directory)) checks.push_back(std::move(check));
+  for (FileCheck& check : checks)
+    if (check.ok && check.path.filename() == kStatusFileName) doubt_status(directory, identity, check);
   const fs::path folder = directory / kCheckpointFolder;
   for (const std::int64_t step : checkpoint_steps(folder)) {
     const fs::path path = checkpoint_path(folder, step);

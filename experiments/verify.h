@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `precipice verify`: whether the files of a run are what the program wrote: config, status, journal, run.h5 against
-// its recorded hash, checkpoints; and whether the files that its config names are those that it began with. Each run is
-// read in a child process with a time limit, since the HDF5 library may crash or hang on a damaged file.
+// `precipice verify`: whether the files of a run are what the program wrote: config, status (of this very run),
+// journal, run.h5 against its recorded hash, checkpoints; and whether the files that its config names are those that it
+// began with. Each run is read in a child process with a time limit, since the HDF5 library may crash or hang on a
+// damaged file.
 #pragma once
 
 #include <filesystem>

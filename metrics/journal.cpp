@@ -3,6 +3,7 @@
 #include "metrics/journal.h"
 
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -39,29 +40,30 @@ std::string encode_rows(std::int64_t step, std::span<const SeriesRow> rows, cons
 
 }  // namespace
 
-JournalWriter::JournalWriter(const std::filesystem::path& path, const std::vector<SeriesGroup>& groups)
-    : path_(path), file_(path, O_RDWR | O_APPEND), groups_(groups) {
-  if (!file_.valid()) throw_output_error(path_, errno_text());
+JournalWriter::JournalWriter(const Directory& directory, const std::string& name,
+                             const std::vector<SeriesGroup>& groups)
+    : path_(directory.path() / name), file_(directory.open_journal(name)), groups_(groups) {
   // A file system without locks is no reason to stop; a second writer is.
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     throw_output_error(path_, "another process is writing this run");
 }
 
-JournalWriter JournalWriter::create(const std::filesystem::path& path, const std::string& identity,
+JournalWriter JournalWriter::create(const Directory& directory, const std::string& name, const std::string& identity,
                                     const std::vector<SeriesGroup>& groups) {
-  if (std::filesystem::exists(std::filesystem::symlink_status(path))) throw_output_error(path, "it exists already");
+  if (directory.has(name)) throw_output_error(directory.path() / name, "it exists already");
   // By rename, so that a kill never leaves a journal without its header, which could be neither resumed nor created.
   const std::string header = journal_format::encode_header(identity, groups);
-  write_file_atomic(path, header);
-  JournalWriter writer(path, groups);
+  directory.write_atomic(name, header);
+  JournalWriter writer(directory, name, groups);
   writer.size_ = header.size();
   return writer;
 }
 
-JournalWriter JournalWriter::resume(const std::filesystem::path& path, const std::string& identity,
+JournalWriter JournalWriter::resume(const Directory& directory, const std::string& name, const std::string& identity,
                                     const std::vector<SeriesGroup>& groups, std::int64_t last_step, RunSeries& kept) {
-  JournalWriter writer(path, groups);
-  JournalContents contents = parse_journal(read_file(path, kMaxJournalBytes), path.string(), last_step);
+  JournalWriter writer(directory, name, groups);
+  const std::filesystem::path path = directory.path() / name;
+  JournalContents contents = parse_journal(directory.read(name, kMaxJournalBytes), path.string(), last_step);
   if (contents.identity != identity)
     throw DataError(
         join_parts(path.string(), ": belongs to another run (", contents.identity, ", not ", identity, ")"));
@@ -86,6 +88,7 @@ void JournalWriter::cut(std::uint64_t size) {
 void JournalWriter::append(std::int64_t step, std::span<const SeriesRow> rows) {
   PRECIPICE_CHECK(step >= 0 && step >= last_step_, "step ", step, " after ", last_step_);
   if (rows.empty()) return;
+  check_file();
   const std::string record = journal_format::make_record(step, encode_rows(step, rows, groups_));
   ssize_t written = -1;
   do {
@@ -99,6 +102,13 @@ void JournalWriter::append(std::int64_t step, std::span<const SeriesRow> rows) {
   }
   size_ += record.size();
   last_step_ = step;
+}
+
+// A file without a name takes rows, and loses them when it is closed.
+void JournalWriter::check_file() const {
+  struct stat status {};
+  if (::fstat(file_.get(), &status) == 0 && status.st_nlink == 0)
+    throw_output_error(path_, "it was deleted while the run was going on");
 }
 
 void JournalWriter::sync() {

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metrics/directory.h"
 #include "metrics/file_descriptor.h"
 #include "metrics/series.h"
 
@@ -42,22 +43,24 @@ JournalContents parse_journal(std::string_view bytes, const std::string& name,
 class JournalWriter {
  public:
   // Creates the file with its header; throws OutputError if it exists.
-  static JournalWriter create(const std::filesystem::path& path, const std::string& identity,
+  static JournalWriter create(const Directory& directory, const std::string& name, const std::string& identity,
                               const std::vector<SeriesGroup>& groups);
   // Opens an existing journal after cutting every row whose step is > last_step, and any torn tail. last_step is the
   // last step whose rows stay (-1: none). Throws DataError when identity or groups differ, or when the whole rows end
   // before last_step (so sync() before the checkpoint that relies on the rows). Rows kept are returned through `kept`.
-  static JournalWriter resume(const std::filesystem::path& path, const std::string& identity,
+  static JournalWriter resume(const Directory& directory, const std::string& name, const std::string& identity,
                               const std::vector<SeriesGroup>& groups, std::int64_t last_step, RunSeries& kept);
 
   // All rows of one step in one write(2); at most one row per group, in the groups' order, steps never going back.
-  // Throws OutputError on a failed or short write, after cutting the torn part: the same append may be tried again.
+  // Throws OutputError on a failed or short write, after cutting the torn part: the same append may be tried again; and
+  // when the file was deleted or replaced.
   void append(std::int64_t step, std::span<const SeriesRow> rows);
   void sync();  // fsync
 
  private:
-  JournalWriter(const std::filesystem::path& path, const std::vector<SeriesGroup>& groups);
+  JournalWriter(const Directory& directory, const std::string& name, const std::vector<SeriesGroup>& groups);
   void cut(std::uint64_t size);
+  void check_file() const;
 
   std::filesystem::path path_;
   FileDescriptor file_;  // holds a lock: two processes never write one journal

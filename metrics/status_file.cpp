@@ -23,11 +23,12 @@ constexpr std::uint64_t kMaxStatusBytes = 1 << 20;
 constexpr const char* kStateNames[] = {"pending", "running", "done",        "diverged", "untrained",
                                        "skipped", "failed",  "interrupted", "stale"};
 // Files of earlier versions do not have them.
-constexpr std::string_view kLaterKeys[] = {"unigram_floor", "skipped_steps"};
+constexpr std::string_view kLaterKeys[] = {"run_id", "unigram_floor", "skipped_steps"};
 
 // The one declaration of the file's keys, for reading and writing.
 template <class Status, class Visit>
 void visit_fields(Status& status, const Visit& visit) {
+  visit("run_id", status.run_id);
   visit("state", status.state);
   visit("step", status.step);
   visit("steps", status.steps);
@@ -96,10 +97,10 @@ void decode(const Json& json, double& number) {
 }
 
 // Which file lies there if a publication was cut short, now that the next one is about to replace it.
-void settle(const std::filesystem::path& run_file, RunStatus& status) {
+void settle(const Directory& run_dir, RunStatus& status) {
   if (status.run_file_before.empty()) return;
   const bool is_new =
-      std::filesystem::exists(run_file) && sha256_hex(read_file(run_file, kMaxRunFileBytes)) == status.run_file_sha256;
+      run_dir.has(kRunFileName) && sha256_hex(run_dir.read(kRunFileName, kMaxRunFileBytes)) == status.run_file_sha256;
   if (!is_new) status.run_file_sha256 = status.run_file_before == kNoRunFile ? "" : status.run_file_before;
   status.run_file_before.clear();
 }
@@ -115,12 +116,12 @@ bool is_finished(RunState state) {
          state == RunState::Skipped;
 }
 
-void write_status(const std::filesystem::path& path, const RunStatus& status) {
+void write_status(const Directory& run_dir, const RunStatus& status, const std::string& name) {
   PRECIPICE_CHECK(status.state != RunState::Stale, "stale is observed, never written");
   Json json;
   visit_fields(status, [&json](const char* key, const auto& value) { json[key] = encode(value); });
   // A path or message that is no UTF-8 must not stop a run.
-  write_file_atomic(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  run_dir.write_atomic(name, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 std::optional<RunStatus> read_status(const std::filesystem::path& path) {
@@ -143,18 +144,17 @@ std::optional<RunStatus> read_status(const std::filesystem::path& path) {
   return status;
 }
 
-void publish_run_file(const std::filesystem::path& run_dir, std::string_view bytes, RunStatus& status) {
-  const std::filesystem::path run_file = run_dir / kRunFileName, status_file = run_dir / kStatusFileName;
-  settle(run_file, status);
+void publish_run_file(const Directory& run_dir, std::string_view bytes, RunStatus& status) {
+  settle(run_dir, status);
   RunStatus publishing = status;
   publishing.run_file_before = status.run_file_sha256.empty() ? kNoRunFile : status.run_file_sha256;
   publishing.run_file_sha256 = sha256_hex(bytes);
-  write_status(status_file, publishing);
+  write_status(run_dir, publishing);
   status.run_file_before = publishing.run_file_before;
   status.run_file_sha256 = publishing.run_file_sha256;
-  write_file_atomic(run_file, bytes);
+  run_dir.write_atomic(kRunFileName, bytes);
   status.run_file_before.clear();
-  write_status(status_file, status);
+  write_status(run_dir, status);
 }
 
 }  // namespace precipice

@@ -15,6 +15,8 @@
 #include <string>
 #include <string_view>
 
+#include "metrics/directory.h"
+
 namespace precipice {
 
 inline constexpr const char* kStatusFileName = "status.json";
@@ -28,7 +30,11 @@ std::string to_string(RunState state);  // "pending", ...
 // Nothing is left to train: done, diverged, untrained or skipped.
 bool is_finished(RunState state);
 
+// Nothing is left to train.
+bool is_finished(RunState state);
+
 struct RunStatus {
+  std::string run_id;                  // of the run's config; "" in files of earlier versions
   RunState state = RunState::Pending;  // never Stale in a file: see observed_state
   std::int64_t step = 0;               // steps done
   std::int64_t steps = 0;              // steps wanted
@@ -50,7 +56,7 @@ struct RunStatus {
 };
 
 // Throws OutputError; the old file stays.
-void write_status(const std::filesystem::path& path, const RunStatus& status);
+void write_status(const Directory& run_dir, const RunStatus& status, const std::string& name = kStatusFileName);
 // Nothing when there is no such file; DataError when it is damaged.
 std::optional<RunStatus> read_status(const std::filesystem::path& path);
 
@@ -69,6 +75,6 @@ std::string host_name();
 
 // Publishes run.h5 into run_dir in the order above, with `status` written beside it; its hash fields are updated.
 // Throws OutputError; run.h5 and status.json then still agree, and the call may be repeated.
-void publish_run_file(const std::filesystem::path& run_dir, std::string_view bytes, RunStatus& status);
+void publish_run_file(const Directory& run_dir, std::string_view bytes, RunStatus& status);
 
 }  // namespace precipice

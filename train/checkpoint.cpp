@@ -13,6 +13,7 @@
 
 #include "metrics/files.h"
 #include "precision/check.h"
+#include "train/checkpoint_folder.h"
 
 namespace precipice {
 namespace {
@@ -101,10 +102,14 @@ std::optional<std::int64_t> step_of(std::string_view name) {
   return step;
 }
 
+std::string checkpoint_name(std::int64_t step) {
+  return fmt::format("{}{:08}{}", kNamePrefix, step, kNameSuffix);
+}
+
 }  // namespace
 
 fs::path checkpoint_path(const fs::path& directory, std::int64_t step) {
-  return directory / fmt::format("{}{:08}{}", kNamePrefix, step, kNameSuffix);
+  return directory / checkpoint_name(step);
 }
 
 std::string encode_checkpoint(const Checkpoint& checkpoint) {
@@ -127,14 +132,17 @@ std::string encode_checkpoint(const Checkpoint& checkpoint) {
 
 void write_checkpoint(const fs::path& directory, const Checkpoint& checkpoint) {
   make_directories(directory);
-  write_file_atomic(checkpoint_path(directory, checkpoint.step), encode_checkpoint(checkpoint));
+  write_checkpoint_into(directory, checkpoint);
+}
 
-  std::vector<std::int64_t> others = checkpoint_steps(directory);
+void write_checkpoint_into(const Directory& directory, const Checkpoint& checkpoint) {
+  directory.write_atomic(checkpoint_name(checkpoint.step), encode_checkpoint(checkpoint));
+
+  std::vector<std::int64_t> others = checkpoint_steps(directory.path());
   std::erase(others, checkpoint.step);
   const auto newer = std::lower_bound(others.begin(), others.end(), checkpoint.step);
   if (newer != others.begin()) others.erase(newer - 1);
-  std::error_code ignored;  // a file that cannot be removed only takes space
-  for (const std::int64_t step : others) fs::remove(checkpoint_path(directory, step), ignored);
+  for (const std::int64_t step : others) directory.remove(checkpoint_name(step));
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const std::string& identity) {

@@ -2,25 +2,26 @@
 #include "train/run.h"
 
 #include <ATen/Parallel.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
+#include <limits>
 #include <new>
 #include <optional>
+#include <system_error>
 
+#include "metrics/directory.h"
 #include "metrics/files.h"
 #include "metrics/journal.h"
 #include "metrics/run_file.h"
 #include "metrics/run_outcome.h"
+#include "metrics/status_doubt.h"
 #include "precision/device.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_folder.h"
 #include "train/config_difference.h"
 #include "train/provenance.h"
 #include "train/recipes.h"
@@ -38,34 +39,15 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Holds the directory for this process: two launchers must not run the same run.
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::filesystem::path& directory)
-      : descriptor_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (descriptor_ < 0) throw OutputError(directory.string() + ": cannot open the run directory");
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(descriptor_);
-      throw ConfigError({directory.string(), 0, "", ""}, "another process is running this run");
-    }
-  }
-  ~DirectoryLock() { ::close(descriptor_); }
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  int descriptor_;
-};
-
 // The directory's config.toml, written on first use; another run's directory is left alone.
-void claim_directory(const std::filesystem::path& directory, const RunConfig& config) {
-  const auto path = directory / "config.toml";
+void claim_directory(const Directory& directory, const RunConfig& config) {
+  const auto path = directory.path() / kConfigFileName;
   if (!std::filesystem::exists(path)) {
-    for (const char* name : {"metrics.jnl", kRunFileName, "ckpt"})
-      if (std::filesystem::exists(std::filesystem::symlink_status(directory / name)))
-        throw ConfigError({directory.string(), 0, "", ""},
+    for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
+      if (directory.has(name))
+        throw ConfigError({directory.path().string(), 0, "", ""},
                           fmt::format("holds {} but no config.toml; choose another --out", name));
-    return write_file_atomic(path, to_toml(config));
+    return directory.write_atomic(kConfigFileName, to_toml(config));
   }
   check_same_config(path, config);
 }
@@ -77,13 +59,17 @@ class RunSession {
 
  private:
   void open_inputs();
+  void open_directory();
+  void adopt_status();
   void start_or_resume();
+  void take_stock();
   void train();
   void finish_step(std::vector<SeriesRow> rows);
   void append(std::int64_t step, std::vector<SeriesRow> rows);
   void save_checkpoint();
   void publish(RunState state);
   void publish_now_and_then();
+  void update_status();
   void heartbeat(bool force);
   void end(RunState state, const std::string& reason);
   RunOutcome outcome() const;
@@ -97,9 +83,12 @@ class RunSession {
   std::unique_ptr<TokenSource> tokens_;
   std::vector<RunInput> inputs_;
   std::unique_ptr<Trainer> trainer_;
+  std::optional<Directory> directory_;  // the run's, locked
+  FileDescriptor log_;
   std::optional<JournalWriter> journal_;
   RunSeries series_;
   RunStatus status_;
+  std::string doubt_;  // why the status that lay there was not believed
   double wall_before_ = 0;
   std::int64_t first_step_ = 0;
   Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
@@ -116,24 +105,61 @@ RunSession::RunSession(const RunRequest& request)
       config_toml_(to_toml(request.config)),
       identity_(run_id(request.config)) {}
 
+// That a line cannot be written is no reason to stop.
 void RunSession::log(const std::string& line) const {
-  std::ofstream(request_.directory / "log.txt", std::ios::app) << line << '\n';
+  try {
+    write_all(log_.get(), line + "\n");
+  } catch (const std::system_error&) {
+  }
+}
+
+void RunSession::open_inputs() {
+  tokens_ = open_tokens(config_);
+  inputs_ = hashed_inputs(config_, *tokens_);
+  trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
+  if (hashed_inputs(config_, *tokens_) != inputs_)
+    throw DataError("init.from = " + config_.init.from + ": another process changed it while it was being read");
+}
+
+void RunSession::open_directory() {
+  make_directories(request_.directory);
+  directory_.emplace(request_.directory);
+  if (!directory_->try_lock())
+    throw ConfigError({request_.directory.string(), 0, "", ""}, "another process is running this run");
+  claim_directory(*directory_, config_);
+}
+
+// What an earlier invocation left, if it is this run's.
+void RunSession::adopt_status() {
+  const auto old = read_status(request_.directory / kStatusFileName);
+  if (!old) return;
+  const std::vector<std::string> ids = run_ids_of(request_.directory / kConfigFileName);
+  doubt_ = reason_to_doubt(request_.directory, *old, ids);
+  if (doubt_.empty()) status_ = *old;
+  // Otherwise the steps would be taken anew, which nobody asked for.
+  const bool is_own = std::ranges::find(ids, old->run_id) != ids.end();
+  if (!doubt_.empty() && is_own && is_finished(old->state) &&
+      checkpoint_steps(request_.directory / kCheckpointFolder).empty())
+    throw DataError(
+        fmt::format("{}: {}, and no checkpoint is left to go on from; put the file back, or remove "
+                    "status.json and train from the start",
+                    request_.directory.string(), doubt_));
 }
 
 void RunSession::start_or_resume() {
-  const auto checkpoints = request_.directory / "ckpt";
-  const auto journal_path = request_.directory / "metrics.jnl";
+  const auto checkpoints = request_.directory / kCheckpointFolder;
+  const auto journal_path = request_.directory / kJournalFileName;
   std::optional<Checkpoint> checkpoint;
   if (const auto steps = checkpoint_steps(checkpoints); !steps.empty())
     checkpoint = read_checkpoint(checkpoint_path(checkpoints, steps.back()), identity_);
   const std::int64_t done = checkpoint ? checkpoint->step : 0;
   series_.groups = trainer_->groups();
-  if (std::filesystem::exists(journal_path)) {
-    journal_ = JournalWriter::resume(journal_path, identity_, trainer_->groups(), done - 1, series_);
+  if (directory_->has(kJournalFileName)) {
+    journal_ = JournalWriter::resume(*directory_, kJournalFileName, identity_, trainer_->groups(), done - 1, series_);
   } else if (checkpoint) {
     throw DataError(journal_path.string() + ": missing although there are checkpoints");
   } else {
-    journal_ = JournalWriter::create(journal_path, identity_, trainer_->groups());
+    journal_ = JournalWriter::create(*directory_, kJournalFileName, identity_, trainer_->groups());
   }
   if (!checkpoint) return;
   std::int64_t rows = 0;
@@ -147,7 +173,20 @@ void RunSession::start_or_resume() {
   log(fmt::format("resumed at step {}", done));
 }
 
+// The status as the rows tell it: the one that was written may be older than they are.
+void RunSession::take_stock() {
+  status_.run_id = identity_;
+  status_.step = trainer_->steps_done();
+  status_.divergence_step = trainer_->detector().divergence().step;
+  status_.skipped_steps = count_skipped(series_.rows);
+  status_.unigram_floor = tokens_->unigram_entropy();
+  status_.final_loss = std::numeric_limits<double>::quiet_NaN();
+  for (const SeriesRow& row : series_.rows)
+    if (row.group == kMetricsGroup) status_.final_loss = row.values[0];  // train_loss
+}
+
 void RunSession::append(std::int64_t step, std::vector<SeriesRow> rows) {
+  directory_->check();
   journal_->append(step, rows);
   for (auto& row : rows) series_.rows.push_back(std::move(row));
 }
@@ -177,7 +216,7 @@ void RunSession::publish(RunState state) {
                      {"data_seed", *config_.data.seed},
                      {"precision_seed", *config_.precision.seed}};
   header.numbers = {{"entropy_floor", tokens_->entropy_floor()}, {"unigram_floor", status_.unigram_floor}};
-  publish_run_file(request_.directory, build_run_file(series_, header), status_);
+  publish_run_file(*directory_, build_run_file(series_, header), status_);
 }
 
 // While a run goes on, a full disk costs only the look at it: the old run.h5 stays and the next publication tries
@@ -194,19 +233,23 @@ void RunSession::publish_now_and_then() {
 
 void RunSession::save_checkpoint() {
   journal_->sync();
-  write_checkpoint(request_.directory / "ckpt", trainer_->checkpoint(identity_));
+  write_checkpoint_into(directory_->folder(kCheckpointFolder), trainer_->checkpoint(identity_));
   malloc_trim(0);  // the copies go back to the system, or they would be held beside what training takes
 }
 
-void RunSession::heartbeat(bool force) {
-  if (!force && seconds_since(last_status_) < kStatusSeconds) return;
+void RunSession::update_status() {
   stamp(status_);
   status_.step = trainer_->steps_done();
   status_.wall_seconds = wall_before_ + seconds_since(started_);
   const double here = static_cast<double>(status_.step - first_step_);
   status_.steps_per_second = here / std::max(seconds_since(started_), 1e-9);
-  write_status(request_.directory / kStatusFileName, status_);
   last_status_ = Clock::now();
+}
+
+void RunSession::heartbeat(bool force) {
+  if (!force && seconds_since(last_status_) < kStatusSeconds) return;
+  update_status();
+  write_status(*directory_, status_);
 }
 
 // Of a run that went through all its steps, evaluated after the last.
@@ -236,7 +279,7 @@ void RunSession::mark_failed(const std::string& reason) {
   status_.reason = reason;
   status_.step = trainer_->steps_done();
   try {
-    write_status(request_.directory / kStatusFileName, status_);
+    write_status(*directory_, status_);
   } catch (const OutputError&) {
   }
 }
@@ -272,49 +315,42 @@ void RunSession::train() {
   end(reached.state, reached.reason);
 }
 
-void RunSession::open_inputs() {
-  tokens_ = open_tokens(config_);
-  inputs_ = hashed_inputs(config_, *tokens_);
-  trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
-  if (hashed_inputs(config_, *tokens_) != inputs_)
-    throw DataError("init.from = " + config_.init.from + ": another process changed it while it was being read");
-}
-
 RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
   require_training_device(config_.device);
   at::set_num_threads(static_cast<int>(config_.threads));
-  if (const auto old = std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName)
-                                                                   : std::nullopt)
-    status_ = *old;
-  const bool finished = is_finished(status_.state);
-  if (!finished) open_inputs();
-  make_directories(request_.directory);
-  const DirectoryLock lock(request_.directory);
-  claim_directory(request_.directory, config_);
-  if (finished) {
+  // A finished run needs no trainer, which reads init.from.
+  const auto old =
+      std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName) : std::nullopt;
+  if (!old || !is_finished(old->state)) open_inputs();
+  open_directory();
+  adopt_status();
+  if (is_finished(status_.state)) {
     check_inputs(request_.directory, config_);
     return status_;
   }
-  if (!claim_inputs(request_.directory, inputs_)) log("begun without hashes of its input files: not checked");
+  if (!trainer_) open_inputs();
 
   // What a kill in the middle of a publication or a checkpoint left behind.
-  remove_stale_temporaries(request_.directory);
-  remove_stale_temporaries(request_.directory / "ckpt");
+  directory_->remove_stale_temporaries();
+  if (directory_->has(kCheckpointFolder)) directory_->folder(kCheckpointFolder).remove_stale_temporaries();
+  log_ = directory_->open_log(kLogFileName);
+  if (!doubt_.empty()) log("status.json was not believed: " + doubt_);
+  if (!claim_inputs(*directory_, inputs_)) log("begun without hashes of its input files: not checked");
   start_or_resume();
+  take_stock();
   wall_before_ = status_.wall_seconds;
   first_step_ = trainer_->steps_done();
   status_.state = RunState::Running;
   status_.steps = config_.train.steps;
-  status_.skipped_steps = count_skipped(series_.rows);
-  status_.unigram_floor = tokens_->unigram_entropy();
   status_.invocation = request_.invocation;
   status_.reason.clear();
   status_.exit_code = -1;
-  heartbeat(true);
+  update_status();
   log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
                   identity_, trainer_->num_parameters(), config_.threads));
   try {
+    publish(RunState::Running);  // a look at it is possible from the first second
     train();
   } catch (const std::bad_alloc&) {
     mark_failed("out of memory");

@@ -10,6 +10,7 @@
 
 #include "metrics/status_file.h"
 #include "train/run_config.h"
+#include "train/run_layout.h"
 
 namespace precipice {
 
@@ -27,7 +28,8 @@ struct RunRequest {
 };
 
 // Runs to the end, to divergence, or to `stop`. Throws ConfigError when the directory holds a run of another config or
-// another process is running it, DataError, OutputError. The returned status is what status.json says.
+// another process is running it, DataError, OutputError: also when the directory is moved or deleted while the run goes
+// on, of which nothing is written elsewhere. The returned status is what status.json says.
 RunStatus execute_run(const RunRequest& request);
 
 // Throws ConfigError where `device` is not one that this version trains on.

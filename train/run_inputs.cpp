@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "metrics/directory.h"
 #include "metrics/files.h"
 #include "metrics/hdf5_file.h"
 #include "metrics/input_file.h"
@@ -45,11 +46,11 @@ const RunInput* find_key(const std::vector<RunInput>& inputs, const std::string&
   return found == inputs.end() || found->sha256.empty() ? nullptr : &*found;
 }
 
-void write_record(const fs::path& path, const std::vector<RunInput>& inputs) {
+void write_record(const Directory& run, const std::vector<RunInput>& inputs) {
   Json json{{"schema_version", 1}, {"inputs", Json::array()}};
   for (const RunInput& input : inputs)
     json["inputs"].push_back({{"key", input.key}, {"path", input.path}, {"sha256", input.sha256}});
-  write_file_atomic(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  run.write_atomic(kInputsFileName, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 // data_sha256 of a run.h5 that is the published one: damaged files must not reach the HDF5 library.
@@ -115,15 +116,15 @@ void compare_inputs(const fs::path& run, const std::vector<RunInput>& recorded, 
   }
 }
 
-bool claim_inputs(const fs::path& run, const std::vector<RunInput>& now) {
+bool claim_inputs(const Directory& run, const std::vector<RunInput>& now) {
   if (now.empty()) return true;
-  const std::vector<RunInput> recorded = recorded_inputs(run);
-  compare_inputs(run, recorded, now);
+  const std::vector<RunInput> recorded = recorded_inputs(run.path());
+  compare_inputs(run.path(), recorded, now);
   const auto is_recorded = [&](const RunInput& input) { return find_key(recorded, input.key) != nullptr; };
   if (std::all_of(now.begin(), now.end(), is_recorded)) return true;
   // Steps may have been taken on other files than these.
-  if (is_there(run / kJournalFileName)) return false;
-  write_record(run / kInputsFileName, now);
+  if (run.has(kJournalFileName)) return false;
+  write_record(run, now);
   return true;
 }
 

@@ -14,6 +14,7 @@
 
 namespace precipice {
 
+class Directory;
 class TokenSource;
 
 inline constexpr const char* kInputsFileName = "inputs.json";
@@ -40,7 +41,7 @@ void compare_inputs(const std::filesystem::path& run, const std::vector<RunInput
                     const std::vector<RunInput>& now);
 // For the process that holds the run directory: compares with the record or, before the run has begun, writes it.
 // Returns whether the inputs are those that the run began with; false: it was begun without a record.
-bool claim_inputs(const std::filesystem::path& run, const std::vector<RunInput>& now);
+bool claim_inputs(const Directory& run, const std::vector<RunInput>& now);
 // What the config names under `key`, if anything, and is there must be what the run that lies there began with: for
 // whoever reads it once more.
 void check_input(const std::filesystem::path& run, const RunConfig& config, const std::string& key);

@@ -2,6 +2,7 @@
 // The scheduler with shell scripts as workers: crashes, errors, hangs, restarts and stops.
 #include "experiments/scheduler.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,7 +34,10 @@ struct Outcome {
 Outcome run_scripts(const fs::path& root, const std::map<std::string, std::string>& scripts,
                     SchedulerOptions options = {}) {
   std::vector<Job> jobs;
-  for (const auto& [id, script] : scripts) jobs.push_back({id, root / id});
+  for (const auto& [id, script] : scripts) {
+    fs::create_directory(root / id);
+    jobs.push_back({id, root / id});
+  }
   Outcome outcome;
   options.poll = milliseconds(5);
   options.command = [&](const Job& job) {
@@ -141,10 +145,26 @@ TEST_CASE("workers get SIGTERM when their launcher dies", "[scheduler]") {
   CHECK(fs::exists(job / "stopped"));
 }
 
-TEST_CASE("a directory that cannot be made is an OutputError", "[scheduler]") {
+TEST_CASE("a job whose directory is gone or whose log is a link or a FIFO fails by itself", "[scheduler]") {
   TemporaryDirectory dir;
-  write_text(dir.path() / "file", "x");
-  CHECK_THROWS_AS(run_scripts(dir.path() / "file", {{"a", "exit 0"}}), OutputError);
+  write_text(dir / "elsewhere", "mine");
+  fs::create_directories(dir / "linked");
+  fs::create_symlink(dir / "elsewhere", dir.path() / "linked" / "log.txt");
+  fs::create_directories(dir / "piped");
+  REQUIRE(mkfifo((dir.path() / "piped" / "log.txt").c_str(), 0600) == 0);
+  const Outcome outcome = run_scripts(
+      dir.path(), {{"first", "rm -r $1/../gone"}, {"gone", "exit 0"}, {"linked", "echo x"}, {"piped", "echo x"}});
+  CHECK_FALSE(outcome.ends.at("first").failed());
+  CHECK_FALSE(fs::exists(dir / "gone"));
+  for (const char* id : {"gone", "linked", "piped"}) {
+    CAPTURE(id);
+    CHECK(outcome.ends.at(id).failed());
+    CHECK(outcome.ends.at(id).code == 5);
+  }
+  CHECK(contains(describe(outcome.ends.at("gone")), "cannot open the directory"));
+  CHECK(contains(describe(outcome.ends.at("linked")), "log.txt: cannot write: it is a symbolic link"));
+  CHECK(contains(describe(outcome.ends.at("piped")), "it is a FIFO"));
+  CHECK(text_of(dir / "elsewhere") == "mine");
 }
 
 TEST_CASE("a job that another process is at waits, and one that it has finished is left out", "[scheduler]") {

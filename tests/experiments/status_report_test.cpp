@@ -2,6 +2,8 @@
 // `status` as text and JSON, tables, and what the launcher reads from run directories.
 #include "experiments/status_report.h"
 
+#include <sys/stat.h>
+
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -36,7 +38,9 @@ void make_sweep_directory(const fs::path& path) {
     status.final_loss = i == 0 ? 1.25 : std::numeric_limits<double>::infinity();
     status.divergence_step = i == 0 ? -1 : 16;
     status.reason = i == 0 ? "" : "non-finite loss";
-    write_status(path / record.runs[i].id / kStatusFileName, status);
+    status.run_id = record.runs[i].id;
+    status.run_file_sha256.clear();
+    publish_run_file(path / record.runs[i].id, "results", status);
   }
 }
 
@@ -87,13 +91,13 @@ TEST_CASE("steps that the loss scale left out are said, and a run of which they 
   status.reason = "skipped 60 of 60 steps";
   CHECK(describe(status) == "skipped 60 of 60 steps  step 60/60  loss 4.1600");
   TemporaryDirectory dir;
-  write_status(dir.path() / kStatusFileName, status);
+  write_status(dir.path(), status);
   CHECK(contains(to_text(make_report(dir.path()), kNow), "skipped  60/60  4.1600  0s   skipped 60 of 60 steps\n"));
   status.state = RunState::Done;
   status.skipped_steps = 3;
   status.reason.clear();
   CHECK(describe(status) == "done  step 60/60  loss 4.1600  skipped 3 of 60 steps");
-  write_status(dir.path() / kStatusFileName, status);
+  write_status(dir.path(), status);
   CHECK(contains(to_text(make_report(dir.path()), kNow), "skipped 3 of 60 steps\n"));
   const auto json = nlohmann::json::parse(to_json(make_report(dir.path()), kNow));
   CHECK(json["runs"][0]["skipped_steps"] == 3);
@@ -114,7 +118,7 @@ TEST_CASE("the JSON report is valid, typed, and has no bare infinities", "[statu
 
 TEST_CASE("a single run is reported under its directory's name", "[status]") {
   TemporaryDirectory dir;
-  write_status(dir.path() / kStatusFileName, RunStatus{});
+  write_status(dir.path(), RunStatus{});
   const StatusReport report = make_report(dir.path() / "");
   REQUIRE(report.runs.size() == 1);
   CHECK(report.runs[0].id == dir.path().filename().string());
@@ -131,10 +135,10 @@ TEST_CASE("a running status whose process is gone is stale, a damaged one failed
   RunStatus status;
   stamp(status);
   status.state = RunState::Running;
-  write_status(dir.path() / kStatusFileName, status);
+  write_status(dir.path(), status);
   CHECK(observe_run(dir.path()).state == RunState::Running);
   status.process_start -= 1;
-  write_status(dir.path() / kStatusFileName, status);
+  write_status(dir.path(), status);
   CHECK(observe_run(dir.path()).state == RunState::Stale);
   write_text(dir.path() / kStatusFileName, "{");
   CHECK(observe_run(dir.path()).state == RunState::Failed);
@@ -152,8 +156,18 @@ TEST_CASE("the last log line is found in short, long and empty logs", "[status]"
   CHECK(last_log_line(dir.path()) == "last");
 }
 
+TEST_CASE("a log that is a link or a FIFO is not read", "[status]") {
+  TemporaryDirectory dir;
+  write_text(dir / "secret", "secret");
+  fs::create_symlink("secret", dir / "log.txt");
+  CHECK(last_log_line(dir.path()).empty());
+  fs::remove(dir / "log.txt");
+  REQUIRE(mkfifo((dir / "log.txt").c_str(), 0600) == 0);
+  CHECK(last_log_line(dir.path()).empty());
+}
+
 TEST_CASE("tables align columns and print no control characters", "[status]") {
-  CHECK(format_table({{"a", "bcd"}, {"ef", "g"}, {"\x1b[2J", "é"}}) == "a     bcd\nef    g\n?[2J  é\n");
+  CHECK(format_table({{"a", "bcd"}, {"ef", "g"}, {"\x1b[2J", "é"}}) == "a          bcd\nef         g\n\\u001b[2J  é\n");
 }
 
 TEST_CASE("status shows labels, and its JSON both value and label", "[status]") {

@@ -82,7 +82,21 @@ TEST_CASE("a damaged record is a DataError that names the file", "[sweep_record]
   CHECK(
       contains(error_of(dir.path(), head + "[[runs]]\nid = \"0123456789\"\nvalues = {seed = {a = 1}}\n"), "no value"));
   CHECK(contains(error_of(dir.path(), head + "runs = [1]\n"), "no table"));
+  const std::string run = "[[runs]]\nid = \"0123456789\"\nvalues = {seed = 1}\n";
+  CHECK(contains(error_of(dir.path(), head + run + run), "run 0123456789 is there twice"));
   CHECK(contains(error_of(dir.path(), head + "labels = 1\n"), "\"labels\" is no table"));
   CHECK(contains(error_of(dir.path(), head + "[labels]\nseed = 1\n"), "labels of seed"));
   CHECK(contains(error_of(dir.path(), head + "[labels.seed]\n\"1\" = 2\n"), "a label of seed is no text"));
+}
+
+TEST_CASE("an axis that is no key of a config is a damaged record, as it would become a name in files",
+          "[sweep_record]") {
+  TemporaryDirectory dir;
+  for (const std::string axis : {"", "/", ".", "..", "seed/../../x", "nonsense", "\\u001b[2J", "\\u0000", "seed\\n"}) {
+    const std::string error = error_of(dir.path(), "base = []\naxes = [\"" + axis + "\"]\n");
+    CAPTURE(axis);
+    CHECK(contains(error, "sweep.toml: damaged: the axis \""));
+    CHECK(contains(error, "is no key of a config"));
+  }
+  CHECK(contains(error_of(dir.path(), "base = []\naxes = [\"seed\", \"seed\"]\n"), "is there twice"));
 }

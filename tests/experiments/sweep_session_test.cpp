@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "metrics/files.h"
+#include "metrics/run_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 
@@ -15,24 +17,30 @@ namespace {
 struct Session {
   explicit Session(const std::string& seeds)
       : runs(expand_sweep(make_sweep({}, read_assignments({"train.steps=20", "seed=" + seeds})))) {
-    for (const RunState state : {RunState::Done, RunState::Diverged, RunState::Untrained, RunState::Skipped,
-                                 RunState::Failed, RunState::Interrupted}) {
-      RunStatus status;
-      status.state = state;
-      status.step = status.steps = 20;
-      write_status(dir.path() / to_string(state), status);
-    }
+    write_text(dir / kRunFileName, "results");
+    for (const SweepRun& run : runs)
+      for (const RunState state : {RunState::Done, RunState::Diverged, RunState::Untrained, RunState::Skipped,
+                                   RunState::Failed, RunState::Interrupted}) {
+        RunStatus status;
+        status.run_id = run.id;
+        status.state = state;
+        status.step = status.steps = 20;
+        status.run_file_sha256 = sha256_hex("results");
+        write_status(dir.path(), status, run.id + to_string(state));
+      }
   }
 
   fs::path run_dir(std::size_t i) const { return dir.path() / "sweep" / runs[i].id; }
   void put_state(std::size_t i, RunState state) const {
     fs::create_directories(run_dir(i));
-    fs::copy_file(dir.path() / to_string(state), run_dir(i) / kStatusFileName);
+    fs::copy_file(dir / (runs[i].id + to_string(state)), run_dir(i) / kStatusFileName);
+    fs::copy_file(dir / kRunFileName, run_dir(i) / kRunFileName);
   }
   // In the script $2 is the config, $4 the run directory; `finish STATE` writes a status.
   SweepSummary run(const std::string& script, RunSelection selection = RunSelection::Unfinished,
                    bool fail_fast = false) {
-    const std::string finish = "finish() { cp " + dir.path().string() + "/$1 $dir/status.json; }; dir=$4; ";
+    const std::string finish = "finish() { cp " + (dir / kRunFileName).string() + " $dir; cp " + dir.path().string() +
+                               "/${dir##*/}$1 $dir/status.json; }; dir=$4; ";
     ProgressPrinter printer([this](std::string_view text) { output += text; }, {terminal});
     return SweepSession(
                runs, {dir.path() / "sweep", {"/bin/sh", "-c", finish + script, "sh"}, 2, selection, fail_fast, nullptr},
@@ -114,6 +122,39 @@ TEST_CASE("a finished result is not overwritten by a failing worker", "[sweep_se
   CHECK(observe_run(session.run_dir(0)).state == RunState::Done);
 }
 
+TEST_CASE("a run whose status is another run's, or whose results are not those it names, is run", "[sweep_session]") {
+  Session session("range(0,4)");
+  for (std::size_t i = 0; i < 4; ++i) session.put_state(i, RunState::Done);
+  fs::copy_file(session.run_dir(0) / kStatusFileName, session.run_dir(1) / kStatusFileName,
+                fs::copy_options::overwrite_existing);
+  write_text(session.run_dir(2) / kRunFileName, "other results");
+  fs::remove(session.run_dir(3) / kRunFileName);
+  CHECK(observe_run(session.run_dir(0), session.runs[0].id).state == RunState::Done);
+  CHECK(contains(observe_run(session.run_dir(1), session.runs[1].id).reason,
+                 "status.json is that of run " + session.runs[0].id + ", not of " + session.runs[1].id));
+  CHECK(contains(observe_run(session.run_dir(2), session.runs[2].id).reason, "run.h5 is not the file"));
+  CHECK(contains(observe_run(session.run_dir(3), session.runs[3].id).reason, "run.h5 is missing"));
+  const SweepSummary summary = session.run("touch $dir/ran; finish done");
+  for (std::size_t i = 0; i < 4; ++i) CHECK(fs::exists(session.run_dir(i) / "ran") == (i >= 1));
+  CHECK(summary.states == States{{RunState::Done, 4}});
+}
+
+TEST_CASE("a failure is not written into a directory that another run has taken, nor is one made for it",
+          "[sweep_session]") {
+  Session session("7,8");
+  const WorkerEnd failure{false, 4};
+  record_failure(session.run_dir(0), session.runs[0].id, failure);
+  CHECK_FALSE(fs::exists(session.run_dir(0)));
+
+  prepare_run(session.run_dir(0), session.runs[1].config);
+  record_failure(session.run_dir(0), session.runs[0].id, failure);
+  CHECK_FALSE(fs::exists(session.run_dir(0) / kStatusFileName));
+  const Directory held(session.run_dir(0));
+  REQUIRE(held.try_lock());  // as the process that runs it
+  record_failure(session.run_dir(0), session.runs[1].id, failure);
+  CHECK_FALSE(fs::exists(session.run_dir(0) / kStatusFileName));
+}
+
 TEST_CASE("fail-fast leaves the rest for later", "[sweep_session]") {
   Session session("range(0,6)");
   const SweepSummary summary = session.run("exit 2", RunSelection::Unfinished, true);
@@ -151,12 +192,16 @@ TEST_CASE("a run that another process trains is waited for and counts as what it
   RunStatus status;
   stamp(status);
   status.state = RunState::Running;
+  status.run_id = session.runs[0].id;
   fs::create_directories(session.run_dir(0));
-  write_status(session.run_dir(0) / kStatusFileName, status);
+  write_status(session.run_dir(0), status);
   std::thread other([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     status.state = RunState::Done;
-    write_status(session.run_dir(0) / kStatusFileName, status);
+    status.step = status.steps = 20;
+    status.run_file_sha256 = sha256_hex("results");
+    fs::copy_file(session.dir / kRunFileName, session.run_dir(0) / kRunFileName);
+    write_status(session.run_dir(0), status);
   });
   const SweepSummary summary = session.run("touch $dir/ran; finish done");
   other.join();

@@ -238,13 +238,13 @@ TEST_CASE("an index is stale as soon as a run of its sweep is new or has another
   const SweepData data = read_sweep_data(place);
   write_file_atomic(place / kIndexFileName, build_index(data, sweep_statistics(data)));
   CHECK(make_report(place).index == IndexState::Current);
-  const std::filesystem::path status_file = place / data.runs[3].id / kStatusFileName;
-  const RunStatus before = read_status(status_file).value();
+  const std::filesystem::path run = place / data.runs[3].id;
+  const RunStatus before = read_status(run / kStatusFileName).value();
   RunStatus other = before;
   other.run_file_sha256 = std::string(64, 'a');
-  write_status(status_file, other);
+  write_status(run, other);
   CHECK(make_report(place).index == IndexState::Stale);
-  write_status(status_file, before);
+  write_status(run, before);
   CHECK(make_report(place).index == IndexState::Current);
   SweepRecord record = read_record(place).value();
   record.runs.push_back(record.runs.back());

@@ -138,21 +138,6 @@ TEST_CASE("read_file refuses what is not a regular file, what is missing and wha
   CHECK_THROWS_WITH(read_file(directory / "file", 4), Catch::Contains("5 bytes; at most 4"));
 }
 
-TEST_CASE("temporary files of dead processes are removed, all others stay") {
-  const TemporaryDirectory directory;
-  const pid_t dead = ::fork();
-  if (dead == 0) ::_exit(0);
-  ::waitpid(dead, nullptr, 0);
-  const std::string stale = ".run.h5." + std::to_string(dead) + ".0.tmp";
-  const std::string living = ".run.h5." + std::to_string(::getpid()) + ".0.tmp";
-  for (const std::string& name : {stale, living, std::string(".tmp"), std::string("run.h5"), std::string(".a.b.c.tmp")})
-    std::ofstream(directory / name) << "x";
-  remove_stale_temporaries(directory.path());
-  CHECK_FALSE(std::filesystem::exists(directory / stale));
-  CHECK(entries(directory.path()) == 4);
-  remove_stale_temporaries(directory / "missing");
-}
-
 TEST_CASE("make_directories makes parents, accepts existing ones and reports a file in the way") {
   const TemporaryDirectory directory;
   make_directories(directory / "a/b/c");

@@ -65,7 +65,7 @@ bool equal_rows(const std::vector<SeriesRow>& a, const std::vector<SeriesRow>& b
 
 std::string journal_bytes(std::int64_t last) {
   const TemporaryDirectory directory;
-  JournalWriter writer = JournalWriter::create(directory / "j", kIdentity, two_groups());
+  JournalWriter writer = JournalWriter::create(directory.path(), "j", kIdentity, two_groups());
   append_steps(writer, 0, last);
   return read_file(directory / "j", kMaxJournalBytes);
 }
@@ -75,7 +75,7 @@ std::string journal_bytes(std::int64_t last) {
 TEST_CASE("a journal reads back bit for bit") {
   const TemporaryDirectory directory;
   {
-    JournalWriter writer = JournalWriter::create(directory / "j", kIdentity, two_groups());
+    JournalWriter writer = JournalWriter::create(directory.path(), "j", kIdentity, two_groups());
     append_steps(writer, 0, 99);
     writer.sync();
   }
@@ -89,11 +89,11 @@ TEST_CASE("a journal reads back bit for bit") {
 
 TEST_CASE("an existing journal is never overwritten, and has one writer at a time") {
   const TemporaryDirectory directory;
-  JournalWriter writer = JournalWriter::create(directory / "j", kIdentity, two_groups());
+  JournalWriter writer = JournalWriter::create(directory.path(), "j", kIdentity, two_groups());
   append_steps(writer, 0, 3);
-  CHECK_THROWS_AS(JournalWriter::create(directory / "j", kIdentity, two_groups()), OutputError);
+  CHECK_THROWS_AS(JournalWriter::create(directory.path(), "j", kIdentity, two_groups()), OutputError);
   RunSeries kept;
-  CHECK_THROWS_WITH(JournalWriter::resume(directory / "j", kIdentity, two_groups(), -1, kept),
+  CHECK_THROWS_WITH(JournalWriter::resume(directory.path(), "j", kIdentity, two_groups(), -1, kept),
                     Catch::Contains("another process is writing"));
   CHECK(equal_rows(read_journal(directory / "j").series.rows, rows_up_to(3)));
 }
@@ -106,7 +106,7 @@ TEST_CASE("resuming cuts later steps and a torn tail, and the continued file equ
   write_file_atomic(directory / "j", journal_bytes(39) + straight.substr(straight.size() - 50, torn));
   RunSeries kept;
   {
-    JournalWriter writer = JournalWriter::resume(directory / "j", kIdentity, two_groups(), kept_step, kept);
+    JournalWriter writer = JournalWriter::resume(directory.path(), "j", kIdentity, two_groups(), kept_step, kept);
     CHECK(equal_rows(kept.rows, rows_up_to(kept_step)));
     append_steps(writer, kept_step + 1, 49);
   }
@@ -117,15 +117,15 @@ TEST_CASE("two appends at one step are kept or cut together") {
   const TemporaryDirectory directory;
   const std::vector<SeriesRow> first{{0, 5, {1, 2}}}, second{{1, 5, {1, 2, 3}}}, later{{0, 6, {3, 4}}};
   {
-    JournalWriter writer = JournalWriter::create(directory / "j", kIdentity, two_groups());
+    JournalWriter writer = JournalWriter::create(directory.path(), "j", kIdentity, two_groups());
     writer.append(5, first);
     writer.append(5, second);
     writer.append(6, later);
   }
   RunSeries kept;
-  JournalWriter::resume(directory / "j", kIdentity, two_groups(), 5, kept);
+  JournalWriter::resume(directory.path(), "j", kIdentity, two_groups(), 5, kept);
   CHECK(kept.rows == std::vector<SeriesRow>{first[0], second[0]});
-  JournalWriter::resume(directory / "j", kIdentity, two_groups(), -1, kept);
+  JournalWriter::resume(directory.path(), "j", kIdentity, two_groups(), -1, kept);
   CHECK(kept.rows.empty());
 }
 
@@ -134,15 +134,15 @@ TEST_CASE("a journal of another run, of other series or that ends too early is n
   const std::string bytes = journal_bytes(9);
   write_file_atomic(directory / "j", bytes);
   RunSeries kept;
-  CHECK_THROWS_WITH(JournalWriter::resume(directory / "j", "other", two_groups(), 5, kept),
+  CHECK_THROWS_WITH(JournalWriter::resume(directory.path(), "j", "other", two_groups(), 5, kept),
                     Catch::Contains("belongs to another run"));
   std::vector<SeriesGroup> renamed = two_groups();
   renamed[0].series[0].name = "loss";
-  CHECK_THROWS_AS(JournalWriter::resume(directory / "j", kIdentity, renamed, 5, kept), DataError);
-  CHECK_THROWS_WITH(JournalWriter::resume(directory / "j", kIdentity, two_groups(), 10, kept),
+  CHECK_THROWS_AS(JournalWriter::resume(directory.path(), "j", kIdentity, renamed, 5, kept), DataError);
+  CHECK_THROWS_WITH(JournalWriter::resume(directory.path(), "j", kIdentity, two_groups(), 10, kept),
                     Catch::Contains("whole rows end at step 9"));
   CHECK(read_file(directory / "j", kMaxJournalBytes) == bytes);
-  CHECK_THROWS_AS(JournalWriter::resume(directory / "missing", kIdentity, two_groups(), 5, kept), OutputError);
+  CHECK_THROWS_AS(JournalWriter::resume(directory.path(), "missing", kIdentity, two_groups(), 5, kept), OutputError);
 }
 
 TEST_CASE("a file cut at any byte gives the whole steps before the cut") {
@@ -252,7 +252,7 @@ TEST_CASE("a header with a right checksum and wrong contents is refused") {
 
 TEST_CASE("rows that break the contract are refused before anything is written") {
   const TemporaryDirectory directory;
-  JournalWriter writer = JournalWriter::create(directory / "j", kIdentity, two_groups());
+  JournalWriter writer = JournalWriter::create(directory.path(), "j", kIdentity, two_groups());
   append_steps(writer, 0, 5);
   const std::string before = read_file(directory / "j", kMaxJournalBytes);
   const auto append = [&](std::int64_t step, std::vector<SeriesRow> rows) { writer.append(step, rows); };
@@ -270,7 +270,7 @@ TEST_CASE("a full disk fails the append, keeps every whole row, and the append c
   const pid_t child = ::fork();
   if (child == 0) {
     ::signal(SIGXFSZ, SIG_IGN);
-    JournalWriter writer = JournalWriter::create(path, kIdentity, two_groups());
+    JournalWriter writer = JournalWriter::create(path.parent_path(), path.filename(), kIdentity, two_groups());
     append_steps(writer, 0, 9);
     rlimit limit{};
     ::getrlimit(RLIMIT_FSIZE, &limit);
@@ -303,7 +303,7 @@ TEST_CASE("a writer killed at a random moment loses no acknowledged step") {
     REQUIRE(::pipe(acknowledged) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
-      JournalWriter writer = JournalWriter::create(path, kIdentity, two_groups());
+      JournalWriter writer = JournalWriter::create(path.parent_path(), path.filename(), kIdentity, two_groups());
       for (std::int64_t step = 0;; ++step) {
         writer.append(step, rows_of_step(step));
         if (::write(acknowledged[1], &step, sizeof step) != sizeof step) ::_exit(1);

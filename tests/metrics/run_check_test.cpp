@@ -34,7 +34,7 @@ RunSeries run_of(std::int64_t steps) {
 
 void write_run(const std::filesystem::path& directory, std::int64_t steps) {
   const RunSeries run = run_of(steps);
-  JournalWriter journal = JournalWriter::create(directory / kJournalFileName, "id", groups());
+  JournalWriter journal = JournalWriter::create(directory, kJournalFileName, "id", groups());
   for (std::int64_t step = 0; step < steps; ++step)
     journal.append(step, std::span(run.rows).subspan(static_cast<std::size_t>(2 * step), 2));
   RunStatus status;
@@ -124,7 +124,7 @@ TEST_CASE("missing files and an empty directory are reported, not thrown") {
 
 TEST_CASE("a pending run needs neither journal nor run.h5, but a run.h5 that nobody recorded is a fault") {
   const TemporaryDirectory directory;
-  write_status(directory / kStatusFileName, RunStatus{});
+  write_status(directory.path(), RunStatus{});
   for (const FileCheck& check : check_run(directory.path())) CHECK(check.ok);
   write_file_atomic(directory / kRunFileName, build_run_file(run_of(2), {}));
   CHECK_FALSE(check_run(directory.path())[kRunFile].ok);
@@ -136,7 +136,7 @@ TEST_CASE("between the first status and the rename of a publication the old run.
   RunStatus status = *read_status(directory / kStatusFileName);
   status.run_file_before = status.run_file_sha256;
   status.run_file_sha256 = sha256_hex("next");
-  write_status(directory / kStatusFileName, status);
+  write_status(directory.path(), status);
   const FileCheck check = check_run(directory.path())[kRunFile];
   CHECK(check.ok);
   CHECK_THAT(check.message, Catch::Contains("cut short"));
@@ -156,8 +156,8 @@ TEST_CASE("a run.h5 of another program version fails although its hash is right"
 
 TEST_CASE("a run killed while publishing verifies every time, and goes on from there") {
   const TemporaryDirectory directory;
-  JournalWriter::create(directory / kJournalFileName, "id", groups());
-  write_status(directory / kStatusFileName, RunStatus{});
+  JournalWriter::create(directory.path(), kJournalFileName, "id", groups());
+  write_status(directory.path(), RunStatus{});
   std::mt19937_64 random(11);
   for (int round = 0; round < 25; ++round) {
     const pid_t child = ::fork();
@@ -174,7 +174,7 @@ TEST_CASE("a run killed while publishing verifies every time, and goes on from t
       REQUIRE(check.ok);
     }
   }
-  remove_stale_temporaries(directory.path());
+  Directory(directory.path()).remove_stale_temporaries();
   for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
     CHECK(entry.path().extension() != ".tmp");
 }

@@ -66,7 +66,7 @@ TEST_CASE("a status file of a version without skipped steps and unigram entropy 
   status.state = RunState::Skipped;
   status.skipped_steps = 60;
   status.unigram_floor = 4.125;
-  write_status(directory / "s", status);
+  write_status(directory.path(), status, "s");
   CHECK(read_status(directory / "s")->skipped_steps == 60);
   CHECK(read_status(directory / "s")->unigram_floor == 4.125);
   CHECK(read_status(directory / "s")->state == RunState::Skipped);

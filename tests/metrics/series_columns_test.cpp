@@ -28,7 +28,7 @@ RunSeries three_groups() {
 }
 
 void write_journal(const std::filesystem::path& path, const RunSeries& series) {
-  JournalWriter journal = JournalWriter::create(path, "id", series.groups);
+  JournalWriter journal = JournalWriter::create(path.parent_path(), path.filename(), "id", series.groups);
   for (const SeriesRow& row : series.rows) journal.append(row.step, std::span(&row, 1));
 }
 

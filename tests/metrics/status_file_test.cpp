@@ -47,7 +47,7 @@ RunStatus full_status() {
 
 TEST_CASE("a status reads back as it was written") {
   const TemporaryDirectory directory;
-  write_status(directory / "s", full_status());
+  write_status(directory.path(), full_status(), "s");
   const auto status = read_status(directory / "s");
   REQUIRE(status);
   CHECK(status->state == RunState::Diverged);
@@ -57,7 +57,7 @@ TEST_CASE("a status reads back as it was written") {
   CHECK(status->final_loss == 5.0 / 3);
   CHECK(status->exit_code == 0);
   // Every other field: what was read is written as the same text.
-  write_status(directory / "again", *status);
+  write_status(directory.path(), *status, "again");
   CHECK(text_of(directory / "again") == text_of(directory / "s"));
 }
 
@@ -68,11 +68,11 @@ TEST_CASE("a final loss that is no number keeps which one it was") {
   CHECK(std::isnan(status.final_loss));
   for (const double loss : {infinity, -infinity}) {
     status.final_loss = loss;
-    write_status(directory / "s", status);
+    write_status(directory.path(), status, "s");
     CHECK(read_status(directory / "s")->final_loss == loss);
   }
   status.final_loss = std::numeric_limits<double>::quiet_NaN();
-  write_status(directory / "s", status);
+  write_status(directory.path(), status, "s");
   CHECK(std::isnan(read_status(directory / "s")->final_loss));
   CHECK_THAT(text_of(directory / "s"), Catch::Contains("\"final_loss\": \"nan\""));
 }
@@ -81,7 +81,7 @@ TEST_CASE("text that is no UTF-8 does not stop a run") {
   const TemporaryDirectory directory;
   RunStatus status;
   status.invocation = "precipice train \xff.toml";
-  write_status(directory / "s", status);
+  write_status(directory.path(), status, "s");
   CHECK(read_status(directory / "s"));
 }
 
@@ -89,7 +89,7 @@ TEST_CASE("a missing status is no error, a damaged one names file and key") {
   const TemporaryDirectory directory;
   CHECK_FALSE(read_status(directory / "s"));
   CHECK_THROWS_AS(read_status(directory.path()), DataError);
-  write_status(directory / "s", full_status());
+  write_status(directory.path(), full_status(), "s");
   const std::string good = text_of(directory / "s");
   const auto damaged = [&](const std::string& from, const std::string& to) {
     std::string text = good;
@@ -117,7 +117,7 @@ TEST_CASE("a missing status is no error, a damaged one names file and key") {
 
 TEST_CASE("5000 mutated status files give a status or a DataError") {
   const TemporaryDirectory directory;
-  write_status(directory / "s", full_status());
+  write_status(directory.path(), full_status(), "s");
   const std::string good = text_of(directory / "s");
   std::mt19937_64 random(10);
   const std::filesystem::path mutated = directory / "m";
@@ -189,7 +189,7 @@ TEST_CASE("a publication that fails leaves files that agree, also twice in a row
   RunStatus status;
   publish_run_file(directory.path(), "old", status);
   status.run_file_before = sha256_hex("older");  // as a kill after the rename leaves it
-  write_status(directory / kStatusFileName, status);
+  write_status(directory.path(), status);
   for (const char filling : {'a', 'b'}) {
     const pid_t child = ::fork();
     if (child == 0) {

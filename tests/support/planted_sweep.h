@@ -68,6 +68,7 @@ inline void write_planted_sweep(const std::filesystem::path& directory, const st
     const std::filesystem::path folder = directory / runs[i].id;
     prepare_run(folder, runs[i].config);
     RunStatus status = status_of(run, runs[i].config.train.steps);
+    status.run_id = runs[i].id;
     RunFileHeader header;
     header.config_toml = to_toml(runs[i].config);
     publish_run_file(folder, build_run_file(series_of(run), header), status);

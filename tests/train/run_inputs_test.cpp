@@ -2,6 +2,7 @@
 // Files that change under a run: what it began with is recorded, and everything that reads them later compares.
 #include "train/run_inputs.h"
 
+#include "metrics/directory.h"
 #include "metrics/files.h"
 #include "metrics/hdf5_file.h"
 #include "metrics/run_file.h"
@@ -109,7 +110,7 @@ TEST_CASE("a run begun without a record is compared with its run.h5, or goes on 
   CHECK(has_parts(data_error([&] { place.train(); }), both_hashes(words('a'), words('k'))));
   std::filesystem::remove(place.run() / kRunFileName);
   CHECK(recorded_inputs(place.run()).empty());
-  CHECK_FALSE(claim_inputs(place.run(), {{"data.path", "x", sha256_hex("x")}}));
+  CHECK_FALSE(claim_inputs(Directory(place.run()), {{"data.path", "x", sha256_hex("x")}}));
   CHECK_FALSE(std::filesystem::exists(place.run() / kInputsFileName));
 }
 
