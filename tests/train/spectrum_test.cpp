@@ -96,7 +96,8 @@ TEST_CASE("too few products are said not to have converged, with honest bounds")
   options.max_products = 7;
   const TopSpectrum top = top_spectrum(a, a.size(), options);
   CHECK_FALSE(top.largest_converged);
-  CHECK_FALSE(top.smallest_converged);
+  CHECK(top.smallest_converged);  // said of each end: -9 lies far from the rest and is known by now
+  CHECK(std::abs(top.smallest + 9) <= 1e-3 * 40 + 1e-5 * 40);
   CHECK(top.products == 7);
   CHECK(*std::max_element(top.errors.begin(), top.errors.end()) > 1e-3 * 40);
 }
