@@ -9,10 +9,13 @@
 // One rounding, from the exact value, is meant by each round() and fl32() (binary32, nearest even):
 //
 //   kind         register, for each product p                      total
-//   fp32         r = fl32(r + p)                                   fl32
+//   library      r = fl32(r + p)                                   fl32
 //   every        r = round_F(r + p)                                fl32
 //   chunk        r = fl32(r + p), or round_F with inner=same       round_F
 //   tensor-core  group by group, below                             fl32
+//
+// That is the order of k. `library`, the default, leaves gemm.h to the matrix library: binary32 sums in whatever order
+// it has on this machine. Who asks for `fp32` by name gets every:format=fp32,rounding=rne, which a plain loop repeats.
 //
 // Tensor-core: the products of a group, and the register, are the terms x_i.
 //   1. e = max floor(log2 |x_i|), at least -126; unit u = 2^(e - bits + 1)
@@ -43,7 +46,7 @@
 
 namespace precipice {
 
-enum class AccumulatorKind : std::uint8_t { Fp32, Every, Chunk, TensorCore };
+enum class AccumulatorKind : std::uint8_t { Fp32, Every, Chunk, TensorCore };  // Fp32: `library`
 
 struct Accumulator {
   AccumulatorKind kind = AccumulatorKind::Fp32;
@@ -71,7 +74,7 @@ struct Accumulator {
 void validate(const Accumulator& accumulator);
 
 // KIND or a preset, with options, in any order; format is required for every and chunk:
-//   fp32
+//   library
 //   every:format=e8m13,rounding=rtz,overflow=native,random=27
 //   chunk:size=64,format=fp16,inner=fp32|same,rounding=rne,overflow=native,random=27
 //   tensor-core:bits=14,group=32,promote=128,rounding=rtz
