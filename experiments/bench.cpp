@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "precision/carrier.h"
+#include "precision/onednn.h"
 #include "precision/quantize_kernels.h"
 #include "train/provenance.h"
 
@@ -27,6 +28,10 @@ std::vector<double> ratios(const BenchRow& row) {
   std::vector<double> all;
   for (std::size_t i = 0; i < row.ours.size(); ++i) all.push_back(row.ours[i] / row.theirs[i]);
   return all;
+}
+
+nlohmann::ordered_json above_zero(double value) {
+  return value > 0 ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
 }
 
 }  // namespace
@@ -93,11 +98,21 @@ std::string to_text(const BenchReport& report) {
   return text;
 }
 
+std::vector<std::string> bench_faults(const BenchReport& report) {
+  std::vector<std::string> faults;
+  for (const BenchRow& row : report.rows)
+    if (row.limit > 0 && !(row.ratio() <= row.limit))
+      faults.push_back(fmt::format("{} takes {:.2f} times {}; at most {:g} is allowed", row.work, row.ratio(),
+                                   row.reference, row.limit));
+  return faults;
+}
+
 std::string to_json(const BenchReport& report) {
   nlohmann::ordered_json json;
   for (const auto& [name, value] : provenance()) json[name] = value;
   json["threads"] = report.threads;
   json["bf16_instructions"] = has_bf16_instructions();
+  json["matmul_implementations"] = matmul_implementations();
   json["rows"] = nlohmann::ordered_json::array();
   for (const BenchRow& row : report.rows)
     json["rows"].push_back({{"work", row.work},
@@ -105,7 +120,8 @@ std::string to_json(const BenchReport& report) {
                             {"ratio_median", row.ratio()},
                             {"ratio_min", row.lowest()},
                             {"ratio_max", row.highest()},
-                            {"goal", row.goal > 0 ? nlohmann::ordered_json(row.goal) : nlohmann::ordered_json()},
+                            {"goal", above_zero(row.goal)},
+                            {"limit", above_zero(row.limit)},
                             {"ours", row.rate},
                             {"units", row.units},
                             {"seconds_ours", row.ours},

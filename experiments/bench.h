@@ -18,6 +18,7 @@ struct BenchRow {
   std::vector<double> ours, theirs;  // seconds, by repetition
   std::string rate = {};             // what the median time means in the work's own unit, in words
   int units = 1;                     // how many of it (steps) one repetition of ours is
+  double limit = 0;                  // a median ratio above it is a fault; 0: none
   double ratio() const;              // median of the pairwise ratios
   double lowest() const;             // smallest and largest of them
   double highest() const;
@@ -44,6 +45,8 @@ struct BenchReport {
 BenchReport run_bench(const BenchOptions& options);
 std::string to_text(const BenchReport& report);
 std::string to_json(const BenchReport& report);
+// The rows whose ratio is above their limit, one sentence each.
+std::vector<std::string> bench_faults(const BenchReport& report);
 
 // The parts; each appends its rows. bench_processes: whole processes of this program, before anything else, as the peak
 // of a forked process counts what its parent held.
@@ -55,6 +58,7 @@ void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_linear(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows);
+// Rows have a limit of 2: growth beyond it is a library that takes its slow way for some shape.
 void bench_growth(const BenchOptions& options, std::vector<BenchRow>& rows);
 
 // The same GPT as train/model, written with torch::nn modules, torch::optim::AdamW and clip_grad_norm_.

@@ -121,6 +121,7 @@ void bench_growth(const BenchOptions& options, std::vector<BenchRow>& rows) {
             for (int step = 0; step < 10; ++step) smallest.step();
           }));
       rows.back().units = steps;
+      rows.back().limit = 2;
       for (double& seconds : rows.back().theirs) seconds *= growth * steps / 10;
       rows.back().rate = fmt::format("{:.2f} ms a step", 1e3 * median(rows.back().ours) / steps);
     }

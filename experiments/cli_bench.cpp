@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice bench: ratios of our times to a reference's.
+#include <iostream>
 #include <memory>
 
 #include "experiments/bench.h"
@@ -25,11 +26,16 @@ Command add_bench(CLI::App& app) {
       ->capture_default_str();
   parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
   parser->add_flag("--quick", options->quick, "Smaller tensors and fewer repetitions");
-  parser->footer("Example: precipice bench step --quick");
+  parser->footer(
+      "A row of growth that is more than twice what the arithmetic explains is a fault: it is named, and the exit "
+      "code\n"
+      "is 3.\nExample: precipice bench step --quick");
   return {parser, [options] {
             const BenchReport report = run_bench(*options);
             print_result(options->json ? to_json(report) : to_text(report));
-            return static_cast<int>(kSuccess);
+            const std::vector<std::string> faults = bench_faults(report);
+            for (const std::string& fault : faults) std::cerr << "precipice: " << fault << "\n";
+            return static_cast<int>(faults.empty() ? kSuccess : kSomeRunsFailed);
           }};
 }
 

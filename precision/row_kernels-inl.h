@@ -213,7 +213,11 @@ void scale_row(float* x, std::int64_t size, float factor) {
   for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
 }
 
+void scale_and_add_row(float* x, std::int64_t size, float factor, const float* addend) {
+  for (std::int64_t i = 0; i < size; ++i) x[i] = x[i] * factor + addend[i];
+}
+
 }  // namespace
 
 const RowKernels kRowKernels{norm_forward, norm_backward, causal_softmax, causal_softmax_backward,
-                             logit_row,    gelu,          scale_row};
+                             logit_row,    gelu,          scale_row,      scale_and_add_row};

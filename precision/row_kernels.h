@@ -61,6 +61,8 @@ struct RowKernels {
   // exponential for both. erfc by Abramowitz and Stegun 7.1.26, 1.5e-7 absolute.
   void (*gelu)(const float* x, std::int64_t size, float* y, float* derivative);
   void (*scale_row)(float* x, std::int64_t size, float factor);
+  // x = factor x + addend, the product rounded before the sum.
+  void (*scale_and_add_row)(float* x, std::int64_t size, float factor, const float* addend);
 };
 
 // Of the instruction set in use (quantize_isa.h), and by its name: generic, avx2, avx512; null where it is not there.

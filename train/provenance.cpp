@@ -8,6 +8,7 @@
 
 #include "metrics/hdf5_version.h"
 #include "precipice_version.h"
+#include "precision/onednn.h"
 #include "precision/quantize_kernels.h"
 
 namespace precipice {
@@ -27,13 +28,10 @@ std::string cpu_model() {
 }
 
 std::map<std::string, std::string> provenance() {
-  return {{"program_version", program_version()},
-          {"commit", program_commit()},
-          {"compiler", __VERSION__},
-          {"libtorch_version", TORCH_VERSION},
-          {"hdf5_version", hdf5_version()},
-          {"cpu_model", cpu_model()},
-          {"isa", active_isa()}};
+  return {
+      {"program_version", program_version()}, {"commit", program_commit()},     {"compiler", __VERSION__},
+      {"libtorch_version", TORCH_VERSION},    {"hdf5_version", hdf5_version()}, {"onednn_version", onednn_version()},
+      {"onednn_isa", onednn_isa()},           {"cpu_model", cpu_model()},       {"isa", active_isa()}};
 }
 
 std::string carriers_of(const PrecisionSchedule& schedule) {

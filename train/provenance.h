@@ -13,8 +13,9 @@ std::string program_version();  // "0.1.0"
 std::string program_commit();   // short hash, "-dirty" when the tree had changes, "unknown" outside a checkout
 std::string cpu_model();
 
-// Name to text: program, commit, compiler, libtorch, HDF5, CPU, instruction set of the quantizers. No times, no host
-// name: it goes into run.h5, whose bytes must be equal for equal runs.
+// Name to text: program, commit, compiler, libtorch, HDF5, oneDNN and the instruction set of its matmuls, CPU,
+// instruction set of the quantizers. No times, no host name: it goes into run.h5, whose bytes must be equal for equal
+// runs.
 std::map<std::string, std::string> provenance();
 
 // What multiplies the operands of a run's matmuls on this CPU (precision/carrier.h): "fp32", "bf16" or "bf16, fp32";

@@ -257,6 +257,26 @@ TEST_CASE("GELU and its derivative are the definition's, and NaN stays NaN") {
   CHECK((y.back() != y.back() && slope.back() != slope.back()));
 }
 
+TEST_CASE("a row is scaled, and a bias added, with two roundings") {
+  for (const RowKernels* k : kernels())
+    for (std::size_t width = 1; width <= 70; ++width) {
+      const std::vector<float> x = normal(width, 9), bias = normal(width, 10);
+      std::vector<float> scaled = x, both = x, wanted_scaled = x, wanted_both = x;
+      const auto size = static_cast<std::int64_t>(width);
+      k->scale_row(scaled.data(), size, 0.3f);
+      k->scale_and_add_row(both.data(), size, 0.3f, bias.data());
+      for (std::size_t i = 0; i < width; ++i) {
+        // In double a product is exact, and a sum rounded twice is the sum rounded once: 53 bits are 2 x 24 + 2 and
+        // more.
+        const auto product = static_cast<float>(double{x[i]} * double{0.3f});
+        wanted_scaled[i] = product;
+        wanted_both[i] = static_cast<float>(double{product} + double{bias[i]});
+      }
+      REQUIRE(same_bits(scaled, wanted_scaled));
+      REQUIRE(same_bits(both, wanted_both));
+    }
+}
+
 TEST_CASE("row kernels give the same bits on every instruction set") {
   const RowKernels& reference = *row_kernels_of("generic");
   for (const RowKernels* k : kernels())

@@ -18,7 +18,7 @@ ALLOWED = {
 # What only some files may include: pattern of the include, and of the files that may.
 ALONE = {
     r"hdf5(_hl)?\.h|H5\w*\.h": r"metrics/hdf5_\w+\.(h|cpp)",
-    r"oneapi/dnnl/.*|dnnl\.h(pp)?": r"precision/carrier\.cpp",
+    r"oneapi/dnnl/.*|dnnl\.h(pp)?": r"precision/onednn(_matmul)?\.(cpp|h)",
     r"ATen/native/CPUBlas\.h": r"precision/matrix_product\.cpp",
     r"CLI/.*": r"experiments/cli\w*\.(h|cpp)",
     r"(cuda|cublas|curand|cub/|thrust/|cooperative_groups|c10/cuda/|ATen/cuda/).*|.*\.cuh": r".*_cuda\.(cu|cuh)",

@@ -2,6 +2,7 @@
 #include "train/provenance.h"
 
 #include "precision/check.h"
+#include "precision/onednn.h"
 #include "tests/support/catch.h"
 #include "train/recipes.h"
 
@@ -39,6 +40,12 @@ TEST_CASE("the carriers of a run are those that its recipe, its rules and this C
   PrecisionConfig summed = precision("fp8-all");
   summed.accumulator = "hopper";
   CHECK(carriers(summed) == "emulated");
+}
+
+TEST_CASE("a run's provenance names the library of its sums and the instruction set that it uses") {
+  const auto found = provenance();
+  CHECK(found.at("onednn_version") == onednn_version());
+  CHECK(found.at("onednn_isa") == onednn_isa());
 }
 
 TEST_CASE("a carrier asked for by name where it is not exact is refused, naming the key and the operands") {
