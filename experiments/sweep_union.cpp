@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/sweep_union.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <set>
 
 #include "experiments/run_directory.h"
+#include "metrics/directory.h"
 #include "metrics/files.h"
 #include "train/config_difference.h"
 
@@ -19,23 +16,6 @@ namespace precipice {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Held while sweep.toml is read, joined and written: two sweeps that start at once must not forget each other's runs.
-class RecordLock {
- public:
-  explicit RecordLock(const fs::path& directory)
-      : descriptor_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (descriptor_ < 0) throw OutputError(directory.string() + ": cannot open the sweep directory");
-    // Where the file system knows no locks, there is no better than none.
-    while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) continue;
-  }
-  ~RecordLock() { ::close(descriptor_); }
-  RecordLock(const RecordLock&) = delete;
-  RecordLock& operator=(const RecordLock&) = delete;
-
- private:
-  int descriptor_;
-};
 
 bool holds(const std::vector<std::string>& keys, const std::string& key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
@@ -287,7 +267,9 @@ JoinedSweep join_sweep(const fs::path& directory, const Sweep& sweep, const std:
 JoinedSweep record_sweep(const fs::path& directory, const Sweep& sweep, const std::vector<SweepRun>& runs,
                          const std::string& command, bool add) {
   make_directories(directory);
-  const RecordLock lock(directory);
+  // Two sweeps that start at once must not forget each other's runs.
+  const Directory held(directory);
+  held.lock();
   JoinedSweep joined = join_sweep(directory, sweep, runs, command, add);
   write_record(directory, joined.record);
   return joined;

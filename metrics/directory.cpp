@@ -79,6 +79,10 @@ bool Directory::try_lock() const {
   return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
+void Directory::lock() const {
+  while (::flock(descriptor_.get(), LOCK_EX) != 0 && errno == EINTR) continue;
+}
+
 void Directory::check() const {
   struct stat now {};
   const bool there = ::stat(path_.c_str(), &now) == 0;

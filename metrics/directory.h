@@ -31,6 +31,7 @@ class Directory {
   // Keeps every other process from taking the lock, as long as this object lives; false when another one has it. A file
   // system without locks gives it to all.
   bool try_lock() const;
+  void lock() const;  // the same, but waits for the process that has it
 
   // Throws OutputError when the path does not lead here any more: moved, deleted, or another one in its place. Every
   // function below that writes calls it first.

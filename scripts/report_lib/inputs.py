@@ -7,6 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Dict, Sequence, Set
 
+from safe_files import open_regular
+
 ATTRIBUTES = {"data.path": "data_sha256", "init.from": "init_sha256"}  # in run.h5, by config key
 SHOWN_DIGITS = 8
 MAX_BYTES = 1 << 20
@@ -16,7 +18,7 @@ def recorded_inputs(directory: Path, config: Dict[str, Any], attributes: Dict[st
     """Config key to SHA-256, of the files that the config names; from inputs.json, or from an older run's run.h5."""
     found = {key: str(attributes[name]) for key, name in ATTRIBUTES.items() if config.get(key) and name in attributes}
     try:
-        with open(directory / "inputs.json", "rb") as file:
+        with open_regular(directory / "inputs.json") as file:
             entries = json.loads(file.read(MAX_BYTES))["inputs"]
         found.update({str(entry["key"]): str(entry["sha256"]) for entry in entries})
     except (OSError, ValueError, KeyError, TypeError):

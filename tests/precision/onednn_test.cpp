@@ -17,6 +17,7 @@
 #include <regex>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "precision/batch_carrier.h"
 #include "precision/gemm.h"

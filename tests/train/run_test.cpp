@@ -2,6 +2,7 @@
 // A run whose directory is moved, deleted, replaced or emptied while it trains, and what a resumed run says of itself.
 #include "train/run.h"
 
+#include <cmath>
 #include <map>
 
 #include "metrics/files.h"
