@@ -51,6 +51,7 @@ class RandomTokens final : public TokenSource {
   Batch training_batch(std::int64_t) const override { return batch_; }
   std::int64_t validation_batches() const override { return 0; }
   Batch validation_batch(std::int64_t) const override { return batch_; }
+  double unigram_entropy() const override { return std::numeric_limits<double>::quiet_NaN(); }  // nobody asks
 
  private:
   Batch batch_;
