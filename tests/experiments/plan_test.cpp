@@ -23,7 +23,7 @@ double needed(const RunConfig& config) {
 std::vector<SweepRun> runs_of(std::size_t count) {
   std::vector<SweepRun> runs;
   for (std::size_t i = 0; i < count; ++i)
-    runs.push_back({std::to_string(i), {}, tiny_config({"train.batch=2000", "seed=" + std::to_string(i)})});
+    runs.push_back({std::to_string(i), {}, tiny_config({"train.batch=2000", "seed=" + std::to_string(i)}), {}});
   return runs;
 }
 
