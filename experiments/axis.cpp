@@ -171,7 +171,10 @@ std::vector<AxisValue> nonempty(std::vector<AxisValue> values, const ConfigError
 
 std::vector<AxisValue> parse_axis(const std::string& text, KeyKind kind, const ConfigError::Where& where) {
   std::vector<AxisValue> all;
-  for (const std::string& part : split_at_top_level(text, where)) {
+  const std::vector<std::string> parts = split_at_top_level(text, where);
+  for (const std::string& part : parts) {
+    // Nothing at all may be a text's value, and what the key makes of it is its own business.
+    if (part.empty() && (parts.size() > 1 || kind != KeyKind::Text)) throw ConfigError(where, "a value is missing");
     const std::vector<AxisValue> values = expand_part(part, kind, where);
     all.insert(all.end(), values.begin(), values.end());
     if (all.size() > kMaxRuns) throw ConfigError(where, fmt::format("a sweep has at most {} runs", kMaxRuns));

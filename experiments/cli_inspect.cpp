@@ -50,7 +50,8 @@ int watch(const Options& options) {
   for (before.runs.clear();; before = std::move(report), report = make_report(options.directory)) {
     if (const auto size = terminal_size(STDOUT_FILENO)) {
       const std::size_t rows = size->rows > kOtherRows + 1 ? size->rows - kOtherRows : 1;
-      print_result("\x1b[H\x1b[2J" + to_text(report, unix_time(), rows));
+      clear_screen();
+      print_result(to_text(report, unix_time(), rows));
     } else {
       print_result(changes_text(before, report));
     }

@@ -61,6 +61,10 @@ void print_result(std::string_view text) {
   if (error != 0) throw OutputError(std::string("standard output: ") + std::strerror(error));
 }
 
+void clear_screen() {
+  write_all(STDOUT_FILENO, "\x1b[H\x1b[2J");
+}
+
 void print_note(std::string_view text) {
   write_all(STDOUT_FILENO, printable(text));
 }

@@ -13,6 +13,7 @@ namespace precipice {
 
 // Throws OutputError when the text cannot be written, ReaderIsGone (lost_output.h) when nobody reads it any more.
 void print_result(std::string_view text);
+void clear_screen();  // of the terminal at standard output, with the cursor at its first place
 
 struct TerminalSize {
   std::size_t columns = 80, rows = 24;

@@ -133,15 +133,15 @@ bool is_flag(const ConfigField& field) {
 }
 
 void apply(const ConfigField& field, const Setting& setting) {
+  const auto* text = setting.values.empty() ? nullptr : std::get_if<std::string>(&setting.values[0]);
+  if (text && text->empty() && !std::holds_alternative<std::string*>(field.target))
+    reject(setting, "a value is missing");
   if (auto* const* list = std::get_if<std::vector<double>*>(&field.target)) {
     **list = checked_list(field, setting);
     return;
   }
   if (setting.is_array && !field.separator.empty()) return apply(field, joined(field, setting));
   if (setting.is_array) reject(setting, "expected one value, not an array (a sweep takes arrays in its [sweep] table)");
-  const auto* text = std::get_if<std::string>(&setting.values[0]);
-  if (text && text->empty() && !std::holds_alternative<std::string*>(field.target))
-    reject(setting, "a value is missing");
   if (is_flag(field)) {
     const auto* value = std::get_if<bool>(&setting.values[0]);
     if (!value) reject(setting, "must be true or false");

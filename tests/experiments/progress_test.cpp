@@ -24,13 +24,19 @@ TEST_CASE("durations, bytes and rates are short", "[progress]") {
 }
 
 TEST_CASE("the sweep's line shows counts, rate and time left, and leaves out what is zero", "[progress]") {
-  SweepProgress progress{36, 12, 3, 1, 2, 312, 59280};
+  SweepProgress progress{.total = 36,
+                         .finished = 12,
+                         .failed = 1,
+                         .running = 2,
+                         .diverged = 3,
+                         .steps_per_second = 312,
+                         .steps_left = 59280};
   CHECK(progress_text(progress) == "[12/36] 3 diverged 1 failed | 2 running | 312 step/s | ETA 3m10s");
   progress.losses = {2.3104, 2.25};
   CHECK(contains(progress_text(progress), "| 2 running, loss 2.310 2.250 | 312 step/s"));
   progress.losses = {3, std::nan(""), 2, 2.5, 4};
   CHECK(contains(progress_text(progress), "running, loss 2.000 to nan |"));
-  CHECK(progress_text({4, 0, 0, 0, 2, 0, 100}) == "[0/4] | 2 running");
+  CHECK(progress_text({.total = 4, .running = 2, .steps_left = 100}) == "[0/4] | 2 running");
 }
 
 TEST_CASE("a pipe gets plain lines at its interval and every note", "[progress]") {

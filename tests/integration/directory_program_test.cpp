@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "metrics/status_file.h"
 #include "tests/integration/program.h"
@@ -88,7 +89,7 @@ TEST_CASE("after a kill before the end was written down, status and result line 
   write_status(fs::path(place.path("run")), old);
   const ProgramResult again = place.run(train);
   CHECK(again.out == whole.out);
-  CHECK(contains(place.run({"status", place.path("run")}).out, "done   20/20"));
+  CHECK(contains(place.run({"status", place.path("run")}).out, "untrained  20/20"));
   const ProgramResult json = place.run({"status", "--json", place.path("run")});
   CHECK(nlohmann::json::parse(json.out)["runs"][0]["loss"] == loss);
 }
@@ -133,13 +134,15 @@ TEST_CASE("a log that is a link or a FIFO is refused at once, and what it leads 
   // In a sweep the run fails by itself.
   const std::vector<std::string> sweep{"sweep", place.config(), "seed=0,1", "--quiet", "--out", place.path("s")};
   const ProgramResult plan = place.run({"sweep", place.config(), "seed=0,1", "--dry-run", "--out", place.path("s")});
-  const std::string id = plan.out.substr(plan.out.find('\n') + 1, 10);
+  std::smatch id_in_plan;
+  REQUIRE(std::regex_search(plan.out, id_in_plan, std::regex("\\b[0-9a-f]{10}\\b")));
+  const std::string id = id_in_plan.str();
   fs::create_directories(fs::path(place.path("s")) / id);
   fs::rename(place.path("run/log.txt"), fs::path(place.path("s")) / id / "log.txt");
   const ProgramResult result = place.run(sweep);
   CAPTURE(result.out, result.err);
   CHECK(result.exit_code == 3);
-  CHECK(contains(result.out, "2 runs: 1 done, 1 failed"));
+  CHECK(contains(result.out, "2 runs: 1 untrained, 1 failed"));
   CHECK(text_of(place.path("elsewhere")) == "mine");
 }
 

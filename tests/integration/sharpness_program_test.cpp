@@ -196,7 +196,7 @@ TEST_CASE("what cannot be measured is refused in one line with the exit code of 
   refuses({"sharpness", run, "--checkpoint", "last"}, 2, "must be a step or \"all\"");
   refuses({"sharpness", run, "--batch", "2"}, 2, "--tokens FILE and --batch B belong together");
   refuses({"sharpness", run, "--tokens", place.path("none"), "--batch", "2"}, 4, "none");
-  refuses({"sharpness", run, "--recipe", "fp9"}, 2, "--recipe = fp9: must be one of");
+  refuses({"sharpness", run, "--recipe", "fp9"}, 2, "--recipe = fp9: did you mean fp8? It must be one of");
   refuses({"sharpness", place.path("none")}, 2, "not a run directory");
   refuses({"sharpness"}, 2, "a run directory is missing");
   refuses({"sharpness", "--logits"}, 2, "needs --json");

@@ -145,8 +145,8 @@ TEST_CASE("a second sweep into a directory loses no run of the first", "[integra
   const ProgramResult second = place.run(sweep(place, "s", {"precision.recipe=bf16,fp8", "seed=5"}));
   CAPTURE(second.err);
   REQUIRE(second.exit_code == 0);
-  CHECK(contains(second.out, "2 runs: 2 done; beside 4 of earlier commands"));
-  CHECK(status_of(place, "s")["counts"] == Json{{"done", 6}});
+  CHECK(contains(second.out, "2 runs: 2 untrained; beside 4 of earlier commands"));
+  CHECK(status_of(place, "s")["counts"] == Json{{"untrained", 6}});
   CHECK(contains(place.run({"verify", place.path("s")}).out, "6 runs, 6 intact"));
   CHECK(contains(place.run({"status", place.path("s")}).out, "index.h5 is older than the runs"));
   CHECK(contains(place.run({"merge", place.path("s")}).out, "index.h5: 6 runs"));
@@ -163,7 +163,7 @@ TEST_CASE("a second sweep into a directory loses no run of the first", "[integra
   }
   CHECK(snapshot(place.path("s")) == whole);
   CHECK(place.run(sweep(place, "s", {"seed=6", "train.steps=30", "--add"})).exit_code == 0);
-  CHECK(status_of(place, "s")["counts"] == Json{{"done", 7}});
+  CHECK(status_of(place, "s")["counts"] == Json{{"untrained", 7}});
 }
 
 TEST_CASE("the same sweep twice at once trains each run once, and both say what became of all", "[integration]") {
@@ -186,7 +186,7 @@ TEST_CASE("a directory whose name begins with a dash is no option", "[integratio
   Workplace place;
   const std::string command = "cd " + place.dir.path().string() + " && exec " + program_path();
   REQUIRE(std::system((command + " sweep tiny.toml seed=0,1 --out=-e --quiet > out").c_str()) == 0);
-  CHECK(status_of(place, "-e")["counts"] == Json{{"done", 2}});
+  CHECK(status_of(place, "-e")["counts"] == Json{{"untrained", 2}});
   CHECK(std::system((command + " train tiny.toml --out=-v --quiet >> out").c_str()) == 0);
   CHECK(fs::exists(place.path("-v/run.h5")));
 }

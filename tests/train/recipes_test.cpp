@@ -197,7 +197,7 @@ TEST_CASE("a recipe or option that is not there is refused with those that are")
              Contains("recipe = mxfp9: did you mean mxfp8? It must be one of fp32, ") && Contains("te-delayed"));
   // `scales` is near, but has no such value.
   CHECK_THAT(problem_of("nvfp4:scale=e5m3"),
-             Contains("no option \"scale\"; it has arithmetic") && !Contains("did you"));
+             Contains("no option \"scale\"; it has rht, arithmetic") && !Contains("did you"));
   CHECK_THAT(problem_of("nvfp4:scale=operand"), Contains("did you mean scales?"));
   CHECK_THAT(problem_of("mxfp8:rul=floor"), Contains("did you mean rule?") && Contains("element"));
   CHECK_THAT(problem_of("fp32:rule=floor"), Contains("it has none"));

