@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "experiments/cli_commands.h"
+#include "experiments/cli_completion.h"
 #include "experiments/console.h"
 #include "experiments/lost_output.h"
 #include "experiments/plan.h"
@@ -117,7 +118,12 @@ int run_commands(int argc, char** argv) {
                                          add_label(app),
                                          add_warn(app),
                                          add_merge(app),
-                                         add_report(app)};
+                                         add_report(app),
+                                         add_completion(app)};
+  if (const auto answer = answer_shell(app, argc, argv)) {
+    print_result(*answer);
+    return kSuccess;
+  }
   const std::vector<std::string> words = words_of(argc, argv);
   try {
     app.parse(std::vector<std::string>(words));

@@ -45,6 +45,7 @@ Command add_label(CLI::App& app);
 Command add_warn(CLI::App& app);
 Command add_merge(CLI::App& app);
 Command add_report(CLI::App& app);
+Command add_completion(CLI::App& app);
 
 // A CLI11 check: an empty --out is an unset variable of a script, not a wish for the default.
 std::string refuse_empty_path(const std::string& path);
