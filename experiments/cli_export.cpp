@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// precipice export, batches and config: files and text for other programs and for people.
+// precipice export and batches: files for other programs.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,6 +13,7 @@
 #include "experiments/sweep.h"
 #include "train/batches_file.h"
 #include "train/checkpoint.h"
+#include "train/model_attributes.h"
 #include "train/model_weights.h"
 #include "train/run_evaluator.h"
 #include "train/run_inputs.h"
@@ -26,7 +27,7 @@ constexpr std::int64_t kNewest = -1;
 constexpr std::int64_t kMaxSteps = 1'000'000'000'000;
 
 struct ExportOptions {
-  std::string run, out;
+  std::string run, out, format;
   std::int64_t step = kNewest;
   bool force = false;
 };
@@ -35,7 +36,7 @@ struct BatchesOptions {
   std::string config, out;
   std::vector<std::string> assignments;
   std::int64_t steps = 0;
-  bool force = false;
+  bool validation = false, force = false;
 };
 
 // A checkpoint's parameters, through the model, which knows what belongs to its reference's state_dict.
@@ -49,6 +50,8 @@ std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::f
 
 int export_weights(const ExportOptions& options) {
   refuse_existing(options.out, options.force);
+  const WeightsFormat format =
+      options.format.empty() ? weights_format_of(options.out) : parse_weights_format(options.format);
   const std::filesystem::path directory = options.run, folder = directory / kCheckpointFolder;
   const RunConfig config = resolve_config(read_settings(directory / kConfigFileName));
   std::vector<std::int64_t> steps = checkpoint_steps(folder);
@@ -61,7 +64,7 @@ int export_weights(const ExportOptions& options) {
   if (step == 0) check_input(directory, config, kInitInput);
   const auto weights = step == 0 ? make_model(config, config.data.vocabulary)->weights()
                                  : checkpoint_weights(config, checkpoint_path(folder, step));
-  write_weights(options.out, weights);
+  write_weights(options.out, weights, weights_attributes(config, step), format);
   print_note(fmt::format("{}: {} arrays, step {} of run {}\n", options.out, weights.size(), step, run_id(config)));
   return kSuccess;
 }
@@ -69,9 +72,14 @@ int export_weights(const ExportOptions& options) {
 int write_batch_file(const BatchesOptions& options) {
   refuse_existing(options.out, options.force);
   const RunConfig config = single_run_config(read_settings(options.config), read_assignments(options.assignments));
-  write_batches(options.out, *open_tokens(config), config, options.steps);
-  print_note(fmt::format("{}: {} batches of {} x {} tokens\n", options.out, options.steps, config.train.batch,
-                         config.model.context));
+  const auto source = open_tokens(config);
+  std::int64_t count = options.steps;
+  if (options.validation)
+    count = write_validation_batches(options.out, *source, config);
+  else
+    write_batches(options.out, *source, config, count);
+  print_note(
+      fmt::format("{}: {} batches of {} x {} tokens\n", options.out, count, config.train.batch, config.model.context));
   return kSuccess;
 }
 
@@ -79,33 +87,44 @@ int write_batch_file(const BatchesOptions& options) {
 
 Command add_export(CLI::App& app) {
   auto options = std::make_shared<ExportOptions>();
-  CLI::App* parser =
-      app.add_subcommand("export", "Write a run's weights under nanoGPT's or Hugging Face's names (HDF5)");
+  CLI::App* parser = app.add_subcommand("export", "Write a run's weights under nanoGPT's or Hugging Face's names");
   parser->add_option("RUN", options->run, "Run directory")->required();
   parser->add_option("--out", options->out, "File to write")->required();
+  parser
+      ->add_option("--format", options->format,
+                   "hdf5 or safetensors; default: safetensors where --out ends in .safetensors, else hdf5")
+      ->check(CLI::IsMember({"hdf5", "safetensors"}, CLI::ignore_case));
   parser->add_option("--step", options->step, "0: initial weights; default: the newest checkpoint")
       ->check(CLI::Range(std::int64_t{0}, kMaxSteps));
   parser->add_flag("--force", options->force, "Replace the file if there is one");
   parser->footer(
-      "A later run starts from it with init.from=weights.h5.\n"
-      "Example:\n  precipice export runs/first --step 0 --out weights.h5");
+      "A later run starts from it with init.from=weights.h5. docs/EXPORT.md loads it in PyTorch.\n"
+      "Example:\n  precipice export runs/first --out weights.safetensors");
   return {parser, [options] { return export_weights(*options); }};
 }
 
 Command add_batches(CLI::App& app) {
   auto options = std::make_shared<BatchesOptions>();
-  CLI::App* parser = app.add_subcommand("batches", "Write the exact training batches of a config (HDF5)");
+  CLI::App* parser = app.add_subcommand("batches", "Write the exact batches of a config (HDF5)");
   parser->add_option("CONFIG", options->config, "TOML file of settings")->required();
   parser->add_option("SETTING", options->assignments, "key=value, over the file's");
-  parser->add_option("--steps", options->steps, "Batches to write")
-      ->required()
-      ->check(CLI::Range(std::int64_t{1}, kMaxSteps));
+  CLI::Option* const steps = parser->add_option("--steps", options->steps, "Training batches to write")
+                                 ->check(CLI::Range(std::int64_t{1}, kMaxSteps));
+  CLI::Option* const validation =
+      parser->add_flag("--validation", options->validation, "All batches of the validation loss instead");
+  steps->excludes(validation);
   parser->add_option("--out", options->out, "File to write")->required();
   parser->add_flag("--force", options->force, "Replace the file if there is one");
   parser->footer(
       "A run trains on them with data.source=batches data.path=batches.h5.\n"
       "Example:\n  precipice batches run.toml --steps 100 --out batches.h5");
-  return {parser, [options] { return write_batch_file(*options); }};
+  return {parser, [options, steps] {
+            if (!options->validation && steps->count() == 0)
+              throw ConfigError(
+                  {"command line", 0, "--steps", ""},
+                  "the number of training batches is needed, or --validation for those of the validation loss");
+            return write_batch_file(*options);
+          }};
 }
 
 }  // namespace precipice

@@ -74,6 +74,33 @@ class BatchesSource final : public TokenSource {
   std::size_t batch_tokens_ = 0;
 };
 
+// `what` is the key that `count` comes from; batch_of(i) gives one batch.
+template <class BatchOf>
+void write_all(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
+               std::int64_t count, const char* what, const BatchOf& batch_of) {
+  const std::uint64_t batch_tokens = static_cast<std::uint64_t>(config.train.batch * config.model.context);
+  const std::uint64_t most = kMaxTokens / batch_tokens;
+  if (count < 1 || static_cast<std::uint64_t>(count) > most)
+    throw ConfigError({"", 0, what, std::to_string(count)},
+                      join_parts("1 to ", most, " batches of ", batch_tokens, " tokens fit into a file"));
+  std::vector<std::int64_t> x, y;
+  x.reserve(static_cast<std::size_t>(count) * batch_tokens);
+  y.reserve(static_cast<std::size_t>(count) * batch_tokens);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Batch batch = batch_of(i);
+    x.insert(x.end(), batch.x.begin(), batch.x.end());
+    y.insert(y.end(), batch.y.begin(), batch.y.end());
+  }
+  const std::vector<std::uint64_t> shape = shape_of(config, count);
+  Hdf5Writer writer;
+  writer.write("/x", std::span<const std::int64_t>(x), shape);
+  writer.write("/y", std::span<const std::int64_t>(y), shape);
+  writer.attribute("/", "data_source", config.data.source);
+  writer.attribute("/", "data_sha256", source.sha256());
+  writer.attribute("/", "data_seed", config.data.seed.value());
+  write_file_atomic(path, writer.finish());
+}
+
 }  // namespace
 
 std::unique_ptr<TokenSource> open_batches(const RunConfig& config) {
@@ -82,27 +109,16 @@ std::unique_ptr<TokenSource> open_batches(const RunConfig& config) {
 
 void write_batches(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
                    std::int64_t steps) {
-  const std::uint64_t batch_tokens = static_cast<std::uint64_t>(config.train.batch * config.model.context);
-  const std::uint64_t most_steps = kMaxTokens / batch_tokens;
-  if (steps < 1 || static_cast<std::uint64_t>(steps) > most_steps)
-    throw ConfigError({"", 0, "steps", std::to_string(steps)},
-                      join_parts("1 to ", most_steps, " batches of ", batch_tokens, " tokens fit into a file"));
-  std::vector<std::int64_t> x, y;
-  x.reserve(static_cast<std::size_t>(steps) * batch_tokens);
-  y.reserve(static_cast<std::size_t>(steps) * batch_tokens);
-  for (std::int64_t step = 0; step < steps; ++step) {
-    const Batch batch = source.training_batch(step);
-    x.insert(x.end(), batch.x.begin(), batch.x.end());
-    y.insert(y.end(), batch.y.begin(), batch.y.end());
-  }
-  const std::vector<std::uint64_t> shape = shape_of(config, steps);
-  Hdf5Writer writer;
-  writer.write("/x", std::span<const std::int64_t>(x), shape);
-  writer.write("/y", std::span<const std::int64_t>(y), shape);
-  writer.attribute("/", "data_source", config.data.source);
-  writer.attribute("/", "data_sha256", source.sha256());
-  writer.attribute("/", "data_seed", config.data.seed.value());
-  write_file_atomic(path, writer.finish());
+  write_all(path, source, config, steps, "steps", [&](std::int64_t step) { return source.training_batch(step); });
+}
+
+std::int64_t write_validation_batches(const std::filesystem::path& path, const TokenSource& source,
+                                      const RunConfig& config) {
+  const std::int64_t count = source.validation_batches();
+  if (count == 0) throw DataError("data.source = " + config.data.source + " has no validation part");
+  write_all(path, source, config, count, "train.eval_batches",
+            [&](std::int64_t index) { return source.validation_batch(index); });
+  return count;
 }
 
 }  // namespace precipice

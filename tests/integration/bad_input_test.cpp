@@ -212,6 +212,11 @@ TEST_CASE("bad command lines are exit code 2 with one line", "[integration]") {
   const std::string file = place.path("x.h5");
   check_refused(place.run({"export", place.path("s"), "--step", "-1", "--out", file}), 2, {"--step", "range 0 to 1"});
   check_refused(place.run({"batches", place.config(), "--steps", "0", "--out", file}), 2, {"--steps", "range 1 to 1"});
+  check_refused(place.run({"batches", place.config(), "--out", file}), 2, {"--steps", "--validation"});
+  check_refused(place.run({"batches", place.config(), "--steps", "1", "--validation", "--out", file}), 2,
+                {"--steps", "--validation"});
+  check_refused(place.run({"export", place.path("s"), "--format", "numpy", "--out", file}), 2,
+                {"--format", "numpy", "safetensors"});
   CHECK_FALSE(fs::exists(file));
   CHECK_FALSE(fs::exists(place.path("s")));
 }

@@ -70,6 +70,29 @@ TEST_CASE("a batches file holds int64 (steps, batch, context) and where it comes
   CHECK(std::vector<std::int64_t>(x.begin() + 1, x.begin() + 8) == std::vector<std::int64_t>(y.begin(), y.begin() + 7));
 }
 
+TEST_CASE("the batches of the validation loss, all of them, are written in the same form", "[data]") {
+  const BatchesFile file;
+  RunConfig config = file.config;
+  config.data.source = "synthetic";
+  const std::filesystem::path path = file.directory / "validation.h5";
+  REQUIRE(write_validation_batches(path, *file.original, config) == 3);
+  const Hdf5Reader reader(path);
+  CHECK(reader.shape("/x") == std::vector<std::uint64_t>{3, 4, 8});
+  CHECK(reader.attribute_text("/", "data_sha256") == file.original->sha256());
+  std::vector<std::int64_t> x, y;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const Batch batch = file.original->validation_batch(i);
+    x.insert(x.end(), batch.x.begin(), batch.x.end());
+    y.insert(y.end(), batch.y.begin(), batch.y.end());
+  }
+  CHECK(reader.read_integers("/x") == x);
+  CHECK(reader.read_integers("/y") == y);
+
+  const auto source = open_tokens(file.config);
+  CHECK(has_parts(data_error([&] { write_validation_batches(path, *source, file.config); }),
+                  {"data.source = batches", "no validation part"}));
+}
+
 TEST_CASE("equal batches give equal bytes, and an old file is replaced", "[data]") {
   const BatchesFile file;
   RunConfig config = file.config;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "metrics/files.h"
 #include "metrics/hdf5_file.h"
@@ -30,8 +31,10 @@ std::vector<NamedArray> example_weights() {
 TEST_CASE("weights come back with names, shapes and bits", "[weights]") {
   const TemporaryDirectory directory;
   const auto weights = example_weights();
-  write_weights(directory / "weights.h5", weights);
-  const auto read = read_weights(directory / "weights.h5");
+  const std::string name = GENERATE("weights.h5", "weights.safetensors");
+  CAPTURE(name);
+  write_weights(directory / name, weights, {{"kind", "gpt"}}, weights_format_of(name));
+  const auto read = read_weights(directory / name);
   REQUIRE(read.size() == weights.size());
   for (std::size_t i = 0; i < read.size(); ++i) {
     CHECK(read[i].name == weights[i].name);
@@ -39,9 +42,34 @@ TEST_CASE("weights come back with names, shapes and bits", "[weights]") {
     REQUIRE(read[i].values.size() == weights[i].values.size());
     CHECK(std::memcmp(read[i].values.data(), weights[i].values.data(), 4 * read[i].values.size()) == 0);
   }
-  // The names are datasets of the root group, dots and all.
-  CHECK(Hdf5Reader(directory / "weights.h5").shape("/transformer.h.0.attn.c_attn.weight") ==
-        std::vector<std::uint64_t>{300, 100});
+}
+
+TEST_CASE("the names are datasets of the root group, dots and all, and what is said of the model its attributes",
+          "[weights]") {
+  const TemporaryDirectory directory;
+  write_weights(directory / "weights.h5", example_weights(), {{"kind", "gpt"}, {"layers", 2}, {"softcap", 0.5}});
+  const Hdf5Reader reader(directory / "weights.h5");
+  CHECK(reader.shape("/transformer.h.0.attn.c_attn.weight") == std::vector<std::uint64_t>{300, 100});
+  CHECK(reader.attribute_text("/", "kind") == "gpt");
+  CHECK(reader.has_attribute("/", "layers"));
+  CHECK(reader.has_attribute("/", "softcap"));
+}
+
+TEST_CASE("the name of a file says its format, and words do in either case", "[weights]") {
+  CHECK(weights_format_of("runs/a.safetensors") == WeightsFormat::Safetensors);
+  CHECK(weights_format_of("runs.safetensors/a.h5") == WeightsFormat::Hdf5);
+  CHECK(weights_format_of("a") == WeightsFormat::Hdf5);
+  CHECK(parse_weights_format("HDF5") == WeightsFormat::Hdf5);
+  CHECK(parse_weights_format("safetensors") == WeightsFormat::Safetensors);
+  CHECK_THROWS_AS(parse_weights_format("numpy"), ConfigError);
+}
+
+TEST_CASE("numbers of attributes are text that reads back as the same number", "[weights]") {
+  CHECK(to_text(0.1) == "0.1");
+  CHECK(to_text(1e-5) == "1e-05");
+  CHECK(std::stod(to_text(0.1 + 0.2)) == 0.1 + 0.2);
+  CHECK(to_text(std::int64_t{-7}) == "-7");
+  CHECK(to_text(std::string("gpt")) == "gpt");
 }
 
 TEST_CASE("equal weights give equal bytes", "[weights]") {
