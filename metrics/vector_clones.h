@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions compiled for several instruction sets, chosen when the program starts; without contraction all of them
-// round alike. Private to .cpp files of metrics/.
+// Vectors of doubles for functions that are compiled for several instruction sets (precision/target_clones.h). Private
+// to .cpp files of metrics/.
 #pragma once
 
 #include <cstddef>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PRECIPICE_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define PRECIPICE_CLONES
-#endif
+#include "precision/target_clones.h"
 
 namespace precipice {
 

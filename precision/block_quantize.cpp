@@ -10,6 +10,7 @@
 #include "precision/four_over_six.h"
 #include "precision/hadamard.h"
 #include "precision/log2_exponent.h"
+#include "precision/target_clones.h"
 
 namespace precipice {
 namespace {
@@ -44,7 +45,7 @@ bool is_minus_zero(float x) {
   return std::bit_cast<std::uint32_t>(x) == 0x80000000u;
 }
 
-bool has_minus_zero(const float* in, const float* multipliers, std::int64_t size, int shift) {
+PRECIPICE_CLONES bool has_minus_zero(const float* in, const float* multipliers, std::int64_t size, int shift) {
   std::uint32_t found = 0;
   const auto look = [&found](float product) { found |= static_cast<std::uint32_t>(is_minus_zero(product)); };
   if (shift == 0) {
