@@ -3,16 +3,14 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 
 import h5py
 import numpy as np
-import support  # noqa: F401  makes report_lib importable
+import support
 
 from report_lib.analysis import PROGRAM
 
@@ -31,14 +29,10 @@ batch = 2
 LOSSES = "metrics/train_loss"
 
 
-class CraftedRuns(unittest.TestCase):
+class CraftedRuns(support.ProgramCase):
     @classmethod
     def setUpClass(cls) -> None:
-        if not os.access(PROGRAM, os.X_OK):
-            raise unittest.SkipTest(f"{PROGRAM} is not built")
-        holder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(holder.cleanup)
-        cls.folder = Path(holder.name)
+        super().setUpClass()
         (cls.folder / "tiny.toml").write_text(TINY)
         command = [PROGRAM, "train", cls.folder / "tiny.toml", "--out", cls.folder / "run", "--quiet"]
         subprocess.run(command, check=True, capture_output=True)

@@ -6,11 +6,10 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
-import support  # noqa: F401  makes report_lib importable
+import support
 import h5py
 import numpy as np
 
@@ -60,19 +59,15 @@ def torch_python() -> str:
     return ""
 
 
-class Export(unittest.TestCase):
+class Export(support.ProgramCase):
     @classmethod
     def setUpClass(cls) -> None:
-        if not os.access(PROGRAM, os.X_OK):
-            raise unittest.SkipTest(f"{PROGRAM} is not built")
-        holder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(holder.cleanup)
-        cls.root = Path(holder.name)
-        (cls.root / "run.toml").write_text(CONFIG)
+        super().setUpClass()
+        (cls.folder / "run.toml").write_text(CONFIG)
         for kind, settings in MODELS.items():
-            folder = cls.root / kind
+            folder = cls.folder / kind
             folder.mkdir()
-            cls.run_program("train", cls.root / "run.toml", *settings, "--quiet", "--out", folder / "run")
+            cls.run_program("train", cls.folder / "run.toml", *settings, "--quiet", "--out", folder / "run")
             cls.run_program("export", folder / "run", "--out", folder / "weights.h5")
             cls.run_program("export", folder / "run", "--out", folder / "weights.safetensors")
             cls.run_program("batches", folder / "run/config.toml", "--validation", "--out", folder / "validation.h5")
@@ -85,10 +80,10 @@ class Export(unittest.TestCase):
 
     def test_safetensors_read_by_the_documents_lines_has_the_values_of_the_hdf5_file(self) -> None:
         for kind in MODELS:
-            path = self.root / kind / "weights.safetensors"
+            path = self.folder / kind / "weights.safetensors"
             read: dict = {}
             exec(lines_of("safetensors").replace("weights.safetensors", str(path)), read)
-            with h5py.File(self.root / kind / "weights.h5", "r") as file:
+            with h5py.File(self.folder / kind / "weights.h5", "r") as file:
                 self.assertEqual(sorted(read["w"]), sorted(file))
                 for name, values in read["w"].items():
                     self.assertEqual(values.shape, file[name].shape)
@@ -99,7 +94,7 @@ class Export(unittest.TestCase):
                     self.assertEqual(type(stored)(text), stored, name)
 
     def test_safetensors_is_laid_out_as_the_format_says(self) -> None:
-        data = (self.root / "gpt/weights.safetensors").read_bytes()
+        data = (self.folder / "gpt/weights.safetensors").read_bytes()
         length = int.from_bytes(data[:8], "little")
         self.assertEqual(length % 8, 0)
         header = json.loads(data[8 : 8 + length])
@@ -113,9 +108,9 @@ class Export(unittest.TestCase):
         self.assertEqual(8 + length + reached, len(data))
 
     def test_attributes_say_what_a_loader_needs(self) -> None:
-        with h5py.File(self.root / "gpt/weights.h5", "r") as file:
+        with h5py.File(self.folder / "gpt/weights.h5", "r") as file:
             gpt = dict(file.attrs)
-        with h5py.File(self.root / "llama/weights.h5", "r") as file:
+        with h5py.File(self.folder / "llama/weights.h5", "r") as file:
             llama = dict(file.attrs)
         document = DOCUMENT.read_text()
         for name in gpt:
@@ -133,10 +128,10 @@ class Export(unittest.TestCase):
     def test_a_run_starts_from_a_safetensors_file_as_from_the_hdf5_file(self) -> None:
         losses = []
         for name in ("weights.h5", "weights.safetensors"):
-            out = self.root / ("from " + name)
-            start = f"init.from={self.root / 'gpt' / name}"
+            out = self.folder / ("from " + name)
+            start = f"init.from={self.folder / 'gpt' / name}"
             settings = [*MODELS["gpt"], start, "train.steps=3"]
-            self.run_program("train", self.root / "run.toml", *settings, "--quiet", "--out", out)
+            self.run_program("train", self.folder / "run.toml", *settings, "--quiet", "--out", out)
             with h5py.File(out / "run.h5", "r") as file:
                 losses.append(file["metrics/train_loss"][()].tobytes())
         self.assertEqual(losses[0], losses[1])
@@ -146,7 +141,7 @@ class Export(unittest.TestCase):
         if not python:
             raise unittest.SkipTest("no Python here imports torch and h5py; PRECIPICE_TORCH_PYTHON can name one")
         for kind in MODELS:
-            folder = self.root / kind
+            folder = self.folder / kind
             done = subprocess.run([python, "-c", lines_of(kind)], cwd=folder, capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             with h5py.File(folder / "run/run.h5", "r") as file:

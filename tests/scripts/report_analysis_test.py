@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 import fake_sweep
-import support  # noqa: F401  makes report_lib importable
+import support
 import h5py
 import numpy as np
 
@@ -24,14 +24,11 @@ from report_lib.analysis import PROGRAM, Analyses, path_argument
 SEEDS, STEPS = 6, 200
 
 
-class Analysis(unittest.TestCase):
+class Analysis(support.ProgramCase):
     @classmethod
     def setUpClass(cls) -> None:
-        if not os.access(PROGRAM, os.X_OK):
-            raise unittest.SkipTest(f"{PROGRAM} is not built")
-        holder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(holder.cleanup)
-        cls.folder = Path(holder.name) / "sweep"
+        super().setUpClass()
+        cls.folder = cls.folder / "sweep"
         cls.ids = fake_sweep.write_program_sweep(
             cls.folder, ("bf16", "e8m3"), (1e-2, 1e-1), SEEDS, STEPS, missing=(0,)
         )

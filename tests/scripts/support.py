@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lets the tests import scripts/report_lib and scripts/run_tests.py, and makes runs that exist only in memory."""
 
+import os
 import sys
+import tempfile
+import unittest
 from pathlib import Path
 from typing import Sequence
 
@@ -10,8 +13,23 @@ import numpy as np
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from report_lib.analysis import PROGRAM  # noqa: E402
 from report_lib.run_files import Run, SeriesGroup  # noqa: E402
 from report_lib.statistics import Cell  # noqa: E402
+
+
+class ProgramCase(unittest.TestCase):
+    """Tests of the built program in a folder that they share; skipped where it is not built."""
+
+    folder: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if not os.access(PROGRAM, os.X_OK):
+            raise unittest.SkipTest(f"{PROGRAM} is not built")
+        holder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(holder.cleanup)
+        cls.folder = Path(holder.name)
 
 
 def run(state: str, final: float = float("nan"), initial: float = 4.0, **config) -> Run:
