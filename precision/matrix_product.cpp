@@ -4,6 +4,7 @@
 #include <ATen/native/CPUBlas.h>
 
 #include "precision/hadamard.h"
+#include "precision/onednn.h"
 #include "precision/pack_kernels.h"
 #include "precision/result_quantum.h"
 
@@ -47,7 +48,8 @@ bool has_block_kernels(bool bf16) {
 #if defined(__x86_64__) && defined(CPUBLAS_BRGEMM_F32F32F32) && defined(CPUBLAS_BRGEMM_BF16BF16F32)
   // With AMX they want tiles of their own, and multiply() does well.
   static const bool has_bf16 = has_bf16_instructions() && !blas::could_pack(at::kBFloat16);
-  return !bf16 || has_bf16;
+  // Below AVX2 libtorch hands blocks to its gemm, whose order of sums follows the operands' place in memory.
+  return bf16 ? has_bf16 : has_avx2_matmuls();
 #else
   static_cast<void>(bf16);
   return false;

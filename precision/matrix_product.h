@@ -14,7 +14,7 @@
 
 namespace precipice {
 
-// Whether there are such kernels for matrices of bf16 (fp32) numbers. bf16 numbers go in pairs along K, which is even
+// Whether there are such kernels for matrices of bf16 (fp32) numbers on this CPU. bf16 numbers go in pairs along K, which is even
 // then, as are strides.
 bool has_block_kernels(bool bf16);
 

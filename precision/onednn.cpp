@@ -47,6 +47,11 @@ bool has_bf16_instructions() {
   return has;
 }
 
+bool has_avx2_matmuls() {
+  static const bool has = has_isa(dnnl::cpu_isa::avx2);
+  return has;
+}
+
 bool has_avx512_matmuls() {
   static const bool has = has_isa(dnnl::cpu_isa::avx512_core);
   return has;

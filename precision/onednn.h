@@ -17,6 +17,7 @@ std::string onednn_version();  // of the library in use: "2.6.0"
 // The largest instruction set that its matmuls may use here: sse41, avx, avx2, ..., avx512_core_bf16; DNNL_MAX_CPU_ISA
 // may hold it below the CPU's.
 std::string onednn_isa();
+bool has_avx2_matmuls();  // has_avx512_matmuls() stands in carrier.h
 
 // The name of the implementation that multiply() takes for such a call, "brg:avx512_core" say. Reads no element.
 std::string matmul_implementation(const CarrierProduct& call);

@@ -103,7 +103,11 @@ TEST_CASE("scales on operands are the product of dequantized operands") {
   const Quantized xa = last(a, blocks(1, 32)), xb = last(b, blocks(1, 32));
   GemmArithmetic operands;
   operands.scales = ScalesAct::Operands;
-  CHECK(same_bits(gemm(xa, xb, {}, operands, {}), at::matmul(dequantized(xa), dequantized(xb).t())));
+  const at::Tensor y = gemm(xa, xb, {}, operands, {});
+  check_product(y, xa, xb);
+  // Numbers of fp32 have no scales to act anywhere else.
+  const MatrixQuantizer identity;
+  CHECK(same_bits(y, gemm(last(dequantized(xa), identity), last(dequantized(xb), identity), {}, {}, {})));
   // With powers of two both semantics agree.
   const Quantized pa = last(a, blocks(1, 32, ScaleRule::Rceil)), pb = last(b, blocks(1, 32, ScaleRule::Rceil));
   CHECK(same_bits(gemm(pa, pb, {}, operands, {}), gemm(pa, pb, {}, {}, {})));
