@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "precision/carrier.h"
+#include "precision/isa.h"
 #include "precision/onednn.h"
 #include "precision/quantize_kernels.h"
 #include "train/provenance.h"

@@ -10,6 +10,7 @@
 
 #include "experiments/bench.h"
 #include "precision/block_quantize.h"
+#include "precision/isa.h"
 #include "precision/parallel.h"
 #include "precision/quantize_isa.h"
 #include "precision/quantizer.h"

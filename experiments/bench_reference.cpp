@@ -12,6 +12,7 @@
 #include "optim/optimizer.h"
 #include "precision/check.h"
 #include "precision/quantize_isa.h"
+#include "train/open_tokens.h"
 #include "train/tokens.h"
 
 namespace precipice {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "experiments/bench.h"
+#include "train/open_tokens.h"
+#include "train/resolve_config.h"
 #include "train/tokens.h"
 #include "train/trainer.h"
 

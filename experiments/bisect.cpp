@@ -9,6 +9,7 @@
 
 #include "experiments/worker_threads.h"
 #include "precision/check.h"
+#include "train/open_tokens.h"
 #include "train/recipes.h"
 #include "train/run_inputs.h"
 #include "train/tokens.h"

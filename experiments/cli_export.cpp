@@ -15,6 +15,8 @@
 #include "train/checkpoint.h"
 #include "train/model_attributes.h"
 #include "train/model_weights.h"
+#include "train/open_tokens.h"
+#include "train/resolve_config.h"
 #include "train/run_evaluator.h"
 #include "train/run_inputs.h"
 #include "train/tokens.h"

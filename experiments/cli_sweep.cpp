@@ -16,6 +16,7 @@
 #include "experiments/sweep_record.h"
 #include "experiments/sweep_session.h"
 #include "experiments/sweep_union.h"
+#include "train/open_tokens.h"
 #include "train/run.h"
 #include "train/tokens.h"
 

@@ -11,6 +11,7 @@
 #include "precision/check.h"
 #include "precision/float_format.h"
 #include "train/recipes.h"
+#include "train/resolve_config.h"
 #include "train/run_config.h"
 
 namespace precipice {

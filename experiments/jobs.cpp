@@ -9,6 +9,7 @@
 
 #include "experiments/plan.h"
 #include "experiments/progress.h"
+#include "train/open_tokens.h"
 
 namespace precipice {
 namespace {

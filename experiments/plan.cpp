@@ -10,8 +10,10 @@
 
 #include "experiments/progress.h"
 #include "precision/check.h"
+#include "train/architectures.h"
 #include "train/log_size.h"
 #include "train/model.h"
+#include "train/open_tokens.h"
 #include "train/recipes.h"
 #include "train/run.h"
 #include "train/tokens.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiments/storage_report.h"
+#include "precision/element_precision.h"
 #include "train/recipes.h"
 
 namespace precipice {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "precision/random_bits.h"
+#include "train/architectures.h"
 #include "train/memory_estimate.h"
 #include "train/model.h"
 #include "train/tokens.h"

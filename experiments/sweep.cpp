@@ -7,6 +7,7 @@
 #include <set>
 
 #include "precision/check.h"
+#include "train/resolve_config.h"
 
 namespace precipice {
 namespace {

@@ -13,6 +13,7 @@
 
 #include "experiments/run_directory.h"
 #include "precision/check.h"
+#include "train/resolve_config.h"
 
 namespace precipice {
 namespace {

@@ -11,6 +11,7 @@
 #include "metrics/directory.h"
 #include "metrics/files.h"
 #include "train/config_difference.h"
+#include "train/resolve_config.h"
 
 namespace precipice {
 namespace {

@@ -15,6 +15,7 @@
 #include "metrics/status_doubt.h"
 #include "precision/check.h"
 #include "train/checkpoint.h"
+#include "train/resolve_config.h"
 #include "train/run_inputs.h"
 
 namespace precipice {

@@ -4,6 +4,7 @@
 
 #include "optim/multi_tensor_chunks.h"
 #include "optim/multi_tensor_walk.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {

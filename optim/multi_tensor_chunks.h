@@ -9,6 +9,8 @@
 #include <string>
 
 #include "optim/multi_tensor_functors.h"
+#include "precision/host_device.h"
+#include "precision/isa.h"
 #include "precision/quantize_kernels.h"
 
 namespace precipice {

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "optim/multi_tensor.h"
+#include "precision/host_device.h"
 #include "precision/random_bits.h"
 
 namespace precipice {

@@ -11,6 +11,7 @@
 
 #include "optim/multi_tensor_functors.h"
 #include "optim/multi_tensor_walk.h"
+#include "precision/host_device.h"
 #include "precision/launch.h"
 
 namespace precipice {

@@ -32,6 +32,7 @@ struct MultiplyAdd {
 
 }  // namespace
 #include "precision/accumulate-inl.h"
+#include "precision/host_device.h"
 }  // namespace precipice::avx2
 
 #endif

@@ -35,6 +35,7 @@ struct MultiplyAdd {
 
 }  // namespace
 #include "precision/accumulate-inl.h"
+#include "precision/host_device.h"
 }  // namespace precipice::avx512
 
 #endif

@@ -25,4 +25,5 @@ struct MultiplyAdd {
 
 }  // namespace
 #include "precision/accumulate-inl.h"
+#include "precision/host_device.h"
 }  // namespace precipice::generic

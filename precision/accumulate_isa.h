@@ -6,6 +6,8 @@
 #include <string>
 
 #include "precision/emulated_gemm.h"
+#include "precision/host_device.h"
+#include "precision/isa.h"
 #include "precision/round_to_format.h"
 
 namespace precipice {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "precision/host_device.h"
 #include "precision/round_to_format.h"
 
 namespace precipice {

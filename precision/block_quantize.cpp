@@ -9,6 +9,7 @@
 #include "precision/check.h"
 #include "precision/four_over_six.h"
 #include "precision/hadamard.h"
+#include "precision/isa.h"
 #include "precision/log2_exponent.h"
 #include "precision/target_clones.h"
 

@@ -7,7 +7,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "precision/exact_value.h"
 #include "precision/onednn_matmul.h"
 #include "precision/spellings.h"
 
@@ -16,9 +15,6 @@ namespace {
 
 constexpr Spellings<Carrier, 3> kCarriers = {
     {{"auto", Carrier::Auto}, {"fp32", Carrier::Fp32}, {"bf16", Carrier::Bf16}}};
-constexpr double kSmallestNormal = 0x1p-126;
-constexpr double kSmallestBf16 = 0x1p-133;
-constexpr double kLargestBf16 = 0x1.FEp127;
 
 // What a primitive is made for. The scale and the bias are arguments of each call.
 struct Shape {
@@ -55,19 +51,6 @@ Carrier parse_carrier(std::string_view text) {
 
 std::string to_string(Carrier carrier) {
   return spelling_of(carrier, kCarriers);
-}
-
-double quantum_of(const FloatFormat& format) {
-  return exact_value(1, format.emin() - format.mantissa_bits);
-}
-
-bool fits_bf16(const FloatFormat& format) {
-  const int significant = format.mantissa_bits + (format.is_fixed_point() ? 0 : 1);
-  return significant <= 8 && quantum_of(format) >= kSmallestBf16 && format.max_finite() <= kLargestBf16;
-}
-
-bool products_fit_bf16(double quantum, double other_quantum) {
-  return quantum >= kSmallestNormal && other_quantum >= kSmallestNormal && quantum * other_quantum >= kSmallestNormal;
 }
 
 OneThread::OneThread() : before_(omp_get_max_threads()) {

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "precision/float_format.h"
+#include "precision/quantum.h"
 
 namespace precipice {
 
@@ -24,12 +24,6 @@ enum class Carrier : std::uint8_t { Auto, Fp32, Bf16 };
 Carrier parse_carrier(std::string_view text);  // auto fp32 bf16; throws ConfigError
 std::string to_string(Carrier carrier);
 
-// The distance of the format's values where they are densest: every value is a multiple of it.
-double quantum_of(const FloatFormat& format);
-// Whether every value is a bf16 number.
-bool fits_bf16(const FloatFormat& format);
-// Whether bf16 instructions are exact on multiples of these quanta.
-bool products_fit_bf16(double quantum, double other_quantum);
 // AVX512-BF16 or AMX: elsewhere bf16 products would be emulated, and slower than fp32 ones.
 bool has_bf16_instructions();
 // Whether matmuls run on AVX-512 (DNNL_MAX_CPU_ISA, oneDNN's variable, may forbid it).

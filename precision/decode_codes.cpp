@@ -6,6 +6,7 @@
 
 #include "precision/exact_value.h"
 #include "precision/format_codes.h"
+#include "precision/host_device.h"
 
 namespace precipice {
 namespace {

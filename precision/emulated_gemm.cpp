@@ -10,6 +10,7 @@
 
 #include "precision/accumulate_isa.h"
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/quantize_kernels.h"
 
 namespace precipice {

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "precision/float_format.h"
-#include "precision/random_bits.h"
+#include "precision/host_device.h"
 
 namespace precipice {
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {

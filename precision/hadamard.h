@@ -8,28 +8,10 @@
 
 #include <cstdint>
 
+#include "precision/hadamard_matrix.h"
 #include "precision/matrix_quantizer.h"
 
 namespace precipice {
-
-inline constexpr int kHadamard = 16;
-struct HadamardMatrix {
-  float entry[kHadamard][kHadamard];
-};
-
-// s on the rows: entry [k][j] = s[k] (-1)^popcount(k & j) / 4.
-constexpr HadamardMatrix hadamard_matrix() {
-  constexpr int kSigns[kHadamard] = {1, 1, 1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1, 1, -1, -1};
-  HadamardMatrix m{};
-  for (int k = 0; k < kHadamard; ++k) {
-    for (int j = 0; j < kHadamard; ++j) {
-      int sign = kSigns[k];
-      for (int common = k & j; common != 0; common &= common - 1) sign = -sign;
-      m.entry[k][j] = 0.25f * static_cast<float>(sign);
-    }
-  }
-  return m;
-}
 
 // Rotates rows first_row .. last_row - 1 of a matrix (in steps of 16 when the contraction is axis 0) in its own layout;
 // in may be out. through_bf16: the input is rounded to bf16 first and the result afterwards. Throws ConfigError when

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "precision/host_device.h"
 #include "precision/random_bits.h"
 
 namespace precipice {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "precision/host_device.h"
 #include "precision/launch.h"
 
 namespace precipice {

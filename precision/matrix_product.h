@@ -14,8 +14,8 @@
 
 namespace precipice {
 
-// Whether there are such kernels for matrices of bf16 (fp32) numbers on this CPU. bf16 numbers go in pairs along K, which is even
-// then, as are strides.
+// Whether there are such kernels for matrices of bf16 (fp32) numbers on this CPU. bf16 numbers go in pairs along K,
+// which is even then, as are strides.
 bool has_block_kernels(bool bf16);
 
 // One operand: rows x depth numbers, of which those of one row or those of one depth lie side by side.

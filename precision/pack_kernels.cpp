@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {

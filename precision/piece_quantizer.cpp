@@ -2,6 +2,7 @@
 #include "precision/piece_quantizer.h"
 
 #include "precision/check.h"
+#include "precision/isa.h"
 
 namespace precipice {
 namespace {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "precision/element_precision.h"
 #include "precision/gemm.h"
-#include "precision/round_tensor.h"
 
 namespace precipice {
 

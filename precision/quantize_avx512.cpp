@@ -8,7 +8,8 @@
 #include <bit>
 #include <utility>
 
-#include "precision/hadamard.h"
+#include "precision/hadamard_matrix.h"
+#include "precision/host_device.h"
 #include "precision/log2_exponent.h"
 #include "precision/quantize_isa.h"
 

@@ -1,56 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Run-time choice of the instruction set for the array loops, and the checks that they rely on.
-#include <cstdlib>
-#include <vector>
-
+// The array loops of the instruction set in use, and the checks that they rely on.
 #include "precision/check.h"
 #include "precision/exact_value.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {
-namespace {
-
-struct Candidate {
-  const char* name;
-  bool supported;
-  const QuantizeKernels* kernels;
-};
-
-// Best first.
-std::vector<Candidate> candidates() {
-#if defined(__x86_64__)
-  // All that CMakeLists.txt lets the compiler use; its -mavx2 lets it use POPCNT as well.
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  return {{"avx512", has_avx512, &avx512::kKernels},
-          {"avx2", has_avx2, &avx2::kKernels},
-          {"generic", true, &generic::kKernels}};
-#else
-  return {{"avx512", false, nullptr}, {"avx2", false, nullptr}, {"generic", true, &generic::kKernels}};
-#endif
-}
-
-const Isa& active() {
-  static const Isa chosen = [] {
-    const char* forced = std::getenv("PRECIPICE_ISA");
-    return choose_isa(forced == nullptr ? "" : forced);
-  }();
-  return chosen;
-}
-
-}  // namespace
-
-Isa choose_isa(const std::string& forced) {
-  std::string supported;
-  for (const Candidate& candidate : candidates()) {
-    if (!candidate.supported) continue;
-    if (forced.empty() || forced == candidate.name) return {candidate.name, candidate.kernels};
-    supported += (supported.empty() ? "" : ", ") + std::string(candidate.name);
-  }
-  throw ConfigError({"environment", 0, "PRECIPICE_ISA", forced}, "must be one of " + supported + " on this CPU");
-}
-
 namespace {
 
 void check_call(std::int64_t size, const QuantizeSpec& spec, std::uint64_t first_element) {
@@ -104,32 +59,24 @@ WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, c
 
 void quantize(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts) {
-  counts += active().kernels->quantize(prepare_call(in, out, size, spec, scale, key, first_element));
+  counts += active_kernels().quantize(prepare_call(in, out, size, spec, scale, key, first_element));
 }
 
 void quantize(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts) {
-  counts += active().kernels->quantize_wide(prepare_call(in, out, size, spec, scale, key, first_element));
+  counts += active_kernels().quantize_wide(prepare_call(in, out, size, spec, scale, key, first_element));
 }
 
 void encode(const float* in, std::uint32_t* out, std::int64_t size, const FloatFormat& format) {
   const CodeConstants codes = prepare_codes(format);
   if (!format.has_nan() && amax(in, size) != amax(in, size))
     throw ConfigError(to_string(format) + " has no code for NaN");
-  active().kernels->encode(in, out, size, codes);
+  active_kernels().encode(in, out, size, codes);
 }
 
 float amax(const float* in, std::int64_t size) {
   PRECIPICE_CHECK(size >= 0, "size ", size);
-  return active().kernels->amax(in, size);
-}
-
-const QuantizeKernels& active_kernels() {
-  return *active().kernels;
-}
-
-std::string active_isa() {
-  return active().name;
+  return active_kernels().amax(in, size);
 }
 
 EventCounts& EventCounts::operator+=(const EventCounts& other) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The seam between the run-time choice (quantize_dispatch.cpp) and the array loops compiled once per instruction set
+// The seam between the run-time choice (isa.h) and the array loops compiled once per instruction set
 // (quantize_generic.cpp, quantize_avx2.cpp, quantize_avx512.cpp). Tests use it to compare them in one process.
 #pragma once
 
@@ -8,6 +8,7 @@
 
 #include "precision/block_kernels.h"
 #include "precision/format_codes.h"
+#include "precision/host_device.h"
 #include "precision/quantize_kernels.h"
 #include "precision/round_to_format.h"
 
@@ -94,17 +95,5 @@ extern const QuantizeKernels kKernels;
 namespace avx512 {
 extern const QuantizeKernels kKernels;
 }
-
-struct Isa {
-  std::string name;
-  const QuantizeKernels* kernels;
-};
-
-// The named instruction set, or the best one for "". Throws ConfigError for a name that is unknown or that this CPU
-// does not have.
-Isa choose_isa(const std::string& forced);
-
-// What this process uses: choose_isa of the environment's PRECIPICE_ISA.
-const QuantizeKernels& active_kernels();
 
 }  // namespace precipice

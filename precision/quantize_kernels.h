@@ -8,6 +8,7 @@
 #include <string>
 
 #include "precision/float_format.h"
+#include "precision/isa.h"
 #include "precision/random_bits.h"
 #include "precision/rounding.h"
 
@@ -50,7 +51,6 @@ void encode(const float* in, std::uint32_t* out, std::int64_t size, const FloatF
 // max |in[i]|; NaN if any element is NaN, infinity if any is infinite; 0 for size 0.
 float amax(const float* in, std::int64_t size);
 
-// "generic", "avx2" or "avx512": what the calls above use.
 std::string active_isa();
 
 }  // namespace precipice

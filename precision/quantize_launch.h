@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "precision/format_codes.h"
+#include "precision/host_device.h"
 #include "precision/launch.h"
 #include "precision/quantize_isa.h"
 #include "precision/quantize_kernels.h"

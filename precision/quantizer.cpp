@@ -11,11 +11,11 @@
 #include <optional>
 #include <vector>
 
-#include "precision/carrier.h"
 #include "precision/check.h"
 #include "precision/device.h"
 #include "precision/parallel.h"
 #include "precision/piece_quantizer.h"
+#include "precision/quantum.h"
 #include "precision/result_quantum.h"
 
 namespace precipice {

@@ -5,19 +5,7 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define PRECIPICE_HD __host__ __device__ __forceinline__
-#else
-#define PRECIPICE_HD inline __attribute__((always_inline))
-#endif
-
-#if defined(__CUDACC__)
-#define PRECIPICE_UNROLL_16  // nvcc unrolls by itself, and its host compiler knows no pragma of its own
-#elif defined(__clang__)
-#define PRECIPICE_UNROLL_16 _Pragma("unroll 16")
-#else
-#define PRECIPICE_UNROLL_16 _Pragma("GCC unroll 16")
-#endif
+#include "precision/host_device.h"
 
 namespace precipice {
 
@@ -25,9 +13,9 @@ struct Philox4 {
   std::uint32_t word[4];
 };
 
-// The ten rounds of some blocks side by side, as each waits for the one before it. On 64-bit lanes of which only the low
-// 32 bits count, so that a lane may also be a vector of lanes. wide_product(factor, lane) is the 64-bit product of factor
-// and the low half of each lane.
+// The ten rounds of some blocks side by side, as each waits for the one before it. On 64-bit lanes of which only the
+// low 32 bits count, so that a lane may also be a vector of lanes. wide_product(factor, lane) is the 64-bit product of
+// factor and the low half of each lane.
 template <class Lane, int kBlocks, class WideProduct>
 PRECIPICE_HD constexpr void philox_rounds(Lane (&blocks)[kBlocks][4], Lane k0, Lane k1, WideProduct wide_product) {
   PRECIPICE_UNROLL_16

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "precision/carrier.h"
+#include "precision/quantum.h"
 
 namespace precipice {
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "precision/float_format.h"
+#include "precision/host_device.h"
 #include "precision/random_bits.h"
 #include "precision/rounding.h"
 

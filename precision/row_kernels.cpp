@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice {

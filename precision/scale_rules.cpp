@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/log2_exponent.h"
 #include "precision/quantize_isa.h"
 

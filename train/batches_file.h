@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "train/open_tokens.h"
+#include "train/run_config.h"
 #include "train/tokens.h"
 
 namespace precipice {

@@ -14,13 +14,9 @@
 #include <string_view>
 #include <vector>
 
-namespace precipice {
+#include "train/named_array.h"
 
-struct NamedArray {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::vector<float> values;
-};
+namespace precipice {
 
 struct Checkpoint {
   std::string identity;                   // run id; a checkpoint of another config is refused

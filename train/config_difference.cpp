@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <map>
 
+#include "train/resolve_config.h"
+
 namespace precipice {
 namespace {
 

@@ -6,6 +6,7 @@
 
 #include "metrics/files.h"
 #include "precision/check.h"
+#include "train/open_tokens.h"
 
 namespace precipice {
 namespace {

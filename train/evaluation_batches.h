@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "train/run_config.h"
 #include "train/tokens.h"
 
 namespace precipice {

@@ -9,6 +9,7 @@
 #include "metrics/gradient_error.h"
 #include "metrics/step_record.h"
 #include "train/activation_probe.h"
+#include "train/architectures.h"
 
 namespace precipice {
 namespace {

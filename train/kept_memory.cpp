@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "precision/shared_quantization.h"
+#include "train/architectures.h"
 #include "train/headwise_attention.h"
 #include "train/model.h"
 

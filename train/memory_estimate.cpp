@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "train/architectures.h"
 #include "train/kept_memory.h"
 #include "train/log_size.h"
 #include "train/model.h"

@@ -12,10 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "precision/element_precision.h"
 #include "precision/quantized_matmul.h"
 #include "train/attention.h"
-#include "train/checkpoint.h"
 #include "train/loss.h"
+#include "train/named_array.h"
 #include "train/norm.h"
 #include "train/rope.h"
 #include "train/run_config.h"
@@ -109,12 +110,5 @@ class Model {
   std::vector<NamedParameter> parameters_;
   std::vector<Norm> stream_norms_;  // in the order of their use
 };
-
-// The architecture of config.kind with initial weights from `init`.
-std::unique_ptr<Model> make_model(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary,
-                                  PrecisionSchedule schedule);
-
-// Number of parameters of a config, without making a model.
-std::int64_t count_parameters(const ModelConfig& config, std::int64_t vocabulary);
 
 }  // namespace precipice

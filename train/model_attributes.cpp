@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model_attributes.h"
 
-#include <fmt/format.h>
-
 #include "train/provenance.h"
 
 namespace precipice {
@@ -34,12 +32,6 @@ Attributes weights_attributes(const RunConfig& config, std::int64_t step) {
   attributes.emplace_back("recipe", config.precision.recipe);
   attributes.emplace_back("program_version", program_version());
   return attributes;
-}
-
-std::string to_text(const AttributeValue& value) {
-  if (const auto* text = std::get_if<std::string>(&value)) return *text;
-  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
-  return fmt::format("{}", std::get<double>(value));
 }
 
 }  // namespace precipice

@@ -12,6 +12,7 @@
 
 #include "precision/check.h"
 #include "precision/random_bits.h"
+#include "train/architectures.h"
 #include "train/recipes.h"
 #include "train/weights_file.h"
 

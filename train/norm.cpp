@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "precision/check.h"
+#include "precision/element_precision.h"
 #include "precision/operation.h"
 #include "precision/parallel.h"
 #include "precision/row_kernels.h"

@@ -8,6 +8,7 @@
 
 #include <utility>
 
+#include "precision/element_precision.h"
 #include "precision/round_tensor.h"
 
 namespace precipice {

@@ -8,6 +8,7 @@
 
 #include "metrics/hdf5_version.h"
 #include "precipice_version.h"
+#include "precision/isa.h"
 #include "precision/onednn.h"
 #include "precision/quantize_kernels.h"
 

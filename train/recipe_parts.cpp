@@ -8,6 +8,7 @@
 #include <map>
 
 #include "precision/check.h"
+#include "precision/element_precision.h"
 
 namespace precipice::recipe_parts {
 

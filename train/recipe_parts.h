@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "precision/element_precision.h"
 #include "train/recipes.h"
 
 namespace precipice::recipe_parts {

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "precision/check.h"
+#include "precision/element_precision.h"
 #include "precision/spellings.h"
 #include "train/rule_application.h"
 

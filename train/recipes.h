@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "precision/element_precision.h"
 #include "precision/policy.h"
 #include "train/run_config.h"
 

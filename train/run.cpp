@@ -23,6 +23,7 @@
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
 #include "train/config_difference.h"
+#include "train/open_tokens.h"
 #include "train/provenance.h"
 #include "train/recipes.h"
 #include "train/run_inputs.h"

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -153,12 +154,16 @@ struct ConfigField {
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
 
-// Defaults, then the settings in order; optional seeds follow `seed`, storage and loss scaling the recipe where their
-// keys say so; combinations are checked (heads divide width, known recipe, formats parse, path given, ...). Throws
-// ConfigError with file, line, key, value and what is allowed.
-RunConfig resolve_config(const std::vector<Setting>& settings);
-// Checks one setting alone as resolve_config would (unknown key, type, range), and gives it as a config stores it:
-// words in lower case, 1e3 for a whole number as 1000.
+// The field's value as TOML; "" for an optional that is not set.
+std::string value_text(const ConfigField& field);
+
+// Where each key was set.
+using SettingPlaces = std::map<std::string, ConfigError::Where>;
+// Stores the settings in order, each checked alone (unknown key, type, range). resolve_config
+// (train/resolve_config.h) makes a whole config of them.
+SettingPlaces apply_settings(const std::vector<Setting>& settings, RunConfig& config);
+// Checks one setting in the same way, and gives it as a config stores it: words in lower case, 1e3 for a whole number
+// as 1000.
 Setting checked_setting(const Setting& setting);
 
 // The resolved config as TOML, every key in the order of the declaration; resolve_config reads it back to the same.

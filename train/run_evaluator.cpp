@@ -13,8 +13,10 @@
 #include <cstring>
 
 #include "precision/check.h"
+#include "train/architectures.h"
 #include "train/model_weights.h"
 #include "train/recipes.h"
+#include "train/resolve_config.h"
 #include "train/run_inputs.h"
 
 namespace precipice {

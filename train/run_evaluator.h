@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "train/checkpoint.h"
 #include "train/evaluation_batches.h"
 #include "train/model.h"
 

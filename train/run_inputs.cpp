@@ -14,6 +14,7 @@
 #include "metrics/run_file.h"
 #include "metrics/status_file.h"
 #include "precision/check.h"
+#include "train/resolve_config.h"
 #include "train/tokens.h"
 
 namespace precipice {

@@ -2,6 +2,7 @@
 #include "train/run_layout.h"
 
 #include "metrics/files.h"
+#include "train/resolve_config.h"
 #include "train/run_config.h"
 
 namespace precipice {

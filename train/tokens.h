@@ -6,11 +6,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
-
-#include "train/run_config.h"
 
 namespace precipice {
 
@@ -41,14 +38,5 @@ class TokenSource {
   double entropy_floor_ = 0;
   std::string sha256_;
 };
-
-// Throws ConfigError (too few synthetic tokens) or DataError (unreadable, empty or too short a file, a token beyond the
-// vocabulary, odd file size, header and size that disagree, batches of another shape). The config is resolved
-// (data.seed is set).
-std::unique_ptr<TokenSource> open_tokens(const RunConfig& config);
-
-// Reads or makes the data of a run now and keeps it: later open_tokens of runs with the same data, here or in forks of
-// this process, use it as it is. One at a time, from one thread; files of batches are not kept.
-void keep_tokens(const RunConfig& config);
 
 }  // namespace precipice

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "train/checkpoint.h"
-#include "train/model_attributes.h"
+#include "train/attributes.h"
+#include "train/named_array.h"
 
 namespace precipice {
 

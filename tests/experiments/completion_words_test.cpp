@@ -8,6 +8,7 @@
 #include "precision/float_format.h"
 #include "tests/support/catch.h"
 #include "train/recipes.h"
+#include "train/resolve_config.h"
 #include "train/run_config.h"
 
 using namespace precipice;

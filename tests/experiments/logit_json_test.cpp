@@ -108,8 +108,7 @@ TEST_CASE("bad questions name the item, the key, the value and what is allowed")
   CHECK(refusal(R"([{"logits": [1, "x"], "target": 0}])") == "standard input: item 0: logits: \"x\" is no number");
   CHECK(refusal(R"([{"logits": [1, 2], "target": 0, "eps": -1}])") ==
         "standard input: item 0: eps: -1 is not from 0 to 10");
-  CHECK(contains(refusal(R"([{"logits": [1, 2], "target": 0, "eps": 1e-400}])"),
-                 "standard input: 1e-400 is not zero"));
+  CHECK(contains(refusal(R"([{"logits": [1, 2], "target": 0, "eps": 1e-400}])"), "standard input: 1e-400 is not zero"));
   CHECK(refusal(R"([{"logits": [1, 2], "targets": 0}])") ==
         "standard input: item 0: targets: unknown key; keys are logits, target and eps (did you mean target?)");
   CHECK(refusal(R"([{"logits": "NaN", "target": 0}])") ==

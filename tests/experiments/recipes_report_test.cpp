@@ -6,6 +6,7 @@
 #include "tests/support/files.h"
 #include "tests/support/paths.h"
 #include "train/recipes.h"
+#include "train/resolve_config.h"
 
 using namespace precipice;
 using Catch::Contains;

@@ -6,6 +6,7 @@
 
 #include "optim/multi_tensor_chunks.h"
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 #include "tests/optim/tensors.h"
 #include "tests/support/catch.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/policy.h"
+#include "precision/element_precision.h"
 
 #include <set>
 

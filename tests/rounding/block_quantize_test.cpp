@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "tests/rounding/isas.h"
 #include "tests/rounding/scaling_support.h"
 #include "tests/support/catch.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "tests/rounding/gemm_support.h"
 #include "tests/support/catch.h"
 

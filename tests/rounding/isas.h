@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 
 namespace precipice::test {

@@ -2,6 +2,7 @@
 // Packing of operands against its definition, on every instruction set and around the sizes of tiles; nothing is
 // written beyond what is asked for.
 #include "precision/pack_kernels.h"
+#include "precision/isa.h"
 
 #include <algorithm>
 #include <vector>

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "precision/format_codes.h"
+#include "precision/isa.h"
 #include "tests/rounding/quantize_support.h"
 
 namespace precipice::test {

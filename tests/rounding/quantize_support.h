@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "precision/quantize_isa.h"
 #include "tests/rounding/isas.h"
 #include "tests/rounding/support.h"

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "precision/check.h"
+#include "precision/isa.h"
 #include "tests/rounding/quantize_support.h"
 
 namespace precipice::test {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops between matmuls against their definitions in double, and against themselves on every instruction set.
 #include "precision/row_kernels.h"
+#include "precision/isa.h"
 
 #include <algorithm>
 #include <bit>

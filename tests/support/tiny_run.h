@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "train/resolve_config.h"
 #include "train/run_config.h"
 
 namespace precipice::test {

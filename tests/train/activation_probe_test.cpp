@@ -14,6 +14,7 @@
 #include "metrics/activation_statistics.h"
 #include "tests/support/tiny_run.h"
 #include "tests/train/model_support.h"
+#include "train/open_tokens.h"
 #include "train/trainer.h"
 
 using namespace precipice;

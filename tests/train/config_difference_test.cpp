@@ -4,6 +4,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "train/resolve_config.h"
 
 using namespace precipice;
 

@@ -8,6 +8,7 @@
 #include "tests/support/files.h"
 #include "tests/train/data_support.h"
 #include "train/batches_file.h"
+#include "train/open_tokens.h"
 
 using namespace precipice;
 

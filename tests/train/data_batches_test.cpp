@@ -7,6 +7,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 #include "tests/train/data_support.h"
+#include "train/open_tokens.h"
 
 using namespace precipice;
 

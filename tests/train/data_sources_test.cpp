@@ -9,6 +9,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 #include "tests/train/data_support.h"
+#include "train/open_tokens.h"
 #include "train/synthetic_language.h"
 #include "train/token_stream.h"
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "precision/check.h"
+#include "train/run_config.h"
 #include "train/tokens.h"
 
 namespace precipice {

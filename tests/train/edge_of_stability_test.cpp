@@ -12,6 +12,7 @@
 #include "tests/support/tiny_run.h"
 #include "tests/train/model_support.h"
 #include "train/model_weights.h"
+#include "train/open_tokens.h"
 
 using namespace precipice;
 

@@ -9,6 +9,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
 #include "train/model_weights.h"
+#include "train/open_tokens.h"
 #include "train/trainer.h"
 
 using namespace precipice;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/llama.h"
+#include "train/architectures.h"
 
 #include <ATen/ops/tanh.h>
 

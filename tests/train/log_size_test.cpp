@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
+#include "train/open_tokens.h"
 #include "train/tokens.h"
 #include "train/trainer.h"
 

@@ -10,6 +10,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
+#include "train/architectures.h"
 #include "train/model.h"
 #include "train/recipes.h"
 

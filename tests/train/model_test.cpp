@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "train/architectures.h"
 #include "train/gpt.h"
 
 #include <ATen/ops/empty.h>

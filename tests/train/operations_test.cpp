@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "precision/check.h"
+#include "precision/element_precision.h"
 #include "precision/round_tensor.h"
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"

@@ -12,7 +12,9 @@
 #include "tests/support/files.h"
 #include "tests/support/reference_rounding.h"
 #include "tests/support/tiny_run.h"
+#include "train/open_tokens.h"
 #include "train/recipes.h"
+#include "train/resolve_config.h"
 #include "train/trainer.h"
 
 using namespace precipice;

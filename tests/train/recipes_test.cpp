@@ -2,6 +2,7 @@
 // The table of recipes: each trains and resumes with the same bits; options and rules do what they say and nothing
 // else.
 #include "train/recipes.h"
+#include "train/open_tokens.h"
 
 #include "precision/check.h"
 #include "tests/support/catch.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_config.h"
+#include "train/resolve_config.h"
 
 #include <fstream>
 #include <set>

@@ -9,6 +9,7 @@
 #include "metrics/exponent_histograms.h"
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
+#include "train/open_tokens.h"
 #include "train/trainer.h"
 
 using namespace precipice;

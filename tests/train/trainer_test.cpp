@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer.h"
+#include "train/open_tokens.h"
+#include "train/resolve_config.h"
 
 #include <ATen/Parallel.h>
 

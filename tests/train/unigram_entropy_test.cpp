@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The entropy of single tokens against sums written out, of every source, and of streams that are counted in part.
 #include "train/unigram_entropy.h"
+#include "train/open_tokens.h"
 
 #include <algorithm>
 #include <cmath>

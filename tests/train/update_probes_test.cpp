@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Probes of the update against second models that compute the same thing the long way, from checkpoints.
 #include "train/update_probes.h"
+#include "train/open_tokens.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
