@@ -1,5 +1,5 @@
 # libprecipice_cuda.so beside the program: the GPU's kernels, where nvcc is found. The program never links it
-# (precision/device.cpp opens it) and it links no libtorch; the CUDA run-time library is inside it.
+# (precision/quantize/device.cpp opens it) and it links no libtorch; the CUDA run-time library is inside it.
 option(PRECIPICE_CUDA "Build libprecipice_cuda.so where nvcc is found" ON)
 if(NOT PRECIPICE_CUDA)
   message(STATUS "libprecipice_cuda.so: not built, PRECIPICE_CUDA is off")
@@ -21,7 +21,7 @@ endif()
 message(STATUS "libprecipice_cuda.so: built with nvcc ${CMAKE_CUDA_COMPILER_VERSION} for sm_80, sm_90, sm_100")
 
 add_library(precipice_cuda SHARED
-  precision/check.cpp precision/device_cuda.cu precision/quantize_cuda.cu optim/multi_tensor_cuda.cu)
+  precision/base/check.cpp precision/cuda/device_cuda.cu precision/cuda/quantize_cuda.cu optim/multi_tensor/multi_tensor_cuda.cu)
 target_include_directories(precipice_cuda PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(precipice_cuda PRIVATE precipice_numerics precipice_warnings fmt::fmt-header-only)
 # round_to_format.h asks constexpr host functions of its template arguments: known when it is compiled.

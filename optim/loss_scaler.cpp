@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "precision/check.h"
-#include "precision/spellings.h"
+#include "precision/base/check.h"
+#include "precision/base/spellings.h"
 
 namespace precipice {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "precision/check.h"
-#include "precision/spellings.h"
+#include "precision/base/check.h"
+#include "precision/base/spellings.h"
 
 namespace precipice {
 namespace {

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "optim/multi_tensor.h"
+#include "optim/multi_tensor/multi_tensor.h"
 #include "optim/store.h"
 #include "optim/stored_format.h"
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "precision/check.h"
-#include "precision/quantize_kernels.h"
-#include "precision/scaling.h"
+#include "precision/base/check.h"
+#include "precision/kernels/quantize_kernels.h"
+#include "precision/scaling/current_scale.h"
 
 namespace precipice {
 namespace {

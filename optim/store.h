@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "optim/multi_tensor.h"
+#include "optim/multi_tensor/multi_tensor.h"
 #include "optim/stored_format.h"
-#include "precision/random_bits.h"
+#include "precision/rounding/random_bits.h"
 
 namespace precipice {
 

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <optional>
 
-#include "precision/check.h"
-#include "precision/log2_exponent.h"
-#include "precision/spellings.h"
+#include "precision/base/check.h"
+#include "precision/base/spellings.h"
+#include "precision/format/log2_exponent.h"
 
 namespace precipice {
 namespace {

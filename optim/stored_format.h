@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "precision/float_format.h"
-#include "precision/rounding.h"
+#include "precision/format/float_format.h"
+#include "precision/rounding/rounding.h"
 
 namespace precipice {
 

@@ -6,8 +6,8 @@
 #include <limits>
 #include <numeric>
 
-#include "precision/check.h"
-#include "precision/random_bits.h"
+#include "precision/base/check.h"
+#include "precision/rounding/random_bits.h"
 
 namespace precipice {
 namespace {

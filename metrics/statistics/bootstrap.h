@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bootstrap by run (Efron 1979), percentile interval: runs are drawn with replacement, each group separately, never
-// single steps of a run, which depend on each other. Draws are words of Philox (precision/random_bits.h) numbered by
-// (seed, resample, group, position): equal input and seed give equal intervals on every machine.
+// single steps of a run, which depend on each other. Draws are words of Philox (precision/rounding/random_bits.h)
+// numbered by (seed, resample, group, position): equal input and seed give equal intervals on every machine.
 #pragma once
 
 #include <cstdint>

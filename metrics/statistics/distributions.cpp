@@ -8,7 +8,7 @@
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 namespace {

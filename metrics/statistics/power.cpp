@@ -8,7 +8,7 @@
 
 #include "metrics/statistics/distributions.h"
 #include "metrics/statistics/proportions.h"
-#include "precision/check.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 namespace {

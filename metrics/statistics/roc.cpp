@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "metrics/statistics/ranks.h"
-#include "precision/check.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <map>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 namespace {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <limits>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 namespace {

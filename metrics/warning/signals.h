@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/series_columns.h"
+#include "metrics/log/series_columns.h"
 #include "metrics/warning/early_warning.h"
 
 namespace precipice {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that runs were trained on, by the SHA-256 that each run recorded (train/run_inputs.h): runs of one config on
+"""The files that runs were trained on, by the SHA-256 that each run recorded (train/run/run_inputs.h): runs of one config on
 different files are never drawn or counted together."""
 
 import json

@@ -14,7 +14,7 @@ from report_lib.html_text import clean
 from report_lib.run_files import RUN_FILES, ReportError, Run, as_plain, read_run
 from safe_files import open_regular, regular
 
-MAX_RECORD_BYTES = 64 << 20  # as experiments/sweep_record.cpp
+MAX_RECORD_BYTES = 64 << 20  # as experiments/sweep/sweep_record.cpp
 QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*')"""
 LABELS_HEADER = re.compile(rf"\[labels\.({QUOTED}|[\w.-]+)\]\s*(?:#.*)?")
 LABEL_LINE = re.compile(rf"({QUOTED}|[\w-]+)\s*=\s*({QUOTED})\s*(?:#.*)?")
@@ -22,7 +22,7 @@ LABEL_LINE = re.compile(rf"({QUOTED}|[\w-]+)\s*=\s*({QUOTED})\s*(?:#.*)?")
 
 @dataclass
 class SweepRecord:
-    """What sweep.toml says (experiments/sweep_record.h)."""
+    """What sweep.toml says (experiments/sweep/sweep_record.h)."""
 
     command: str = ""
     earlier_commands: List[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ def find_results(directory: Path, say: Callable[[str], None] = lambda text: None
 
 
 def is_stale(index: Path, runs: List[Run]) -> bool:
-    """Whether an index.h5 that is there was made from other runs, or other run.h5 files (experiments/index_state.h); of one
+    """Whether an index.h5 that is there was made from other runs, or other run.h5 files (experiments/sweep/index_state.h); of one
     without the digest of its runs, whether a run.h5 is younger."""
     if not index.exists():
         return False

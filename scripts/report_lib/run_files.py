@@ -19,10 +19,10 @@ from safe_files import open_regular, regular
 
 MAX_TEXT_BYTES = 1 << 22
 MAX_SITES = 1 << 16
-MAX_STEP = 10**12  # as experiments/cli_analysis.cpp
+MAX_STEP = 10**12  # as experiments/cli/analysis.cpp
 LARGEST, LARGEST_RATE = 1e100, 1e30  # beyond any number of a run that computes in fp32
 MAX_ATTRIBUTE_BYTES = 1 << 20
-STALE_SECONDS = 60  # as metrics/status_file.h
+STALE_SECONDS = 60  # as metrics/log/status_file.h
 FINISHED = ("done", "diverged", "untrained", "skipped")  # states with nothing left to train
 # What is read of a file expands to at most this: a small file that claims to hold gigabytes is refused unread. Series of
 # whole runs expand tenfold; constant ones, a thousandfold, are never all of a file.
@@ -51,7 +51,7 @@ class SeriesGroup:
 class Run:
     directory: Path
     id: str = ""
-    state: str = "pending"  # as in metrics/status_file.h, or "unreadable"
+    state: str = "pending"  # as in metrics/log/status_file.h, or "unreadable"
     problem: str = ""  # why there are no data, in one line
     reason: str = ""  # of a divergence or a failure
     config: Dict[str, Any] = field(default_factory=dict)

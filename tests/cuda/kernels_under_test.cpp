@@ -3,8 +3,8 @@
 
 #include <dlfcn.h>
 
-#include "optim/multi_tensor_calls.h"
-#include "precision/quantize_calls.h"
+#include "optim/multi_tensor/multi_tensor_calls.h"
+#include "precision/cuda/quantize_calls.h"
 #include "tests/support/emulated_machine.h"
 #include "tests/support/paths.h"
 

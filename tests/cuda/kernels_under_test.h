@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "optim/cuda_kernels.h"
-#include "precision/cuda_kernels.h"
+#include "optim/multi_tensor/cuda_kernels.h"
+#include "precision/cuda/cuda_kernels.h"
 #include "tests/support/catch.h"
 
 namespace precipice::test {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multi-tensor kernels against optim/multi_tensor.h on the host: tensors, flags and norms bit for bit, but that a
-// NaN that arithmetic makes may be any NaN: a GPU has one, x86 keeps its first operand's.
+// The multi-tensor kernels against optim/multi_tensor/multi_tensor.h on the host: tensors, flags and norms bit for bit,
+// but that a NaN that arithmetic makes may be any NaN: a GPU has one, x86 keeps its first operand's.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +9,10 @@
 #include <memory>
 #include <vector>
 
-#include "optim/multi_tensor.h"
+#include "optim/multi_tensor/multi_tensor.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/optim/tensors.h"
-#include "tests/rounding/support.h"
+#include "tests/precision/rounding/support.h"
 
 namespace precipice::test {
 

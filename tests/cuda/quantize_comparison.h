@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The quantize kernels against the host's array loops (precision/quantize_kernels.h), bit for bit, events included.
+// The quantize kernels against the host's array loops (precision/kernels/quantize_kernels.h), bit for bit, events
+// included.
 #pragma once
 
 #include <cmath>
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "tests/cuda/kernels_under_test.h"
-#include "tests/rounding/support.h"
+#include "tests/precision/rounding/support.h"
 
 namespace precipice::test {
 

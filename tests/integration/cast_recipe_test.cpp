@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "precision/random_bits.h"
+#include "precision/rounding/random_bits.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"

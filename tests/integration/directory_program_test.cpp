@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
-#include "metrics/status_file.h"
+#include "metrics/log/status_file.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 

@@ -5,8 +5,8 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "metrics/hdf5_file.h"
-#include "metrics/journal.h"
+#include "metrics/log/hdf5_file.h"
+#include "metrics/log/journal.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"

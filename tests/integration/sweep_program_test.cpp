@@ -5,7 +5,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "experiments/status_report.h"
+#include "experiments/sweep/status_report.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"

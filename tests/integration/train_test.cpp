@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "metrics/hdf5_file.h"
-#include "metrics/journal.h"
-#include "metrics/status_file.h"
+#include "metrics/log/hdf5_file.h"
+#include "metrics/log/journal.h"
+#include "metrics/log/status_file.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"

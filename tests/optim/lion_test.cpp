@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "optim/multi_tensor.h"
+#include "optim/multi_tensor/multi_tensor.h"
 #include "optim/optimizer.h"
 #include "tests/optim/tensors.h"
 #include "tests/support/catch.h"

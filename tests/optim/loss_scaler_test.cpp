@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 #include "tests/support/catch.h"
 
 using namespace precipice;

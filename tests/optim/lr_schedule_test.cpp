@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 #include "tests/support/catch.h"
 
 using namespace precipice;

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 #include "tests/optim/tensors.h"
 #include "tests/support/catch.h"
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <random>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 #include "tests/optim/tensors.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_rounding.h"

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "optim/multi_tensor.h"
+#include "optim/multi_tensor/multi_tensor.h"
 
 namespace precipice {
 

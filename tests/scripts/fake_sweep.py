@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes sweeps of invented numbers in the layout of metrics/run_file.h, for the tests of the report and a look at it:
+"""Makes sweeps of invented numbers in the layout of metrics/log/run_file.h, for the tests of the report and a look at it:
 python tests/scripts/fake_sweep.py DIR
 """
 

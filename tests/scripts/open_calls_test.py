@@ -17,8 +17,8 @@ CPP_CALLS = re.compile(
     r"|\brename(?:at)?\s*\(|\bcopy_file\s*\(|\bH5F(?:create|open)\s*\("
 )
 # Files that may, and lines that may anywhere: what is no file of a user's.
-# experiments/machine_memory.cpp reads what lies below /proc and /sys.
-CPP_OWNERS = {"metrics/directory.cpp", "metrics/file_descriptor.h", "experiments/machine_memory.cpp"}
+# experiments/console/machine_memory.cpp reads what lies below /proc and /sys.
+CPP_OWNERS = {"metrics/log/directory.cpp", "metrics/log/file_descriptor.h", "experiments/console/machine_memory.cpp"}
 CPP_LINES = re.compile(
     r'"/dev/null"|ifstream file\("/proc/'
     r"|H5F(?:create|open)\(name\.c_str\(\)"  # files in memory

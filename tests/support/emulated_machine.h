@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine for kernel bodies (precision/quantize_calls.h) that is the CPU: it walks through every block and thread of
-// a launch, a block's phases apart where the GPU has its barriers. Blocks and threads come last to first, against the
-// order of the host's loops, so that a result that depends on the order shows.
+// A machine for kernel bodies (precision/cuda/quantize_calls.h) that is the CPU: it walks through every block and
+// thread of a launch, a block's phases apart where the GPU has its barriers. Blocks and threads come last to first,
+// against the order of the host's loops, so that a result that depends on the order shows.
 #pragma once
 
 #include <cstdlib>
@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "precision/cuda_kernels.h"
-#include "precision/launch.h"
+#include "precision/cuda/cuda_kernels.h"
+#include "precision/cuda/launch.h"
 
 namespace precipice::test {
 

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "metrics/flat_vectors.h"
+#include "metrics/curvature/flat_vectors.h"
 
 namespace precipice::test {
 

@@ -4,11 +4,11 @@
 
 #include <optional>
 
-#include "metrics/journal.h"
+#include "metrics/log/journal.h"
 #include "tests/support/files.h"
 #include "tests/support/tiny_run.h"
-#include "train/run.h"
-#include "train/trainer.h"
+#include "train/run/run.h"
+#include "train/run/trainer.h"
 
 namespace precipice::test {
 

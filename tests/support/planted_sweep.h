@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "experiments/run_directory.h"
-#include "experiments/sweep_data.h"
-#include "experiments/sweep_record.h"
-#include "metrics/files.h"
-#include "metrics/run_file.h"
+#include "experiments/statistics/sweep_data.h"
+#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/sweep_record.h"
+#include "metrics/log/files.h"
+#include "metrics/log/run_file.h"
 #include "tests/support/files.h"
 
 namespace precipice::test {

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "precision/matrix_quantizer.h"
+#include "precision/scaling/matrix_quantizer.h"
 
 namespace precipice::test {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rounding from the definitions in docs/NUMERICS.md, as the oracle for precision/round_to_format.h: in double
+// Rounding from the definitions in docs/NUMERICS.md, as the oracle for precision/rounding/round_to_format.h: in double
 // arithmetic that is exact because numbers are scaled by powers of two and cut with floor. It shares nothing with the
 // code under test but the fields of FloatFormat. IEEE 754-2019 section 4.3; stochastic: IEEE P3109 interim report 4.0.
 #pragma once
@@ -10,8 +10,8 @@
 #include <limits>
 #include <vector>
 
-#include "precision/float_format.h"
-#include "precision/rounding.h"
+#include "precision/format/float_format.h"
+#include "precision/rounding/rounding.h"
 
 namespace precipice::reference {
 

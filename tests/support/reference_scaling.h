@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scaling recipes as their systems compute them, one block at a time, as the oracle for precision/block_quantize.h: in
-// doubles that are rounded to binary32 after every operation (which for + - * / is the binary32 operation: a double has
-// more than twice the digits), powers of two by ldexp, exponents by frexp, and the rounded logarithm by log2l. It
-// shares nothing with the code under test but FloatFormat and the rounding oracle.
+// Scaling recipes as their systems compute them, one block at a time, as the oracle for
+// precision/scaling/block_quantize.h: in doubles that are rounded to binary32 after every operation (which for + - * /
+// is the binary32 operation: a double has more than twice the digits), powers of two by ldexp, exponents by frexp, and
+// the rounded logarithm by log2l. It shares nothing with the code under test but FloatFormat and the rounding oracle.
 #pragma once
 
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "precision/float_format.h"
-#include "precision/rounding.h"
+#include "precision/format/float_format.h"
+#include "precision/rounding/rounding.h"
 #include "tests/support/reference_rounding.h"
 
 namespace precipice::reference {

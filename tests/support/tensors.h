@@ -9,7 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include "precision/random_bits.h"
+#include "precision/rounding/random_bits.h"
 
 namespace precipice::test {
 

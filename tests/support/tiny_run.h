@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "train/resolve_config.h"
-#include "train/run_config.h"
+#include "train/config/run_config.h"
+#include "train/run/resolve_config.h"
 
 namespace precipice::test {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 #include "tests/metrics/statistics/golden.h"
 
 namespace precipice {

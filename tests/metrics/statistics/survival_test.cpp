@@ -6,7 +6,7 @@
 #include <cmath>
 #include <tuple>
 
-#include "precision/check.h"
+#include "precision/base/check.h"
 #include "tests/metrics/statistics/golden.h"
 
 namespace precipice {

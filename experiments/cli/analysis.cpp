@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice label, warn and merge: what the runs of a sweep say together.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "experiments/cli/commands.h"
+#include "experiments/console/console.h"
+#include "experiments/statistics/label_report.h"
+#include "experiments/statistics/sweep_index.h"
+#include "experiments/statistics/sweep_statistics.h"
+#include "experiments/statistics/warn_report.h"
+#include "metrics/log/files.h"
+#include "precision/base/check.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::int64_t kMaxStep = 1'000'000'000'000;
+
+struct Options {
+  std::string directory, rule = kDefaultRule, reference;
+  WarnOptions warn;
+  std::vector<std::string> within;
+  bool json = false, no_index = false, pooled = false, all = false;
+};
+
+void print_report(const Json& report, bool json, std::string (*to_text)(const Json&)) {
+  print_result(json ? dump(report) : to_text(report));
+}
+
+int label(const Options& options) {
+  print_report(label_report(read_sweep_data(options.directory, options.reference), options.rule), options.json,
+               labels_text);
+  return kSuccess;
+}
+
+int warn(Options& options) {
+  options.warn.rule = options.rule;
+  if (options.pooled) options.warn.within.emplace();
+  if (!options.within.empty()) options.warn.within = options.within;
+  const Json report = warn_report(read_sweep_data(options.directory), options.warn);
+  print_result(options.json ? dump(report) : warnings_text(report, options.all));
+  return kSuccess;
+}
+
+int merge(const Options& options) {
+  const SweepData data = read_sweep_data(options.directory, options.reference);
+  const Json statistics = sweep_statistics(data);
+  const std::filesystem::path path = data.directory / kIndexFileName;
+  if (!options.no_index) write_file_atomic(path, build_index(data, statistics));
+  print_report(statistics, options.json, statistics_text);
+  if (!options.json && !options.no_index) print_result(fmt::format("{}: {} runs\n", path.string(), data.runs.size()));
+  return kSuccess;
+}
+
+CLI::App* add_parser(CLI::App& app, const char* name, const char* what, const std::shared_ptr<Options>& options) {
+  CLI::App* parser = app.add_subcommand(name, what);
+  parser->add_option("SWEEP", options->directory, "Sweep or run directory")->required();
+  parser->add_flag("--json", options->json, "As JSON");
+  return parser;
+}
+
+}  // namespace
+
+Command add_label(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* parser = add_parser(app, "label", "Say what happened to each run, by every published definition", options);
+  parser->add_option("--rule", options->rule, "A rule, or all")->capture_default_str();
+  parser->add_option("--reference", options->reference, "Format whose seeds make the band of soft [bf16, fp32, tf32]");
+  parser->footer("Rules: docs/METRICS.md. Example:\n  precipice label runs/fp8_vs_bf16 --rule all");
+  return {parser, [options] { return label(*options); }};
+}
+
+Command add_warn(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* parser = add_parser(app, "warn", "Say which stored signal warns of divergence, and how early", options);
+  parser->add_option("--horizon", options->warn.horizons, "Steps ahead, separated by commas")
+      ->delimiter(',')
+      ->check(CLI::Range(std::int64_t{0}, kMaxStep))
+      ->capture_default_str();
+  parser->add_option("--rule", options->rule, "What counts as divergence")->capture_default_str();
+  CLI::Option* within =
+      parser
+          ->add_option("--within", options->within,
+                       "Compare runs that agree in these keys [all axes but the seeds: equal settings]")
+          ->delimiter(',');
+  parser->add_flag("--pooled", options->pooled, "Compare all runs, whatever their settings: learning rates are pooled")
+      ->excludes(within);
+  parser->add_flag("--all", options->all, "All signals, not the five that tell most");
+  parser->add_option("--from", options->warn.from, "First step of alarms [warm-up + 50]")
+      ->check(CLI::Range(std::int64_t{0}, kMaxStep));
+  parser->footer("Example:\n  precipice warn runs/fp8_vs_bf16 --horizon 10,50");
+  return {parser, [options] { return warn(*options); }};
+}
+
+Command add_merge(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* parser =
+      add_parser(app, "merge", "Write index.h5: all runs in one file, with statistics per cell", options);
+  parser->add_option("--reference", options->reference, "Format that the others are compared with [bf16, fp32, tf32]");
+  parser->add_flag("--no-index", options->no_index, "Only print; write nothing");
+  parser->footer("Example:\n  precipice merge runs/fp8_vs_bf16");
+  return {parser, [options] { return merge(*options); }};
+}
+
+}  // namespace precipice

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// precipice sweep: many runs, one process each.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "experiments/cli/cli.h"
+#include "experiments/cli/commands.h"
+#include "experiments/console/console.h"
+#include "experiments/console/lost_output.h"
+#include "experiments/console/process_setup.h"
+#include "experiments/sweep/jobs.h"
+#include "experiments/sweep/plan.h"
+#include "experiments/sweep/plan_report.h"
+#include "experiments/sweep/sweep_inputs.h"
+#include "experiments/sweep/sweep_record.h"
+#include "experiments/sweep/sweep_session.h"
+#include "experiments/sweep/sweep_union.h"
+#include "train/data/open_tokens.h"
+#include "train/data/tokens.h"
+#include "train/run/run.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kPipeInterval = 15;  // seconds
+
+struct Options {
+  std::string config, out, only, invocation;
+  std::vector<std::string> assignments;
+  std::size_t workers = 0;  // 0: as cores and memory allow
+  bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false;
+};
+
+RunSelection selection_of(const std::string& only) {
+  if (only == "failed") return RunSelection::Failed;
+  return only == "missing" ? RunSelection::Missing : RunSelection::Unfinished;
+}
+
+// Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
+std::size_t jobs_for(const std::vector<SweepRun>& runs, const Options& options) {
+  std::vector<const SweepRun*> to_go;
+  for (const SweepRun& run : runs)
+    if (is_selected(observe_run(std::filesystem::path(options.out) / run.id, run.id).state, selection_of(options.only)))
+      to_go.push_back(&run);
+  const Jobs jobs = plan_jobs(to_go, options.workers, available_memory());
+  if (!jobs.problem.empty()) throw NotEnoughMemory(jobs.problem);
+  return jobs.count;
+}
+
+int sweep(const Options& options) {
+  const Sweep sweep = make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments));
+  const std::vector<SweepRun> runs = expand_sweep(sweep);
+  const std::filesystem::path directory = options.out;
+  if (std::filesystem::exists(directory / kConfigFileName))
+    throw ConfigError({"command line", 0, "--out", options.out}, "this is a run directory; choose another one");
+  if (options.dry_run) {
+    // What a sweep would refuse, its plan refuses.
+    join_sweep(directory, sweep, runs, options.invocation, options.add);
+    print_sweep_plan(sweep, runs, {directory, selection_of(options.only), options.workers, options.all_runs});
+    return kSuccess;
+  }
+  const std::size_t workers = jobs_for(runs, options);
+
+  check_sweep_inputs(directory, runs);
+  // Runs are forks of this process: what they share is read once. Bad data is each run's own error.
+  try {
+    keep_tokens(runs.front().config);
+  } catch (const DataError&) {
+  }
+  install_stop_signals();
+  const JoinedSweep joined = record_sweep(directory, sweep, runs, options.invocation, options.add);
+  ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  if (joined.recovered > 0)
+    printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
+  const auto in_fork = [](std::vector<std::string> words) {
+    trust_memory();
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    return run_cli(static_cast<int>(words.size()), argv.data());
+  };
+  SweepSession session(
+      runs,
+      {directory, {"precipice"}, workers, selection_of(options.only), options.fail_fast, &stop_requested(), in_fork},
+      printer);
+  const SweepSummary summary = session.run();
+  const std::string beside = joined.earlier > 0
+                                 ? fmt::format("; beside {} of earlier commands, see precipice status {}",
+                                               joined.earlier, shell_word(path_argument(directory)))
+                                 : "";
+  print_note(fmt::format("sweep: {}  {}{}\n", directory.string(), describe(summary.states), beside));
+  if (stop_requested()) {
+    print_note("interrupted; the same command goes on with the sweep: " + options.invocation + "\n");
+    return stop_exit_code();
+  }
+  return summary.failed + summary.interrupted > 0 ? kSomeRunsFailed : kSuccess;
+}
+
+}  // namespace
+
+Command add_sweep(CLI::App& app, const std::string& invocation) {
+  auto options = std::make_shared<Options>();
+  options->invocation = invocation;
+  CLI::App* parser = app.add_subcommand("sweep", "Train every combination of several values, one process per run");
+  parser->add_option("SWEEP", options->config, "TOML file of settings with a [sweep] table")->required();
+  parser->add_option("SETTING", options->assignments,
+                     "key=value over the file's, or key=a,b,c  key=0..7  key=range(0,8)  key=logspace(1e-4,1e-1,7)");
+  parser->add_option("--out", options->out, "Sweep directory; each run gets DIR/<id of its config>")
+      ->required()
+      ->check(refuse_empty_path);
+  parser
+      ->add_option("--jobs", options->workers,
+                   "Processes at once [cores / threads of a run, fewer where memory is short]")
+      ->check(CLI::Range(1, 1024));
+  parser->add_option("--only", options->only, "Run only what failed, or only what is missing")
+      ->check(CLI::IsMember({"failed", "missing"}));
+  parser->add_flag("--dry-run", options->dry_run,
+                   "Print memory, disk, time (measured for ten seconds at most) and runs; write nothing");
+  parser->add_flag("--all-runs", options->all_runs, "With --dry-run: list every run, not the first 40");
+  parser->add_flag("--add", options->add, "Take runs of other settings than those in DIR into one sweep with them");
+  parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
+  parser->add_flag("--quiet", options->quiet, "No progress, only the result");
+  parser->footer(
+      "The same command resumes: finished runs are left alone. A further command adds its runs to those that DIR "
+      "holds.\n"
+      "Example:\n  precipice sweep experiments/configs/fp8_vs_bf16.toml optimizer.lr=1e-3,1e-2 'seed=range(0,3)' "
+      "--jobs 2 "
+      "--out "
+      "runs/x");
+  return {parser, [options] { return sweep(*options); }};
+}
+
+}  // namespace precipice

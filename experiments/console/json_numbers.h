@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON of standard input, in which a number that is not zero is never read as zero (precision/base/number_text.h).
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace precipice {
+
+// Throws nlohmann::json::exception as its parser does, and DataError naming a number that would be lost.
+nlohmann::ordered_json parse_json_input(const std::string& text);
+
+}  // namespace precipice

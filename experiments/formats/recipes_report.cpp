@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/formats/recipes_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "experiments/formats/storage_report.h"
+#include "precision/policy/element_precision.h"
+#include "train/recipes/recipes.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::size_t kMostRemembered = 256;
+
+struct Row {
+  const char* gemm;
+  const char* operand;
+  std::string linear, attention, lm_head;
+};
+
+std::vector<Row> rows_of(const RecipeChoice& choice) {
+  std::vector<Row> rows;
+  const auto add = [&](const char* gemm, const char* operand, auto get) {
+    rows.push_back(
+        {gemm, operand, describe(get(choice.linear)), describe(get(choice.attention)), describe(get(choice.lm_head))});
+  };
+  add("fprop", "x", [](const SitePrecision& s) { return s.fprop.first; });
+  add("fprop", "w", [](const SitePrecision& s) { return s.fprop.second; });
+  add("dgrad", "dy", [](const SitePrecision& s) { return s.dgrad.first; });
+  add("dgrad", "w", [](const SitePrecision& s) { return s.dgrad.second; });
+  add("wgrad", "dy", [](const SitePrecision& s) { return s.wgrad.first; });
+  add("wgrad", "x", [](const SitePrecision& s) { return s.wgrad.second; });
+  add("fprop", "y", [](const SitePrecision& s) { return s.fprop.arithmetic; });
+  add("dgrad", "dx", [](const SitePrecision& s) { return s.dgrad.arithmetic; });
+  add("wgrad", "dw", [](const SitePrecision& s) { return s.wgrad.arithmetic; });
+  return rows;
+}
+
+std::string smooth_line(const SitePrecision& site) {
+  switch (site.smooth_swiglu) {
+    case SmoothSwiglu::Off:
+      return "";
+    case SmoothSwiglu::IfGated:
+    case SmoothSwiglu::Channel:
+      return "SwiGLU's linear branch is divided by the largest magnitude of each channel before mlp.down quantizes x, "
+             "and w multiplied by it (Smooth-SwiGLU)";
+    case SmoothSwiglu::Token:
+      return "SwiGLU's linear branch is divided by the largest magnitude of each token before mlp.down quantizes x, "
+             "and the result multiplied by it (Smooth-SwiGLU)";
+  }
+  return "";
+}
+
+// The nine lines of a site, operands that are alike in all six slots as one.
+std::string site_lines(const SitePrecision& site) {
+  std::string text;
+  const RecipeChoice choice{site, site, site};
+  const std::vector<Row> rows = rows_of(choice);
+  const bool one =
+      std::all_of(rows.begin(), rows.begin() + 6, [&](const Row& row) { return row.linear == rows[0].linear; }) &&
+      rows[6].linear == rows[7].linear && rows[6].linear == rows[8].linear;
+  if (!smooth_line(site).empty()) text += fmt::format("    {}\n", smooth_line(site));
+  if (one) return text + fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
+  for (const Row& row : rows) text += fmt::format("    {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
+  return text;
+}
+
+std::string element_lines(const ElementPrecision& e) {
+  return fmt::format("  element-wise operations {}, residual stream {}, softmax {}, norms {}, their gains {}\n",
+                     describe(e.vector), describe(e.residual), describe(e.softmax), describe(e.norm),
+                     describe(e.norm_weights));
+}
+
+// With AdamW, the optimizer of the published systems.
+std::string storage_of(const RecipeChoice& choice, const std::string& indent) {
+  OptimizerConfig optimizer;
+  optimizer.state = choice.state;
+  return storage_lines(optimizer, choice.loss_scale, indent);
+}
+
+// What a spelling with options does to the operands of the linears: a summary of the recipe alone would say otherwise.
+std::string headline(const Recipe& recipe, const RecipeChoice& choice, const std::string& given) {
+  if (given.find(':') == std::string::npos) return recipe.summary;
+  const std::string x = describe(choice.linear.fprop.first), w = describe(choice.linear.fprop.second),
+                    dy = describe(choice.linear.dgrad.first);
+  return x == w && w == dy ? "linears: all operands " + x : fmt::format("linears: x {}; w {}; dy {}", x, w, dy);
+}
+
+bool is_mask(const Recipe& recipe) {
+  return recipe.name.starts_with("e8m");
+}
+
+std::string make_precision_plan(const RunConfig& config) {
+  const PrecisionSchedule schedule = make_schedule(config.precision, config.model, config.train.steps);
+  std::string text;
+  for (std::size_t i = 0; i < schedule.policies.size(); ++i) {
+    const std::int64_t last = i + 1 < schedule.policies.size() ? schedule.first_steps[i + 1] : config.train.steps;
+    text += fmt::format("precision   {}, steps {} to {}\n", config.precision.recipe, schedule.first_steps[i], last - 1);
+    const PrecisionPolicy& policy = schedule.policies[i];
+    const std::vector<std::string> names = policy.site_names();
+    std::vector<bool> told(names.size(), false);
+    for (std::size_t site = 0; site < names.size(); ++site) {
+      if (told[site]) continue;
+      std::string alike;
+      for (std::size_t other = site; other < names.size(); ++other) {
+        if (!(policy.at(other) == policy.at(site))) continue;
+        told[other] = true;
+        alike += (alike.empty() ? "" : " ") + names[other];
+      }
+      text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
+    }
+  }
+  return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
+}
+
+}  // namespace
+
+std::string recipes_list() {
+  std::string text;
+  for (const Recipe& recipe : recipes()) text += fmt::format("{:<24} {}\n", recipe.name, recipe.summary);
+  return text + "precipice recipes NAME shows a recipe's table, source and options.\n";
+}
+
+std::string recipe_table(const std::string& given) {
+  const RecipeChoice choice = make_recipe(given);
+  const Recipe& recipe = find_recipe(given.substr(0, given.find(':')));
+  std::string text = fmt::format("{}: {}\nsource: {}\n\nlinears\n", given, headline(recipe, choice, given),
+                                 recipe.citation.empty() ? "none" : recipe.citation);
+  const std::vector<Row> rows = rows_of(choice);
+  for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
+  if (!smooth_line(choice.linear).empty()) text += fmt::format("  in a Llama: {}\n", smooth_line(choice.linear));
+  const auto others = [&](const char* name, std::string Row::*column) {
+    text += fmt::format("\n{}\n", name);
+    for (const Row& row : rows) text += fmt::format("  {:<5} {:<3} {}\n", row.gemm, row.operand, row.*column);
+  };
+  if (!(choice.attention == choice.linear)) others("attention products", &Row::attention);
+  if (!(choice.lm_head == choice.linear)) others("LM head", &Row::lm_head);
+  if (!(choice.elements == ElementPrecision{})) text += "\nbetween the matmuls\n" + element_lines(choice.elements);
+  text += "\nbetween steps\n" + storage_of(choice, "  ");
+  if (!recipe.notes.empty()) text += "\nwhere it differs\n  " + recipe.notes + "\n";
+  if (!recipe.options.empty()) text += "\noptions\n";
+  for (const RecipeOption& option : recipe.options) text += fmt::format("  {:<22} {}\n", option.name, option.help);
+  return text;
+}
+
+std::string precision_plan(const RunConfig& config) {
+  // The runs of a sweep differ mostly in what the plan does not tell.
+  static thread_local std::map<std::string, std::string> known;
+  RunConfig told = config;
+  told.seed = 0;
+  told.init.seed = told.data.seed = told.precision.seed = 0;
+  told.optimizer.lr = 0;
+  if (known.size() > kMostRemembered) known.clear();
+  std::string& text = known[to_toml(told)];
+  if (text.empty()) text = make_precision_plan(config);
+  return text;
+}
+
+std::string recipes_reference() {
+  std::string text =
+      "# Recipes\n\n"
+      "Written by `precipice recipes --reference`. `precision.recipe` takes a name with options, "
+      "`mxfp8:rule=rceil,element=e5m2`; so do rules (`precision.rules`), `precipice cast --recipe` and `precipice "
+      "gemm`. "
+      "A rule takes a recipe's matmuls alone. "
+      "`precipice recipes NAME` prints the table of a spelling. A row's operand is quantized from the high-precision "
+      "tensor, "
+      "with blocks and rows along the contraction of its own GEMM. `mxfp8-floor`, `-ceil`, `-rceil` and `-even` are "
+      "`mxfp8:rule=...`; the same for every recipe with that option. Formulas: `precision/scaling/scale_rules.h`. "
+      "Weights, moments and gradients are fp32 and the loss is not scaled where nothing is said of them "
+      "([STATES.md](STATES.md)).\n";
+  for (const Recipe& recipe : recipes()) {
+    if (is_mask(recipe) && recipe.name != "e8m3") continue;
+    const RecipeChoice choice = make_recipe(recipe.name);
+    text += fmt::format("\n## {}\n\n{}.{}\n\n", is_mask(recipe) ? "e8m0 to e8m7" : recipe.name, recipe.summary,
+                        recipe.citation.empty() ? "" : " Source: " + recipe.citation + ".");
+    text += "| GEMM | tensor | linears |\n| --- | --- | --- |\n";
+    for (const Row& row : rows_of(choice)) text += fmt::format("| {} | {} | {} |\n", row.gemm, row.operand, row.linear);
+    const bool everywhere = choice.attention == choice.linear && choice.lm_head == choice.linear;
+    text += everywhere
+                ? "\nThe same in attention products and LM head.\n"
+                : fmt::format("\nAttention products and LM head: operands {}, result {}.\n",
+                              describe(choice.lm_head.fprop.first), describe(choice.lm_head.fprop.arithmetic.output));
+    if (!smooth_line(choice.linear).empty()) text += fmt::format("\nIn a Llama, {}.\n", smooth_line(choice.linear));
+    if (!(choice.elements == ElementPrecision{})) text += "\nBetween the matmuls:\n" + element_lines(choice.elements);
+    if (const std::string storage = storage_of(choice, "- "); storage != storage_of({}, "- "))
+      text += "\nBetween steps:\n\n" + storage;
+    if (!recipe.notes.empty()) text += "\nWhere it differs: " + recipe.notes + "\n";
+    if (recipe.options.empty()) continue;
+    text += "\nOptions:";
+    for (const RecipeOption& option : recipe.options) text += fmt::format(" `{}`", option.name);
+    text += ".\n";
+  }
+  text += "\n## Options\n\n| option | values |\n| --- | --- |\n";
+  std::vector<std::string> seen;
+  for (const Recipe& recipe : recipes())
+    for (const RecipeOption& option : recipe.options) {
+      if (std::find(seen.begin(), seen.end(), option.name) != seen.end()) continue;
+      seen.push_back(option.name);
+      text += fmt::format("| `{}` | {} |\n", option.name, option.help);
+    }
+  return text;
+}
+
+}  // namespace precipice

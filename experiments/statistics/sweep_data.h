@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runs of a sweep with their series, grouped into cells: runs that differ in nothing but their seeds. A format is
+// what differs between cells apart from the learning rate. Runs of one config that were trained on different files, by
+// their recorded hashes, are never in one cell: the hash then becomes a part of the format. Used by label, warn and
+// merge.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/sweep/status_report.h"
+#include "metrics/divergence/labels.h"
+#include "metrics/log/series_columns.h"
+#include "train/config/run_config.h"
+#include "train/run/run_inputs.h"
+
+namespace precipice {
+
+struct AnalysedRun {
+  std::string id;
+  std::filesystem::path directory;
+  RunStatus status;                 // as observed
+  std::string problem;              // why there are no series; "" where there are
+  RunConfig config;                 // defaults where there is a problem
+  std::vector<std::string> values;  // of the axes, as text
+  std::vector<std::string> shown;   // the same by their labels
+  std::string format;               // "fp8", "fp8, weights=bf16", "E5M3 by 16" where values have labels
+  double learning_rate = 0;
+  std::vector<RunInput> inputs;  // recorded hashes of the files that it was trained on
+  std::string seeds;             // of the seed axes, as text; runs of one seed in different cells share it
+  SeriesColumns columns;
+
+  bool usable() const { return problem.empty(); }
+  bool diverged() const;        // by its status
+  bool untrained() const;       // ended without diverging and learnt nothing (metrics/log/run_outcome.h)
+  bool skipped() const;         // ended, half of the steps or more left out by the loss scale
+  bool ended() const;           // is finished, with series: counts in n of N
+  double initial_loss() const;  // the first finite training loss; NaN
+  double final_loss() const;    // validation loss at the end; +inf for a diverged run, NaN for one that has not ended
+  double end_step() const;      // of the divergence, or the last one logged
+  LabelInput label_input() const;
+};
+
+struct SweepData {
+  std::filesystem::path directory;
+  std::vector<std::string> axes;
+  AxisLabels labels;
+  std::vector<AnalysedRun> runs;
+  std::vector<std::string> formats;    // in the order of the runs
+  std::vector<double> learning_rates;  // rising
+  std::string reference;               // the format that others are compared with; "" where there is no other
+  std::string split;                   // why runs of one config are in several cells; "" where they are not
+
+  std::vector<const AnalysedRun*> cell(const std::string& format, double learning_rate) const;
+  std::vector<std::string> problems() const;  // one line per run that cannot be used
+};
+
+bool is_seed_axis(const std::string& axis);  // seed, data.seed, ...
+
+// `reference`: a format, or "" for bf16, fp32, tf32 or the first. Throws ConfigError when the directory is neither a
+// run nor a sweep or has no such format. A run that cannot be read gets a `problem`; nothing is left out silently.
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference = "");
+
+}  // namespace precipice

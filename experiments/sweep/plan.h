@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `--dry-run` says a run will take, and what is refused before it begins: parameters, memory and disk by
+// arithmetic (train/run/memory_estimate.h).
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+#include "experiments/console/machine_memory.h"
+#include "train/config/run_config.h"
+#include "train/run/memory_estimate.h"
+
+namespace precipice {
+
+// The machine has less memory than a run, or several at once, will need. The message names what is needed, what there
+// is, the keys that are too large, and what would fit.
+class NotEnoughMemory : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct RunPlan {
+  std::int64_t parameters = 0;
+  MemoryEstimate memory;
+  double disk_bytes =
+      0;  // journal and run.h5 (at most as large: it is compressed), two checkpoints and a third to come
+};
+RunPlan plan_run(const RunConfig& config);
+// What this process held before it planned or ran anything: its libraries, which its forks share.
+double library_bytes();
+
+// Equal for runs that take the same memory and disk: the config without what these do not depend on.
+std::string size_key(RunConfig config);
+
+// "9.70 GB attention weights, 6.10 GB activations, ..."
+std::string describe(const MemoryEstimate& memory);
+
+// Why a run needs too much, or "": what it needs, what there is, the keys that are too large with values that fit.
+std::string memory_problem(const RunConfig& config, const AvailableMemory& available);
+// Throws NotEnoughMemory where memory_problem() says something.
+void require_memory(const RunConfig& config, const AvailableMemory& available);
+// From here on require_memory() lets this process's runs pass: it is a sweep's, which has counted all of its jobs
+// together, and of which they share the data.
+void trust_memory();
+
+// Free space where `path` is or will be; NaN when unknown.
+double free_bytes(const std::filesystem::path& path);
+
+// A remark where the data's file is not there yet: a plan needs only the vocabulary. Empty otherwise.
+std::string data_remark(const RunConfig& config);
+// What a run refuses at its start and a plan can see without reading much: a device that does not train, an init.from
+// that is missing, data of at most 64 MB that is bad. Throws what the run would throw.
+void check_plan(const RunConfig& config);
+
+}  // namespace precipice

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `--dry-run` prints: parameters, memory and disk at once, then the time of a step, measured in ten seconds at
+// most, then the rest. Nothing is written.
+#pragma once
+
+#include <filesystem>
+
+#include "experiments/sweep/sweep_session.h"
+
+namespace precipice {
+
+// The whole output is a config file, with the plan in comments. Both throw what the run would throw at its start, and
+// NotEnoughMemory, once all is printed, where the machine has too little.
+void print_run_plan(const RunConfig& config, const std::filesystem::path& directory);
+
+struct SweepPlanOptions {
+  std::filesystem::path directory;
+  RunSelection selection = RunSelection::Unfinished;
+  std::size_t jobs = 0;   // as asked for; 0: as many as fit
+  bool all_runs = false;  // the table is not cut
+};
+void print_sweep_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const SweepPlanOptions& options);
+
+}  // namespace precipice

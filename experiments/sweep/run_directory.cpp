@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/sweep/run_directory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "metrics/log/directory.h"
+#include "metrics/log/files.h"
+#include "metrics/log/journal.h"
+#include "metrics/log/run_file.h"
+#include "metrics/log/run_outcome.h"
+#include "metrics/log/status_doubt.h"
+#include "precision/base/check.h"
+#include "train/run/config_difference.h"
+
+namespace precipice {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
+constexpr std::size_t kLogTail = 4096;
+
+// Nothing where the config cannot be read: then nobody knows.
+std::vector<std::string> ids_of(const fs::path& directory) {
+  try {
+    return run_ids_of(directory / kConfigFileName);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+bool is_of_another_run(const fs::path& directory, const std::string& id, const std::string& status_id) {
+  const std::vector<std::string> ids = ids_of(directory);
+  return (!status_id.empty() && status_id != id) || (!ids.empty() && std::ranges::find(ids, id) == ids.end());
+}
+
+}  // namespace
+
+RunStatus observe_run(const fs::path& directory, const std::string& id) {
+  RunStatus status;
+  const auto failed = [](const std::string& reason) {
+    RunStatus failure;
+    failure.state = RunState::Failed;
+    failure.reason = reason;
+    return failure;
+  };
+  try {
+    if (const auto read = read_status(directory / kStatusFileName)) status = *read;
+  } catch (const DataError& error) {
+    // One damaged file must not hide the other runs of a sweep.
+    return failed(error.what());
+  }
+  status.state = observed_state(status);
+  // A directory whose status says nothing yet has nothing to be doubted.
+  const bool says_something = status.state != RunState::Pending || !status.run_id.empty();
+  const std::vector<std::string> ids = !says_something ? std::vector<std::string>{}
+                                       : id.empty()    ? ids_of(directory)
+                                                       : std::vector<std::string>{id};
+  const std::string doubt = ids.empty() ? "" : reason_to_doubt(directory, status, ids);
+  return doubt.empty() ? status : failed(doubt);
+}
+
+bool has_begun(const fs::path& directory) {
+  for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
+    if (fs::exists(fs::symlink_status(directory / name))) return true;
+  try {
+    const auto status = read_status(directory / kStatusFileName);
+    return status && (status->step > 0 || !status->run_file_sha256.empty() || is_finished(status->state));
+  } catch (const DataError&) {
+    return true;  // what was damaged had been written
+  }
+}
+
+void prepare_run(const fs::path& directory, const RunConfig& config) {
+  const fs::path path = directory / kConfigFileName;
+  const std::string text = to_toml(config);
+  if (!fs::exists(path)) {
+    make_directories(directory);
+    write_file_atomic(path, text);
+  } else if (read_file(path, kMaxConfigBytes) != text) {
+    check_same_config(path, config);
+  }
+}
+
+void record_failure(const fs::path& directory, const std::string& id, const WorkerEnd& end) {
+  if (!fs::is_directory(directory)) return;
+  const Directory held(directory);
+  if (!held.try_lock()) return;  // another process runs it
+  RunStatus status;
+  try {
+    status = read_status(directory / kStatusFileName).value_or(RunStatus{});
+  } catch (const DataError&) {
+    return;  // damaged: it stays for whoever wants to know
+  }
+  const RunState state = observed_state(status);
+  if (is_finished(state) || state == RunState::Running || is_of_another_run(directory, id, status.run_id)) return;
+  const std::string line = last_log_line(directory);
+  status.run_id = id;
+  status.state = RunState::Failed;
+  status.reason = describe(end) + (line.empty() ? "" : ": " + line);
+  status.exit_code = end.killed ? 128 + end.code : end.code;
+  write_status(held, status);
+}
+
+std::string last_log_line(const fs::path& directory) {
+  if (!fs::is_directory(directory)) return "";
+  std::string tail = Directory(directory).read_tail(kLogFileName, kLogTail);
+  tail.erase(tail.find_last_not_of("\r\n") + 1);
+  const std::size_t line = tail.find_last_of("\r\n");
+  return line == std::string::npos ? tail : tail.substr(line + 1);
+}
+
+std::string loss_text(const RunStatus& status) {
+  if (status.step == 0) return "-";
+  // The sign of a NaN means nothing.
+  return std::isnan(status.final_loss) ? "nan" : fmt::format("{:.4f}", status.final_loss);
+}
+
+std::string describe(const RunStatus& status) {
+  // The reason of a skipped run begins with the state's name.
+  std::string text = status.state == RunState::Skipped ? status.reason : to_string(status.state);
+  if (status.divergence_step >= 0) text += fmt::format(" at step {}", status.divergence_step);
+  if (!status.reason.empty() && status.state != RunState::Skipped) text += fmt::format(" ({})", status.reason);
+  if (status.heartbeat > 0) text += fmt::format("  step {}/{}", status.step, status.steps);
+  if (status.step > 0) text += "  loss " + loss_text(status);
+  if (status.skipped_steps > 0 && status.state != RunState::Skipped)
+    text += "  " + skipped_text(status.skipped_steps, status.step);
+  return text;
+}
+
+}  // namespace precipice

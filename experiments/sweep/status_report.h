@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// `precipice status`: the runs of a sweep directory, or one run, as text or JSON.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "experiments/sweep/index_state.h"
+#include "experiments/sweep/sweep_record.h"
+#include "metrics/log/status_file.h"
+
+namespace precipice {
+
+struct ReportedRun {
+  std::string id;
+  std::filesystem::path directory;
+  std::vector<AxisValue> values;
+  RunStatus status;  // state as observed
+};
+
+struct StatusReport {
+  std::filesystem::path directory;
+  std::vector<std::string> axes;  // none for a single run
+  std::vector<ReportedRun> runs;
+  AxisLabels labels{};
+  std::vector<std::string> unlisted{};     // run directories that the sweep's record does not name
+  IndexState index = IndexState::Missing;  // of the sweep's index.h5
+};
+
+// Throws ConfigError when the directory holds neither a run nor a sweep.
+StatusReport make_report(const std::filesystem::path& directory);
+
+// now: Unix seconds, for the ages. At most max_runs rows, in which those runs come first that are not finished.
+std::string to_text(const StatusReport& report, std::int64_t now, std::size_t max_runs = kMaxRuns);
+std::string summary_line(const StatusReport& report);               // "DIR: 36 runs: 21 done, 15 diverged\n"
+std::string to_json(const StatusReport& report, std::int64_t now);  // numbers that are not finite as strings
+
+}  // namespace precipice

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole files by path.
+#include "metrics/log/files.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "metrics/log/directory.h"
+#include "metrics/log/file_descriptor.h"
+#include "precision/base/check.h"
+
+namespace precipice {
+namespace {
+
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
+
+[[noreturn]] void throw_unreadable(const std::filesystem::path& path, const std::string& why) {
+  throw DataError(path.string() + ": cannot read: " + why);
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  return read_whole(FileDescriptor(path, O_RDONLY | O_NONBLOCK), path, max_bytes);
+}
+
+std::string read_whole(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t max_bytes) {
+  if (!file.valid()) throw_unreadable(path, reason(errno));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw_unreadable(path, reason(errno));
+  if (!S_ISREG(status.st_mode)) throw_unreadable(path, "not a regular file");
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size > max_bytes) throw_unreadable(path, join_parts(size, " bytes; at most ", max_bytes, " are allowed"));
+
+  std::string bytes(size, '\0');
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_unreadable(path, reason(errno));
+    if (n == 0) break;  // another process cut the file meanwhile
+    done += static_cast<std::size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw std::system_error(errno, std::generic_category());
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes) {
+  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  struct stat status {};
+  const bool there = ::stat(parent.c_str(), &status) == 0;
+  if (!there || !S_ISDIR(status.st_mode)) {
+    const int error = there ? ENOTDIR : errno;
+    throw OutputError(path.string() + ": cannot write: " + reason(error));
+  }
+  Directory(parent).write_atomic(path.filename().string(), bytes);
+}
+
+void sync_directory(const std::filesystem::path& directory) {
+  Directory(directory.empty() ? "." : directory).sync();
+}
+
+void remove_stale_temporaries(const std::filesystem::path& directory) {
+  if (std::filesystem::is_directory(directory)) Directory(directory).remove_stale_temporaries();
+}
+
+void make_directories(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw OutputError(path.string() + ": cannot create directory: " + error.message());
+}
+
+}  // namespace precipice

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/log/series_columns.h"
+
+#include <algorithm>
+
+#include "metrics/log/files.h"
+#include "metrics/log/hdf5_file.h"
+#include "metrics/log/journal.h"
+#include "metrics/log/run_file.h"
+#include "precision/base/check.h"
+
+namespace precipice {
+namespace {
+
+ColumnGroup read_group(const Hdf5Reader& file, const std::string& path, const std::string& file_name) {
+  ColumnGroup group;
+  group.steps = file.read_integers(path + "/step");
+  if (!std::is_sorted(group.steps.begin(), group.steps.end()))
+    throw DataError(file_name + ": " + path + "/step: steps must rise");
+  if (file.has(path + "/site")) group.sites = file.read_strings(path + "/site");
+  if (file.has(path + "/bin")) group.bins = file.read_strings(path + "/bin");
+  const std::size_t size = group.steps.size() * group.width();
+  for (const std::string& series : file.names(path)) {
+    if (series == "step" || series == "site" || series == "bin") continue;
+    std::vector<double> values = file.read_doubles(path + "/" + series);
+    if (values.size() != size) throw DataError(file_name + ": " + path + "/" + series + ": not one value per step");
+    group.series.emplace(series, std::move(values));
+    const std::string where = path + "/" + series;
+    if (file.has_attribute(where, "units") && file.has_attribute(where, "long_name"))
+      group.meanings[series] = {series, file.attribute_text(where, "units"), file.attribute_text(where, "long_name")};
+  }
+  return group;
+}
+
+}  // namespace
+
+SeriesColumns columns_of(const RunSeries& series) {
+  SeriesColumns columns;
+  for (const SeriesGroup& group : series.groups) {
+    ColumnGroup& target = columns[group.name];
+    target.sites = group.sites;
+    target.bins = group.bins;
+    for (const Series& s : group.series) {
+      target.series[s.name];
+      target.meanings[s.name] = s;
+    }
+  }
+  for (const SeriesRow& row : series.rows) {
+    const SeriesGroup& group = series.groups[row.group];
+    ColumnGroup& target = columns[group.name];
+    const std::size_t width = group.width();
+    target.steps.push_back(row.step);
+    for (std::size_t s = 0; s < group.series.size(); ++s) {
+      const auto first = row.values.begin() + static_cast<std::ptrdiff_t>(s * width);
+      auto& values = target.series[group.series[s].name];
+      values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(width));
+    }
+  }
+  return columns;
+}
+
+SeriesColumns parse_run_file(std::string bytes, const std::string& name) {
+  const Hdf5Reader file(std::move(bytes), name);
+  SeriesColumns columns;
+  for (const std::string& group : file.names("/"))
+    if (file.has("/" + group + "/step")) columns.emplace(group, read_group(file, "/" + group, name));
+  return columns;
+}
+
+SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status) {
+  const std::filesystem::path run_file = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
+  std::error_code ignored;
+  if (is_finished(status.state) && std::filesystem::exists(run_file, ignored)) {
+    std::string bytes = read_file(run_file, kMaxRunFileBytes);
+    // The HDF5 library crashes on about one damaged file in a hundred.
+    if (sha256_hex(bytes) == status.run_file_sha256) return parse_run_file(std::move(bytes), run_file.string());
+    if (!std::filesystem::exists(journal, ignored))
+      throw DataError(run_file.string() + ": its SHA-256 is not the one that status.json records");
+  }
+  if (!std::filesystem::exists(journal, ignored)) throw DataError(run_dir.string() + ": no run.h5 and no metrics.jnl");
+  return columns_of(read_journal(journal).series);
+}
+
+const std::vector<double>* find_series(const SeriesColumns& columns, const std::string& group,
+                                       const std::string& name) {
+  const auto found = columns.find(group);
+  if (found == columns.end()) return nullptr;
+  const auto series = found->second.series.find(name);
+  return series == found->second.series.end() ? nullptr : &series->second;
+}
+
+}  // namespace precipice

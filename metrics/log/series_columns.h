@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run has logged, by column: from run.h5 where the run has ended and status.json vouches for the file, otherwise
+// from the journal, which is ahead of run.h5 while a run goes on and is needed for a run that was killed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "metrics/log/series.h"
+#include "metrics/log/status_file.h"
+
+namespace precipice {
+
+struct ColumnGroup {
+  std::vector<std::int64_t> steps;
+  std::vector<std::string> sites;                     // empty: one value per step
+  std::map<std::string, std::vector<double>> series;  // row-major (step, site, bin)
+  std::vector<std::string> bins{};                    // empty: one value per step and site
+  std::map<std::string, Series> meanings{};           // by the series' name; none in a file without attributes
+  // Values of one series at a step.
+  std::size_t width() const { return (sites.empty() ? 1 : sites.size()) * (bins.empty() ? 1 : bins.size()); }
+};
+using SeriesColumns = std::map<std::string, ColumnGroup>;  // by the group's name
+
+SeriesColumns columns_of(const RunSeries& series);
+
+// From run.h5's bytes (`name` is for messages): every group of it with a `step`. Throws DataError on any other layout.
+SeriesColumns parse_run_file(std::string bytes, const std::string& name);
+
+// Throws DataError when neither file can be read; run.h5 is opened only if its SHA-256 is the recorded one.
+SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status);
+
+// The series, or nothing where the run has none of this name.
+const std::vector<double>* find_series(const SeriesColumns& columns, const std::string& group, const std::string& name);
+
+}  // namespace precipice

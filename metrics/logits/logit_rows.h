@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loss, log Z, max |z| and logit sharpness of a batch from the one pass over its logits that cross-entropy makes
+// anyway (precision/kernels/row_kernels.h). With e_i = exp(z_i - m), m = max z, S = sum of all e_i and B of all but the
+// target's:
+//   loss = log S + m - z_t,  log Z = m + log S
+//   rise_eps = sum_{i != t} e_i expm1(eps (|z_i| + 1)) = sum_j eps^j / j! sum_{i != t} e_i (|z_i| + 1)^j
+// so that three moments serve every epsilon; logit_sharpness.h goes on from there. The terms are fp32, their sums are
+// kept in double: errors of loss and sharpness are below 1e-5 relative, mostly 1e-7 to 1e-6. Where the series would not
+// do (eps (|z| + 1) above 1/32, all others below e^-60 of the largest, a masked logit), a row goes the exact way in
+// double.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "metrics/logits/logit_sharpness.h"
+
+namespace precipice {
+
+class LogitRows {
+ public:
+  // Without epsilons no sharpness.
+  LogitRows(std::int64_t batch, std::int64_t context, std::int64_t vocabulary, std::span<const double> epsilons);
+
+  // Rows in any order and from several threads. e (V): e^(z - m), of which the gradient is made. Returns S.
+  double observe(std::int64_t row, std::span<const float> logits, std::int64_t target, std::span<float> e);
+
+  // Of all rows, summed in their order.
+  double mean_loss() const;
+  LogitStatistics statistics() const;
+  std::vector<BatchSharpness> sharpness() const;
+
+ private:
+  struct Row {
+    double loss = 0, log_z = 0, max_logit = 0;
+  };
+
+  std::int64_t context_, vocabulary_;
+  std::vector<double> epsilons_;
+  double largest_epsilon_ = 0;
+  std::vector<Row> rows_;
+  std::vector<LogitSharpness> tokens_;  // (batch * context, epsilons)
+};
+
+}  // namespace precipice

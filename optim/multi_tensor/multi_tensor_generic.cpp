@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// The chunk functions of multi_tensor-inl.h, compiled for the baseline of the target CPU.
+#include "optim/multi_tensor/multi_tensor_chunks.h"
+
+namespace precipice::generic {
+namespace {
+constexpr int kDoubles = 2;
+}
+#include "optim/multi_tensor/multi_tensor-inl.h"
+}  // namespace precipice::generic

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/autograd/quantized_matmul.h"
+
+#include <optional>
+
+#include "precision/autograd/operation.h"
+#include "precision/base/check.h"
+#include "precision/gemm/gemm.h"
+#include "precision/quantize/shared_quantization.h"
+
+namespace precipice {
+namespace {
+
+RandomKey key_of(const MatmulSite& site, Slot slot) {
+  // Bit 8 keeps evaluation apart from training.
+  const auto operand = static_cast<std::uint16_t>(static_cast<std::uint16_t>(slot) | (site.evaluation ? 0x100u : 0u));
+  return {site.seed, site.step, static_cast<std::uint32_t>(site.site), operand};
+}
+
+void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const at::Tensor& operand,
+                const Quantized& taken) {
+  if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);
+}
+
+Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
+                        const MatmulSite& site, Slot slot, bool as_bf16, std::optional<float> known_amax = {}) {
+  const auto number = static_cast<std::uint16_t>(slot);
+  if (site.observer) site.observer->see(site.site, slot, x);
+  ScaleState state;
+  if (quantizer.delayed && site.scales) {
+    const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
+    state = site.scales->scale_for(site.site, number, quantizer, amax);
+  }
+  Quantized result =
+      quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr, known_amax});
+  if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
+  if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
+  if (site.observer) {
+    const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
+    tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+  }
+  return result;
+}
+
+bool runs_on_bf16(const GemmPrecision& gemm) {
+  return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic);
+}
+
+// x, w, bias or nothing -> y
+class MatmulOperation : public Operation {
+ public:
+  explicit MatmulOperation(const MatmulSite& site) : product_(site) {}
+
+  Tensors forward(const Tensors& inputs) override {
+    return {product_.forward(inputs[0], inputs[1], inputs.size() > 2 ? inputs[2] : at::Tensor())};
+  }
+
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
+    const at::Tensor& dy = gradients[0];
+    QuantizedProduct::Gradients result =
+        product_.backward(dy, {wanted[0].needed, wanted[1].needed, {}, wanted[1].room});
+    Tensors all{result.dx, result.dw};
+    if (wanted.size() > 2) all.push_back(wanted[2].needed ? dy.sum(0) : at::Tensor());
+    return all;
+  }
+
+ private:
+  QuantizedProduct product_;
+};
+
+}  // namespace
+
+// Deterministic rounding of the same values gives the same bits where the scales do not depend on the contraction.
+// Stochastic slots draw from different streams and never share.
+bool share_quantization(const MatrixQuantizer& first, const MatrixQuantizer& second) {
+  return first == second && serves_both_contractions(first);
+}
+
+at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                                     const at::Tensor& out) {
+  const SitePrecision& p = *site_.precision;
+  const bool as_bf16 = runs_on_bf16(p.fprop);
+  Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
+  Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
+  at::Tensor y = gemm(qx, qw, bias, p.fprop.arithmetic, key_of(site_, Slot::FpropOut), out,
+                      causal(p.fprop.first, Causal::Result, Causal::FirstPast));
+  const auto keep = [](bool shared, const at::Tensor& original, Quantized& quantized) {
+    return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
+  };
+  x_ = keep(share_quantization(p.fprop.first, p.wgrad.second), x, qx);
+  w_ = keep(share_quantization(p.fprop.second, p.dgrad.second), w, qw);
+  return y;
+}
+
+// An operand for its second GEMM, which sums over its other axis.
+Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot,
+                                  bool as_bf16) const {
+  if (!operand.original.defined()) {
+    Quantized shared = operand.quantized.transposed();
+    tell_taken(site_, slot, quantizer, {}, shared);
+    return shared;
+  }
+  return quantize_slot(operand.original, quantizer, Contraction::AxisBefore, site_, slot, as_bf16);
+}
+
+Causal QuantizedProduct::causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const {
+  if (causal_ == CausalPart::None || !quantizer.element.zero) return Causal::No;
+  return causal_ == CausalPart::Y ? if_y : if_x;
+}
+
+QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, const Needs& needs) {
+  const SitePrecision& p = *site_.precision;
+  Gradients result;
+  Quantized qdy;
+  if (needs.dx) {
+    const bool as_bf16 = runs_on_bf16(p.dgrad);
+    qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
+    const Quantized qw = again(w_, p.dgrad.second, Slot::DgradW, as_bf16);
+    result.dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site_, Slot::DgradOut), needs.dx_out,
+                     causal(p.dgrad.first, Causal::FirstPast, Causal::Result));
+  }
+  if (needs.dw) {
+    const bool as_bf16 = runs_on_bf16(p.wgrad);
+    if (needs.dx && share_quantization(p.dgrad.first, p.wgrad.first)) {
+      qdy = qdy.transposed();
+      tell_taken(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
+    } else {
+      // Of two roundings with random words of their own the amax is one.
+      const bool is_known = qdy.events.total > 0 && p.dgrad.first == p.wgrad.first;
+      const auto amax = is_known ? std::optional(qdy.events.amax) : std::nullopt;
+      qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16, amax);
+    }
+    const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
+    const MatrixQuantizer& pairs = causal_ == CausalPart::X ? p.wgrad.second : p.wgrad.first;
+    result.dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site_, Slot::WgradOut), needs.dw_out,
+                     causal(pairs, Causal::FirstAhead, Causal::SecondAhead));
+  }
+  return result;
+}
+
+at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const MatmulSite& site) {
+  PRECIPICE_CHECK(w.dim() == 2 && x.size(-1) == w.size(1), "x ", x.sizes(), " does not fit w ", w.sizes());
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  shape.back() = w.size(0);
+  Tensors inputs{x.dim() == 2 ? x : x.reshape({-1, x.size(-1)}), w};
+  if (bias.defined()) inputs.push_back(bias);
+  const at::Tensor y = run_operation(std::make_unique<MatmulOperation>(site), inputs)[0];
+  return x.dim() == 2 ? y : y.view(shape);
+}
+
+at::Tensor quantized_matmul(const at::Tensor& x, const at::Tensor& w, const MatmulSite& site) {
+  PRECIPICE_CHECK(x.dim() == w.dim() && x.dim() > 2 && x.size(-1) == w.size(-1), "x ", x.sizes(), " does not fit w ",
+                  w.sizes());
+  return run_operation(std::make_unique<MatmulOperation>(site), {x, w})[0];
+}
+
+}  // namespace precipice

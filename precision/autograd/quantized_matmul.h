@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matmul with six operand slots (policy.h), for autograd and as a part of larger operations. Linears and the two
+// batched attention products go through it; the gradients are those of the exact product (straight-through), computed
+// from the quantized operands.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "precision/policy/policy.h"
+#include "precision/quantize/quantizer.h"
+#include "precision/scaling/scale_states.h"
+
+namespace precipice {
+
+// The slots, and the three outputs: numbers of random streams and of what an observer is told.
+enum class Slot : std::uint16_t { FpropX, FpropW, DgradDy, DgradW, WgradDy, WgradX, FpropOut, DgradOut, WgradOut };
+
+class QuantizationObserver {
+ public:
+  virtual ~QuantizationObserver() = default;
+  virtual void observe(std::size_t site, Slot slot, const EventCounts& events) = 0;
+  // An operand before it is quantized, if it is.
+  virtual void see(std::size_t /*site*/, Slot /*slot*/, const at::Tensor& /*operand*/) {}
+  // An operand as the slot's product takes it: values on the element's grid and their scales, rows, then the
+  // contraction. Where nothing is rounded it is not called; where two slots share a quantization, it is called for
+  // each. `operand`: in the same orientation; undefined for the second of two that share, and where it was rotated.
+  virtual void take(std::size_t /*site*/, Slot /*slot*/, const at::Tensor& /*operand*/, const Quantized& /*taken*/) {}
+};
+
+// Where a matmul stands. Passed by value; `precision` and `observer` outlive the backward pass.
+struct MatmulSite {
+  const SitePrecision* precision = nullptr;
+  std::size_t site = 0;
+  std::uint64_t seed = 0;  // of stochastic rounding
+  std::uint32_t step = 0;
+  bool evaluation = false;                   // validation passes draw from streams of their own
+  QuantizationObserver* observer = nullptr;  // null: nobody looks
+  ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
+};
+
+// What of y = x w^T knows nothing of the future, where x or y is a matrix of pairs of positions: of y only y[m, n] with
+// n <= m is wanted and the rest not specified, its gradient being zero there, or x[m, k] is zero for k > m.
+enum class CausalPart : std::uint8_t { None, Y, X };
+
+// One matmul without autograd. Between forward and backward it keeps an operand as it was or, where both passes use one
+// quantization, as it was quantized.
+class QuantizedProduct {
+ public:
+  explicit QuantizedProduct(const MatmulSite& site, CausalPart causal = CausalPart::None)
+      : site_(site), causal_(causal) {}
+
+  // x (..., M, K), w (..., N, K), both 2-D or both batched, bias undefined or (N)  ->  (..., M, N) = x w^T + bias. With
+  // `out`, of that shape and any strides, that is filled and returned.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias = {}, const at::Tensor& out = {});
+
+  // dy (..., M, N). What is not needed stays undefined.
+  struct Needs {
+    bool dx = true, dw = true;
+    at::Tensor dx_out = {}, dw_out = {};
+  };
+  struct Gradients {
+    at::Tensor dx, dw;
+  };
+  Gradients backward(const at::Tensor& dy, const Needs& needs);
+
+ private:
+  struct Operand {
+    at::Tensor original;  // undefined: `quantized` serves
+    Quantized quantized;
+  };
+  Quantized again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot, bool as_bf16) const;
+  // `if_y`, `if_x`: what of a product with an operand rounded by `quantizer` is zero for each causal part.
+  Causal causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const;
+
+  MatmulSite site_;
+  CausalPart causal_;
+  Operand x_, w_;
+};
+
+// x (..., K), w (N, K), bias undefined or (N)  ->  (..., N)
+at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const MatmulSite& site);
+
+// x (..., M, K), w (..., N, K) with equal leading dimensions  ->  (..., M, N) = x w^T
+at::Tensor quantized_matmul(const at::Tensor& x, const at::Tensor& w, const MatmulSite& site);
+
+}  // namespace precipice

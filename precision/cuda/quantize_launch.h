@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// quantize, amax and encode as kernel bodies for host and device: the work of one thread of a launch. The arithmetic is
+// round_to_format.h's and format_codes.h's, the random words are random_bits.h's, so results have the bits of the CPU's
+// array loops (quantize-inl.h) whatever the numbers of blocks and threads. quantize_cuda.cu wraps the bodies in
+// kernels; tests drive them on the CPU. A block counts its events in shared memory first:
+//   clear (one thread), barrier, run (every thread), barrier, publish (one thread)
+#pragma once
+
+#include <cstdint>
+
+#include "precision/base/host_device.h"
+#include "precision/cuda/launch.h"
+#include "precision/format/format_codes.h"
+#include "precision/kernels/quantize_isa.h"
+#include "precision/kernels/quantize_kernels.h"
+#include "precision/rounding/round_to_format.h"
+
+namespace precipice {
+
+template <class Source>
+PRECIPICE_HD constexpr typename Source::Int pattern_in(typename Source::Float x) {
+  using Uint = typename Source::Uint;
+  return static_cast<typename Source::Int>(__builtin_bit_cast(Uint, x) & (~Uint{0} >> 1));
+}
+
+// Events as integers, whose sums and maximum do not depend on the order of threads. Without initial values, which
+// shared memory cannot have.
+struct LaunchCounts {
+  std::uint64_t nan_in, nonfinite_out, beyond, underflowed, subnormal;
+  std::int64_t largest;  // pattern of the source
+};
+
+template <class Atomics>
+PRECIPICE_HD void merge(LaunchCounts& to, const LaunchCounts& from) {
+  if (from.nan_in != 0) Atomics::add(to.nan_in, from.nan_in);
+  if (from.nonfinite_out != 0) Atomics::add(to.nonfinite_out, from.nonfinite_out);
+  if (from.beyond != 0) Atomics::add(to.beyond, from.beyond);
+  if (from.underflowed != 0) Atomics::add(to.underflowed, from.underflowed);
+  if (from.subnormal != 0) Atomics::add(to.subnormal, from.subnormal);
+  if (from.largest != 0) Atomics::raise(to.largest, from.largest);
+}
+
+// Any NaN comes out as the one quiet NaN; binary64 is rounded to nearest even, as on the CPU.
+template <class Source>
+float amax_of(std::int64_t largest) {
+  if (largest > Source::kInfinity) return __builtin_bit_cast(float, Binary32::kQuietNan);
+  const auto pattern = static_cast<typename Source::Int>(largest);
+  return static_cast<float>(__builtin_bit_cast(typename Source::Float, pattern));
+}
+
+template <class Source>
+EventCounts event_counts(const LaunchCounts& counts, std::int64_t size) {
+  // Every NaN at the input is a non-finite output, and every non-finite output was beyond the largest finite value.
+  EventCounts events;
+  events.total = static_cast<std::uint64_t>(size);
+  events.nan_in = counts.nan_in;
+  events.overflowed = counts.nonfinite_out - counts.nan_in;
+  events.saturated = counts.beyond - counts.nonfinite_out;
+  events.underflowed = counts.underflowed;
+  events.subnormal = counts.subnormal;
+  events.amax = amax_of<Source>(counts.largest);
+  return events;
+}
+
+// x * scale, where a NaN keeps its sign and payload and becomes quiet, as it does on x86: a GPU's product would be its
+// one NaN.
+template <class Source>
+PRECIPICE_HD typename Source::Float scaled(typename Source::Float x, typename Source::Float scale) {
+  using Uint = typename Source::Uint;
+  constexpr Uint kQuiet = Uint{1} << (Source::kMantissa - 1);
+  return pattern_in<Source>(x) > Source::kInfinity
+             ? __builtin_bit_cast(typename Source::Float, __builtin_bit_cast(Uint, x) | kQuiet)
+             : x * scale;
+}
+
+// An item is a block of the random stream: its neighbours share one evaluation of Philox.
+template <class Source>
+PRECIPICE_HD std::uint64_t elements_of_item(const QuantizeCallOf<Source>& call) {
+  return 4 * static_cast<std::uint64_t>(parts_of_word(call.random_bits));
+}
+template <class Source>
+PRECIPICE_HD std::int64_t quantize_items(const QuantizeCallOf<Source>& call) {
+  const std::uint64_t end = call.first_element + static_cast<std::uint64_t>(call.size);
+  const std::uint64_t each = elements_of_item(call);
+  return call.size == 0 ? 0 : static_cast<std::int64_t>((end + each - 1) / each - call.first_element / each);
+}
+
+template <class Source, Rounding R, bool General>
+PRECIPICE_HD void quantize_element(const QuantizeCallOf<Source>& call, std::int64_t i, std::uint32_t word,
+                                   LaunchCounts& counts) {
+  typename Source::Float x = call.in[i];
+  if constexpr (Source::kMantissa == Binary32::kMantissa) {
+    if (call.through_bf16) x = round_and_check<Rounding::NearestEven, false>(x, call.bf16, 0, 0).value;
+  }
+  const Rounded rounded = round_and_check<R, General, Source>(
+      scaled<Source>(x, static_cast<typename Source::Float>(call.scale)), call.format, word, call.random_bits);
+  call.out[i] = rounded.value;
+  const auto before = pattern_in<Source>(x);
+  const std::int32_t after = pattern_in<Binary32>(rounded.value);
+  counts.nan_in += before > Source::kInfinity;
+  counts.nonfinite_out += after >= kInfinityPattern;
+  counts.beyond += rounded.beyond != 0;
+  counts.underflowed += (after == 0) & (before != 0) & (rounded.beyond == 0);
+  counts.subnormal += static_cast<std::uint32_t>(after - 1) < call.subnormal_patterns;
+  counts.largest = before > counts.largest ? before : counts.largest;
+}
+
+template <class Source, Rounding R, bool General>
+PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadPosition position,
+                                     LaunchCounts& counts) {
+  const std::int64_t items = quantize_items(call);
+  const std::uint64_t each = elements_of_item(call);
+  for (std::int64_t item = position.thread; item < items; item += position.threads) {
+    const std::uint64_t block = call.first_element / each + static_cast<std::uint64_t>(item);
+    Philox4 words{};
+    if constexpr (R >= Rounding::Stochastic) words = random_block(call.key, block);
+    for (std::uint64_t k = 0; k < each; ++k) {
+      // Negative: inside the first block.
+      const auto i = static_cast<std::int64_t>(each * block + k - call.first_element);
+      const std::uint32_t random = random_part(words.word[k * 4 / each], k, call.random_bits);
+      if (i >= 0 && i < call.size) quantize_element<Source, R, General>(call, i, random, counts);
+    }
+  }
+}
+
+template <class Source, Rounding R>
+PRECIPICE_HD void quantize_thread_with(const QuantizeCallOf<Source>& call, ThreadPosition position,
+                                       LaunchCounts& counts) {
+  if (call.format.general)
+    quantize_thread_as<Source, R, true>(call, position, counts);
+  else
+    quantize_thread_as<Source, R, false>(call, position, counts);
+}
+
+// One body for all modes: every thread of a launch takes the same branch, and one kernel per source builds quickly.
+template <class Source>
+PRECIPICE_HD LaunchCounts quantize_thread(const QuantizeCallOf<Source>& call, ThreadPosition position) {
+  LaunchCounts counts{};
+  switch (call.rounding) {
+    case Rounding::NearestEven:
+      quantize_thread_with<Source, Rounding::NearestEven>(call, position, counts);
+      break;
+    case Rounding::NearestAway:
+      quantize_thread_with<Source, Rounding::NearestAway>(call, position, counts);
+      break;
+    case Rounding::TowardZero:
+      quantize_thread_with<Source, Rounding::TowardZero>(call, position, counts);
+      break;
+    case Rounding::Up:
+      quantize_thread_with<Source, Rounding::Up>(call, position, counts);
+      break;
+    case Rounding::Down:
+      quantize_thread_with<Source, Rounding::Down>(call, position, counts);
+      break;
+    case Rounding::ToOdd:
+      quantize_thread_with<Source, Rounding::ToOdd>(call, position, counts);
+      break;
+    case Rounding::Stochastic:
+      quantize_thread_with<Source, Rounding::Stochastic>(call, position, counts);
+      break;
+    case Rounding::StochasticB:
+      quantize_thread_with<Source, Rounding::StochasticB>(call, position, counts);
+      break;
+    case Rounding::StochasticC:
+      quantize_thread_with<Source, Rounding::StochasticC>(call, position, counts);
+      break;
+  }
+  return counts;
+}
+
+template <class Source>
+struct QuantizeLaunch {
+  QuantizeCallOf<Source> call;
+  LaunchCounts* counts;  // of the launch
+
+  PRECIPICE_HD std::int64_t items() const { return quantize_items(call); }
+  PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
+    merge<Atomics>(shared, quantize_thread(call, position));
+  }
+  template <class Atomics>
+  PRECIPICE_HD void publish(const LaunchCounts& shared) const {
+    merge<Atomics>(*counts, shared);
+  }
+};
+
+struct AmaxLaunch {
+  const float* in;
+  std::int64_t size;
+  LaunchCounts* counts;  // `largest` is raised
+
+  PRECIPICE_HD std::int64_t items() const { return size; }
+  PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
+    LaunchCounts own{};
+    for (std::int64_t i = position.thread; i < size; i += position.threads) {
+      const std::int32_t pattern = pattern_in<Binary32>(in[i]);
+      own.largest = pattern > own.largest ? pattern : own.largest;
+    }
+    merge<Atomics>(shared, own);
+  }
+  template <class Atomics>
+  PRECIPICE_HD void publish(const LaunchCounts& shared) const {
+    merge<Atomics>(*counts, shared);
+  }
+};
+
+struct EncodeLaunch {
+  const float* in;
+  std::uint32_t* out;
+  std::int64_t size;
+  CodeConstants codes;
+
+  PRECIPICE_HD std::int64_t items() const { return size; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t i = position.thread; i < size; i += position.threads) out[i] = encode_value(codes, in[i]);
+  }
+};
+
+}  // namespace precipice

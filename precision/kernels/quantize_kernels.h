@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The array loops around round_to_format: compiled for generic x86-64 (or any CPU), AVX2 and AVX-512 from one source
+// (quantize-inl.h) and chosen at run time; PRECIPICE_ISA=generic|avx2|avx512 forces one. Results and counts are the
+// same on all of them. Free of torch.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "precision/format/float_format.h"
+#include "precision/kernels/isa.h"
+#include "precision/rounding/random_bits.h"
+#include "precision/rounding/rounding.h"
+
+namespace precipice {
+
+// What happened while a tensor was quantized; by-products of the one pass.
+struct EventCounts {
+  std::uint64_t total = 0;        // elements
+  std::uint64_t nan_in = 0;       // NaN at the input
+  std::uint64_t saturated = 0;    // outside the finite range (infinities too), clamped to its end
+  std::uint64_t overflowed = 0;   // became infinity or NaN from a finite or infinite input
+  std::uint64_t underflowed = 0;  // nonzero input within the range became zero
+  std::uint64_t subnormal = 0;    // nonzero result below the format's smallest normal
+  float amax = 0.0f;              // max |x| of the input before scaling; NaN if any input is NaN
+
+  EventCounts& operator+=(const EventCounts& other);  // sums; amax by maximum, NaN wins
+};
+
+struct QuantizeSpec {
+  FloatFormat format;
+  Rounding rounding = Rounding::NearestEven;
+  Overflow overflow = Overflow::Saturate;
+  int random_bits = 32;       // stochastic only: 1..32 words' high bits are used
+  bool through_bf16 = false;  // round to bf16 (nearest even) first: inputs of a system whose tensors are bf16
+};
+
+// out[i] = round(in[i] * scale): values on the format's grid. in may equal out. Element i of the call uses the random
+// word of element first_element + i of key's stream, so a tensor may be cut anywhere.
+void quantize(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+              const RandomKey& key, std::uint64_t first_element, EventCounts& counts);
+
+// The same from binary64, rounded once; amax is rounded to float, and through_bf16 must be off.
+void quantize(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+              const RandomKey& key, std::uint64_t first_element, EventCounts& counts);
+
+// out[i] = the code of in[i], which must be a value of the format (format_codes.h); only NaN in a format without one is
+// looked for. Throws ConfigError then.
+void encode(const float* in, std::uint32_t* out, std::int64_t size, const FloatFormat& format);
+
+// max |in[i]|; NaN if any element is NaN, infinity if any is infinite; 0 for size 0.
+float amax(const float* in, std::int64_t size);
+
+std::string active_isa();
+
+}  // namespace precipice

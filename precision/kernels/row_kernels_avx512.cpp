@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops of row_kernels-inl.h, compiled for AVX-512 (F, BW, DQ, VL); nothing on other CPUs.
+#if defined(__x86_64__)
+
+#include <cmath>
+#include <limits>
+
+#include "precision/kernels/lanes.h"
+#include "precision/kernels/row_kernels.h"
+
+namespace precipice::avx512 {
+#include "precision/kernels/row_kernels-inl.h"
+}  // namespace precipice::avx512
+
+#endif

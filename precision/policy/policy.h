@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// PrecisionPolicy: which quantizer at which site, layer, pass and operand. Every matmul has three passes with two
+// operands each; each of the six slots quantizes from the high-precision tensor, never from an already rounded one:
+//   fprop  y = x w^T      dgrad  dx = dy w      wgrad  dw = dy^T x
+// and the result of each pass has a format of its own. Attention products are matmuls like the others:
+// attn.qk: x = queries, w = keys; attn.pv: x = probabilities, w = values transposed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "precision/gemm/gemm.h"
+#include "precision/policy/element_precision.h"
+
+namespace precipice {
+
+enum class SiteKind : std::uint8_t { AttnQkv, AttnQk, AttnPv, AttnProj, MlpGate, MlpUp, MlpDown, LmHead };
+inline constexpr SiteKind kBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk, SiteKind::AttnPv,
+                                           SiteKind::AttnProj, SiteKind::MlpUp,  SiteKind::MlpDown};
+// A block whose MLP has a gate (SwiGLU).
+inline constexpr SiteKind kGatedBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk,  SiteKind::AttnPv,
+                                                SiteKind::AttnProj, SiteKind::MlpGate, SiteKind::MlpUp,
+                                                SiteKind::MlpDown};
+std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.gate mlp.up mlp.down lm_head
+
+enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
+
+struct GemmPrecision {
+  MatrixQuantizer first, second;  // operands in the order of the formulas above
+  GemmArithmetic arithmetic;
+  bool operator==(const GemmPrecision&) const = default;
+};
+
+// Smooth-SwiGLU (arXiv 2409.12517 section 4), at mlp.down of a gated MLP: train/model/swiglu.h has the formulas.
+enum class SmoothSwiglu : std::uint8_t {
+  Off,
+  IfGated,  // of a recipe before it meets a model: Channel where there is a gate, else Off
+  Channel,
+  Token,
+};
+
+SmoothSwiglu parse_smooth_swiglu(std::string_view text);  // true token false; throws ConfigError
+std::string to_string(SmoothSwiglu kind);
+
+struct SitePrecision {
+  GemmPrecision fprop, dgrad, wgrad;
+  SmoothSwiglu smooth_swiglu = SmoothSwiglu::Off;
+  // One choice per tensor, used in both of its passes.
+  static SitePrecision of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
+                                  const GemmArithmetic& arithmetic);
+  GemmPrecision& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
+  bool operator==(const SitePrecision&) const = default;
+};
+
+class PrecisionPolicy {
+ public:
+  // fp32 everywhere
+  explicit PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites = kBlockSites);
+  std::int64_t layers() const { return layers_; }
+  const std::vector<SiteKind>& block_sites() const { return block_sites_; }
+  // Sites are numbered block by block in the order of block_sites(), the LM head last.
+  std::size_t site_index(SiteKind kind, std::int64_t layer) const;  // layer is ignored for the LM head
+  std::size_t num_sites() const { return sites_.size(); }
+  std::vector<std::string> site_names() const;  // "h.0.attn.qkv", ..., "lm_head"
+  const SitePrecision& at(std::size_t site) const { return sites_.at(site); }
+  SitePrecision& at(std::size_t site) { return sites_.at(site); }
+  // Every layer of one kind.
+  void set(SiteKind kind, const SitePrecision& precision);
+  // One pass of one kind in layers [first, last]; negative counts from the end (-1: the last layer).
+  void set(SiteKind kind, std::int64_t first_layer, std::int64_t last_layer, Pass pass, const GemmPrecision& precision);
+  // What happens between the matmuls.
+  const ElementPrecision& elements() const { return elements_; }
+  ElementPrecision& elements() { return elements_; }
+
+ private:
+  std::int64_t layers_;
+  std::vector<SiteKind> block_sites_;
+  ElementPrecision elements_;
+  std::vector<SitePrecision> sites_;
+};
+
+// The policies of a run: each stands from its first step to the next one's.
+struct PrecisionSchedule {
+  PrecisionSchedule() = default;
+  PrecisionSchedule(PrecisionPolicy policy)
+      : first_steps{0}, policies{std::move(policy)} {}  // NOLINT: one for all steps
+  const PrecisionPolicy& at_step(std::int64_t step) const;
+
+  std::vector<std::int64_t> first_steps;  // ascending, from 0
+  std::vector<PrecisionPolicy> policies;  // of one model: the same sites
+};
+
+}  // namespace precipice

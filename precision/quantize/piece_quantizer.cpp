@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/quantize/piece_quantizer.h"
+
+#include "precision/base/check.h"
+#include "precision/kernels/isa.h"
+
+namespace precipice {
+namespace {
+
+QuantizeCall call_of(const MatrixQuantizer& q, float scale, const RandomKey& key) {
+  const QuantizeSpec spec{q.element, q.rounding, q.overflow, q.random_bits, q.through_bf16};
+  QuantizeCall call = prepare_call(static_cast<const float*>(nullptr), nullptr, 0, spec, scale, key, 0);
+  call.count = false;
+  return call;
+}
+
+}  // namespace
+
+PieceRounder::PieceRounder(const MatrixQuantizer& quantizer, float scale, const RandomKey& key)
+    : is_identity_(quantizer.is_identity() && scale == 1.0f), call_(call_of(quantizer, scale, key)) {
+  PRECIPICE_CHECK(quantizer.kind == ScaleKind::None, "outputs are rounded unscaled");
+}
+
+void PieceRounder::round(float* data, std::int64_t begin, std::int64_t size) const {
+  if (is_identity_) return;
+  QuantizeCall call = call_;
+  call.in = call.out = data + begin;
+  call.size = size;
+  call.first_element = static_cast<std::uint64_t>(begin);
+  active_kernels().quantize(call);
+}
+
+bool PieceQuantizer::serves(const MatrixQuantizer& quantizer) {
+  return quantizer.kind == ScaleKind::None && !is_stochastic(quantizer.rounding) && !quantizer.hadamard &&
+         !quantizer.range && quantizer.arithmetic == Arithmetic::Te;
+}
+
+PieceQuantizer::PieceQuantizer(const MatrixQuantizer& quantizer)
+    : call_(call_of(quantizer, 1.0f, {})), quantum_(quantizer.element) {
+  PRECIPICE_CHECK(serves(quantizer), to_string(quantizer.element), " has no pieces");
+}
+
+void PieceQuantizer::run(QuantizeCall call, const float* in, std::int64_t size) {
+  std::uint32_t smallest = ~0u;
+  call.in = in;
+  call.size = size;
+  if (call.packed != nullptr && quantum_.depends_on_results()) call.smallest_result = &smallest;
+  active_kernels().quantize(call);
+  quantum_.saw(smallest);
+}
+
+void PieceQuantizer::run(const float* in, std::int64_t size, float* out) {
+  QuantizeCall call = call_;
+  call.out = out;
+  run(call, in, size);
+}
+
+void PieceQuantizer::run(const float* in, std::int64_t size, std::uint16_t* packed) {
+  QuantizeCall call = call_;
+  call.packed = packed;
+  run(call, in, size);
+}
+
+}  // namespace precipice

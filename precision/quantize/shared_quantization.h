@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether two slots of one tensor share a quantization, which is then what is kept of the tensor between the passes
+// (quantized_matmul.h).
+#pragma once
+
+#include "precision/scaling/matrix_quantizer.h"
+
+namespace precipice {
+
+bool share_quantization(const MatrixQuantizer& first, const MatrixQuantizer& second);
+
+}  // namespace precipice

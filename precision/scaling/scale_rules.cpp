@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scale rules. Divisions are divisions and products products: the last bit is part of a recipe.
+#include "precision/scaling/scale_rules.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "precision/base/check.h"
+#include "precision/format/log2_exponent.h"
+#include "precision/kernels/isa.h"
+#include "precision/kernels/quantize_isa.h"
+
+namespace precipice {
+namespace {
+
+constexpr float kFltMax = std::numeric_limits<float>::max();
+constexpr float kBf16Max = 0x1.FEp127f;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// torch's minimum and maximum: NaN wins.
+float smaller(float a, float b) {
+  return std::isnan(a) || a < b ? a : b;
+}
+float larger(float a, float b) {
+  return std::isnan(a) || a > b ? a : b;
+}
+
+float exponent_only(float s) {
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(s) & 0xFF800000u);
+}
+
+// 2^floor(fl(log2 s)), and what torch makes of it for zero, infinity and NaN.
+float power_of_rounded_log2(float s) {
+  if (!(s > 0.0f) || std::isinf(s)) return s;
+  return power_of_two(floor_of_rounded_log2(s));
+}
+
+BlockScale te_scale(const ScaleConstants& c, float amax) {
+  const float a = amax < static_cast<float>(c.floor) ? static_cast<float>(c.floor) : amax;
+  float s = 1.0f;
+  if (a != 0.0f && std::isfinite(a)) {
+    s = c.max / a;
+    if (std::isinf(s)) s = kFltMax;
+    if (c.power_of_two) s = exponent_only(s);
+  }
+  return {s, 1.0f / s};
+}
+
+// CurrentScalingQuantizerRef and scale_from_amax_tensor: infinities and NaNs go through the formula.
+BlockScale te_python_scale(const ScaleConstants& c, float amax) {
+  const float a = amax < static_cast<float>(c.floor) ? static_cast<float>(c.floor) : amax;
+  float s = c.max / a;
+  if (std::isinf(s)) s = c.through_bf16 ? kBf16Max : kFltMax;
+  if (c.power_of_two) {
+    if (std::isnan(s))
+      s = 0.5f;  // frexp(NaN) has exponent 0
+    else
+      s = s == 0.0f ? 0.0f : power_of_two(binade_of(s).floor_log2);
+  }
+  if (a == 0.0f) s = 1.0f;
+  return {s, 1.0f / s};
+}
+
+BlockScale torchao_scale(const ScaleConstants& c, float amax) {
+  const double wide = static_cast<double>(amax);
+  const double a = std::isnan(wide) || wide > c.floor ? wide : c.floor;
+  // blockwise_fp8_training divides in Triton; the others are Python's number / tensor, reciprocal times number.
+  const double max = static_cast<double>(c.max);
+  float s = static_cast<float>(c.kind == ScaleKind::Block ? max / a : max * (1.0 / a));
+  if (c.power_of_two) s = power_of_rounded_log2(s);
+  return {s, 1.0f / s};
+}
+
+int clamped_up8(float sf) {
+  // From the bits alone, as the peer has it: NaN counts as something above infinity.
+  return std::clamp(exponent_field_of(sf) + 127 + (has_mantissa(sf) ? 1 : 0), 1, 254);
+}
+
+BlockScale deepgemm_scale(const ScaleConstants& c, float amax) {
+  float sf = larger(amax, static_cast<float>(c.floor)) / c.max;
+  if (c.power_of_two || c.rule == ScaleRule::Rceil) sf = power_of_two(clamped_up8(sf) - 127);
+  if (sf == 0.0f) return {};  // amax_floor = 0 and a block of zeros
+  return {c.arithmetic == Arithmetic::DeepSeek ? sf : 1.0f / sf, sf};
+}
+
+BlockScale ms_amp_block_scale(const ScaleConstants& c, float amax) {
+  const float s = ms_amp_scale(amax, c.previous_scale, c.max, 0);
+  return {s, 1.0f / s};
+}
+
+// In arithmetic, for loops over many blocks to vectorise: g++ makes branches of conditions.
+std::uint32_t choose(bool condition, std::uint32_t yes, std::uint32_t no) {
+  const std::uint32_t mask = -static_cast<std::uint32_t>(condition);
+  return (yes & mask) | (no & ~mask);
+}
+
+// 2^(127 - code) and 2^(code - 127): both ends of E8M0 are 2^-127, a subnormal number.
+BlockScale e8m0_scale(std::uint32_t code) {
+  constexpr std::uint32_t kSmallest = 0x400000u;  // 2^-127
+  const std::uint32_t down = choose(code < 254, (254 - code) << 23, kSmallest);
+  const std::uint32_t up = choose(code > 0, code << 23, kSmallest);
+  const std::uint32_t nan = choose(code > 254, 0x7FC00000u, 0);
+  return {std::bit_cast<float>(down | nan), std::bit_cast<float>(up | nan)};
+}
+
+// The pattern of amax rounded to the element's mantissa bits, half up: bits += half a place, cleared below.
+std::uint32_t rounded_to_mantissa(std::uint32_t amax, int mantissa_bits) {
+  const std::uint32_t half = 1u << (22 - mantissa_bits);
+  return (amax + half) & ~(2 * half - 1);
+}
+
+// `end`: the code of infinity. torchao spoils the block (255), te saturates at 2^127 (254).
+template <ScaleRule kRule>
+std::uint32_t mx_code(const ScaleConstants& c, float amax, std::uint32_t end) {
+  constexpr std::uint32_t kInfinity = 0x7F800000u;
+  auto pattern = std::bit_cast<std::uint32_t>(kRule == ScaleRule::Rceil ? amax * c.reciprocal_max : amax);
+  if (kRule == ScaleRule::Even)
+    pattern = choose(pattern < kInfinity, rounded_to_mantissa(pattern, c.mantissa_bits), pattern);
+  std::uint32_t code;
+  if (kRule == ScaleRule::Rceil) {
+    // e8m0_code_up, at most 254; below the normal numbers 2^-127 is the one power of two.
+    code = std::min((pattern + choose(pattern < 0x800000u, 0x3FFFFFu, 0x7FFFFFu)) >> 23, 254u);
+  } else {
+    const auto k = static_cast<int>((pattern + (kRule == ScaleRule::Ceil ? 0x7FFFFFu : 0)) >> 23) - c.emax;
+    code = std::min(static_cast<std::uint32_t>(std::max(k, 0)), end);
+  }
+  code = choose(pattern >= kInfinity, end, code);
+  return choose(pattern > kInfinity, 255, code);
+}
+
+// systems-scaling's bump_up_overflow_exponent (arXiv 2506.20752): one more where amax is beyond the end of the
+// elements, which is exact, a power of two times max: 1.75 * 2^floor(log2 amax) for E4M3, E5M2 and E3M2.
+bool is_beyond(const ScaleConstants& c, float amax, int exponent) {
+  return amax > c.max * power_of_two(std::clamp(exponent, -127, 127));
+}
+
+std::uint32_t bumped_code(const ScaleConstants& c, float amax, std::uint32_t end) {
+  const std::uint32_t code = mx_code<ScaleRule::Floor>(c, amax, end);
+  return code < end && is_beyond(c, amax, static_cast<int>(code) - 127) ? code + 1 : code;
+}
+
+// NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
+BlockScale te_mxfp4_scale(const ScaleConstants& c, float amax) {
+  const float v = amax / c.max;
+  if (std::isnan(v)) return {kNan, kNan};
+  const int k = v == 0.0f ? -127 : std::isinf(v) ? 127 : std::clamp(ceil_of_rounded_log2(v), -127, 127);
+  const float d = power_of_two(k);
+  return {1.0f / d, d};
+}
+
+BlockScale microxcaling_scale(const ScaleConstants& c, float amax) {
+  if (!std::isfinite(amax)) return {kNan, kNan};
+  int exponent;
+  if (c.arithmetic == Arithmetic::MicroxcalingCuda) {
+    exponent = exponent_field_of(amax);
+  } else {
+    const float a = amax == 0.0f ? 0x1p-126f : amax;
+    exponent = c.through_bf16 ? floor_of_bf16_log2(a) : floor_of_rounded_log2(a);
+  }
+  int s = exponent - c.emax;
+  if (c.exponent_bump && is_beyond(c, amax, s)) ++s;
+  if (s > 127) return {kNan, kNan};
+  return {power_of_two(std::min(-s, 127)), power_of_two(std::max(s, -127))};
+}
+
+BlockScale shared_exponent_scale(const ScaleConstants& c, float amax) {
+  if (!std::isfinite(amax)) return {kNan, kNan};
+  if (amax == 0.0f) return {};
+  // The limits keep both powers binary32 numbers.
+  const int s = std::clamp(binade_of(amax).floor_log2 - c.emax, -127, 127);
+  return {power_of_two(-s), power_of_two(s)};
+}
+
+float to_e4m3(const ScaleConstants& c, float x) {
+  return round_and_check<Rounding::NearestEven, false>(x, c.e4m3, 0, 32).value;
+}
+
+void te_nvfp4(const ScaleConstants& c, const float* amaxes, int count, const OuterScale& outer, float* multiply,
+              float* inverse) {
+  constexpr float kSixth = 1.0f / 6.0f;
+  constexpr int kPiece = 256;
+  const float encode_sixth = outer.encode * kSixth;
+  float wanted[kPiece], block_scales[kPiece];
+  for (int begin = 0; begin < count; begin += kPiece) {
+    const int size = std::min(kPiece, count - begin);
+    for (int i = 0; i < size; ++i) wanted[i] = amaxes[begin + i] * encode_sixth;
+    te_nvfp4_scales(c, wanted, size, outer, block_scales, multiply + begin, inverse + begin);
+  }
+}
+
+BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
+  float d = amax / 6.0f;
+  if (c.two_level) d = d / outer.encode;
+  const float sf = to_e4m3(c, smaller(larger(d, 0x1p-6f), 448.0f));
+  if (!c.two_level) return {1.0f / sf, sf};
+  return {outer.decode / sf, outer.encode * sf};
+}
+
+template <class Rule>
+void for_all(const float* amaxes, int count, float* multiply, float* inverse, Rule rule) {
+  PRECIPICE_INDEPENDENT_LOOP
+  for (int i = 0; i < count; ++i) {
+    const BlockScale scale = rule(amaxes[i]);
+    multiply[i] = scale.multiply;
+    inverse[i] = scale.inverse;
+  }
+}
+
+}  // namespace
+
+ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale) {
+  const FloatFormat e4m3{4, 3, 7, Specials::Fn};
+  const FloatFormat e2m1{2, 1, 1, Specials::Finite};
+  ScaleConstants c{};
+  c.arithmetic = spec.arithmetic;
+  c.kind = spec.kind;
+  c.rule = spec.rule;
+  c.max = spec.element.max_finite();
+  c.reciprocal_max = 1.0f / c.max;
+  // Fixed point: the exponent of its largest number, as for every format.
+  c.emax = binade_of(c.max).floor_log2;
+  c.mantissa_bits = std::min(spec.element.mantissa_bits, 22);
+  c.power_of_two = spec.power_of_two;
+  c.exponent_bump = spec.exponent_bump;
+  c.through_bf16 = spec.through_bf16;
+  c.two_level = spec.two_level;
+  c.rounded_log2_mxfp4 =
+      spec.arithmetic == Arithmetic::TePython && spec.rule == ScaleRule::Rceil && spec.element == e2m1;
+  c.floor = spec.amax_floor.value_or(default_amax_floor(spec.arithmetic));
+  c.block_scale_max = spec.four_over_six_max;
+  c.e4m3 = prepare(e4m3, Overflow::Saturate);
+  c.previous_scale = previous_scale;
+  return c;
+}
+
+OuterScale outer_scale(const ScaleConstants& c, float amax) {
+  const auto range = static_cast<float>(6 * c.block_scale_max);
+  if (c.arithmetic == Arithmetic::Torchao) {
+    const float p = amax / range;
+    return {amax, p, 1.0f / p};
+  }
+  float encode = smaller(range / amax, kFltMax);
+  if (encode == 0.0f) encode = 1.0f;
+  return {amax, encode, 1.0f / encode};
+}
+
+void te_nvfp4_scales(const ScaleConstants& c, const float* wanted, int count, const OuterScale& outer,
+                     float* block_scales, float* multiply, float* inverse) {
+  const float reciprocal_range = 1.0f / static_cast<float>(6 * c.block_scale_max);
+  active_kernels().blocks.nvfp4_scales(wanted, count, {outer.decode, outer.amax, reciprocal_range}, block_scales,
+                                       multiply, inverse);
+}
+
+bool ignores_nan(const ScaleConstants& c) {
+  const bool is_te =
+      c.arithmetic == Arithmetic::Te || c.arithmetic == Arithmetic::TePython || c.arithmetic == Arithmetic::TeUnfused;
+  const bool is_e8m0 = c.rule == ScaleRule::Floor || c.rule == ScaleRule::Ceil || c.rule == ScaleRule::Rceil ||
+                       c.rule == ScaleRule::Even;
+  return is_te && is_e8m0 && !c.rounded_log2_mxfp4;
+}
+
+void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
+               float* multiply, float* inverse) {
+  const ScaleConstants c = constants;  // a copy, which no result can overlap
+  const std::uint32_t end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
+  const auto fill = [&](auto rule) { for_all(amaxes, count, multiply, inverse, rule); };
+  switch (c.rule) {
+    case ScaleRule::Amax:
+      switch (c.arithmetic) {
+        case Arithmetic::Te:
+        case Arithmetic::TeUnfused:
+          return fill([=](float amax) { return te_scale(c, amax); });
+        case Arithmetic::TePython:
+          return fill([=](float amax) { return te_python_scale(c, amax); });
+        case Arithmetic::Torchao:
+          return fill([=](float amax) { return torchao_scale(c, amax); });
+        case Arithmetic::DeepGemm:
+        case Arithmetic::DeepSeek:
+          return fill([=](float amax) { return deepgemm_scale(c, amax); });
+        case Arithmetic::MsAmp:
+          return fill([=](float amax) { return ms_amp_block_scale(c, amax); });
+        case Arithmetic::Microxcaling:
+        case Arithmetic::MicroxcalingCuda:
+          break;
+      }
+      break;
+    case ScaleRule::Floor:
+      if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
+        return fill([=](float amax) { return microxcaling_scale(c, amax); });
+      if (c.exponent_bump) return fill([=](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
+    case ScaleRule::Ceil:
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });
+    case ScaleRule::Even:
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Even>(c, amax, end)); });
+    case ScaleRule::Rceil:
+      if (c.arithmetic == Arithmetic::DeepGemm) return fill([=](float amax) { return deepgemm_scale(c, amax); });
+      if (c.rounded_log2_mxfp4) return fill([=](float amax) { return te_mxfp4_scale(c, amax); });
+      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
+    case ScaleRule::Nvfp4:
+      if (c.arithmetic == Arithmetic::Torchao) return fill([=](float amax) { return torchao_nvfp4(c, amax, outer); });
+      return te_nvfp4(c, amaxes, count, outer, multiply, inverse);
+    case ScaleRule::SharedExponent:
+      return fill([=](float amax) { return shared_exponent_scale(c, amax); });
+  }
+  PRECIPICE_CHECK(false, "arithmetic ", to_string(c.arithmetic), " has no rule ", to_string(c.rule));
+}
+
+BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScale& outer) {
+  BlockScale scale;
+  scales_of(constants, &amax, 1, outer, &scale.multiply, &scale.inverse);
+  return scale;
+}
+
+}  // namespace precipice

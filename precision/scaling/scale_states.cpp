@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/scaling/scale_states.h"
+
+#include <charconv>
+
+#include "precision/base/check.h"
+
+namespace precipice {
+namespace {
+
+constexpr const char* kPrefix = "scale.";
+constexpr std::int64_t kHalf = 1 << 20;  // updates are kept as two whole numbers that binary32 holds
+
+}  // namespace
+
+bool ScaleStates::needs_amax(const MatrixQuantizer& q) {
+  return q.delayed && q.delayed->update == DelayedUpdate::MsAmp;
+}
+
+ScaleState ScaleStates::scale_for(std::size_t site, std::uint16_t slot, const MatrixQuantizer& q, float amax) {
+  if (!q.delayed) return {};
+  const auto key = std::make_pair(site, slot);
+  auto found = entries_.find(key);
+  if (found == entries_.end()) {
+    Entry entry{*q.delayed, initial_scale(*q.delayed), q.element.max_finite()};
+    if (const auto saved = restored_.find(key); saved != restored_.end()) {
+      const std::vector<float>& v = saved->second;
+      entry.state.scale = v[0];
+      entry.state.updates = static_cast<std::int64_t>(v[1]) * kHalf + static_cast<std::int64_t>(v[2]);
+      entry.state.history.assign(v.begin() + 3, v.end());
+      restored_.erase(saved);
+    }
+    found = entries_.emplace(key, std::move(entry)).first;
+  }
+  const Entry& entry = found->second;
+  return {scale_now(entry.state, entry.rule, amax, entry.max_finite), 1.0f};
+}
+
+void ScaleStates::saw(std::size_t site, std::uint16_t slot, float amax) {
+  const auto found = entries_.find({site, slot});
+  if (found == entries_.end()) return;
+  float& largest = found->second.amax;
+  if (!(amax <= largest) && largest == largest) largest = amax;
+}
+
+void ScaleStates::end_step() {
+  for (auto& [key, entry] : entries_) {
+    if (entry.amax == -1.0f) continue;
+    update(entry.state, entry.rule, entry.amax, entry.max_finite);
+    entry.amax = -1.0f;
+  }
+}
+
+std::vector<std::pair<std::string, std::vector<float>>> ScaleStates::save() const {
+  std::vector<std::pair<std::string, std::vector<float>>> saved;
+  for (const auto& [key, entry] : entries_) {
+    std::vector<float> values = {entry.state.scale, static_cast<float>(entry.state.updates / kHalf),
+                                 static_cast<float>(entry.state.updates % kHalf)};
+    values.insert(values.end(), entry.state.history.begin(), entry.state.history.end());
+    saved.emplace_back(join_parts(kPrefix, key.first, ".", key.second), std::move(values));
+  }
+  for (const auto& [key, values] : restored_)
+    saved.emplace_back(join_parts(kPrefix, key.first, ".", key.second), values);
+  return saved;
+}
+
+bool ScaleStates::is_saved_name(const std::string& name) {
+  return name.rfind(kPrefix, 0) == 0 && name.size() > 6 && name[6] >= '0' && name[6] <= '9';
+}
+
+void ScaleStates::restore(const std::string& name, const std::vector<float>& values) {
+  std::size_t site = 0;
+  std::uint16_t slot = 0;
+  const char* end = name.data() + name.size();
+  const auto [dot, bad_site] = std::from_chars(name.data() + 6, end, site);
+  const bool has_slot = bad_site == std::errc{} && dot < end && *dot == '.';
+  if (!has_slot || std::from_chars(dot + 1, end, slot).ptr != end || values.size() < 3)
+    throw DataError("checkpoint: array " + name + " is not a delayed scale");
+  entries_.erase({site, slot});
+  restored_[{site, slot}] = values;
+}
+
+}  // namespace precipice

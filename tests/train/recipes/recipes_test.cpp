@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of recipes: each trains and resumes with the same bits; options and rules do what they say and nothing
+// else.
+#include "train/recipes/recipes.h"
+#include "train/data/open_tokens.h"
+
+#include "precision/base/check.h"
+#include "tests/support/catch.h"
+#include "tests/support/tiny_run.h"
+#include "tests/train/data/data_support.h"
+#include "train/run/trainer.h"
+
+using namespace precipice;
+using Catch::Contains;
+
+namespace {
+
+SitePrecision linear_of(const std::string& recipe) {
+  return make_recipe(recipe).linear;
+}
+
+PrecisionSchedule schedule_of(const std::string& recipe, const std::string& rules, std::int64_t layers = 4,
+                              std::int64_t steps = 100) {
+  PrecisionConfig config;
+  config.recipe = recipe;
+  config.rules = rules;
+  ModelConfig model;
+  model.layers = layers;
+  return make_schedule(config, model, steps);
+}
+
+const SitePrecision& site_at(const PrecisionSchedule& schedule, std::int64_t step, SiteKind kind,
+                             std::int64_t layer = 0) {
+  const PrecisionPolicy& policy = schedule.at_step(step);
+  return policy.at(policy.site_index(kind, layer));
+}
+
+std::string problem_of(const std::string& recipe) {
+  try {
+    make_recipe(recipe);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+struct End {
+  std::vector<std::vector<double>> losses;
+  Checkpoint checkpoint;
+};
+
+// Six steps, or three, a checkpoint through its file's bytes, and three more.
+End train(const std::string& recipe, bool resumed) {
+  const RunConfig config = test::tiny_config({"precision.recipe=" + recipe, "train.steps=6", "train.eval_every=3"});
+  const auto tokens = open_tokens(config);
+  auto trainer = std::make_unique<Trainer>(config, *tokens);
+  std::vector<SeriesRow> rows;
+  for (int step = 0; step < 6; ++step) {
+    if (resumed && step == 3) {
+      const std::string bytes = encode_checkpoint(trainer->checkpoint("id"));
+      trainer = std::make_unique<Trainer>(config, *tokens);
+      trainer->restore(parse_checkpoint(bytes, "memory", "id"), rows);
+    }
+    for (SeriesRow& row : trainer->step()) rows.push_back(std::move(row));
+  }
+  End end{{}, trainer->checkpoint("id")};
+  for (const SeriesRow& row : rows)
+    if (row.group == kMetricsGroup) end.losses.push_back(row.values);
+  return end;
+}
+
+}  // namespace
+
+TEST_CASE("every recipe trains, and resumes with the bits of an uninterrupted run, its scales included") {
+  for (const Recipe& recipe : recipes()) {
+    if (recipe.name.starts_with("e8m") && recipe.name != "e8m3") continue;
+    INFO(recipe.name);
+    const End straight = train(recipe.name, false), resumed = train(recipe.name, true);
+    CHECK(straight.losses.back()[0] < straight.losses.front()[0]);
+    CHECK(straight.losses == resumed.losses);
+    CHECK(encode_checkpoint(straight.checkpoint) == encode_checkpoint(resumed.checkpoint));
+  }
+}
+
+TEST_CASE("recipes put formats, blocks and passes where their tables say") {
+  const SitePrecision nvfp4 = linear_of("nvfp4");
+  CHECK(nvfp4.fprop.second.block_across == 16);
+  CHECK(nvfp4.fprop.first.block_across == 1);
+  CHECK(nvfp4.dgrad.first.rounding == Rounding::Stochastic);
+  CHECK((nvfp4.wgrad.first.hadamard && nvfp4.wgrad.second.hadamard && !nvfp4.fprop.first.hadamard &&
+         !nvfp4.dgrad.first.hadamard));
+  const SitePrecision rowwise = linear_of("torchao-rowwise-gw-hp");
+  CHECK(rowwise.fprop.first.kind == ScaleKind::Row);
+  CHECK(rowwise.dgrad.second.kind == ScaleKind::Tensor);
+  CHECK(to_string(rowwise.wgrad.first.element) == "bf16");
+  const SitePrecision deepseek = linear_of("deepseek-v3");
+  CHECK((deepseek.dgrad.second.block_across == 128 && deepseek.dgrad.second.block_along == 128));
+  CHECK((deepseek.wgrad.first.block_across == 1 && deepseek.wgrad.first.block_along == 128));
+  const SitePrecision intel = linear_of("intel-fp8");
+  CHECK(intel.fprop.second.element.max_finite() == 240.0f);
+  CHECK(to_string(intel.dgrad.second.element) == "e5m2");
+  CHECK(to_string(make_recipe("te-current").attention.fprop.first.element) == "bf16");
+  CHECK(make_recipe("te-current").linear == make_recipe("fp8").linear);
+}
+
+TEST_CASE("options change what they name in every slot that has it") {
+  const SitePrecision site =
+      linear_of("mxfp8:rule=floor,element=e5m2:bias=14,subnormals=flush,arithmetic=microxcaling,block=16");
+  for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad})
+    for (const MatrixQuantizer* q : {&gemm->first, &gemm->second}) {
+      CHECK(to_string(q->element) == "e5m2:bias=14,subnormals=flush");
+      CHECK(q->rule == ScaleRule::Floor);
+      CHECK(q->arithmetic == Arithmetic::Microxcaling);
+      CHECK((q->block_along == 16 && q->block_across == 1));
+    }
+  CHECK(linear_of("te-delayed:history=16,margin=2,algo=most-recent").wgrad.first.delayed ==
+        DelayedRule{DelayedUpdate::Te, 16, AmaxAlgorithm::MostRecent, 2});
+  CHECK(linear_of("te-delayed:arithmetic=te-unfused").fprop.first.delayed->update == DelayedUpdate::TeUnfused);
+  CHECK(linear_of("te-block:pow2=false").fprop.first.power_of_two == false);
+  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").dgrad.first.rounding == Rounding::Stochastic);
+  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").fprop.first.rounding == Rounding::NearestEven);
+  CHECK(linear_of("nvfp4:rht=false").wgrad.first.hadamard == false);
+  CHECK(linear_of("bfp:mantissa=4").fprop.first.element.mantissa_bits == 4);
+  CHECK(linear_of("mxfp8:scales=operand").dgrad.arithmetic.scales == ScalesAct::Operands);
+}
+
+TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings a rule that it has") {
+  CHECK(linear_of("mxfp8-floor") == linear_of("mxfp8:rule=floor"));
+  CHECK(linear_of("mxfp4-rceil:block=16") == linear_of("mxfp4:rule=rceil,block=16"));
+  CHECK(linear_of("mxfp8:arithmetic=microxcaling").fprop.first.rule == ScaleRule::Floor);
+  CHECK(linear_of("mxfp4:rule=even").fprop.first.arithmetic == Arithmetic::Te);
+  CHECK(linear_of("mxfp4:rule=floor").fprop.first.arithmetic == Arithmetic::MicroxcalingCuda);
+  CHECK_THAT(problem_of("mxfp8-flor"), Contains("did you mean mxfp8-floor?"));
+  CHECK_THAT(problem_of("te-block-floor"), Contains("must be one of"));
+  CHECK_THAT(problem_of("mxfp8-floor:rule=ceil"), Contains("twice"));
+}
+
+TEST_CASE("recipes and formats are read in either case, as papers spell them") {
+  CHECK(linear_of("E8M3") == linear_of("e8m3"));
+  CHECK(linear_of("MXFP8:element=E5M2,rule=FLOOR") == linear_of("mxfp8:element=e5m2,rule=floor"));
+}
+
+TEST_CASE("everywhere puts a recipe's linears into attention products and LM head") {
+  const RecipeChoice choice = make_recipe("te-current:everywhere=true");
+  CHECK((choice.attention == choice.linear && choice.lm_head == choice.linear));
+  CHECK(make_recipe("te-current:everywhere=false").lm_head == make_recipe("te-current").lm_head);
+  CHECK_THAT(problem_of("mxfp8:everywhere=yes"), Contains("everywhere = yes: must be true or false"));
+  CHECK_THAT(problem_of("e8m3:everywhere=true"), Contains("no option"));  // it is everywhere already
+  const PrecisionSchedule s = schedule_of("bf16", "lm_head -> mxfp8:everywhere=true");
+  CHECK(site_at(s, 0, SiteKind::LmHead) == linear_of("mxfp8"));
+}
+
+TEST_CASE("options of a recipe that is the same everywhere reach every matmul, and gains that it scales") {
+  const RecipeChoice choice = make_recipe("mx-systems-scaling:element=e5m2,exponent_bump=true,block=16");
+  for (const SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
+    CHECK((to_string(site->fprop.first.element) == "e5m2" && site->dgrad.second.exponent_bump));
+  CHECK(choice.elements.norm_weights == choice.linear.fprop.first);
+  const RecipeChoice stochastic = make_recipe("mx-systems-scaling:arithmetic=te,rounding=sr");
+  CHECK(stochastic.linear.fprop.first.rounding == Rounding::Stochastic);
+  CHECK(stochastic.elements.norm_weights.rounding == Rounding::NearestAway);
+}
+
+TEST_CASE("e7m7 has both ends, or one of them") {
+  const MatrixQuantizer both = linear_of("e7m7").fprop.first, inner = linear_of("e7m7:clamp=inner").fprop.first,
+                        outer = linear_of("e7m7:clamp=outer,rounding=rne").dgrad.first;
+  CHECK((to_string(both.element) == "e7m7" && !both.range));
+  CHECK((to_string(inner.element) == "e7m7" && to_string(*inner.range) == "bf16"));
+  CHECK((to_string(outer.element) == "bf16" && to_string(*outer.range) == "e7m7"));
+  CHECK(outer.rounding == Rounding::NearestEven);
+  CHECK(linear_of("e7m7:clamp=both") == linear_of("e7m7"));
+  CHECK_THAT(problem_of("e7m7:clamp=middle"), Contains("clamp = middle: must be both, inner or outer"));
+}
+
+TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refused elsewhere") {
+  const auto site = [](const std::string& recipe, const std::string& rules, const char* kind, SiteKind at) {
+    PrecisionConfig config;
+    config.recipe = recipe;
+    config.rules = rules;
+    ModelConfig model;
+    model.kind = kind;
+    return site_at(make_schedule(config, model, 100), 50, at).smooth_swiglu;
+  };
+  CHECK(site("intel-fp8", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Channel);
+  CHECK(site("intel-fp8", "", "llama", SiteKind::MlpUp) == SmoothSwiglu::Off);
+  CHECK(site("intel-fp8", "", "gpt", SiteKind::MlpDown) == SmoothSwiglu::Off);
+  CHECK(site("intel-fp8:smooth_swiglu=token", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Token);
+  CHECK(site("intel-fp8:smooth_swiglu=false", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Off);
+  CHECK(site("intel-fp8", "steps=10: -> bf16", "llama", SiteKind::MlpDown) == SmoothSwiglu::Off);
+  CHECK(site("bf16", "mlp.* -> intel-fp8", "llama", SiteKind::MlpDown) == SmoothSwiglu::Channel);
+  CHECK_THROWS_WITH(site("intel-fp8:smooth_swiglu=true", "", "gpt", SiteKind::MlpDown),
+                    Contains("precision.recipe") && Contains("smooth_swiglu = true") && Contains("llama"));
+  CHECK_THROWS_WITH(site("bf16", "mlp.* -> intel-fp8:smooth_swiglu=token", "gpt", SiteKind::MlpDown),
+                    Contains("rule 1 ") && Contains("smooth_swiglu = token"));
+}
+
+TEST_CASE("a recipe or option that is not there is refused with those that are") {
+  CHECK_THAT(problem_of("mxfp9"),
+             Contains("recipe = mxfp9: did you mean mxfp8? It must be one of fp32, ") && Contains("te-delayed"));
+  // `scales` is near, but has no such value.
+  CHECK_THAT(problem_of("nvfp4:scale=e5m3"),
+             Contains("no option \"scale\"; it has rht, arithmetic") && !Contains("did you"));
+  CHECK_THAT(problem_of("nvfp4:scale=operand"), Contains("did you mean scales?"));
+  CHECK_THAT(problem_of("mxfp8:rul=floor"), Contains("did you mean rule?") && Contains("element"));
+  CHECK_THAT(problem_of("fp32:rule=floor"), Contains("it has none"));
+  CHECK_THAT(problem_of("mxfp8:rule"), Contains("needs a value"));
+  CHECK_THAT(problem_of("mxfp8:rule=flor"), Contains("floor"));
+  CHECK_THAT(problem_of("mxfp8:rule=floor,rule=ceil"), Contains("twice"));
+  CHECK_THAT(problem_of("mxfp8:block=0"), Contains("from 1"));
+  CHECK_THAT(problem_of("mxfp8:rule=floor,arithmetic=deepgemm"), Contains("deepgemm"));
+  CHECK_THAT(problem_of("te-current:pow2=maybe"), Contains("pow2 = maybe: must be true or false"));
+  CHECK(linear_of("nvfp4:four_over_six=mae,four_over_six_max=256").fprop.first.four_over_six_max == 256);
+  CHECK(linear_of("nvfp4:four_over_six=mae").fprop.first.four_over_six_max == 448);
+  CHECK_THAT(problem_of("nvfp4:four_over_six=mae,four_over_six_max=300"), Contains("must be 448 or 256"));
+  CHECK_THAT(problem_of("nvfp4:four_over_six_max=256"), Contains("needs four_over_six=mae or mse"));
+  CHECK_THAT(problem_of("nvfp4:rht=2"), Contains("recipe = nvfp4:rht=2: rht = 2: must be true or false"));
+  CHECK_THAT(problem_of("mxfp8:rule=rceil,arithmetic=microxcaling"),
+             Contains("rule = rceil: is not a rule of arithmetic microxcaling") && Contains("torchao"));
+  CHECK_THAT(problem_of("mxfp8:exponent_bump=true"), Contains("exponent_bump = true: needs rule floor"));
+}
+
+TEST_CASE("rules reach their sites, layers, passes, operands and steps and no others") {
+  const PrecisionSchedule s =
+      schedule_of("mxfp8",
+                  "steps=:10 -> bf16; layers=-1 mlp.* -> high; lm_head -> te-current; attn.proj pass=dgrad -> high; "
+                  "attn.qkv operand=dy -> rounding=sr random_bits=8");
+  const SitePrecision plain = linear_of("mxfp8");
+  CHECK(s.first_steps == std::vector<std::int64_t>{0, 10});
+  CHECK(to_string(site_at(s, 9, SiteKind::MlpUp).fprop.first.element) == "bf16");
+  CHECK(site_at(s, 9, SiteKind::MlpUp, 3) == SitePrecision{});  // the later rule wins
+  CHECK(site_at(s, 10, SiteKind::MlpUp) == plain);
+  CHECK(site_at(s, 99, SiteKind::MlpDown, 3) == SitePrecision{});
+  CHECK(site_at(s, 99, SiteKind::MlpDown, 2) == plain);
+  CHECK(site_at(s, 50, SiteKind::LmHead) == make_recipe("te-current").lm_head);
+  const SitePrecision& proj = site_at(s, 50, SiteKind::AttnProj);
+  CHECK((proj.dgrad == GemmPrecision{} && proj.fprop == plain.fprop && proj.wgrad == plain.wgrad));
+  const SitePrecision& qkv = site_at(s, 50, SiteKind::AttnQkv);
+  CHECK((qkv.dgrad.first.rounding == Rounding::Stochastic && qkv.wgrad.first.random_bits == 8));
+  CHECK(qkv.fprop == plain.fprop);
+  CHECK(qkv.dgrad.second == plain.dgrad.second);
+}
+
+TEST_CASE("fields of rules are a recipe's options, and accumulator and scales of the selected GEMMs") {
+  const PrecisionSchedule s = schedule_of(
+      "mxfp8", "mlp.* operand=dy -> rule=floor block=16; attn.proj pass=wgrad -> accumulator=hopper scales=operand");
+  const SitePrecision plain = linear_of("mxfp8");
+  const SitePrecision& up = site_at(s, 0, SiteKind::MlpUp);
+  CHECK((up.dgrad.first.rule == ScaleRule::Floor && up.wgrad.first.block_along == 16));
+  CHECK((up.fprop == plain.fprop && up.dgrad.second == plain.dgrad.second));
+  const SitePrecision& proj = site_at(s, 0, SiteKind::AttnProj);
+  CHECK(to_string(proj.wgrad.arithmetic.accumulator) == to_string(parse_accumulator("hopper")));
+  CHECK(proj.wgrad.arithmetic.scales == ScalesAct::Operands);
+  CHECK((proj.wgrad.first == plain.wgrad.first && proj.dgrad == plain.dgrad && proj.fprop == plain.fprop));
+}
+
+TEST_CASE("rules that match nothing or cannot be applied are refused by name") {
+  const auto refused = [](const std::string& rules) {
+    try {
+      schedule_of("fp8", rules);
+    } catch (const ConfigError& error) {
+      CHECK(error.where().key == "precision.rules");
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  CHECK_THAT(refused("mlp.gate -> bf16"),
+             Contains("\"mlp.gate -> bf16\" matches no site; the sites of this model are "
+                      "attn.qkv, attn.qk, attn.pv, attn.proj, mlp.up, mlp.down, lm_head"));  // a GPT has no gate
+  CHECK_THAT(refused("layers=9 -> bf16"), Contains("matches no layer or step of this run, which has layers 0 to 3"));
+  CHECK_THAT(refused("steps=200: -> bf16"), Contains("matches no layer or step") && Contains("steps 0 to 99"));
+  CHECK_THAT(refused("mlp.up -> foo"), Contains("must be one of"));
+  CHECK_THAT(refused("mlp.up -> colour=red"), Contains("fields are format, overflow"));
+  CHECK_THAT(refused("mlp.up -> blok=4"), Contains("did you mean block?"));
+  CHECK_THAT(refused("lm_head -> block=16"), Contains("block = 16: nothing that the rule selects has this field"));
+  CHECK_THAT(refused("mlp.up -> history=4"), Contains("history = 4: nothing"));
+  CHECK_THAT(refused("mlp.up operand=dy -> accumulator=hopper"), Contains("accumulator = hopper: nothing"));
+  CHECK_THAT(refused("mlp.up -> scales=both"), Contains("scales must be sums or operand"));
+  CHECK_THAT(refused("attn.qk -> deepseek-v3; attn.qk operand=w -> rounding=up"), Contains("rup"));
+}
+
+TEST_CASE("a schedule changes what a run computes from its step on and not before") {
+  const auto losses = [](const std::string& rules) {
+    std::vector<std::string> settings = {"precision.recipe=mxfp4", "train.steps=6"};
+    if (!rules.empty()) settings.push_back("precision.rules=" + rules);
+    const RunConfig config = test::tiny_config(settings);
+    const auto tokens = open_tokens(config);
+    Trainer trainer(config, *tokens);
+    std::vector<double> values;
+    for (int step = 0; step < 6; ++step)
+      for (const SeriesRow& row : trainer.step())
+        if (row.group == kMetricsGroup) values.push_back(row.values[0]);
+    return values;
+  };
+  const auto plain = losses(""), late = losses("steps=3: -> high");
+  for (int step = 0; step < 3; ++step)
+    CHECK(plain[static_cast<std::size_t>(step)] == late[static_cast<std::size_t>(step)]);
+  CHECK(plain[3] != late[3]);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one declaration of every config key: name, where it is stored, limits, help.
+#include <limits>
+
+#include "train/config/run_config.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kMaxCount = 1e12;
+constexpr double kMaxSteps = 4294967295.0;  // random bits are keyed by a 32-bit step
+constexpr double kMaxInteger = 9.2e18;
+constexpr double kHuge = 1e30;
+
+ConfigField number(std::string key, ConfigField::Target target, double minimum, double maximum, std::string help) {
+  return {std::move(key), target, minimum, maximum, {}, std::move(help)};
+}
+
+ConfigField text(std::string key, std::string* target, std::vector<std::string> choices, std::string help) {
+  return {std::move(key), target, 0, 0, std::move(choices), std::move(help)};
+}
+
+ConfigField flag(std::string key, ConfigField::Target target, std::string help) {
+  return {std::move(key), target, 0, 0, {}, std::move(help)};
+}
+
+using Fields = std::vector<ConfigField>;
+
+void add_run(Fields& f, RunConfig& c) {
+  f.push_back(number("seed", &c.seed, 0, kMaxInteger,
+                     "Seed of the run; init.seed, data.seed and precision.seed follow it unless set."));
+  f.push_back(number("threads", &c.threads, 1, 1024,
+                     "CPU threads of the run. Part of its identity, though no bit of a result was seen to depend on "
+                     "it. Small runs scale best side by side."));
+  f.push_back(text("device", &c.device, {"cpu", "cuda"},
+                   "Where the run computes. This version trains on the CPU and refuses cuda."));
+}
+
+void add_model(Fields& f, ModelConfig& c) {
+  f.push_back(text("model.kind", &c.kind, {"gpt", "llama"},
+                   "gpt: LayerNorm, learned positions, GELU; llama: RMSNorm, rotary positions, SwiGLU, no biases."));
+  f.push_back(number("model.layers", &c.layers, 1, 512, "Transformer blocks."));
+  f.push_back(number("model.width", &c.width, 1, 65536, "Width of the residual stream; a multiple of model.heads."));
+  f.push_back(number("model.heads", &c.heads, 1, 1024, "Attention heads."));
+  f.push_back(number("model.kv_heads", &c.kv_heads, 1, 1024,
+                     "Key and value heads, shared by model.heads / kv_heads queries each; default: model.heads."));
+  f.push_back(number("model.hidden", &c.hidden, 1, 1048576,
+                     "Width of the MLP; default: 4 width, llama: 8/3 width rounded up to a multiple of 32."));
+  f.push_back(number("model.context", &c.context, 1, 65536, "Tokens of a training sequence."));
+  f.push_back(flag("model.bias", &c.bias, "Biases in linears and LayerNorms; llama has none."));
+  f.push_back(flag("model.tied_head", &c.tied_head,
+                   "The LM head shares the token embedding's weights; default: true, llama: false."));
+  f.push_back(text("model.qk_norm", &c.qk_norm, {"none", "layernorm", "rmsnorm"},
+                   "Norm of every head's queries and keys, with gains, before rotary positions (arXiv 2309.14322)."));
+  f.push_back(number("model.norm_eps", &c.norm_eps, 0, 1, "Added to the variance or mean square of every norm."));
+  f.push_back(number("model.rope_theta", &c.rope_theta, 1, kHuge, "llama: base of the rotary angles."));
+  f.push_back(number("model.softcap", &c.softcap, 0, kHuge, "Logits become c tanh(logit / c); 0: they stay."));
+}
+
+void add_init(Fields& f, InitConfig& c) {
+  f.push_back(text("init.from", &c.from, {},
+                   "Weights file (`precipice export`) to start from, kept track of like data.path; empty: random."));
+  f.push_back(text("init.scheme", &c.scheme, {"gpt", "tinyllama"},
+                   "gpt: N(0, std), residual projections std / sqrt(2 layers); tinyllama: N(0, sqrt(2 / (5 width))), "
+                   "residual projections 1 / (sqrt(width) layers)."));
+  f.push_back(number("init.std", &c.std, 0, 100, "Standard deviation of the initial weights in the scheme gpt."));
+  f.push_back(number("init.scale", &c.scale, 0, 1e6, "Factor on all standard deviations of the scheme."));
+  f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
+}
+
+void add_data(Fields& f, DataConfig& c) {
+  f.push_back(text(
+      "data.source", &c.source, {"synthetic", "text", "tokens", "batches"},
+      "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
+      "integers of a NumPy .npy; batches: file of `precipice batches`."));
+  f.push_back(text("data.path", &c.path, {},
+                   "File of the sources text, tokens and batches, relative to the working directory. A run keeps its "
+                   "SHA-256 and goes on with no other file."));
+  f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the synthetic stream."));
+  f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6,
+                     "Symbols of the synthetic language, or size of the tokenizer; text always has 256."));
+  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which synthetic language."));
+  f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9,
+                     "Last part of the stream, kept for validation."));
+  f.push_back(number("data.seed", &c.seed, 0, kMaxInteger, "Seed of the order of batches; default: seed."));
+}
+
+void add_precision(Fields& f, PrecisionConfig& c) {
+  f.push_back(text("precision.recipe", &c.recipe, {},
+                   "A recipe with its options, mxfp8:rule=floor; `precipice recipes` and docs/RECIPES.md list them. "
+                   "custom: fp32 with the "
+                   "keys below."));
+  f.push_back(text("precision.x", &c.x, {},
+                   "Format of activations over the recipe's, e.g. e5m3 or e4m3:bias=8; high: no rounding."));
+  f.push_back(text("precision.w", &c.w, {}, "Format of weights over the recipe's."));
+  f.push_back(text("precision.dy", &c.dy, {}, "Format of output gradients over the recipe's."));
+  f.push_back(text("precision.output", &c.output, {}, "Format of products over the recipe's."));
+  f.push_back(text("precision.rounding", &c.rounding,
+                   {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr", "sr-b", "sr-c"},
+                   "Rounding of x and w over the recipe's."));
+  f.push_back(text("precision.dy_rounding", &c.dy_rounding,
+                   {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr", "sr-b", "sr-c"},
+                   "Rounding of dy over the recipe's."));
+  f.push_back(text("precision.overflow", &c.overflow, {"", "saturate", "native", "propagate"},
+                   "Overflow of the operands over the recipe's."));
+  f.push_back(text("precision.scaling", &c.scaling, {"", "none", "fixed", "current"},
+                   "Scaling of the operands over the recipe's."));
+  f.push_back(number("precision.fixed_scale", &c.fixed_scale, 1e-30, kHuge, "Factor of scaling = fixed."));
+  f.push_back(text("precision.power_of_two", &c.power_of_two, {"", "true", "false"},
+                   "Round current scales down to a power of two."));
+  f.push_back(number("precision.random_bits", &c.random_bits, 1, 32, "Random bits of stochastic rounding."));
+  f.push_back(text(
+      "precision.attention", &c.attention, {},
+      "Format of the operands of both attention products, unscaled; high: no rounding; recipe: like the linears."));
+  f.push_back(text("precision.lm_head", &c.lm_head, {}, "The same for the LM head."));
+  f.push_back(
+      text("precision.vector", &c.vector, {},
+           "Format of what happens between matmuls: results and gradients of activation functions, norms, softmax, "
+           "rotary positions and residual additions, e.g. bf16; high: no rounding."));
+  f.push_back(text("precision.residual", &c.residual, {},
+                   "Format of the residual stream; empty: like precision.vector; high: no rounding."));
+  f.push_back(text("precision.softmax", &c.softmax, {}, "The same for the softmax's output and gradient."));
+  f.push_back(text("precision.norm", &c.norm, {}, "The same for the norms' outputs and gradients."));
+  f.push_back(text("precision.norm_weights", &c.norm_weights, {},
+                   "Format to which gains and biases of norms are rounded before use; empty: no rounding."));
+  f.push_back(text("precision.rope_table", &c.rope_table, {},
+                   "llama: format of the sines and cosines of the rotary positions; empty: fp32."));
+  f.push_back(
+      text("precision.accumulator", &c.accumulator, {},
+           "How every matmul sums: library, fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, "
+           "...; docs/ACCUMULATORS.md. Empty: library, fp32 sums in the order of the machine's fastest product; fp32: "
+           "in the order of k."));
+  f.push_back(
+      text("precision.carrier", &c.carrier, {"auto", "fp32", "bf16"},
+           "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "
+           "where every operand fits it exactly and the CPU has them, else fp32."));
+  f.push_back(text("precision.rules", &c.rules, {},
+                   "Changes to the recipe, later ones win, an array or one text with ';' between them: lm_head -> "
+                   "bf16; steps=:500 -> bf16; layers=-15%: -> bf16; attn.* pass=dgrad -> high; operand=dy -> "
+                   "rounding=sr random_bits=8."));
+  f.back().separator = "; ";
+  f.push_back(number("precision.seed", &c.seed, 0, kMaxInteger, "Seed of stochastic rounding; default: seed."));
+}
+
+void add_optimizer(Fields& f, OptimizerConfig& c) {
+  f.push_back(text("optimizer.kind", &c.kind, {"adamw", "lion", "sgd"}, "Optimizer; Lion is arXiv 2302.06675."));
+  f.push_back(number("optimizer.lr", &c.lr, 0, kHuge, "Peak learning rate."));
+  f.push_back(number("optimizer.beta1", &c.beta1, 0, 0.9999999,
+                     "AdamW: decay of the first moment. Lion: weight of the momentum in the update's direction."));
+  f.push_back(number("optimizer.beta2", &c.beta2, 0, 0.9999999,
+                     "AdamW: decay of the second moment. Lion: decay of the momentum, 0.99 in its paper."));
+  f.push_back(number("optimizer.eps", &c.eps, 0, 1, "AdamW: added to the root of the second moment."));
+  f.push_back(number("optimizer.weight_decay", &c.weight_decay, 0, 100, "Weight decay of matrices and embeddings."));
+  f.push_back(text("optimizer.decay", &c.decay, {"coupled", "independent"},
+                   "coupled: times the learning rate, as torch's AdamW; independent: times the schedule only."));
+  f.push_back(number("optimizer.momentum", &c.momentum, 0, 0.9999999, "SGD momentum."));
+  f.push_back(flag("optimizer.nesterov", &c.nesterov, "SGD: Nesterov momentum."));
+  f.push_back(
+      number("optimizer.clip_norm", &c.clip_norm, 0, kHuge, "Clip the global gradient norm to this; 0: no clipping."));
+  f.push_back(
+      text("optimizer.weights", &c.state.weights, {},
+           "Format that weights are kept in: recipe (what the recipe says, else fp32; so in the six keys below); "
+           "fp32 (master weights); any format, rounded to nearest after each "
+           "update; with -sr stochastically (bf16-sr); with -kahan compensated (bf16-kahan); with -rtz, ..."));
+  f.push_back(
+      text("optimizer.weight_scaling", &c.state.weight_scaling, {},
+           "Scale of kept weights: none | current (largest value / amax) | current-pow2 | ms-amp, per tensor or "
+           "with :block=N; never used with 8 exponent bits."));
+  f.push_back(
+      text("optimizer.moment1", &c.state.moment1, {},
+           "Format of the first moment (AdamW, Lion) or momentum (SGD) between updates, e.g. bf16, bf16-sr, e4m3."));
+  f.push_back(text("optimizer.moment2", &c.state.moment2, {}, "Format of AdamW's second moment, e.g. fp16, e5m2."));
+  f.push_back(text("optimizer.state_scaling", &c.state.state_scaling, {}, "Scale of both moments, likewise."));
+  f.push_back(text("optimizer.gradients", &c.state.gradients, {},
+                   "Format that weight gradients are rounded to once, as backward leaves them."));
+  f.push_back(
+      text("optimizer.gradient_scaling", &c.state.gradient_scaling, {}, "Scale of weight gradients, likewise."));
+}
+
+void add_schedule(Fields& f, ScheduleConfig& c) {
+  f.push_back(text("schedule.kind", &c.kind, {"cosine", "linear", "constant"}, "Decay after warm-up."));
+  f.push_back(number("schedule.warmup_steps", &c.warmup_steps, 0, kMaxCount, "Steps of linear warm-up."));
+  f.push_back(number("schedule.final_fraction", &c.final_fraction, 0, 1,
+                     "Learning rate at the end of the run, relative to the peak."));
+}
+
+void add_loss_scale(Fields& f, LossScaleConfig& c) {
+  f.push_back(
+      text("loss_scale.kind", &c.kind, {"recipe", "none", "static", "dynamic"},
+           "Loss scaling; dynamic skips steps with non-finite gradients; recipe: as the recipe has it, with the "
+           "recipe's numbers for the keys below."));
+  f.push_back(number("loss_scale.initial", &c.initial, 1e-30, kHuge,
+                     "Factor of static scaling, first factor of dynamic scaling."));
+  f.push_back(number("loss_scale.factor", &c.factor, 1.0001, 1e6, "Growth and back-off."));
+  f.push_back(number("loss_scale.window", &c.window, 1, kMaxCount, "Good steps in a row before growth."));
+  f.push_back(number("loss_scale.minimum", &c.minimum, 1e-30, kHuge, "Smallest factor."));
+  f.push_back(number("loss_scale.maximum", &c.maximum, 1e-30, kHuge, "Largest factor."));
+}
+
+void add_train(Fields& f, TrainConfig& c) {
+  f.push_back(number("train.steps", &c.steps, 0, kMaxSteps, "Optimizer steps; 0 makes the run without training."));
+  f.push_back(number("train.batch", &c.batch, 1, 1e6, "Sequences of a batch."));
+  f.push_back(
+      number("train.eval_every", &c.eval_every, 0, kMaxCount, "Steps between validation losses; 0: only at the end."));
+  f.push_back(number("train.eval_batches", &c.eval_batches, 1, 1e6, "Batches of a validation loss."));
+  f.push_back(number("train.checkpoint_every", &c.checkpoint_every, 0, kMaxCount,
+                     "Steps between checkpoints; 0: only at the end and when interrupted."));
+  f.push_back(number("train.z_loss", &c.z_loss, 0, kHuge,
+                     "Coefficient of mean log^2 Z added to what is differentiated (1e-4 in PaLM); losses are reported "
+                     "without it."));
+}
+
+void add_divergence(Fields& f, DivergenceConfig& c) {
+  f.push_back(
+      number("divergence.margin", &c.margin, 0, kHuge, "Nats that the trailing mean loss may rise above its minimum."));
+  f.push_back(number("divergence.relative_margin", &c.relative_margin, 0, kHuge,
+                     "The same as a fraction of the minimum; the larger of both counts."));
+  f.push_back(number("divergence.window", &c.window, 1, 1e6, "Steps of the trailing mean."));
+  f.push_back(number("divergence.patience", &c.patience, 1, kMaxCount,
+                     "Steps in a row above the margin before a run counts as diverged."));
+  f.push_back(flag("divergence.stop", &c.stop, "End the run at divergence."));
+  f.push_back(number("divergence.spike_window", &c.spike_window, 2, 1e6, "Values that a spike is compared with."));
+  f.push_back(number("divergence.spike_sigma", &c.spike_sigma, 0, kHuge,
+                     "Standard deviations above their mean that make a spike."));
+}
+
+void add_metrics(Fields& f, MetricsConfig& c) {
+  f.push_back(number("metrics.sharpness_every", &c.sharpness_every, 0, kMaxCount,
+                     "Steps between logit sharpness values; 0: never."));
+  f.push_back(number("metrics.epsilons", &c.epsilons, 0, 10,
+                     "Half-widths of the box of the logit sharpness, relative to |z| + 1."));
+  f.push_back(number("metrics.tensors_every", &c.tensors_every, 0, kMaxCount,
+                     "Steps between rows of tensor statistics; 0: never."));
+  f.push_back(number("metrics.attention_every", &c.attention_every, 0, kMaxCount,
+                     "Steps between rows of attention, head, activation and norm statistics; 0: never."));
+  f.push_back(number("metrics.critical_every", &c.critical_every, 0, kMaxCount,
+                     "Steps between critical sharpness values (5 to 12 forward passes each); 0: never."));
+  f.push_back(number("metrics.sam_every", &c.sam_every, 0, kMaxCount,
+                     "Steps between SAM sharpness values (one forward pass); 0: never."));
+  f.push_back(number("metrics.noise_every", &c.noise_every, 0, kMaxCount,
+                     "Steps between gradient noise scales (one forward and backward pass); 0: never."));
+  f.push_back(number("metrics.edge_every", &c.edge_every, 0, kMaxCount,
+                     "Steps between edge-of-stability ratios (20 forward and backward passes); 0: never."));
+  f.push_back(number("metrics.gradient_error_every", &c.gradient_error_every, 0, kMaxCount,
+                     "Steps between comparisons with the fp32 gradient (a forward and backward pass); 0: never."));
+  f.push_back(
+      text("metrics.gradient_error_matrices", &c.gradient_error_matrices, {},
+           "Parameters whose error's largest singular value is measured: patterns with *, separated by spaces."));
+  f.push_back(
+      number("metrics.lbfgs_every", &c.lbfgs_every, 0, kMaxCount,
+             "Steps between logit sharpness values as 10 iterations of L-BFGS find them, beside the exact ones; 0: "
+             "never."));
+  f.push_back(
+      number("metrics.lbfgs_subspace", &c.lbfgs_subspace, 0, 1000,
+             "Dimension of the random subspace in which L-BFGS looks (100 in arXiv 1609.04836); 0: all logits."));
+  f.push_back(number("metrics.histograms_every", &c.histograms_every, 0, kMaxCount,
+                     "Steps between exponent histograms of the operands, by site; 0: never."));
+}
+
+}  // namespace
+
+std::vector<ConfigField> config_fields(RunConfig& config) {
+  Fields fields;
+  add_run(fields, config);
+  add_model(fields, config.model);
+  add_init(fields, config.init);
+  add_data(fields, config.data);
+  add_precision(fields, config.precision);
+  add_optimizer(fields, config.optimizer);
+  add_schedule(fields, config.schedule);
+  add_loss_scale(fields, config.loss_scale);
+  add_train(fields, config.train);
+  add_divergence(fields, config.divergence);
+  add_metrics(fields, config.metrics);
+  return fields;
+}
+
+}  // namespace precipice

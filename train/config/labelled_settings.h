@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of a sweep file, where an element of an array in the [sweep] table may carry a label for people:
+//   "precision.recipe" = [{value = "mxfp8:element=e5m3,block=16", label = "E5M3 by 16"}, "bf16"]
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "train/config/settings.h"
+
+namespace precipice {
+
+struct LabelledSettings {
+  std::vector<Setting> settings;                           // the values alone, as read_settings has them
+  std::map<std::string, std::vector<std::string>> labels;  // by key ("sweep.seed"): one per element, "" where none
+};
+
+// As read_settings and parse_settings, which refuse labels. Throws ConfigError.
+LabelledSettings read_sweep_settings(const std::filesystem::path& path);
+LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::string& file_name);
+
+}  // namespace precipice

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// RunConfig: everything that a run depends on. Each component owns its Config struct and its defaults; config_fields()
+// declares every key once (name, limits, help), and reading, checking, printing and docs/CONFIG.md all come from it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "metrics/divergence/divergence.h"
+#include "optim/loss_scaler.h"
+#include "optim/lr_schedule.h"
+#include "optim/optimizer.h"
+#include "train/config/settings.h"
+
+namespace precipice {
+
+struct ModelConfig {
+  std::int64_t layers = 2;
+  std::int64_t width = 64;
+  std::int64_t heads = 2;
+  std::int64_t context = 64;      // tokens of a training sequence
+  bool bias = false;              // in linears and LayerNorms
+  std::optional<bool> tied_head;  // LM head shares the token embedding's weights; default: GPT true, Llama false
+  std::string kind = "gpt";       // gpt | llama
+  std::optional<std::int64_t> hidden, kv_heads;  // default: mlp_width(), key_heads()
+  std::string qk_norm = "none";                  // none | layernorm | rmsnorm
+  double norm_eps = 1e-5;
+  double rope_theta = 10000;
+  double softcap = 0;  // 0: none
+
+  bool is_tied() const { return tied_head.value_or(kind == "gpt"); }
+  std::int64_t head_size() const { return width / heads; }
+  std::int64_t key_heads() const { return kv_heads.value_or(heads); }
+  // 4 C, or with a gate 8/3 C rounded up to a multiple of 32.
+  std::int64_t mlp_width() const { return hidden.value_or(kind == "llama" ? (8 * width + 95) / 96 * 32 : 4 * width); }
+};
+
+struct InitConfig {
+  std::string from;                  // weights file of `precipice export`; empty: random
+  double std = 0.02;                 // of scheme gpt
+  std::optional<std::int64_t> seed;  // default: the run's seed
+  std::string scheme = "gpt";        // gpt | tinyllama (initial_std.h)
+  double scale = 1;                  // factor on the scheme's standard deviations
+};
+
+struct DataConfig {
+  std::string source = "synthetic";  // synthetic | text | tokens | batches
+  std::string path;
+  std::int64_t tokens = 2'000'000;   // synthetic: length of the stream
+  std::int64_t vocabulary = 64;      // synthetic: symbols; tokens: size of the tokenizer; text: always 256
+  std::int64_t language_seed = 0;    // synthetic: which language
+  double validation_fraction = 0.1;  // the last part of the stream
+  std::optional<std::int64_t> seed;  // order of batches; default: the run's seed
+};
+
+struct PrecisionConfig {
+  std::string recipe = "bf16";
+  // By hand, over the recipe; empty keeps the recipe's choice.
+  std::string x, w, dy, output;  // formats of the operands and of the product
+  std::string rounding;          // of x and w
+  std::string dy_rounding;       // of dy
+  std::string overflow;
+  std::string scaling;               // none | fixed | current
+  double fixed_scale = 1.0;          // with scaling = "fixed"
+  std::string power_of_two;          // "true" | "false": scales rounded down to a power of two
+  std::int64_t random_bits = 32;     // stochastic rounding
+  std::string attention, lm_head;    // format of all operands there, unscaled; "high": no rounding; "recipe"
+  std::string accumulator;           // how every matmul sums (accumulator.h); empty: fp32
+  std::string carrier = "auto";      // what multiplies grid values (carrier.h): auto | fp32 | bf16
+  std::string rules;                 // changes at sites, layers, passes, steps (precision_rules.h)
+  std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
+  // Between the matmuls (round_tensor.h): a format, or "high" for none; empty: as the comment says.
+  std::string vector;                    // empty: the recipe's choice
+  std::string residual, softmax, norm;   // empty: like vector
+  std::string norm_weights, rope_table;  // empty: fp32
+};
+
+struct TrainConfig {
+  std::int64_t steps = 400;
+  std::int64_t batch = 16;
+  std::int64_t eval_every = 50;  // validation loss; 0: only at the end
+  std::int64_t eval_batches = 8;
+  std::int64_t checkpoint_every = 200;  // 0: only at the end and when interrupted
+  double z_loss = 0;                    // coefficient of mean log^2 Z
+};
+
+struct MetricsConfig {
+  std::int64_t sharpness_every = 10;  // 0: never
+  std::vector<double> epsilons = {1e-3, 5e-4};
+  std::int64_t tensors_every = 10;  // 0: never
+  std::int64_t attention_every = 10;
+  std::int64_t critical_every = 200;
+  std::int64_t sam_every = 200;
+  std::int64_t noise_every = 200;
+  std::int64_t edge_every = 0;
+  std::int64_t gradient_error_every = 200;
+  std::string gradient_error_matrices = "*attn*";
+  std::int64_t lbfgs_every = 0;
+  std::int64_t lbfgs_subspace = 0;  // dimension; 0: the whole space
+  std::int64_t histograms_every = 0;
+};
+
+// Nothing beside the "metrics" group.
+inline MetricsConfig no_probes() {
+  MetricsConfig config;
+  for (std::int64_t* every : {&config.sharpness_every, &config.tensors_every, &config.attention_every,
+                              &config.critical_every, &config.sam_every, &config.noise_every, &config.edge_every,
+                              &config.gradient_error_every, &config.lbfgs_every, &config.histograms_every})
+    *every = 0;
+  return config;
+}
+
+// What the keys of storage and loss scaling say by default: as the recipe has it. resolve_config puts the recipe's own
+// words there, so a resolved config never says it.
+inline const std::string kOfRecipe = "recipe";
+inline OptimizerConfig optimizer_of_recipe() {
+  OptimizerConfig config;
+  config.state = {kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe, kOfRecipe};
+  return config;
+}
+
+struct RunConfig {
+  std::int64_t seed = 0;
+  std::int64_t threads = 1;
+  std::string device = "cpu";
+  ModelConfig model;
+  InitConfig init;
+  DataConfig data;
+  PrecisionConfig precision;
+  OptimizerConfig optimizer = optimizer_of_recipe();
+  ScheduleConfig schedule;
+  LossScaleConfig loss_scale{.kind = kOfRecipe};
+  TrainConfig train;
+  DivergenceConfig divergence;
+  MetricsConfig metrics;
+};
+
+// One key: where it is stored, what is allowed, and one sentence of help.
+struct ConfigField {
+  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
+                              std::optional<std::int64_t>*, std::optional<bool>*>;
+  std::string key;
+  Target target;
+  double minimum = 0;  // numbers (of a list: each element); inclusive
+  double maximum = 0;
+  std::vector<std::string> choices;  // text: empty = any
+  std::string help;
+  std::string separator{};  // text: not empty where an array of texts is one text with this between them
+};
+std::vector<ConfigField> config_fields(RunConfig& config);
+
+// The field's value as TOML; "" for an optional that is not set.
+std::string value_text(const ConfigField& field);
+
+// Where each key was set.
+using SettingPlaces = std::map<std::string, ConfigError::Where>;
+// Stores the settings in order, each checked alone (unknown key, type, range). resolve_config
+// (train/run/resolve_config.h) makes a whole config of them.
+SettingPlaces apply_settings(const std::vector<Setting>& settings, RunConfig& config);
+// Checks one setting in the same way, and gives it as a config stores it: words in lower case, 1e3 for a whole number
+// as 1000.
+Setting checked_setting(const Setting& setting);
+
+// The resolved config as TOML, every key in the order of the declaration; resolve_config reads it back to the same.
+std::string to_toml(const RunConfig& config);
+// First 10 hex digits of sha256 of to_toml: names the run's directory.
+std::string run_id(const RunConfig& config);
+
+// Every key as users read it. The default is TOML; "" where it follows from other keys.
+struct ConfigKey {
+  std::string name, default_value, allowed, help;
+};
+std::vector<ConfigKey> config_keys();
+std::string config_reference();  // docs/CONFIG.md
+
+}  // namespace precipice

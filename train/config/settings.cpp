@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/config/settings.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "metrics/log/files.h"
+#include "precision/base/number_text.h"
+#include "train/config/labelled_settings.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
+constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic time
+constexpr std::size_t kMaxLabelBytes = 100;
+constexpr const char* kSweepTable = "sweep.";
+
+using Labels = std::map<std::string, std::vector<std::string>>;
+
+// The text of a file by line, for what its parser does not keep.
+class SourceText {
+ public:
+  explicit SourceText(std::string_view text) {
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
+      lines_.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  // From a position on, to the end of its line. Lines and columns count from 1, columns in characters of UTF-8.
+  std::string_view from(const toml::source_position& position) const {
+    if (position.line < 1 || position.line > lines_.size()) return {};
+    std::string_view line = lines_[position.line - 1];
+    for (toml::source_index column = 1; column < position.column && !line.empty(); ++column) {
+      line.remove_prefix(1);
+      while (!line.empty() && (static_cast<unsigned char>(line.front()) & 0xc0) == 0x80) line.remove_prefix(1);
+    }
+    return line;
+  }
+
+ private:
+  std::vector<std::string_view> lines_;
+};
+
+Scalar to_scalar(const toml::node& node, const ConfigError::Where& where, const SourceText& source) {
+  if (const auto* v = node.as_boolean()) return v->get();
+  if (const auto* v = node.as_integer()) return v->get();
+  if (const auto* v = node.as_string()) return v->get();
+  if (const auto* v = node.as_floating_point()) {
+    if (std::isnan(v->get())) throw ConfigError(where, "NaN is no setting");
+    if (const std::string_view text = source.from(node.source().begin); is_lost_to_zero(text, v->get())) {
+      ConfigError::Where shown = where;
+      shown.value = text.substr(0, text.find_first_of(" \t,]#}"));
+      throw ConfigError(shown, kLostToZero);
+    }
+    return v->get();
+  }
+  throw ConfigError(where, "expected a number, true, false, text, or an array of these");
+}
+
+std::string source_text(const toml::node& node) {
+  std::ostringstream out;
+  if (const auto* v = node.as_string()) return '"' + v->get() + '"';
+  node.visit([&](const auto& typed) { out << typed; });
+  return out.str();
+}
+
+// The value of {value = ..., label = "..."}.
+Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, const SourceText& source,
+                       std::string& label) {
+  const toml::node *value = table.get("value"), *name = table.get("label");
+  if (!value || !name || table.size() != 2)
+    throw ConfigError(where,
+                      "a value with a label is {value = ..., label = \"...\"}, with these two keys and no others");
+  label = name->value_exact<std::string>().value_or("");
+  const bool control =
+      std::any_of(label.begin(), label.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (label.find_first_not_of(' ') == std::string::npos || control || label.size() > kMaxLabelBytes)
+    throw ConfigError(where,
+                      fmt::format("a label is text of 1 to {} bytes without control characters", kMaxLabelBytes));
+  return to_scalar(*value, where, source);
+}
+
+Setting array_setting(const toml::array& array, const std::string& key, const ConfigError::Where& where,
+                      const SourceText& source, Labels* labels) {
+  Setting setting{key, {}, true, where};
+  std::vector<std::string> names(array.size());
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const auto* table = labels && key.starts_with(kSweepTable) ? array[i].as_table() : nullptr;
+    setting.values.push_back(table ? labelled_scalar(*table, where, source, names[i])
+                                   : to_scalar(array[i], where, source));
+  }
+  if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return !name.empty(); }))
+    (*labels)[key] = std::move(names);
+  return setting;
+}
+
+void collect(const toml::table& table, const std::string& prefix, const std::string& file, int depth,
+             const SourceText& source, std::vector<Setting>& settings, Labels* labels) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + std::string(name.str());
+    ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
+    if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
+    if (const auto* inner = node.as_table()) {
+      collect(*inner, key + ".", file, depth + 1, source, settings, labels);
+      continue;
+    }
+    where.value = source_text(node);
+    const auto* array = node.as_array();
+    settings.push_back(array ? array_setting(*array, key, where, source, labels)
+                             : Setting{key, {to_scalar(node, where, source)}, false, where});
+  }
+}
+
+// The dots of the file's keys, before a parser sees them.
+void check_depth(const std::string& text, const std::string& file) {
+  std::istringstream lines(text);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const std::string key = line.substr(0, line.find_first_of("=#\"'"));
+    if (std::count(key.begin(), key.end(), '.') > kMaxKeyDepth)
+      throw ConfigError({file, number, "", ""}, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
+  }
+}
+
+// `labels`: null where none are allowed.
+std::vector<Setting> parse_file(const std::string& toml_text, const std::string& file_name, Labels* labels) {
+  check_depth(toml_text, file_name);
+  std::vector<Setting> settings;
+  try {
+    collect(toml::parse(toml_text, file_name), "", file_name, 0, SourceText(toml_text), settings, labels);
+  } catch (const toml::parse_error& error) {
+    throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
+                      "not TOML: " + std::string(error.description()));
+  }
+  std::stable_sort(settings.begin(), settings.end(),
+                   [](const Setting& a, const Setting& b) { return a.where.line < b.where.line; });
+  return settings;
+}
+
+std::string config_text(const std::filesystem::path& path) {
+  try {
+    return read_file(path, kMaxConfigBytes);
+  } catch (const DataError& error) {
+    throw ConfigError(error.what());
+  }
+}
+
+}  // namespace
+
+std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name) {
+  return parse_file(toml_text, file_name, nullptr);
+}
+
+std::vector<Setting> read_settings(const std::filesystem::path& path) {
+  return parse_settings(config_text(path), path.string());
+}
+
+LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::string& file_name) {
+  LabelledSettings read;
+  read.settings = parse_file(toml_text, file_name, &read.labels);
+  return read;
+}
+
+LabelledSettings read_sweep_settings(const std::filesystem::path& path) {
+  return parse_sweep_settings(config_text(path), path.string());
+}
+
+std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const ConfigError::Where& where) {
+  is_array = false;
+  // A line break would let a value smuggle in further keys.
+  if (text.find_first_of("\n\r") != std::string::npos) throw ConfigError(where, "one value, on one line");
+  if (text.empty()) return {std::string()};  // what may be empty is the key's business
+  std::vector<Setting> parsed;
+  try {
+    parsed = parse_settings("value = " + text, "");
+  } catch (const ConfigError& error) {
+    // Quotes, brackets, NaN or a number too small announce TOML: what was meant as such must not become a bare string.
+    if (error.problem() == kLostToZero || text.find_first_of("\"'[]{}") != std::string::npos ||
+        text.starts_with("nan") || text.ends_with("nan"))
+      throw ConfigError(where, error.problem());
+    return {text};
+  }
+  if (parsed.size() != 1 || parsed[0].key != "value") throw ConfigError(where, "one value, not a table");
+  is_array = parsed[0].is_array;
+  return parsed[0].values;
+}
+
+Setting parse_assignment(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw ConfigError({"command line", 0, text, ""}, "expected key=value");
+  Setting setting;
+  setting.key = text.substr(0, equals);
+  setting.where = {"command line", 0, setting.key, text.substr(equals + 1)};
+  setting.values = parse_value(setting.where.value, setting.is_array, setting.where);
+  return setting;
+}
+
+std::string to_toml(const Scalar& value) {
+  if (const auto* v = std::get_if<bool>(&value)) return *v ? "true" : "false";
+  if (const auto* v = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *v);
+  if (const auto* v = std::get_if<double>(&value)) {
+    const std::string text = fmt::format("{}", *v);
+    // "5" would read back as an integer.
+    return text.find_first_of(".einf") == std::string::npos ? text + ".0" : text;
+  }
+  const auto& text = std::get<std::string>(value);
+  // What the library makes of plain text, without its streams: a sweep writes a hundred values for each run.
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-+.,:;=/*()%<>~";
+  if (text.find_first_not_of(kPlain) == std::string::npos) return "'" + text + "'";
+  std::ostringstream out;
+  out << toml::value<std::string>(text);
+  return out.str();
+}
+
+}  // namespace precipice

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Losses, in fp32.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <vector>
+
+#include "metrics/logits/logit_sharpness.h"
+
+namespace precipice {
+
+// Mean cross-entropy in nats. logits (N, V), targets (N) int64; any floating type, differentiable twice.
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
+
+// The same of fp32 logits for training, differentiable once, with what its one pass over the logits gives besides
+// (metrics/logits/logit_rows.h). context: tokens of a sequence, of which N is a multiple.
+struct LogitLoss {
+  at::Tensor mean;  // scalar
+  LogitStatistics statistics;
+  std::vector<BatchSharpness> sharpness;  // one for each epsilon
+};
+LogitLoss logit_loss(const at::Tensor& logits, const at::Tensor& targets, std::int64_t context,
+                     std::span<const double> epsilons = {});
+
+// Mean of log^2 Z, Z = sum_v exp(logit_v): the z-loss without its coefficient (PaLM, arXiv 2204.02311, section 5;
+// Wortsman et al., arXiv 2309.14322, section 3.1.2).
+at::Tensor z_loss(const at::Tensor& logits);
+
+}  // namespace precipice

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every model is to the rest: named parameters with their initial values, a forward pass whose matmuls all go
+// through quantized_matmul, a precision policy, and weights that come and go under the names of the architecture's
+// reference code. gpt.h and llama.h are the models. Shapes: B batch, T context, C width, H heads, G key and value
+// heads, D = C / H, V vocabulary.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "precision/autograd/quantized_matmul.h"
+#include "precision/policy/element_precision.h"
+#include "train/config/run_config.h"
+#include "train/model/attention.h"
+#include "train/model/loss.h"
+#include "train/model/named_array.h"
+#include "train/model/norm.h"
+#include "train/model/rope.h"
+
+namespace precipice {
+
+struct NamedParameter {
+  std::string name;  // in the reference's state_dict, "transformer.h.0.attn.c_attn.weight"
+  at::Tensor value;  // fp32 leaf
+  double init_std;   // of the initial values; 0: constant (gains 1, biases 0)
+  double init_value;
+};
+
+// What a forward pass needs to know besides its input.
+struct ForwardContext {
+  std::uint64_t rounding_seed = 0;
+  std::uint32_t step = 0;
+  bool evaluation = false;
+  QuantizationObserver* observer = nullptr;
+  ScaleStates* scales = nullptr;  // of delayed scaling
+  AttentionObserver* attention = nullptr;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  // tokens (B, T) int64, T <= context  ->  logits (B * T, V)
+  at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const;
+
+  // Rows of W^Q (H * D, C) and W^K (G * D, C), one head's after the other's.
+  virtual std::pair<at::Tensor, at::Tensor> query_and_key_weights(std::int64_t layer) const = 0;
+
+  const std::vector<NamedParameter>& parameters() const { return parameters_; }
+  std::int64_t num_parameters() const;
+  // At the first step: names of sites and what does not change with steps.
+  const PrecisionPolicy& policy() const { return schedule_.at_step(0); }
+
+  // Initial values, a pure function of (init.seed, parameter, element).
+  void initialise(const InitConfig& init);
+  // Values by name; every parameter must be there with its shape (DataError). A tied head may be present and must then
+  // equal the embedding. Errors begin with `name`, the place that the weights come from.
+  void load(const std::vector<NamedArray>& weights, const std::string& name = "weights");
+  // Under the reference's names; with a tied head both names, as its state_dict has.
+  std::vector<NamedArray> weights() const;
+
+ protected:
+  struct Linear {
+    at::Tensor weight, bias;
+  };
+
+  Model(const ModelConfig& config, std::int64_t vocabulary, PrecisionSchedule schedule);
+
+  at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
+                           double init_value);
+  // A norm of the residual stream: before each block's attention, before its MLP, and one at the end.
+  void add_stream_norm(const std::string& name, NormKind kind);
+  // The norm of queries or keys that model.qk_norm asks for; without weights: none.
+  Norm add_qk_norm(const std::string& name);
+  Linear add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std);
+  // The embedding comes first, the head last; a tied head is the embedding.
+  void add_embedding(const std::string& name, double init_std);
+  void add_head(double init_std);
+
+  MatmulSite site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const;
+  at::Tensor linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,
+                    const ForwardContext& context) const;
+  // What a block adds to the stream, from the stream normalised (B, T, C).
+  virtual at::Tensor attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
+  virtual at::Tensor mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
+  at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
+  // Attention over qkv (B, T, (H + 2 G) D), with rotary positions where a table is given, in the sites of `layer`.
+  struct AttentionParts {
+    const Norm &q_norm, &k_norm;
+    const RopeTable* rope = nullptr;
+  };
+  at::Tensor attention(const at::Tensor& qkv, const AttentionParts& parts, std::int64_t layer,
+                       const ForwardContext& context) const;
+
+  const ElementPrecision& elements() const { return policy().elements(); }
+
+  ModelConfig config_;
+  std::int64_t vocabulary_;
+  at::Tensor token_embedding_, head_;  // (V, C)
+  at::Tensor position_embedding_;      // (context, C), or undefined
+
+ private:
+  at::Tensor logits(const at::Tensor& x, const ForwardContext& context) const;
+
+  PrecisionSchedule schedule_;
+  std::vector<NamedParameter> parameters_;
+  std::vector<Norm> stream_norms_;  // in the order of their use
+};
+
+}  // namespace precipice

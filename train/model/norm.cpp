@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/model/norm.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "precision/autograd/operation.h"
+#include "precision/base/check.h"
+#include "precision/kernels/row_kernels.h"
+#include "precision/policy/element_precision.h"
+#include "precision/quantize/parallel.h"
+
+namespace precipice {
+namespace {
+
+// Rows whose gradients of gains are summed before the sums are: fixed, so that no result depends on threads.
+constexpr std::int64_t kRowsPerChunk = 128;
+
+const float* data_or_null(const at::Tensor& x) {
+  return x.defined() ? x.const_data_ptr<float>() : nullptr;
+}
+
+// x, (y,) gain, (bias) -> (stream,) normed
+class NormOperation : public Operation {
+ public:
+  NormOperation(const Norm& norm, double eps, const ElementPrecision& elements, bool adds)
+      : centred_(norm.kind == NormKind::Layer),
+        adds_(adds),
+        eps_(static_cast<float>(eps)),
+        norm_(elements.norm),
+        residual_(elements.residual),
+        parameters_(elements.norm_weights) {}
+
+  Tensors forward(const Tensors& inputs) override {
+    const std::size_t parameters = adds_ ? 2 : 1;
+    gain_ = rounded(inputs[parameters], parameters_);
+    const at::Tensor bias =
+        inputs.size() > parameters + 1 ? rounded(inputs[parameters + 1], parameters_) : at::Tensor();
+    width_ = gain_.numel();
+    at::Tensor x = inputs[0].contiguous(), addend, stream;
+    if (adds_ && residual_.is_identity()) {
+      addend = inputs[1].contiguous();
+      stream = at::empty_like(x);
+    } else if (adds_) {
+      stream = x = rounded(x.add(inputs[1]), residual_);
+    }
+    // Not the output itself (operation.h).
+    x_ = adds_ ? stream.detach() : x;
+    at::Tensor y = at::empty_like(x);
+    statistics_ = at::empty({rows(), 2}, x.options());
+    const NormForward call{x.const_data_ptr<float>(),
+                           data_or_null(addend),
+                           addend.defined() ? stream.mutable_data_ptr<float>() : nullptr,
+                           gain_.const_data_ptr<float>(),
+                           data_or_null(bias),
+                           y.mutable_data_ptr<float>(),
+                           statistics_.mutable_data_ptr<float>(),
+                           width_,
+                           eps_,
+                           centred_};
+    for_chunks(
+        [&](std::int64_t, std::int64_t first, std::int64_t last) { row_kernels().norm_forward(call, first, last); });
+    y = rounded(y, norm_);
+    return adds_ ? Tensors{stream, y} : Tensors{y};
+  }
+
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
+    const bool has_bias = wanted.size() > (adds_ ? 3u : 2u);
+    const at::Tensor dstream = adds_ ? gradients[0] : at::Tensor();
+    const at::Tensor dy =
+        gradients.back().defined() ? rounded(gradients.back().contiguous(), norm_) : at::zeros_like(x_);
+    // What goes back through the norm is rounded before it meets the stream's own gradient.
+    const bool adds_inside = dstream.defined() && norm_.is_identity();
+    const at::Tensor addend = adds_inside ? dstream.contiguous() : at::Tensor();
+    at::Tensor dx = at::empty_like(x_), sums = at::zeros({chunks(), 2, width_}, x_.options());
+    for_chunks([&](std::int64_t chunk, std::int64_t first, std::int64_t last) {
+      float* dgain = sums.mutable_data_ptr<float>() + chunk * 2 * width_;
+      row_kernels().norm_backward(
+          {x_.const_data_ptr<float>(), dy.const_data_ptr<float>(), data_or_null(addend), gain_.const_data_ptr<float>(),
+           statistics_.const_data_ptr<float>(), dx.mutable_data_ptr<float>(), dgain,
+           has_bias ? dgain + width_ : nullptr, width_, centred_},
+          first, last);
+    });
+    dx = rounded(dx, norm_);
+    if (dstream.defined() && !adds_inside) dx = dx.add(dstream);
+    const at::Tensor parameters = sums.sum(0);
+    if (adds_) dx = rounded(dx, residual_);
+    Tensors results(adds_ ? 2 : 1, dx);
+    results.push_back(parameters[0]);
+    if (has_bias) results.push_back(parameters[1]);
+    return results;
+  }
+
+ private:
+  std::int64_t rows() const { return width_ == 0 ? 0 : x_.numel() / width_; }
+  std::int64_t chunks() const { return (rows() + kRowsPerChunk - 1) / kRowsPerChunk; }
+  // body(chunk, first row, last row)
+  template <class Body>
+  void for_chunks(const Body& body) const {
+    at::parallel_for(0, chunks(), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t chunk = begin; chunk < end; ++chunk)
+        body(chunk, chunk * kRowsPerChunk, std::min(rows(), (chunk + 1) * kRowsPerChunk));
+    });
+  }
+
+  bool centred_, adds_;
+  float eps_;
+  MatrixQuantizer norm_, residual_, parameters_;
+  std::int64_t width_ = 0;
+  at::Tensor x_, gain_, statistics_;
+};
+
+Tensors run(Tensors inputs, const Norm& norm, double eps, const ElementPrecision& elements) {
+  PRECIPICE_CHECK(norm.weight.dim() == 1 && inputs[0].size(-1) == norm.weight.size(0), "x ", inputs[0].sizes(),
+                  " does not fit gains ", norm.weight.sizes());
+  const bool adds = inputs.size() == 2;
+  inputs.push_back(norm.weight);
+  if (norm.bias.defined()) inputs.push_back(norm.bias);
+  return run_operation(std::make_unique<NormOperation>(norm, eps, elements, adds), inputs);
+}
+
+}  // namespace
+
+at::Tensor normalise(const at::Tensor& x, const Norm& norm, double eps, const ElementPrecision& elements) {
+  return run({x}, norm, eps, elements)[0];
+}
+
+std::pair<at::Tensor, at::Tensor> add_and_normalise(const at::Tensor& x, const at::Tensor& y, const Norm& norm,
+                                                    double eps, const ElementPrecision& elements) {
+  PRECIPICE_CHECK(x.sizes() == y.sizes(), "sums of ", x.sizes(), " and ", y.sizes());
+  const Tensors outputs = run({x, y}, norm, eps, elements);
+  return {outputs[0], outputs[1]};
+}
+
+}  // namespace precipice

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/recipes/operand_shapes.h"
+
+#include <fmt/format.h>
+
+#include "precision/base/check.h"
+
+namespace precipice {
+namespace {
+
+// y (rows, out) = x (rows, in) w (out, in)^T
+struct Product {
+  std::int64_t rows, in, out;
+};
+
+Product product_at(SiteKind kind, const RunConfig& c) {
+  const ModelConfig& m = c.model;
+  const std::int64_t tokens = c.train.batch * m.context;
+  const std::int64_t keys = m.kind == "llama" ? m.key_heads() * m.head_size() : m.width;
+  // Query heads that share keys are rows of one product.
+  const std::int64_t queries = m.context * (m.heads / m.key_heads());
+  switch (kind) {
+    case SiteKind::AttnQkv:
+      return {tokens, m.width, m.width + 2 * keys};
+    case SiteKind::AttnQk:
+      return {queries, m.head_size(), m.context};
+    case SiteKind::AttnPv:
+      return {queries, m.context, m.head_size()};
+    case SiteKind::AttnProj:
+      return {tokens, m.width, m.width};
+    case SiteKind::MlpGate:
+    case SiteKind::MlpUp:
+      return {tokens, m.width, m.mlp_width()};
+    case SiteKind::MlpDown:
+      return {tokens, m.mlp_width(), m.width};
+    case SiteKind::LmHead:
+      return {tokens, m.width, c.data.vocabulary};
+  }
+  PRECIPICE_CHECK(false, "kind of site ", static_cast<int>(kind));
+}
+
+void check_site(const std::string& name, const SitePrecision& site, const Product& p) {
+  struct Slot {
+    const char* name;
+    const MatrixQuantizer& quantizer;
+    MatrixShape shape;
+  };
+  const Slot slots[] = {
+      {"fprop x", site.fprop.first, {p.rows, p.in, 1}},   {"fprop w", site.fprop.second, {p.out, p.in, 1}},
+      {"dgrad dy", site.dgrad.first, {p.rows, p.out, 1}}, {"dgrad w", site.dgrad.second, {p.out, p.in, 0}},
+      {"wgrad dy", site.wgrad.first, {p.rows, p.out, 0}}, {"wgrad x", site.wgrad.second, {p.rows, p.in, 0}}};
+  for (const Slot& slot : slots) try {
+      block_grid(slot.quantizer, slot.shape);
+    } catch (const ConfigError& error) {
+      throw ConfigError(fmt::format("{}, {}: {}", name, slot.name, error.what()));
+    }
+}
+
+}  // namespace
+
+void check_operand_shapes(const PrecisionSchedule& schedule, const RunConfig& config) {
+  for (const PrecisionPolicy& policy : schedule.policies) {
+    const std::vector<std::string> names = policy.site_names();
+    const std::vector<SiteKind>& kinds = policy.block_sites();
+    for (std::size_t i = 0; i < policy.num_sites(); ++i) {
+      const bool is_head = i + 1 == policy.num_sites();
+      // Layers are alike in their shapes; most are in their quantizers too.
+      if (!is_head && i >= kinds.size() && policy.at(i) == policy.at(i - kinds.size())) continue;
+      check_site(names[i], policy.at(i), product_at(is_head ? SiteKind::LmHead : kinds[i % kinds.size()], config));
+    }
+  }
+}
+
+}  // namespace precipice

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tables of recipes are written with: operands, sites, and options by name. Formulas behind the options are in
+// precision/scaling/scale_rules.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "precision/policy/element_precision.h"
+#include "train/recipes/recipes.h"
+
+namespace precipice::recipe_parts {
+
+using Values = RecipeOptionValues;
+
+// ---- operands ---------------------------------------------------------------------------------------------------
+
+MatrixQuantizer bf16();
+MatrixQuantizer unscaled(const char* format);
+MatrixQuantizer scaled(const char* format, ScaleKind kind, Arithmetic arithmetic);
+MatrixQuantizer blocks(const char* format, std::int64_t across, std::int64_t along, Arithmetic arithmetic);
+MatrixQuantizer e8m0_blocks(const char* format, ScaleRule rule, Arithmetic arithmetic);
+MatrixQuantizer delayed(const char* format, DelayedUpdate update, int history, Arithmetic arithmetic);
+
+GemmArithmetic to_bf16();
+SitePrecision same(const MatrixQuantizer& operand, const GemmArithmetic& arithmetic);
+SitePrecision bf16_site();
+// Attention products and LM head in bf16, as every FP8 recipe of a published system leaves them.
+RecipeChoice beside_bf16(const SitePrecision& linear);
+RecipeChoice everywhere(const SitePrecision& site);
+// Results of all operations between matmuls in bf16.
+ElementPrecision in_bf16();
+
+// ---- options ----------------------------------------------------------------------------------------------------
+
+bool parse_flag(const std::string& name, const std::string& value);
+std::int64_t parse_whole(const std::string& name, const std::string& value, std::int64_t lowest, std::int64_t highest);
+
+// The quantizers of a site that belong to a tensor, or all with "".
+template <class F>
+void for_operands(SitePrecision& site, const F& f, const std::string& tensor = "") {
+  if (tensor != "dy" && tensor != "w") f(site.fprop.first), f(site.wgrad.second);
+  if (tensor != "dy" && tensor != "x") f(site.fprop.second), f(site.dgrad.second);
+  if (tensor != "x" && tensor != "w") f(site.dgrad.first), f(site.wgrad.first);
+}
+
+void apply_options(SitePrecision& site, const Values& values);
+// Options that change quantizers by themselves, and what one does to a quantizer; false where it has nothing that the
+// option could change. Throws ConfigError for a value that the option cannot have.
+const std::vector<std::string>& quantizer_options();
+bool apply_option(MatrixQuantizer& quantizer, const std::string& name, const std::string& value);
+// Options by name, with what they may be.
+std::vector<RecipeOption> options(std::initializer_list<const char*> names);
+// A recipe whose options change its linears' quantizers.
+Recipe with_options(std::string name, std::string citation, std::string summary, std::vector<RecipeOption> names,
+                    std::function<RecipeChoice()> make);
+
+// ---- parts of the table -----------------------------------------------------------------------------------------
+
+// Appends the recipes that own their storage or loss scaling and little else: recipe_table_storage.cpp.
+void add_storage(std::vector<Recipe>& table);
+
+}  // namespace precipice::recipe_parts

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+// From text to quantizers: a recipe with its options, the hand-set keys over it, and the rules over both.
+#include "train/recipes/recipes.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "precision/base/check.h"
+#include "precision/base/spellings.h"
+#include "precision/policy/element_precision.h"
+#include "train/recipes/rule_application.h"
+
+namespace precipice {
+namespace {
+
+// Runs `change` and names the key in whatever it refuses.
+template <class Change>
+auto with_key(const std::string& key, const std::string& value, const Change& change) {
+  try {
+    return change();
+  } catch (const ConfigError& error) {
+    // What is refused may be a part of the value: then its own key and value are told too.
+    const bool is_part = !error.where().key.empty() && error.where().value != value;
+    throw ConfigError({"", 0, key, value}, is_part ? error.what() : error.problem());
+  }
+}
+
+template <class F>
+void for_quantizers(SitePrecision& site, const F& f) {
+  for (GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) f(gemm->first), f(gemm->second);
+}
+
+// The option whose name was meant, "" where none is near that could have such a value: nvfp4:scale=e5m3 is no misspelt
+// `scales`, which takes sums or operand.
+std::string nearest_option(const Recipe& recipe, const std::vector<std::string>& names, const std::string& name,
+                           const std::string& value) {
+  const std::string near = nearest_word(name, names);
+  if (near.empty() || value.empty()) return near;
+  try {
+    recipe.make({{near, value}});
+  } catch (const ConfigError&) {
+    return "";
+  }
+  return near;
+}
+
+RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
+  RecipeOptionValues values;
+  std::vector<std::string> names;
+  for (const RecipeOption& option : recipe.options) names.push_back(option.name);
+  // A comma begins the next option where one of the recipe's names follows: formats have commas and options of their
+  // own.
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t equals = text.find('=', begin);
+    const std::string name(text.substr(begin, equals == std::string_view::npos ? equals : equals - begin));
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      const std::string value(
+          equals == std::string_view::npos ? "" : text.substr(equals + 1, text.find(',', equals) - equals - 1));
+      const std::string near = nearest_option(recipe, names, name, value);
+      throw ConfigError(fmt::format("recipe {} has no option \"{}\"{}; it has {}", recipe.name, name.substr(0, 40),
+                                    near.empty() ? "" : fmt::format(" (did you mean {}?)", near),
+                                    names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+    }
+    if (equals == std::string_view::npos)
+      throw ConfigError(fmt::format("option {} of recipe {} needs a value", name, recipe.name));
+    std::size_t end = text.find(',', equals);
+    while (name == "element" && end != std::string_view::npos) {
+      const std::string_view rest = text.substr(end + 1);
+      if (std::find(names.begin(), names.end(), rest.substr(0, rest.find('='))) != names.end()) break;
+      end = text.find(',', end + 1);
+    }
+    const std::size_t length = end == std::string_view::npos ? end : end - equals - 1;
+    if (!values.emplace(name, std::string(text.substr(equals + 1, length))).second)
+      throw ConfigError(fmt::format("option {} of recipe {} is given twice", name, recipe.name));
+    begin = end == std::string_view::npos ? text.size() : end + 1;
+  }
+  return values;
+}
+
+constexpr const char* kSuffixes[] = {"floor", "ceil", "rceil", "even"};
+
+bool has_rule_option(const Recipe& recipe) {
+  return std::any_of(recipe.options.begin(), recipe.options.end(),
+                     [](const RecipeOption& option) { return option.name == "rule"; });
+}
+
+// The rule in "mxfp8-rceil", the other spelling of mxfp8:rule=rceil; empty where the name is none of these.
+std::string rule_of_suffix(const Recipe& recipe, std::string_view name) {
+  if (!has_rule_option(recipe)) return "";
+  for (const char* rule : kSuffixes)
+    if (name == recipe.name + "-" + rule) return rule;
+  return "";
+}
+
+// ---- by hand ----------------------------------------------------------------------------------------------------
+
+struct Operands {
+  std::vector<MatrixQuantizer*> x, w, dy;
+};
+
+Operands operands_of(SitePrecision& site) {
+  return {{&site.fprop.first, &site.wgrad.second},
+          {&site.fprop.second, &site.dgrad.second},
+          {&site.dgrad.first, &site.wgrad.first}};
+}
+
+void apply_by_hand(SitePrecision& linear, const PrecisionConfig& by_hand) {
+  const Operands operands = operands_of(linear);
+  const auto set = [](const std::vector<MatrixQuantizer*>& some, const char* key, const char* field,
+                      const std::string& value) {
+    if (value.empty()) return;
+    with_key(key, value, [&] {
+      for (MatrixQuantizer* q : some) set_field(*q, field, value);
+    });
+  };
+  set(operands.x, "precision.x", "format", by_hand.x);
+  set(operands.w, "precision.w", "format", by_hand.w);
+  set(operands.dy, "precision.dy", "format", by_hand.dy);
+  if (!by_hand.output.empty())
+    with_key("precision.output", by_hand.output, [&] {
+      const FloatFormat format = by_hand.output == "high" ? FloatFormat{} : parse_float_format(by_hand.output);
+      for (GemmPrecision* gemm : {&linear.fprop, &linear.dgrad, &linear.wgrad})
+        gemm->arithmetic.output.element = format;
+    });
+  for (const auto* some : {&operands.x, &operands.w}) set(*some, "precision.rounding", "rounding", by_hand.rounding);
+  set(operands.dy, "precision.dy_rounding", "rounding", by_hand.dy_rounding);
+  for_quantizers(linear, [&](MatrixQuantizer& q) {
+    set({&q}, "precision.overflow", "overflow", by_hand.overflow);
+    if (by_hand.random_bits != 32) q.random_bits = static_cast<int>(by_hand.random_bits);
+    if (q.is_identity()) return;
+    if (!by_hand.scaling.empty())
+      with_key("precision.scaling", by_hand.scaling, [&] { set_scaling(q, by_hand.scaling, by_hand.fixed_scale); });
+    set({&q}, "precision.power_of_two", "power_of_two", by_hand.power_of_two);
+  });
+}
+
+// What stands at attention products or the LM head.
+SitePrecision beside(const std::string& key, const std::string& by_hand, const SitePrecision& of_recipe,
+                     const SitePrecision& linear) {
+  if (by_hand.empty()) return of_recipe;
+  if (by_hand == "recipe") return linear;
+  if (by_hand == "high") return {};
+  MatrixQuantizer operand;
+  operand.overflow = Overflow::Native;
+  GemmArithmetic arithmetic;
+  with_key(key, by_hand, [&] { operand.element = parse_float_format(by_hand); });
+  arithmetic.output = operand;
+  arithmetic.output.element = FloatFormat{8, 7, 127, Specials::Ieee};
+  return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
+}
+
+// The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value
+// shows.
+ElementPrecision element_precision(const PrecisionConfig& by_hand, const ElementPrecision& of_recipe) {
+  const auto format = [](const std::string& key, const std::string& text, const MatrixQuantizer& otherwise) {
+    if (text.empty() || text == "high") return text.empty() ? otherwise : MatrixQuantizer{};
+    MatrixQuantizer q;
+    q.overflow = Overflow::Native;
+    with_key(key, text, [&] { q.element = parse_float_format(text); });
+    return q;
+  };
+  ElementPrecision elements;
+  elements.vector = format("precision.vector", by_hand.vector, of_recipe.vector);
+  // The others follow precision.vector where it is given.
+  const bool given = !by_hand.vector.empty();
+  elements.residual = format("precision.residual", by_hand.residual, given ? elements.vector : of_recipe.residual);
+  elements.softmax = format("precision.softmax", by_hand.softmax, given ? elements.vector : of_recipe.softmax);
+  elements.norm = format("precision.norm", by_hand.norm, given ? elements.vector : of_recipe.norm);
+  elements.norm_weights = format("precision.norm_weights", by_hand.norm_weights, of_recipe.norm_weights);
+  elements.rope_table = format("precision.rope_table", by_hand.rope_table, of_recipe.rope_table);
+  return elements;
+}
+
+// ---- policies ---------------------------------------------------------------------------------------------------
+
+void validate_policy(const PrecisionPolicy& policy) {
+  const std::vector<std::string> names = policy.site_names();
+  for (std::size_t i = 0; i < policy.num_sites(); ++i) {
+    const SitePrecision& site = policy.at(i);
+    for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) {
+      validate(gemm->first), validate(gemm->second), validate(gemm->arithmetic.output);
+      validate(gemm->arithmetic.accumulator);
+      const bool is_attention =
+          names[i].find("attn.qk") != std::string::npos && names[i].find("qkv") == std::string::npos;
+      const bool is_product = is_attention || names[i].find("attn.pv") != std::string::npos;
+      for (const MatrixQuantizer* q : {&gemm->first, &gemm->second})
+        if (is_product && ((q->kind == ScaleKind::Block && q->block_across > 1) || q->kind == ScaleKind::Column))
+          throw ConfigError(
+              fmt::format("{}: attention products are batches of matrices and take scales per tensor, row or "
+                          "1 x k block, not {}",
+                          names[i], describe(*q)));
+    }
+  }
+}
+
+// Every GEMM on the carrier that was asked for. Operands that are not rounded are fp32 numbers and stay there.
+void set_carrier(PrecisionPolicy& policy, const std::string& name) {
+  const Carrier carrier = parse_carrier(name);
+  const std::vector<std::string> names = policy.site_names();
+  for (std::size_t i = 0; i < policy.num_sites(); ++i)
+    for (GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad}) {
+      gemm->arithmetic.carrier = carrier;
+      if (carrier != Carrier::Bf16 || (gemm->first.is_identity() && gemm->second.is_identity())) continue;
+      if (!bf16_is_exact(gemm->first, gemm->second, gemm->arithmetic))
+        throw ConfigError({"", 0, "precision.carrier", name},
+                          fmt::format("is not exact at {}: {} times {}, {}; auto uses it where it is", names[i],
+                                      describe(gemm->first), describe(gemm->second), describe(gemm->arithmetic)));
+      if (!can_multiply_bf16())
+        throw ConfigError({"", 0, "precision.carrier", name}, "needs a CPU with AVX-512; auto and fp32 run here");
+    }
+}
+
+PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
+  PrecisionPolicy policy(model.layers, model.kind == "llama" ? std::span<const SiteKind>(kGatedBlockSites)
+                                                             : std::span<const SiteKind>(kBlockSites));
+  RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] {
+    RecipeChoice made = make_recipe(config.recipe);
+    site_of(made, SiteKind::MlpDown, policy);  // whether it can be done in this model
+    return made;
+  });
+  // Where the recipe does the same at attention products and LM head, so do the keys.
+  const bool attention_follows = choice.attention == choice.linear, lm_head_follows = choice.lm_head == choice.linear;
+  apply_by_hand(choice.linear, config);
+  if (attention_follows) choice.attention = choice.linear;
+  if (lm_head_follows) choice.lm_head = choice.linear;
+  choice.attention = beside("precision.attention", config.attention, choice.attention, choice.linear);
+  choice.lm_head = beside("precision.lm_head", config.lm_head, choice.lm_head, choice.linear);
+  if (!config.accumulator.empty()) {
+    const Accumulator accumulator =
+        with_key("precision.accumulator", config.accumulator, [&] { return parse_accumulator(config.accumulator); });
+    for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
+      for (GemmPrecision* gemm : {&site->fprop, &site->dgrad, &site->wgrad}) gemm->arithmetic.accumulator = accumulator;
+  }
+  for (const SiteKind kind : policy.block_sites()) policy.set(kind, site_of(choice, kind, policy));
+  policy.set(SiteKind::LmHead, site_of(choice, SiteKind::LmHead, policy));
+  policy.elements() = element_precision(config, choice.elements);
+  return policy;
+}
+
+}  // namespace
+
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (const Recipe& recipe : recipes()) names.push_back(recipe.name);
+  return names;
+}
+
+const Recipe& find_recipe(std::string_view given) {
+  const std::string name_in_lower_case = lower_case(given);
+  const std::string_view name = name_in_lower_case;
+  for (const Recipe& recipe : recipes())
+    if (recipe.name == name || !rule_of_suffix(recipe, name).empty()) return recipe;
+  std::vector<std::string> names = recipe_names();
+  for (const Recipe& recipe : recipes())
+    for (const char* rule : kSuffixes)
+      if (has_rule_option(recipe)) names.push_back(recipe.name + "-" + rule);
+  const std::string near = nearest_word(std::string(name.substr(0, 60)), names);
+  throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
+                    fmt::format("{}must be one of {}", near.empty() ? "" : fmt::format("did you mean {}? It ", near),
+                                fmt::join(recipe_names(), ", ")));
+}
+
+RecipeChoice make_recipe(std::string_view given) {
+  const std::string text_in_lower_case = lower_case(given);  // E8M3, as papers write it
+  const std::string_view text = text_in_lower_case;
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  const Recipe& recipe = find_recipe(text.substr(0, colon));
+  return with_key("recipe", std::string(text), [&] {
+    std::string options(text.substr(std::min(colon + 1, text.size())));
+    if (const std::string rule = rule_of_suffix(recipe, text.substr(0, colon)); !rule.empty())
+      options = "rule=" + rule + (options.empty() ? "" : "," + options);
+    RecipeChoice choice = recipe.make(parse_options(recipe, options));
+    for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
+      for_quantizers(*site, [](MatrixQuantizer& q) { validate(q); });
+    validate(choice.elements.norm_weights);
+    return choice;
+  });
+}
+
+namespace {
+
+// Why a rule changed nothing: a site that there is not, or layers or steps beyond the last.
+std::string unmatched(const PrecisionRule& rule, const PrecisionPolicy& policy, std::int64_t steps) {
+  std::vector<std::string> sites;
+  for (const SiteKind kind : policy.block_sites()) sites.push_back(to_string(kind));
+  sites.push_back(to_string(SiteKind::LmHead));
+  const bool has_site =
+      std::any_of(sites.begin(), sites.end(), [&](const std::string& site) { return rule.selects_site(site); });
+  if (!has_site)
+    return fmt::format("{} matches no site; the sites of this model are {}", rule.name(), fmt::join(sites, ", "));
+  return fmt::format("{} matches no layer or step of this run, which has layers 0 to {} and steps 0 to {}{}",
+                     rule.name(), policy.layers() - 1, steps - 1,
+                     rule.layers.is_everything() ? "" : "; lm_head is in no layer");
+}
+
+}  // namespace
+
+PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
+  const PrecisionPolicy base = base_policy(config, model);
+  PrecisionSchedule made = with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
+                                    config.rules.empty() ? config.recipe : config.rules, [&] {
+                                      const std::vector<ParsedRule> rules = read_rules(config.rules);
+                                      std::vector<PrecisionRule> plain;
+                                      for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
+                                      PrecisionSchedule schedule;
+                                      schedule.first_steps = rule_cuts(plain, steps);
+                                      std::vector<bool> matched(rules.size(), false);
+                                      for (const std::int64_t first_step : schedule.first_steps) {
+                                        PrecisionPolicy policy = base;
+                                        for (std::size_t i = 0; i < rules.size(); ++i) {
+                                          const auto [first, last] = rules[i].rule.steps.resolve(steps);
+                                          if (first <= first_step && first_step < last && apply_rule(rules[i], policy))
+                                            matched[i] = true;
+                                        }
+                                        validate_policy(policy);
+                                        schedule.policies.push_back(std::move(policy));
+                                      }
+                                      for (std::size_t i = 0; i < rules.size(); ++i)
+                                        if (!matched[i] && steps > 0)
+                                          throw ConfigError(unmatched(rules[i].rule, base, steps));
+                                      return schedule;
+                                    });
+  for (PrecisionPolicy& policy : made.policies) set_carrier(policy, config.carrier);
+  return made;
+}
+
+std::string describe(const MatrixQuantizer& q) {
+  if (q.is_identity()) return "fp32";
+  std::string text = to_string(q.element) + " " + to_string(q.rounding);
+  if (is_stochastic(q.rounding)) text += fmt::format(" {} bits", q.random_bits);
+  text += " " + to_string(q.overflow);
+  if (q.through_bf16) text += ", of bf16";
+  if (q.range) text += ", up to the largest " + to_string(*q.range);
+  if (q.kind == ScaleKind::None) return text;
+  text += fmt::format(", {} scale per ", q.delayed ? "delayed" : to_string(q.rule));
+  text += q.kind == ScaleKind::Block ? fmt::format("{}x{} block", q.block_across, q.block_along) : to_string(q.kind);
+  if (q.power_of_two || (q.delayed && q.delayed->power_of_two)) text += ", power of two";
+  if (q.delayed)
+    text += fmt::format(", history {}, {}, margin {}", q.delayed->history, to_string(q.delayed->algorithm),
+                        q.delayed->margin);
+  if (q.amax_floor) text += fmt::format(", amax floor {}", *q.amax_floor);
+  if (q.rule == ScaleRule::Nvfp4 && !q.two_level) text += ", one level";
+  if (q.row_scaled) text += ", row scaled";
+  if (q.four_over_six != FourOverSix::Off) {
+    text += ", four over six by " + to_string(q.four_over_six);
+    if (q.four_over_six_max != 448) text += fmt::format(", block scales up to {}", q.four_over_six_max);
+  }
+  if (q.hadamard) text += ", Hadamard transform";
+  if (q.exponent_bump) text += ", exponent bump";
+  if (q.flush_subnormal_blocks) text += ", subnormal blocks flushed";
+  return text + ", " + to_string(q.arithmetic);
+}
+
+std::string describe(const GemmArithmetic& arithmetic) {
+  const bool is_library = arithmetic.accumulator.kind == AccumulatorKind::Fp32;
+  return fmt::format("accumulated in {}, scales on {}, result {}",
+                     is_library ? "fp32" : to_string(arithmetic.accumulator),
+                     arithmetic.scales == ScalesAct::Sums ? "sums" : "operands", describe(arithmetic.output));
+}
+
+PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model) {
+  return make_schedule(config, model, 0).at_step(0);
+}
+
+PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers) {
+  ModelConfig gpt;
+  gpt.layers = layers;
+  return make_policy(config, gpt);
+}
+
+}  // namespace precipice

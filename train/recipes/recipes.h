@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recipes: named, complete and cited choices of a quantizer for every slot of every matmul. recipe_table*.cpp have the
+// table, `precipice recipes` and docs/RECIPES.md print it. A recipe takes options in one spelling everywhere:
+//   mxfp8:rule=rceil,element=e5m2,arithmetic=microxcaling
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "precision/policy/element_precision.h"
+#include "precision/policy/policy.h"
+#include "train/config/run_config.h"
+
+namespace precipice {
+
+// What a recipe does at the linears, and at the two kinds of sites beside them. Rules change sites alone; storage and
+// loss scaling belong to the recipe of the run.
+struct RecipeChoice {
+  SitePrecision linear, attention, lm_head;
+  ElementPrecision elements{};  // what happens between the matmuls
+  StateConfig state{};          // how weights, moments and gradients are kept
+  LossScaleConfig loss_scale{};
+};
+
+struct RecipeOption {
+  std::string name;
+  std::string help;  // values, and the default in words
+};
+
+using RecipeOptionValues = std::map<std::string, std::string>;
+
+struct Recipe {
+  std::string name;
+  std::string citation;
+  std::string summary;
+  std::vector<RecipeOption> options;
+  std::function<RecipeChoice(const RecipeOptionValues&)> make;
+  std::string notes{};  // where the published system differs, or its sources are silent; empty: nothing known
+};
+const std::vector<Recipe>& recipes();
+std::vector<std::string> recipe_names();
+
+// "name" or "name:option=value,...". Throws ConfigError: unknown recipe (nearest suggested), an option that the recipe
+// does not have (those that it has are listed), or a value that it cannot take.
+RecipeChoice make_recipe(std::string_view text);
+const Recipe& find_recipe(std::string_view name);
+
+// The recipe of the config with the hand-set keys and the rules applied, for the sites of the model and each range of
+// steps in which it stands still. Throws ConfigError naming the key.
+PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps);
+// The same at step 0.
+PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model);
+PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers);  // of a GPT
+
+// One line of text for each kind of choice of a quantizer, for tables.
+std::string describe(const MatrixQuantizer& quantizer);
+std::string describe(const GemmArithmetic& arithmetic);
+
+}  // namespace precipice

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the rules of precision/policy/precision_rules.h do: recipes and fields put into the sites that they select.
+// Fields are those of precision.* by hand (format rounding overflow random_bits scaling power_of_two), every option of
+// a recipe that changes quantizers by itself, and accumulator and scales of the GEMM.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "precision/policy/precision_rules.h"
+#include "train/recipes/recipes.h"
+
+namespace precipice {
+
+// One field of a quantizer by name; false where the quantizer has nothing that it could change. Throws ConfigError.
+bool set_field(MatrixQuantizer& quantizer, const std::string& name, const std::string& value);
+void set_scaling(MatrixQuantizer& quantizer, const std::string& kind, double fixed_scale);
+
+// What a recipe does at a kind of site of this policy's model. Throws ConfigError where it cannot be done there.
+SitePrecision site_of(const RecipeChoice& choice, SiteKind kind, const PrecisionPolicy& policy);
+
+struct ParsedRule {
+  PrecisionRule rule;
+  std::optional<RecipeChoice> recipe;
+};
+// Throws ConfigError naming the rule.
+std::vector<ParsedRule> read_rules(const std::string& text);
+
+// Returns whether the rule selected anything. Throws ConfigError naming the rule.
+bool apply_rule(const ParsedRule& parsed, PrecisionPolicy& policy);
+
+}  // namespace precipice

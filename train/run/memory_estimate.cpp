@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run/memory_estimate.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "train/model/architectures.h"
+#include "train/model/model.h"
+#include "train/probes/update_probes.h"
+#include "train/recipes/recipes.h"
+#include "train/run/kept_memory.h"
+#include "train/run/log_size.h"
+
+namespace precipice {
+namespace {
+
+constexpr double kFloat = 4;
+// What the first steps add to a process: kernels of oneDNN, pages of code, workspaces (an empty run's peak is that far
+// above the program's own; docs/PERFORMANCE.md).
+constexpr double kKernels = 30e6;
+
+using Terms = std::vector<MemoryTerm>;
+
+double sum_of(const Terms& terms) {
+  double sum = 0;
+  for (const MemoryTerm& term : terms) sum += term.bytes;
+  return sum;
+}
+
+Terms pass_terms(const PassMemory& pass) {
+  return {{"attention weights", pass.attention},
+          {"activations", pass.stream + pass.operands + pass.activation},
+          {"quantized weights", pass.weight_operands},
+          {"logits", pass.logits},
+          {"gradients in passing", pass.passing}};
+}
+
+double weight_bytes(const RunConfig& config) {
+  return kFloat * static_cast<double>(count_parameters(config.model, config.data.vocabulary));
+}
+
+struct Phase {
+  std::string name;
+  Terms terms;             // beside what is always there
+  double kept = 0;         // by its pass
+  double copies = 0;       // quantized ones of those
+  std::int64_t batch = 0;  // sequences of the pass; 0: none
+};
+
+// The allocator keeps what tensors gave back for others of their size, and a quarter more at the most, up to 256 MiB or
+// an eighth of what was in use at once (tensor_memory.h). In one phase what waits of another are tensors of sizes that
+// it has not: those of a pass over fewer sequences, or quantized copies that it does not make.
+double waiting_in(const Phase& phase, const std::vector<Phase>& phases, double tensors) {
+  if (phase.batch == 0) return 0;
+  double waiting = 0, more_copies = 0;
+  for (const Phase& other : phases) {
+    if (other.batch != 0 && other.batch != phase.batch) waiting = std::max(waiting, other.kept);
+    if (other.batch == phase.batch) more_copies = std::max(more_copies, other.copies - phase.copies);
+  }
+  constexpr double kSlack = 1 << 28;
+  return std::min(waiting + more_copies, std::max(tensors / 8, kSlack));
+}
+
+class Phases {
+ public:
+  Phases(const RunConfig& config, const PrecisionSchedule& schedule)
+      : config_(config), schedule_(schedule), weights_(weight_bytes(config)) {}
+
+  std::vector<Phase> all() const {
+    std::vector<Phase> phases;
+    const MetricsConfig& m = config_.metrics;
+    const bool observed = m.tensors_every > 0 || m.attention_every > 0 || m.histograms_every > 0;
+    for (const PrecisionPolicy& policy : schedule_.policies) {
+      const PassMemory step = pass(policy, {config_.train.batch, observed, false});
+      phases.push_back({observed ? "a training step whose operands are observed" : "a training step", pass_terms(step),
+                        step.kept(), step.copies, config_.train.batch});
+      add_probes(policy, step.logits, phases);
+    }
+    return phases;
+  }
+
+ private:
+  PassMemory pass(const PrecisionPolicy& policy, const PassOptions& options) const {
+    return pass_memory(config_, policy, options);
+  }
+
+  // `logits`: of the step's own pass, which wait for its end.
+  void add_probes(const PrecisionPolicy& policy, double logits, std::vector<Phase>& phases) const {
+    const MetricsConfig& m = config_.metrics;
+    const std::int64_t batch = config_.train.batch;
+    const double before = m.critical_every > 0 ? weights_ : 0;
+    const auto add = [&](const std::string& name, double copies, const PassMemory& pass, std::int64_t sequences) {
+      Terms terms = pass_terms(pass);
+      terms.push_back({"probes' copies", copies * weights_ + before});
+      terms.push_back({"the step's logits", logits});
+      phases.push_back({name, terms, pass.kept(), pass.copies, sequences});
+    };
+    const auto forward = [&] {
+      PassMemory only;
+      only.passing = pass(policy, {batch, false, false}).forward;
+      return only;
+    };
+    if (m.critical_every > 0) add("a probe (metrics.critical_every)", 2, forward(), batch);
+    if (m.sam_every > 0) add("a probe (metrics.sam_every)", 1, forward(), batch);
+    const std::int64_t part = std::max<std::int64_t>(1, batch / kMicroBatches);
+    if (m.noise_every > 0) add("a probe (metrics.noise_every)", 1, pass(policy, {part, false, true}), part);
+    if (m.edge_every > 0) add("a probe (metrics.edge_every)", 5, pass(policy, {batch, false, true}), batch);
+    if (m.gradient_error_every > 0)
+      add("a probe (metrics.gradient_error_every)", 1,
+          pass(PrecisionPolicy(policy.layers(), policy.block_sites()), {batch, false, true}), batch);
+  }
+
+  const RunConfig& config_;
+  const PrecisionSchedule& schedule_;
+  double weights_;  // bytes
+};
+
+double status_bytes(const std::string& name) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name)) return 1024 * std::stod(line.substr(name.size() + 1));
+  return 0;
+}
+
+}  // namespace
+
+double MemoryEstimate::bytes() const {
+  return sum_of(terms);
+}
+
+MemoryEstimate estimate_memory(const RunConfig& config, double libraries) {
+  return estimate_memory(config, make_schedule(config.precision, config.model, config.train.steps), libraries);
+}
+
+MemoryEstimate estimate_memory(const RunConfig& config, const PrecisionSchedule& schedule, double libraries) {
+  const double array = weight_bytes(config), arrays = arrays_of(config.optimizer);
+  std::vector<Phase> phases = Phases(config, schedule).all();
+  phases.push_back({"a checkpoint", {{"the checkpoint's copies", 2 * arrays * array}}, 0, 0, 0});
+  for (Phase& phase : phases)
+    phase.terms.push_back({"waiting for reuse", waiting_in(phase, phases, 2 * array + sum_of(phase.terms))});
+  const auto most = std::max_element(phases.begin(), phases.end(),
+                                     [](const Phase& a, const Phase& b) { return sum_of(a.terms) < sum_of(b.terms); });
+  MemoryEstimate estimate{most->name, most->terms};
+  const double log = 2 * log_bytes(config);
+  for (const MemoryTerm& term : Terms{{"weights, gradients and moments", array * (arrays + 1)},
+                                      {"data", data_bytes(config.data)},
+                                      {"log", log},
+                                      {"libraries", libraries + kKernels}})
+    estimate.terms.push_back(term);
+  std::erase_if(estimate.terms, [](const MemoryTerm& term) { return term.bytes <= 0; });
+  std::stable_sort(estimate.terms.begin(), estimate.terms.end(),
+                   [](const MemoryTerm& a, const MemoryTerm& b) { return a.bytes > b.bytes; });
+  return estimate;
+}
+
+double arrays_of(const OptimizerConfig& config) {
+  const bool compensated = parse_stored_formats(config.state).weights.kahan;
+  return (config.kind == "adamw" ? 3 : 2) + (compensated ? 1 : 0);
+}
+
+double data_bytes(const DataConfig& data) {
+  if (data.source == "synthetic") return 2 * static_cast<double>(data.tokens);
+  std::error_code error;
+  const auto size = std::filesystem::file_size(data.path, error);
+  if (error) return 0;
+  // Batches are kept as two arrays of 8-byte tokens, read from a file that packs them.
+  return (data.source == "batches" ? 3.0 : 1.0) * static_cast<double>(size);
+}
+
+double resident_bytes() {
+  return status_bytes("VmRSS:");
+}
+
+double peak_resident_bytes() {
+  return status_bytes("VmHWM:");
+}
+
+}  // namespace precipice

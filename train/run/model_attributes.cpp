@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run/model_attributes.h"
+
+#include "train/run/provenance.h"
+
+namespace precipice {
+
+Attributes weights_attributes(const RunConfig& config, std::int64_t step) {
+  const ModelConfig& model = config.model;
+  const bool is_llama = model.kind == "llama";
+  const auto word = [](const char* text) { return AttributeValue(std::string(text)); };
+  Attributes attributes{{"kind", model.kind},
+                        {"layers", model.layers},
+                        {"width", model.width},
+                        {"heads", model.heads},
+                        {"kv_heads", model.key_heads()},
+                        {"head_size", model.head_size()},
+                        {"hidden", model.mlp_width()},
+                        {"vocabulary", config.data.vocabulary},
+                        {"context", model.context},
+                        {"positions", word(is_llama ? "rotary" : "learned")},
+                        {"norm", word(is_llama ? "rmsnorm" : "layernorm")},
+                        {"norm_eps", model.norm_eps},
+                        {"qk_norm", model.qk_norm},
+                        {"activation", word(is_llama ? "swiglu" : "gelu")},
+                        {"bias", std::int64_t{model.bias}},
+                        {"tied_head", std::int64_t{model.is_tied()}},
+                        {"softcap", model.softcap}};
+  if (is_llama) attributes.emplace_back("rope_theta", model.rope_theta);
+  attributes.emplace_back("run", run_id(config));
+  attributes.emplace_back("step", step);
+  attributes.emplace_back("recipe", config.precision.recipe);
+  attributes.emplace_back("program_version", program_version());
+  return attributes;
+}
+
+}  // namespace precipice

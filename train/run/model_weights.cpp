@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Initial values, loading and saving of the model's parameters.
+#include "train/run/model_weights.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <numbers>
+
+#include "precision/base/check.h"
+#include "precision/rounding/random_bits.h"
+#include "train/model/architectures.h"
+#include "train/model/weights_file.h"
+#include "train/recipes/recipes.h"
+
+namespace precipice {
+namespace {
+
+// Distinguishes initial weights from the other users of one seed.
+constexpr std::uint16_t kInitStream = 0x200;
+
+// A normal pair from two words: Box and Muller 1958, with u1 in (0, 1].
+double normal(const RandomKey& key, std::uint64_t element) {
+  const Philox4 block = random_block(key, element);
+  const double u1 = (block.word[0] + 1.0) * 0x1p-32, u2 = block.word[1] * 0x1p-32;
+  return std::sqrt(-2.0 * std::log(u1)) * std::cos(2.0 * std::numbers::pi * u2);
+}
+
+NamedArray to_array(const std::string& name, const at::Tensor& value) {
+  const float* data = value.const_data_ptr<float>();
+  return {name, value.sizes().vec(), std::vector<float>(data, data + value.numel())};
+}
+
+constexpr const char* kHeadName = "lm_head.weight";
+
+}  // namespace
+
+void Model::initialise(const InitConfig& init) {
+  std::uint32_t index = 0;
+  for (auto& parameter : parameters_) {
+    const RandomKey key{static_cast<std::uint64_t>(init.seed.value_or(0)), 0, index++, kInitStream};
+    float* data = parameter.value.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < parameter.value.numel(); ++i)
+      data[i] =
+          static_cast<float>(parameter.init_std > 0 ? parameter.init_std * normal(key, static_cast<std::uint64_t>(i))
+                                                    : parameter.init_value);
+  }
+}
+
+void Model::load(const std::vector<NamedArray>& weights, const std::string& name) {
+  std::map<std::string, const NamedArray*> by_name;
+  for (const auto& array : weights) by_name[array.name] = &array;
+  for (auto& parameter : parameters_) {
+    const auto found = by_name.find(parameter.name);
+    if (found == by_name.end()) throw DataError(name + ": " + parameter.name + " is missing");
+    if (found->second->shape != parameter.value.sizes().vec())
+      throw DataError(fmt::format("{}: {} has shape ({}), the model has ({})", name, parameter.name,
+                                  fmt::join(found->second->shape, ", "),
+                                  fmt::join(parameter.value.sizes().vec(), ", ")));
+    std::memcpy(parameter.value.mutable_data_ptr<float>(), found->second->values.data(),
+                found->second->values.size() * sizeof(float));
+    by_name.erase(found);
+  }
+  const auto head = by_name.find(kHeadName);
+  if (config_.is_tied() && head != by_name.end()) {
+    if (head->second->values != to_array("", token_embedding_).values)
+      throw DataError(name + ": lm_head.weight differs from the embedding; set model.tied_head = false");
+    by_name.erase(head);
+  }
+  if (!by_name.empty()) throw DataError(name + ": " + by_name.begin()->first + " is not part of the model");
+}
+
+std::vector<NamedArray> Model::weights() const {
+  std::vector<NamedArray> arrays;
+  for (const auto& parameter : parameters_) arrays.push_back(to_array(parameter.name, parameter.value));
+  if (config_.is_tied()) {
+    arrays.push_back(arrays.front());  // the embedding
+    arrays.back().name = kHeadName;
+  }
+  return arrays;
+}
+
+std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabulary) {
+  auto model = make_model(config.model, config.init, vocabulary,
+                          make_schedule(config.precision, config.model, config.train.steps));
+  if (config.init.from.empty()) return model;
+  try {
+    model->load(read_weights(config.init.from), config.init.from);
+  } catch (const DataError& error) {  // begins with the path
+    throw DataError(std::string("init.from = ") + error.what());
+  }
+  return model;
+}
+
+}  // namespace precipice

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run/resolve_config.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "precision/policy/precision_rules.h"
+#include "train/recipes/operand_shapes.h"
+#include "train/recipes/recipes.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::size_t kMostRemembered = 256;
+
+std::string plain(double value) {
+  return fmt::format("{}", value);
+}
+
+void require(bool condition, const SettingPlaces& places, const std::string& key, const std::string& value,
+             const std::string& problem) {
+  if (condition) return;
+  const auto place = places.find(key);
+  throw ConfigError(place != places.end() ? place->second : ConfigError::Where{"", 0, key, value}, problem);
+}
+
+// Does `work`; what that refuses is said at the place of the key that it names, or of `key`. A recipe's own errors name
+// the word recipe.
+template <class Work>
+auto with_places(const SettingPlaces& places, const std::string& key, const Work& work) {
+  try {
+    return work();
+  } catch (const ConfigError& error) {
+    const std::string& named = error.where().key;
+    const auto place = places.find(named.empty() ? key : named == "recipe" ? "precision.recipe" : named);
+    throw place == places.end() ? error : ConfigError(place->second, error.problem());
+  }
+}
+
+void check_model(const ModelConfig& m, const InitConfig& init, const SettingPlaces& places) {
+  const bool llama = m.kind == "llama";
+  require(m.width % m.heads == 0, places, "model.width", plain(double(m.width)),
+          fmt::format("must be a multiple of model.heads = {}", m.heads));
+  require(m.heads % m.key_heads() == 0, places, "model.kv_heads", plain(double(m.key_heads())),
+          fmt::format("must divide model.heads = {}", m.heads));
+  require(!llama || m.head_size() % 2 == 0, places, "model.width", plain(double(m.width)),
+          fmt::format("rotary positions need an even head size, not width / heads = {}", m.head_size()));
+  require(!llama || !m.bias, places, "model.bias", "true", "model.kind = \"llama\" has no biases");
+  require(llama || m.rope_theta == ModelConfig{}.rope_theta, places, "model.rope_theta", plain(m.rope_theta),
+          "only model.kind = \"llama\" has rotary positions");
+  require(init.scheme == "gpt" || init.std == InitConfig{}.std, places, "init.std", plain(init.std),
+          fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale", init.scheme));
+}
+
+// Storage and loss scaling as the recipe has them, where their keys do not say otherwise. The numbers of loss scaling
+// come with its kind: a kind by hand has the keys' own defaults.
+void follow_recipe(RunConfig& c, const SettingPlaces& places) {
+  static thread_local std::map<std::string, RecipeChoice> known;  // the runs of a sweep have few different ones
+  auto found = known.find(c.precision.recipe);
+  if (found == known.end()) {
+    RecipeChoice made = with_places(places, "precision.recipe", [&] { return make_recipe(c.precision.recipe); });
+    if (known.size() >= kMostRemembered) known.clear();
+    found = known.emplace(c.precision.recipe, std::move(made)).first;
+  }
+  const RecipeChoice& choice = found->second;
+  for (const auto member :
+       {&StateConfig::weights, &StateConfig::weight_scaling, &StateConfig::moment1, &StateConfig::moment2,
+        &StateConfig::state_scaling, &StateConfig::gradients, &StateConfig::gradient_scaling})
+    if (c.optimizer.state.*member == kOfRecipe) c.optimizer.state.*member = choice.state.*member;
+  if (c.loss_scale.kind != kOfRecipe) return;
+  c.loss_scale.kind = choice.loss_scale.kind;
+  const auto follow = [&](const char* key, auto member) {
+    if (!places.contains(key)) c.loss_scale.*member = choice.loss_scale.*member;
+  };
+  follow("loss_scale.initial", &LossScaleConfig::initial);
+  follow("loss_scale.factor", &LossScaleConfig::factor);
+  follow("loss_scale.window", &LossScaleConfig::window);
+  follow("loss_scale.minimum", &LossScaleConfig::minimum);
+  follow("loss_scale.maximum", &LossScaleConfig::maximum);
+}
+
+// Everything that the precision's check looks at: all keys but those that most sweeps vary.
+std::string precision_key(const std::vector<ConfigField>& fields) {
+  std::string key;
+  for (const ConfigField& field : fields)
+    if (field.key != "optimizer.lr" && !field.key.ends_with("seed")) key += value_text(field) + '\n';
+  return key;
+}
+
+void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fields, const SettingPlaces& places) {
+  check_model(c.model, c.init, places);
+  require(c.model.kind == "llama" || c.precision.rope_table.empty(), places, "precision.rope_table",
+          c.precision.rope_table, "only model.kind = \"llama\" has rotary positions");
+  require(c.data.source == "synthetic" || !c.data.path.empty(), places, "data.path", "\"\"",
+          fmt::format("data.source = \"{}\" needs a file", c.data.source));
+  require(c.data.source != "synthetic" || c.data.path.empty(), places, "data.path", c.data.path,
+          "data.source = \"synthetic\" reads no file; set data.source to text, tokens or batches");
+  require(c.data.source != "synthetic" || c.data.vocabulary <= 4096, places, "data.vocabulary",
+          plain(double(c.data.vocabulary)), "the synthetic language has 2 to 4096 symbols");
+  require(c.loss_scale.minimum <= c.loss_scale.maximum, places, "loss_scale.minimum", plain(c.loss_scale.minimum),
+          fmt::format("must not exceed loss_scale.maximum = {}", plain(c.loss_scale.maximum)));
+  require(c.loss_scale.minimum <= c.loss_scale.initial, places, "loss_scale.initial", plain(c.loss_scale.initial),
+          fmt::format("must be at least loss_scale.minimum = {}", plain(c.loss_scale.minimum)));
+  const double per_step = double(c.train.batch) * double(c.model.context);
+  require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
+          "train.batch * model.context must not exceed 2^28 tokens");
+  require(c.metrics.lbfgs_subspace < c.data.vocabulary, places, "metrics.lbfgs_subspace",
+          plain(double(c.metrics.lbfgs_subspace)),
+          fmt::format("must be below the vocabulary of {}; 0 takes all logits", c.data.vocabulary));
+  static thread_local std::set<std::string> known_good;
+  const std::string key = precision_key(fields);
+  if (known_good.contains(key)) return;
+  with_places(places, "precision.recipe", [&] {
+    const PrecisionSchedule schedule = make_schedule(c.precision, c.model, c.train.steps);
+    check_operand_shapes(schedule, c);
+    parse_stored_formats(c.optimizer.state);
+  });
+  if (known_good.size() >= kMostRemembered) known_good.clear();
+  known_good.insert(key);
+}
+
+}  // namespace
+
+RunConfig resolve_config(const std::vector<Setting>& settings) {
+  RunConfig config;
+  const SettingPlaces places = apply_settings(settings, config);
+  for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
+    if (!*seed) *seed = config.seed;
+  if (config.data.source == "text") config.data.vocabulary = 256;
+  with_places(places, "precision.rules",
+              [&] { config.precision.rules = to_string(parse_rules(config.precision.rules)); });
+  config.model.tied_head = config.model.is_tied();
+  config.model.kv_heads = config.model.key_heads();
+  config.model.hidden = config.model.mlp_width();
+  follow_recipe(config, places);
+  check_combinations(config, config_fields(config), places);
+  return config;
+}
+
+}  // namespace precipice

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// From settings to a config that can be run: what follows from other keys is put in, the recipe's storage and loss
+// scaling are written out, and combinations are checked.
+#pragma once
+
+#include <vector>
+
+#include "train/config/run_config.h"
+
+namespace precipice {
+
+// Defaults, then the settings in order; optional seeds follow `seed`, storage and loss scaling the recipe where their
+// keys say so; combinations are checked (heads divide width, known recipe, formats parse, path given, ...). Throws
+// ConfigError with file, line, key, value and what is allowed.
+RunConfig resolve_config(const std::vector<Setting>& settings);
+
+}  // namespace precipice

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run/run.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <new>
+#include <optional>
+#include <system_error>
+
+#include "metrics/log/directory.h"
+#include "metrics/log/files.h"
+#include "metrics/log/journal.h"
+#include "metrics/log/run_file.h"
+#include "metrics/log/run_outcome.h"
+#include "metrics/log/status_doubt.h"
+#include "precision/quantize/device.h"
+#include "train/data/open_tokens.h"
+#include "train/recipes/recipes.h"
+#include "train/run/checkpoint.h"
+#include "train/run/checkpoint_folder.h"
+#include "train/run/config_difference.h"
+#include "train/run/provenance.h"
+#include "train/run/run_inputs.h"
+#include "train/run/trainer.h"
+
+namespace precipice {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kStatusSeconds = 2;    // between heartbeats
+constexpr double kPublishSeconds = 30;  // between publications of run.h5
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// The directory's config.toml, written on first use; another run's directory is left alone.
+void claim_directory(const Directory& directory, const RunConfig& config) {
+  const auto path = directory.path() / kConfigFileName;
+  if (!std::filesystem::exists(path)) {
+    for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
+      if (directory.has(name))
+        throw ConfigError({directory.path().string(), 0, "", ""},
+                          fmt::format("holds {} but no config.toml; choose another --out", name));
+    return directory.write_atomic(kConfigFileName, to_toml(config));
+  }
+  check_same_config(path, config);
+}
+
+class RunSession {
+ public:
+  explicit RunSession(const RunRequest& request);
+  RunStatus execute();
+
+ private:
+  void open_inputs();
+  void open_directory();
+  void adopt_status();
+  void start_or_resume();
+  void take_stock();
+  void train();
+  void finish_step(std::vector<SeriesRow> rows);
+  void append(std::int64_t step, std::vector<SeriesRow> rows);
+  void save_checkpoint();
+  void publish(RunState state);
+  void publish_now_and_then();
+  void update_status();
+  void heartbeat(bool force);
+  void end(RunState state, const std::string& reason);
+  RunOutcome outcome() const;
+  void mark_failed(const std::string& reason);
+  void log(const std::string& line) const;
+  bool stop_requested() const { return request_.stop && request_.stop->load(); }
+
+  const RunRequest& request_;
+  const RunConfig& config_;
+  std::string config_toml_, identity_;
+  std::unique_ptr<TokenSource> tokens_;
+  std::vector<RunInput> inputs_;
+  std::unique_ptr<Trainer> trainer_;
+  std::optional<Directory> directory_;  // the run's, locked
+  FileDescriptor log_;
+  std::optional<JournalWriter> journal_;
+  RunSeries series_;
+  RunStatus status_;
+  std::string doubt_;  // why the status that lay there was not believed
+  double wall_before_ = 0;
+  std::int64_t first_step_ = 0;
+  Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
+};
+
+std::int64_t count_skipped(std::span<const SeriesRow> rows) {
+  return std::ranges::count_if(
+      rows, [](const SeriesRow& row) { return row.group == kMetricsGroup && step_record_of(row.values).skipped != 0; });
+}
+
+RunSession::RunSession(const RunRequest& request)
+    : request_(request),
+      config_(request.config),
+      config_toml_(to_toml(request.config)),
+      identity_(run_id(request.config)) {}
+
+// That a line cannot be written is no reason to stop.
+void RunSession::log(const std::string& line) const {
+  try {
+    write_all(log_.get(), line + "\n");
+  } catch (const std::system_error&) {
+  }
+}
+
+void RunSession::open_inputs() {
+  tokens_ = open_tokens(config_);
+  inputs_ = hashed_inputs(config_, *tokens_);
+  trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
+  if (hashed_inputs(config_, *tokens_) != inputs_)
+    throw DataError("init.from = " + config_.init.from + ": another process changed it while it was being read");
+}
+
+void RunSession::open_directory() {
+  make_directories(request_.directory);
+  directory_.emplace(request_.directory);
+  if (!directory_->try_lock())
+    throw ConfigError({request_.directory.string(), 0, "", ""}, "another process is running this run");
+  claim_directory(*directory_, config_);
+}
+
+// What an earlier invocation left, if it is this run's.
+void RunSession::adopt_status() {
+  const auto old = read_status(request_.directory / kStatusFileName);
+  if (!old) return;
+  const std::vector<std::string> ids = run_ids_of(request_.directory / kConfigFileName);
+  doubt_ = reason_to_doubt(request_.directory, *old, ids);
+  if (doubt_.empty()) status_ = *old;
+  // Otherwise the steps would be taken anew, which nobody asked for.
+  const bool is_own = std::ranges::find(ids, old->run_id) != ids.end();
+  if (!doubt_.empty() && is_own && is_finished(old->state) &&
+      checkpoint_steps(request_.directory / kCheckpointFolder).empty())
+    throw DataError(
+        fmt::format("{}: {}, and no checkpoint is left to go on from; put the file back, or remove "
+                    "status.json and train from the start",
+                    request_.directory.string(), doubt_));
+}
+
+void RunSession::start_or_resume() {
+  const auto checkpoints = request_.directory / kCheckpointFolder;
+  const auto journal_path = request_.directory / kJournalFileName;
+  std::optional<Checkpoint> checkpoint;
+  if (const auto steps = checkpoint_steps(checkpoints); !steps.empty())
+    checkpoint = read_checkpoint(checkpoint_path(checkpoints, steps.back()), identity_);
+  const std::int64_t done = checkpoint ? checkpoint->step : 0;
+  series_.groups = trainer_->groups();
+  if (directory_->has(kJournalFileName)) {
+    journal_ = JournalWriter::resume(*directory_, kJournalFileName, identity_, trainer_->groups(), done - 1, series_);
+  } else if (checkpoint) {
+    throw DataError(journal_path.string() + ": missing although there are checkpoints");
+  } else {
+    journal_ = JournalWriter::create(*directory_, kJournalFileName, identity_, trainer_->groups());
+  }
+  if (!checkpoint) return;
+  std::int64_t rows = 0;
+  for (const auto& row : series_.rows) rows += row.group == kMetricsGroup;
+  if (rows != done)
+    throw DataError(
+        fmt::format("{}: {} whole rows before the damage, but the checkpoint is at step {}; remove the "
+                    "checkpoints to start this run anew",
+                    journal_path.string(), rows, done));
+  trainer_->restore(*checkpoint, series_.rows);
+  log(fmt::format("resumed at step {}", done));
+}
+
+// The status as the rows tell it: the one that was written may be older than they are.
+void RunSession::take_stock() {
+  status_.run_id = identity_;
+  status_.step = trainer_->steps_done();
+  status_.divergence_step = trainer_->detector().divergence().step;
+  status_.skipped_steps = count_skipped(series_.rows);
+  status_.unigram_floor = tokens_->unigram_entropy();
+  status_.final_loss = std::numeric_limits<double>::quiet_NaN();
+  for (const SeriesRow& row : series_.rows)
+    if (row.group == kMetricsGroup) status_.final_loss = row.values[0];  // train_loss
+}
+
+void RunSession::append(std::int64_t step, std::vector<SeriesRow> rows) {
+  directory_->check();
+  journal_->append(step, rows);
+  for (auto& row : rows) series_.rows.push_back(std::move(row));
+}
+
+// status.json says `running` until run.h5 lies there: a result whose file could not be written must be tried again.
+void RunSession::publish(RunState state) {
+  RunFileHeader header;
+  header.config_toml = config_toml_;
+  header.text = provenance();
+  header.text["run_id"] = identity_;
+  header.text["status"] = to_string(state);
+  header.text["divergence_reason"] = trainer_->detector().divergence().reason;
+  header.text["device"] = config_.device;
+  header.text["carrier"] = carriers_of(make_schedule(config_.precision, config_.model, config_.train.steps));
+  header.text["data_sha256"] = tokens_->sha256();
+  for (const RunInput& input : inputs_)
+    if (input.key == kInitInput) header.text["init_sha256"] = input.sha256;
+  // The invocation differs between equal runs; what reproduces this one is its config.
+  header.text["command"] = "precipice train config.toml";
+  header.integers = {{"divergence_step", trainer_->detector().divergence().step},
+                     {"steps_done", trainer_->steps_done()},
+                     {"skipped_steps", status_.skipped_steps},
+                     {"parameters", trainer_->num_parameters()},
+                     {"threads", config_.threads},
+                     {"seed", config_.seed},
+                     {"init_seed", *config_.init.seed},
+                     {"data_seed", *config_.data.seed},
+                     {"precision_seed", *config_.precision.seed}};
+  header.numbers = {{"entropy_floor", tokens_->entropy_floor()}, {"unigram_floor", status_.unigram_floor}};
+  publish_run_file(*directory_, build_run_file(series_, header), status_);
+}
+
+// While a run goes on, a full disk costs only the look at it: the old run.h5 stays and the next publication tries
+// again.
+void RunSession::publish_now_and_then() {
+  if (seconds_since(last_publish_) < kPublishSeconds) return;
+  last_publish_ = Clock::now();
+  try {
+    publish(RunState::Running);
+  } catch (const OutputError& error) {
+    log(std::string("not published: ") + error.what());
+  }
+}
+
+void RunSession::save_checkpoint() {
+  journal_->sync();
+  write_checkpoint_into(directory_->folder(kCheckpointFolder), trainer_->checkpoint(identity_));
+  malloc_trim(0);  // the copies go back to the system, or they would be held beside what training takes
+}
+
+void RunSession::update_status() {
+  stamp(status_);
+  status_.step = trainer_->steps_done();
+  status_.wall_seconds = wall_before_ + seconds_since(started_);
+  const double here = static_cast<double>(status_.step - first_step_);
+  status_.steps_per_second = here / std::max(seconds_since(started_), 1e-9);
+  last_status_ = Clock::now();
+}
+
+void RunSession::heartbeat(bool force) {
+  if (!force && seconds_since(last_status_) < kStatusSeconds) return;
+  update_status();
+  write_status(*directory_, status_);
+}
+
+// Of a run that went through all its steps, evaluated after the last.
+RunOutcome RunSession::outcome() const {
+  const auto final_loss = [this] {
+    if (tokens_->validation_batches() > 0) return series_.rows.back().values[0];
+    std::vector<double> losses;
+    for (const SeriesRow& row : series_.rows)
+      if (row.group == kMetricsGroup) losses.push_back(step_record_of(row.values).train_loss);
+    return final_training_loss(losses);
+  };
+  return outcome_of({config_.train.steps, status_.skipped_steps, final_loss(), status_.unigram_floor});
+}
+
+void RunSession::end(RunState state, const std::string& reason) {
+  publish(state);
+  status_.state = state;
+  status_.reason = reason;
+  status_.exit_code = 0;
+  heartbeat(true);
+  log(fmt::format("{} at step {}{}", to_string(state), status_.step, reason.empty() ? "" : ": " + reason));
+}
+
+// The error is on its way to the user: that it cannot be written down as well is no news.
+void RunSession::mark_failed(const std::string& reason) {
+  status_.state = RunState::Failed;
+  status_.reason = reason;
+  status_.step = trainer_->steps_done();
+  try {
+    write_status(*directory_, status_);
+  } catch (const OutputError&) {
+  }
+}
+
+void RunSession::finish_step(std::vector<SeriesRow> rows) {
+  const std::int64_t step = trainer_->steps_done() - 1;
+  status_.final_loss = rows.front().values[0];  // train_loss
+  status_.skipped_steps += count_skipped(rows);
+  append(step, std::move(rows));
+  const std::int64_t done = trainer_->steps_done(), every = config_.train.checkpoint_every;
+  if (every > 0 && done % every == 0 && done < config_.train.steps) save_checkpoint();
+  publish_now_and_then();
+  heartbeat(false);
+  if (request_.progress) request_.progress({done, config_.train.steps, status_.final_loss, status_.steps_per_second});
+}
+
+void RunSession::train() {
+  const DivergenceDetector& detector = trainer_->detector();
+  const auto ended = [&] { return detector.divergence() && config_.divergence.stop; };
+  while (trainer_->steps_done() < config_.train.steps && !ended()) {
+    if (stop_requested()) {
+      save_checkpoint();
+      return end(RunState::Interrupted, "signal");
+    }
+    finish_step(trainer_->step());
+  }
+  if (!ended()) append(trainer_->steps_done(), {trainer_->evaluate()});
+  save_checkpoint();
+  const Divergence& divergence = detector.divergence();
+  status_.divergence_step = divergence.step;
+  if (divergence) return end(RunState::Diverged, divergence.reason);
+  const RunOutcome reached = outcome();
+  end(reached.state, reached.reason);
+}
+
+RunStatus RunSession::execute() {
+  // Everything that can be refused is refused before anything is written.
+  require_training_device(config_.device);
+  at::set_num_threads(static_cast<int>(config_.threads));
+  // A finished run needs no trainer, which reads init.from.
+  const auto old =
+      std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName) : std::nullopt;
+  if (!old || !is_finished(old->state)) open_inputs();
+  open_directory();
+  adopt_status();
+  if (is_finished(status_.state)) {
+    check_inputs(request_.directory, config_);
+    return status_;
+  }
+  if (!trainer_) open_inputs();
+
+  // What a kill in the middle of a publication or a checkpoint left behind.
+  directory_->remove_stale_temporaries();
+  if (directory_->has(kCheckpointFolder)) directory_->folder(kCheckpointFolder).remove_stale_temporaries();
+  log_ = directory_->open_log(kLogFileName);
+  if (!doubt_.empty()) log("status.json was not believed: " + doubt_);
+  if (!claim_inputs(*directory_, inputs_)) log("begun without hashes of its input files: not checked");
+  start_or_resume();
+  take_stock();
+  wall_before_ = status_.wall_seconds;
+  first_step_ = trainer_->steps_done();
+  status_.state = RunState::Running;
+  status_.steps = config_.train.steps;
+  status_.invocation = request_.invocation;
+  status_.reason.clear();
+  status_.exit_code = -1;
+  update_status();
+  log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
+                  identity_, trainer_->num_parameters(), config_.threads));
+  try {
+    publish(RunState::Running);  // a look at it is possible from the first second
+    train();
+  } catch (const std::bad_alloc&) {
+    mark_failed("out of memory");
+    throw;
+  } catch (const std::exception& error) {
+    mark_failed(error.what());
+    throw;
+  }
+  return status_;
+}
+
+}  // namespace
+
+RunStatus execute_run(const RunRequest& request) {
+  return RunSession(request).execute();
+}
+
+void require_training_device(const std::string& device) {
+  open_device(device);
+  if (device != "cpu")
+    throw ConfigError(
+        {"", 0, "device", device},
+        "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
+}
+
+}  // namespace precipice

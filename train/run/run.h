@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run in one directory: config.toml, metrics.jnl, run.h5, status.json, log.txt, ckpt/. Resumes by itself from the
+// newest whole checkpoint, with the same bits as an uninterrupted run.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "metrics/log/status_file.h"
+#include "train/config/run_config.h"
+#include "train/run/run_layout.h"
+
+namespace precipice {
+
+struct RunProgress {
+  std::int64_t step = 0, steps = 0;
+  double train_loss = 0, steps_per_second = 0;
+};
+
+struct RunRequest {
+  RunConfig config;  // resolved
+  std::filesystem::path directory;
+  std::string invocation;                            // command line as typed, for status.json
+  const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
+  std::function<void(const RunProgress&)> progress;  // called after every step; cheap
+};
+
+// Runs to the end, to divergence, or to `stop`. Throws ConfigError when the directory holds a run of another config or
+// another process is running it, DataError, OutputError: also when the directory is moved or deleted while the run goes
+// on, of which nothing is written elsewhere. The returned status is what status.json says.
+RunStatus execute_run(const RunRequest& request);
+
+// Throws ConfigError where `device` is not one that this version trains on.
+void require_training_device(const std::string& device);
+
+}  // namespace precipice
