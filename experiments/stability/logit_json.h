@@ -15,8 +15,8 @@
 namespace precipice {
 
 // With lbfgs each answer also has {"lbfgs": {"rise": ..., "sharpness": ..., "fraction": ..., "evaluations": ...}} as
-// metrics/logits/logit_ascent.h finds them; the fraction of the exact rise is null in a subspace (of this dimension, 0:
-// none).
+// metrics/logits/logit_ascent.h finds them; the fraction of the exact rise is null in a subspace
+// (of this dimension, 0: none).
 struct LogitQuestions {
   bool lbfgs = false;
   std::int64_t subspace = 0;

@@ -6,8 +6,7 @@
 //   divergence   Fisher's exact test, Newcombe's interval, of runs that ended
 //   survival     log-rank test; runs that have not ended are censored where they stand
 //   final loss   Mann-Whitney on all runs that ended, a diverged one ranking last; bootstrap by run of the difference
-//   of
-//                medians, a diverged one at its initial loss
+//                of medians, a diverged one at its initial loss
 // Holm's correction counts the comparisons of one kind. Sensitivity: mean over seeds that have a run at every rate,
 // with a bootstrap by seed.
 #pragma once

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happened to a run, by every published definition, recomputed from its stored series; docs/METRICS.md, "Labels",
 // compares them. x(t): training loss or gradient norm at the t-th logged step.
-//   divergence       the run's own detector with its own keys (metrics/divergence/divergence.h): what ended the run.
-//   The default. hard             NaN or inf, or the mean of 100 losses above its minimum so far by max(0.5 nat, 10 %)
-//   for 2 % of the
-//                    run's steps
+//   divergence       the run's own detector with its own keys (divergence.h): what ended the run. The default.
+//   hard             NaN or inf, or the mean of 100 losses above its minimum so far by max(0.5 nat, 10 %) for 2 % of
+//                    the run's steps
 //   soft             final moving average of the loss above the reference format's seeds by 3 sd
-//   olmo2            spike score: share of x at least 7 sd from the mean of the last 1000 values (arXiv
-//   2501.00656, 3.2) olmo-core        x > mean + 6 sd of the 128 values before it (StabilityMonitor) llm.c z-score of x
-//   in a window of 128 that contains it above 5 (llmc/outlier_detector.h suggests 3 to 5) systems-scaling  first step
-//   at which the mean of 100 losses rises by more than 0.008 (2506.20752, its notebook) palm             episodes of
-//   olmo-core loss spikes; PaLM restarts 100 steps before one and skips 200 to 500 batches
+//   olmo2            spike score: share of x at least 7 sd from the mean of the last 1000 values
+//                    (arXiv 2501.00656, 3.2)
+//   olmo-core        x > mean + 6 sd of the 128 values before it (StabilityMonitor)
+//   llm.c            z-score of x in a window of 128 that contains it above 5 (llmc/outlier_detector.h suggests 3 to 5)
+//   systems-scaling  first step at which the mean of 100 losses rises by more than 0.008 (2506.20752, its notebook)
+//   palm             episodes of olmo-core loss spikes; PaLM restarts 100 steps before one and skips 200 to 500 batches
 //                    (arXiv 2204.02311, 5.1), so a spike within 500 steps of the last belongs to its episode
 //   jump             loss above the mean of the 5 before it by max(0.5 nat, 10 %): needs no window of statistics, so it
-//   sees
-//                    the first steps, for which the rules above are blind
+//                    sees the first steps, for which the rules above are blind
 //   untrained        all steps done, none of it a divergence, and the final loss not below the unigram entropy of the
 //                    data; skipped: half of the steps or more left out by the loss scale (metrics/log/run_outcome.h)
 #pragma once

@@ -3,10 +3,10 @@
 // L-BFGS (Keskar et al. 2017, arXiv 1609.04836), where logit_sharpness.h has it exactly. What is found is a lower bound
 // of the exact value, and how much of it is found depends on the logits: a rise of the published curve may be that of
 // the optimizer's success. With a random subspace z + A u (metrics/curvature/random_subspace.h) the set is another one,
-// no closed form holds, and the value may lie on either side of the exact one of the whole box. The optimizer is
-// NLopt's LD_LBFGS (Luksan's PLIS) from the box's centre with 10 corrections. NLopt counts evaluations of loss and
-// gradient: 1 at the centre and as a rule one an iteration, so `iterations` of them are 1 + iterations evaluations, and
-// fewer iterations where a line search needs more than one. No tolerance ends it earlier.
+// no closed form holds, and the value may lie on either side of the exact one of the whole box.
+// The optimizer is NLopt's LD_LBFGS (Luksan's PLIS) from the box's centre with 10 corrections. NLopt counts evaluations
+// of loss and gradient: 1 at the centre and as a rule one an iteration, so `iterations` of them are 1 + iterations
+// evaluations, and fewer iterations where a line search needs more than one. No tolerance ends it earlier.
 #pragma once
 
 #include "metrics/curvature/random_subspace.h"

@@ -6,8 +6,7 @@
 //   where that variance does not exist, Clopper and Pearson 1934, of the runs that are seen at t alone:
 //     S = 1, no event so far: the n runs at risk at t have all come through, [(alpha/2)^(1/n), 1]
 //     S = 0: of the n runs at risk since the last censoring before t none has, [0, 1 - (alpha/2)^(1/n)]; S(t) is at
-//     most
-//            the chance to come through from there on
+//            most the chance to come through from there on
 //     (the ends of the interval of 0 of n and of n of n; with censoring before, they are wider than need be)
 //   log-rank (Mantel 1966): chi^2 = (O - E)' V^-1 (O - E), hypergeometric V, groups - 1 degrees of freedom
 // At one time, events come before censorings: a run censored at t was still at risk at t.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Group "tensors": per site, operand and pass, what quantizing did, a (step, site) array per series. Operands:
 //   x, w, dy                    the first rounding of each: fprop, fprop, dgrad
-//   w_dgrad, dy_wgrad, x_wgrad  their second one, for the other contraction; equal to the first where both passes share
-//                               a quantization
+//   w_dgrad, dy_wgrad, x_wgrad  their second one, for the other contraction; equal to the first where both passes
+//                               share a quantization
 // and for each of them, named x_saturated, ...:
 //   saturated, overflowed, underflowed, nan   fractions of elements, by-products of the rounding
 //   amax                                      largest |value| before scaling
-//   sqnr                                      10 log10(sum x^2 / sum (x' - x)^2), in dB, x' the rounded operand with
-//   its
-//                                             scales taken back; infinite where every element is exact
+//   sqnr                                      10 log10(sum x^2 / sum (x' - x)^2), in dB, x' the rounded operand
+//                                             with its scales taken back; infinite where every element is exact
 //   scale                                     the largest factor that takes grid values back
 #pragma once
 

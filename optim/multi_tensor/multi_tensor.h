@@ -46,10 +46,9 @@ struct AdamArgs {
   std::int64_t step = 1;  // 1-based, for bias correction
   AdamMode mode = AdamMode::DecoupledDecay;
   bool bias_correction = true;
-  double weight_decay = 0;  // L2: g += weight_decay * p; decoupled: p -= lr * (update + weight_decay * p)
-  double independent_decay =
-      0;                  // added outside the learning rate: p -= independent_decay * p (2309.14322: s_t * lambda)
-  double grad_scale = 1;  // gradient clipping coefficient, applied as the gradient is read
+  double weight_decay = 0;       // L2: g += weight_decay * p; decoupled: p -= lr * (update + weight_decay * p)
+  double independent_decay = 0;  // outside the learning rate: p -= independent_decay * p (2309.14322: s_t * lambda)
+  double grad_scale = 1;         // gradient clipping coefficient, applied as the gradient is read
   // Weights kept in this format with Kahan compensation, in one more list k. With R its nearest-even rounding and d
   // what the update would add (decay included): u = R(k + d), p' = R(p + u), k = R(u + R(p - p')).
   std::optional<FloatFormat> kahan;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors of the whole program. Bad input throws ConfigError, DataError or OutputError, a broken contract is a
 // PRECIPICE_CHECK; wrong numbers (NaN, divergence) are recorded by the metrics and never thrown.
-// Libraries never print or exit: experiments/cli/cli maps each type to its exit code.
+// Libraries never print or exit: experiments/cli maps each type to its exit code.
 #pragma once
 
 #include <sstream>

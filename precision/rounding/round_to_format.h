@@ -144,9 +144,8 @@ PRECIPICE_HD constexpr typename Source::Uint round_pattern(typename Source::Int 
                                                            std::uint32_t random, int random_bits) {
   using Int = typename Source::Int;
   using Uint = typename Source::Uint;
-  // 1. pattern = base + significand, where the significand (below 2^24 or 2^53) has its implicit bit. A subnormal
-  // number
-  //    has exponent 1 and no implicit bit; with base = 0 the same line gives that.
+  // 1. pattern = base + significand, where the significand (below 2^24 or 2^53) has its implicit bit.
+  //    A subnormal number has exponent 1 and no implicit bit; with base = 0 the same line gives that.
   const Int field = pattern >> Source::kMantissa;
   const Int exponent = field > format.lowest_exponent ? field : format.lowest_exponent;
   const Int base = (exponent - 1) << Source::kMantissa;

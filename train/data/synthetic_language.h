@@ -10,8 +10,7 @@
 //   Pair (35 %)                 the top 16 ranks are rotated by a turn that depends on (x_{t-2}, a)
 //   Skip (15 %)                 the same with x_{t-8} in place of x_{t-2}
 //   Echo (10 %)                 the symbol that followed the previous a, if one is among the last 32 tokens, becomes
-//   the
-//                               top rank
+//                               the top rank
 // A turn is 4 coarse(b) + fine(b, a), b the earlier token: half a rule that holds for every a, half a table. Nothing
 // looks like a parity, so learning is gradual: unigrams, bigrams, the rule, then thousands of pairs. A model whose
 // window does not hold the tokens needed, as at the start of a sequence, stays above the floor there.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Standard deviations of the initial weights, by init.scheme, times init.scale:
 //   gpt        N(0, init.std); residual projections (attn.proj, mlp.down) init.std / sqrt(2 layers). Radford et al.
-//   2019 as
-//              in nanoGPT's model.py.
+//              2019, as in nanoGPT's model.py.
 //   tinyllama  N(0, sqrt(2 / (5 C))); residual projections 1 / (sqrt(C) layers). TinyLlama's lit_gpt/model.py.
 #pragma once
 

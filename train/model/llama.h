@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Llama (Touvron et al. 2023, arXiv 2302.13971): rotary positions, pre-RMSNorm blocks, grouped-query attention, SwiGLU
-// MLP
+// Llama (Touvron et al. 2023, arXiv 2302.13971): rotary positions, pre-RMSNorm blocks, grouped-query attention, an
+// MLP with SwiGLU,
 //   down(silu(gate(x)) * up(x))    (Shazeer 2020, arXiv 2002.05202)
 // of 8/3 the width, no biases. Parameter names and shapes as Hugging Face's LlamaForCausalLM, whose rotary pairing
 // rope.h shares; with model.qk_norm the gains are self_attn.q_norm.weight and k_norm.weight, as in its Qwen3. Queries,

@@ -2,10 +2,9 @@
 // What the layers of a model look like at one step, collected while its forward pass runs
 // (metrics/tensors/activation_statistics.h has the formulas), and two properties of its weights:
 //   attention    (step, layer)  max_attention_logit, attention_entropy
-//   heads        (step, head)   q_spectral_norm, k_spectral_norm: largest singular value of a head's W^Q and W^K (D,
-//   C),
-//                               sqrt(lambda_max(W W^T)) from the dense D x D matrix in double: exact, and no state that
-//                               a checkpoint would have to keep (arXiv 2510.04212: grows before bf16 attention fails)
+//   heads        (step, head)   q_spectral_norm, k_spectral_norm: largest singular value of a head's W^Q and W^K
+//                               (D, C), sqrt(lambda_max(W W^T)) from the dense D x D matrix in double: exact, and no
+//                               state that a checkpoint would have to keep (arXiv 2510.04212: grows before bf16 attention fails)
 //   activations  (step, site)   x_kurtosis of the operand x before it is quantized
 //   norms        (step, norm)   gain_min, gain_max, gain_rounded_to_one, gain_clamped
 #pragma once

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the precision does to a gradient: the step's gradient (unscaled, before clipping) against that of the same batch
 // at the same weights with nothing rounded, by a second model in fp32 that is made when first needed.
-//   gradient_error      (step)             zeta_norm, gradient_cosine over all parameters
-//   (metrics/tensors/gradient_error.h) parameter_errors    (step, parameter)  the same for each, error_norm = |e|, and
-//   for chosen matrices
-//                                          error_spectral_norm, the largest singular value of e: near error_norm where
-//                                          the error has low rank (arXiv 2510.04212)
+//   gradient_error    (step)             zeta_norm, gradient_cosine over all parameters
+//                                        (metrics/tensors/gradient_error.h)
+//   parameter_errors  (step, parameter)  the same for each, error_norm = |e|, and for chosen matrices
+//                                        error_spectral_norm, the largest singular value of e: near error_norm where
+//                                        the error has low rank (arXiv 2510.04212)
 #pragma once
 
 #include <memory>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Probes of a step's update, each at steps of its own interval (MetricsConfig), all in the emulated precision:
-//   critical     metrics/curvature/critical_step.h along the optimizer's own update d (decay included): eta_c = s
-//   learning rate,
-//                critical_sharpness = 2 / eta_c; training is unstable above 2 / learning rate. Forward passes only.
+//   critical     metrics/curvature/critical_step.h along the optimizer's own update d (decay included):
+//                eta_c = s learning rate, critical_sharpness = 2 / eta_c; training is unstable above 2 / learning rate.
+//                Forward passes only.
 //   sam          L(w + rho g / |g|) - L(w), rho = 0.05 (Foret et al. 2021, arXiv 2010.01412), one forward pass
 //   noise        metrics/tensors/noise_scale.h from up to kMicroBatches parts of the batch, one forward and backward
-//   pass edge         lambda_max(P^-1 H) against the threshold of the optimizer (Cohen et al. 2022, arXiv 2207.14484):
-//   AdamW
-//                (2 + 2 b1) / ((1 - b1) eta), P = (1 - b1^t) diag(sqrt(v_hat) + eps); SGD (2 + 2 momentum) / eta, P =
-//                1; power iteration of kEdgeIterations products, each two gradients
+//                pass
+//   edge         lambda_max(P^-1 H) against the threshold of the optimizer (Cohen et al. 2022, arXiv 2207.14484):
+//                AdamW (2 + 2 b1) / ((1 - b1) eta), P = (1 - b1^t) diag(sqrt(v_hat) + eps);
+//                SGD (2 + 2 momentum) / eta, P = 1; power iteration of kEdgeIterations products, each two gradients
 // Weights and everything else that training reads are put back bit by bit.
 #pragma once
 

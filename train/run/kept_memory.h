@@ -9,7 +9,7 @@
 //   attention    the softmax's result in fp32, 4 S; where attention does not go head by head (observed, grouped or
 //                scaled; train/model/headwise_attention.h) its quantized copy as well
 //   activation   GELU's derivative, 4 F T (train/model/gelu.cpp); of SwiGLU gate, silu(gate) and up, 12 F T
-//   (train/model/swiglu.cpp)
+//                (train/model/swiglu.cpp)
 #pragma once
 
 #include "precision/policy/policy.h"

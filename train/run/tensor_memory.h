@@ -16,8 +16,8 @@ void release_tensor_memory();
 
 struct TensorMemory {
   std::size_t in_use = 0;  // bytes that tensors hold
-  std::size_t kept =
-      0;  // bytes that wait for others: at most 256 MB, or 1/8 of what was in use at once, more than that
+  // Bytes that wait for others: at most 256 MB, or where 1/8 of what was in use at once is more, that.
+  std::size_t kept = 0;
 };
 TensorMemory tensor_memory();
 
