@@ -1,6 +1,5 @@
 # Everything that is not libtorch comes from the distribution's packages (scripts/setup installs them).
 find_package(Threads REQUIRED)
-# Header-only: the torch wheel brings newer fmt headers, which win over the distribution's in files that include torch.
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus REQUIRED)

@@ -33,7 +33,11 @@ add_library(precipice_c10 SHARED IMPORTED)
 set_target_properties(precipice_c10 PROPERTIES IMPORTED_LOCATION "${_torch_root}/lib/libc10.so")
 add_library(precipice_torch_cpu SHARED IMPORTED)
 set_target_properties(precipice_torch_cpu PROPERTIES IMPORTED_LOCATION "${_torch_root}/lib/libtorch_cpu.so")
-target_include_directories(precipice_torch_cpu SYSTEM INTERFACE
+# The wheel brings fmt's headers too, of another version than the library that we link: the distribution's come first.
+get_target_property(_fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/generated/fmt_first")
+file(CREATE_LINK "${_fmt_include}/fmt" "${PROJECT_BINARY_DIR}/generated/fmt_first/fmt" SYMBOLIC)
+target_include_directories(precipice_torch_cpu SYSTEM INTERFACE "${PROJECT_BINARY_DIR}/generated/fmt_first"
   "${_torch_root}/include" "${_torch_root}/include/torch/csrc/api/include")
 target_link_libraries(precipice_torch_cpu INTERFACE precipice_c10)
 add_library(precipice::torch_cpu ALIAS precipice_torch_cpu)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a core can do at most, for other rows to be read against: memory's bandwidth by additions over arrays far larger
 // than the caches, and multiply-adds on numbers that never leave the registers.
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <fmt/format.h>

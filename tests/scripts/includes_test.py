@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a C++ file uses of the standard library arrives by an include of its own or of a header of ours that it includes.
+"""What a C++ file uses of the standard library, or of headers that are compiled once for a target
+(cmake/precompiled.cmake), arrives by an include of its own or of a header of ours that it includes.
 
 That another standard header happens to bring it is a habit of one library's one version: GCC 14 ended some. A table of
 names stands for the library; the headers that the standard itself, or the very purpose of a header, makes provide
@@ -68,7 +69,20 @@ USES = {
     "variant": names("holds_alternative monostate variant visit"),
     "vector": names("vector"),
 }
+USES |= {
+    "ATen/Parallel.h": r"\bat::(parallel_for|get_num_threads|set_num_threads)\b",
+    "ATen/core/Tensor.h": r"\bat::Tensor\b",
+    "ATen/core/grad_mode.h": r"\bat::(AutoGradMode|GradMode|NoGradGuard)\b",
+    "ATen/ops/empty.h": r"\bat::empty\(",
+    "CLI/CLI.hpp": r"\bCLI::",
+    "fmt/format.h": r"\bfmt::(format|print|format_to)\(",
+    "fmt/ranges.h": r"\bfmt::join\(",
+    "nlohmann/json.hpp": r"\bnlohmann::",
+    "tests/support/catch.h": r"\bTEST_CASE\(",
+}
 PROVIDES = {
+    "ATen/Parallel.h": {"ATen/ATen.h", "torch/torch.h"},
+    "ATen/core/Tensor.h": {"ATen/ATen.h", "torch/torch.h"},
     "cerrno": {"errno.h"},
     "csignal": {"signal.h"},
     "cstdint": {"stdint.h"},
@@ -76,6 +90,7 @@ PROVIDES = {
     "cstdlib": {"stdlib.h"},
     "initializer_list": {"algorithm", "array", "deque", "functional", "map", "memory", "optional", "set", "span", "string",
                          "string_view", "tuple", "unordered_map", "unordered_set", "utility", "variant", "vector"},
+    "nlohmann/json.hpp": {"nlohmann/json_fwd.hpp"},
     "ostream": {"fstream", "iosfwd", "iostream", "sstream"},
     "string_view": {"string"},
     "system_error": {"charconv", "filesystem"},

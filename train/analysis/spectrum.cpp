@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/analysis/spectrum.h"
 
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/zeros.h>
 

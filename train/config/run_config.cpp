@@ -266,8 +266,8 @@ std::string config_reference() {
       text += fmt::format("\n## {}\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
                           section.empty() ? "Run" : section);
     }
-    std::string help = key.help;
-    for (std::size_t at = 0; (at = help.find('|', at)) != std::string::npos; at += 2) help.insert(at, "\\");
+    std::string help;
+    for (const char c : key.help) help += c == '|' ? "\\|" : std::string(1, c);
     text += fmt::format("| `{}` | {} | {} | {} |\n", key.name,
                         key.default_value.empty() ? "" : "`" + key.default_value + "`", key.allowed, help);
   }
