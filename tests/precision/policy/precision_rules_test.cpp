@@ -59,8 +59,8 @@ TEST_CASE("a rule has selectors and a recipe or fields") {
   CHECK(rules[2].recipe == "mxfp8:rule=rceil,element=e5m2");
   CHECK(rules[2].selects_site("lm_head"));
   CHECK(rules[3].operand == RuleOperand::Dy);
-  CHECK(rules[3].fields ==
-        std::vector<RuleField>{{"rounding", "sr"}, {"random_bits", "8"}, {"format", "e5m2:bias=16"}});
+  CHECK((rules[3].fields ==
+         std::vector<RuleField>{{"rounding", "sr"}, {"random_bits", "8"}, {"format", "e5m2:bias=16"}}));
   CHECK(parse_rules("").empty());
   CHECK(parse_rules(" ; ").empty());
 }
