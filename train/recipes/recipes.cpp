@@ -331,7 +331,7 @@ std::string describe(const MatrixQuantizer& q) {
   if (q.is_identity()) return "fp32";
   std::string text = to_string(q.element) + " " + to_string(q.rounding);
   if (is_stochastic(q.rounding)) text += fmt::format(" {} bits", q.random_bits);
-  text += " " + to_string(q.overflow);
+  text += fmt::format(" {}", to_string(q.overflow));
   if (q.through_bf16) text += ", of bf16";
   if (q.range) text += ", up to the largest " + to_string(*q.range);
   if (q.kind == ScaleKind::None) return text;
