@@ -56,8 +56,8 @@ std::vector<std::string> both_hashes(const std::string& before, const std::strin
 TEST_CASE("a run whose data changed is refused with both hashes, and goes on with the old file", "[inputs]") {
   const TextRun place;
   place.interrupt();
-  CHECK(read_inputs_file(place.run()) ==
-        std::vector<RunInput>{{"data.path", place.corpus().string(), sha256_hex(words('a'))}});
+  CHECK((read_inputs_file(place.run()) ==
+         std::vector<RunInput>{{"data.path", place.corpus().string(), sha256_hex(words('a'))}}));
   write_bytes(place.corpus(), words('k'));
   const std::string journal = text_of(place.run() / "metrics.jnl");
   const std::string error = data_error([&] { place.train(); });
@@ -104,8 +104,8 @@ TEST_CASE("a run begun without a record is compared with its run.h5, or goes on 
   const TextRun place;
   place.interrupt();
   std::filesystem::remove(place.run() / kInputsFileName);
-  CHECK(recorded_inputs(place.run()) ==
-        std::vector<RunInput>{{"data.path", place.corpus().string(), sha256_hex(words('a'))}});
+  CHECK((recorded_inputs(place.run()) ==
+         std::vector<RunInput>{{"data.path", place.corpus().string(), sha256_hex(words('a'))}}));
   write_bytes(place.corpus(), words('k'));
   CHECK(has_parts(data_error([&] { place.train(); }), both_hashes(words('a'), words('k'))));
   std::filesystem::remove(place.run() / kRunFileName);
