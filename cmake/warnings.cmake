@@ -6,7 +6,7 @@ target_compile_options(precipice_warnings INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False positives of GCC 12 on std::string concatenation (GCC bug 105651).
   target_compile_options(precipice_warnings INTERFACE
-    "$<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict;-Wno-stringop-overflow>" "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wno-restrict>")
+    "$<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>" "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wno-restrict>")
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # PRECIPICE_INDEPENDENT_LOOP says that a loop may become vectors; Clang warns wherever it does not.
