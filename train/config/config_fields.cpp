@@ -29,9 +29,10 @@ using Fields = std::vector<ConfigField>;
 void add_run(Fields& f, RunConfig& c) {
   f.push_back(number("seed", &c.seed, 0, kMaxInteger,
                      "Seed of the run; init.seed, data.seed and precision.seed follow it unless set."));
-  f.push_back(number("threads", &c.threads, 1, 1024,
-                     "CPU threads of the run. Part of its identity, though no bit of a result was seen to depend on "
-                     "it. Small runs scale best side by side."));
+  f.push_back(number(
+      "threads", &c.threads, 1, 1024,
+      "CPU threads of the run. They are part of its id, although in all runs tried no bit of a result depends on "
+      "them. Small runs use a machine best side by side."));
   f.push_back(text("device", &c.device, {"cpu", "cuda"},
                    "Where the run computes. This version trains on the CPU and refuses cuda."));
 }
