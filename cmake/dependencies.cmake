@@ -13,7 +13,7 @@ find_package(HDF5 REQUIRED COMPONENTS C HL)
 # The matmuls. Not by the package's own file, which wants OpenCL's headers.
 find_path(ONEDNN_INCLUDE_DIR oneapi/dnnl/dnnl.hpp PATHS /usr/include NO_DEFAULT_PATH REQUIRED)
 find_library(ONEDNN_LIBRARY dnnl REQUIRED)
-add_library(precipice_onednn INTERFACE)
+add_library(precipice_onednn INTERFACE IMPORTED)
 target_include_directories(precipice_onednn SYSTEM INTERFACE "${ONEDNN_INCLUDE_DIR}")
 target_link_libraries(precipice_onednn INTERFACE "${ONEDNN_LIBRARY}")
 if(PRECIPICE_TESTS)

@@ -4,4 +4,5 @@ add_library(precipice_numerics INTERFACE)
 target_compile_options(precipice_numerics INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-fno-fast-math>"
   "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;--ftz=false;--prec-div=true;--prec-sqrt=true;-Xcompiler=-ffp-contract=off>")
-target_include_directories(precipice_numerics INTERFACE "${PROJECT_SOURCE_DIR}")
+target_include_directories(precipice_numerics INTERFACE
+  "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>" "$<INSTALL_INTERFACE:include/precipice>")

@@ -6,7 +6,8 @@ set(PRECIPICE_ATEN_HEADERS <ATen/core/Tensor.h> <ATen/Parallel.h> <ATen/core/gra
 function(precipice_precompile target)
   target_precompile_headers(${target} PRIVATE ${ARGN})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # GCC forgets of what it compiled before that it is the system's, and then warns of its own std::string in vain.
+    # GCC forgets of what it compiled before that it is the system's, and then warns in vain of its own std::string, and of
+    # the vector<bool> in libtorch's autograd functions.
     target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow)
   endif()
 endfunction()

@@ -2,7 +2,11 @@
 // precipice bench: ratios of our times to a reference's.
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "experiments/bench/baseline.h"
 #include "experiments/bench/bench.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
@@ -12,6 +16,7 @@ namespace precipice {
 Command add_bench(CLI::App& app) {
   struct Options : BenchOptions {
     bool json = false;
+    std::string check;
   };
   auto options = std::make_shared<Options>();
   CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
@@ -26,14 +31,25 @@ Command add_bench(CLI::App& app) {
       ->capture_default_str();
   parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
   parser->add_flag("--quick", options->quick, "Smaller tensors and fewer repetitions");
+  parser->add_option("--check", options->check, "An earlier output of --json: names the rows that became slower");
   parser->footer(
-      "A row of growth that is more than twice what the arithmetic explains is a fault: it is named, and the exit "
-      "code\n"
-      "is 3.\nExample: precipice bench step --quick");
+      "A row of growth that is more than twice what the arithmetic explains is a fault; so is, with --check, a row "
+      "whose\n"
+      "median and minimum both leave the earlier row's spread. Faults are named, and the exit code is 3.\n"
+      "Example: precipice bench step --quick");
   return {parser, [options] {
+            std::optional<Baseline> baseline;
+            if (!options->check.empty()) baseline = read_baseline(options->check);
             const BenchReport report = run_bench(*options);
             print_result(options->json ? to_json(report) : to_text(report));
-            const std::vector<std::string> faults = bench_faults(report);
+            std::vector<std::string> faults = bench_faults(report);
+            if (baseline) {
+              const Comparison compared = compare_with(*baseline, report);
+              for (const std::string& note : compared.notes) std::cerr << "precipice: " << note << "\n";
+              std::cerr << "precipice: " << compared.slower.size() << " of " << compared.compared
+                        << " rows became slower\n";
+              for (const std::string& row : compared.slower) faults.push_back("slower: " + row);
+            }
             for (const std::string& fault : faults) std::cerr << "precipice: " << fault << "\n";
             return static_cast<int>(faults.empty() ? kSuccess : kSomeRunsFailed);
           }};
