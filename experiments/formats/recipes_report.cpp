@@ -2,6 +2,7 @@
 #include "experiments/formats/recipes_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -117,11 +118,16 @@ std::string make_precision_plan(const RunConfig& config) {
   return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
 }
 
+std::string other_names(const Recipe& recipe) {
+  return recipe.aliases.empty() ? "" : fmt::format("; also called {}", fmt::join(recipe.aliases, ", "));
+}
+
 }  // namespace
 
 std::string recipes_list() {
   std::string text;
-  for (const Recipe& recipe : recipes()) text += fmt::format("{:<24} {}\n", recipe.name, recipe.summary);
+  for (const Recipe& recipe : recipes())
+    text += fmt::format("{:<24} {}{}\n", recipe.name, recipe.summary, other_names(recipe));
   return text + "precipice recipes NAME shows a recipe's table, source and options.\n";
 }
 
@@ -176,7 +182,8 @@ std::string recipes_reference() {
   for (const Recipe& recipe : recipes()) {
     if (is_mask(recipe) && recipe.name != "e8m3") continue;
     const RecipeChoice choice = make_recipe(recipe.name);
-    text += fmt::format("\n## {}\n\n{}.{}\n\n", is_mask(recipe) ? "e8m0 to e8m7" : recipe.name, recipe.summary,
+    text += fmt::format("\n## {}\n\n{}.{}\n\n", is_mask(recipe) ? "e8m0 to e8m7" : recipe.name,
+                        recipe.summary + other_names(recipe),
                         recipe.citation.empty() ? "" : " Source: " + recipe.citation + ".");
     text += "| GEMM | tensor | linears |\n| --- | --- | --- |\n";
     for (const Row& row : rows_of(choice)) text += fmt::format("| {} | {} | {} |\n", row.gemm, row.operand, row.linear);

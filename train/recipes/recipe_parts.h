@@ -30,6 +30,7 @@ SitePrecision same(const MatrixQuantizer& operand, const GemmArithmetic& arithme
 SitePrecision bf16_site();
 // Attention products and LM head in bf16, as every FP8 recipe of a published system leaves them.
 RecipeChoice beside_bf16(const SitePrecision& linear);
+SitePrecision fp8_site(const MatrixQuantizer& forward, const MatrixQuantizer& gradient);
 RecipeChoice everywhere(const SitePrecision& site);
 // Results of all operations between matmuls in bf16.
 ElementPrecision in_bf16();
@@ -54,13 +55,27 @@ const std::vector<std::string>& quantizer_options();
 bool apply_option(MatrixQuantizer& quantizer, const std::string& name, const std::string& value);
 // Options by name, with what they may be.
 std::vector<RecipeOption> options(std::initializer_list<const char*> names);
-// A recipe whose options change its linears' quantizers.
+// What a recipe does with its options besides changing quantizers: before that to the values, after it to the choice.
+struct OptionSteps {
+  std::function<void(Values&)> prepare{};
+  std::function<void(RecipeChoice&, const Values&)> finish{};
+};
+// A recipe whose options change its linears' quantizers, and those of attention products and LM head where they are the
+// same.
 Recipe with_options(std::string name, std::string citation, std::string summary, std::vector<RecipeOption> names,
-                    std::function<RecipeChoice()> make);
+                    std::function<RecipeChoice()> make, OptionSteps steps = {});
 
-// ---- parts of the table -----------------------------------------------------------------------------------------
+// ---- parts of the table: a vendor's or a paper's recipes are appended --------------------------------------------
 
-// Appends the recipes that own their storage or loss scaling and little else: recipe_table_storage.cpp.
-void add_storage(std::vector<Recipe>& table);
+void add_plain(std::vector<Recipe>& table);
+void add_masks(std::vector<Recipe>& table);
+void add_transformer_engine(std::vector<Recipe>& table);
+void add_mx(std::vector<Recipe>& table);
+void add_nvfp4(std::vector<Recipe>& table);
+void add_torchao(std::vector<Recipe>& table);
+void add_papers(std::vector<Recipe>& table);
+void add_apex(std::vector<Recipe>& table);
+void add_bf16_pure(std::vector<Recipe>& table);
+void add_ms_amp(std::vector<Recipe>& table);
 
 }  // namespace precipice::recipe_parts

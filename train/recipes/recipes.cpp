@@ -251,8 +251,12 @@ std::vector<std::string> recipe_names() {
 const Recipe& find_recipe(std::string_view given) {
   const std::string name_in_lower_case = lower_case(given);
   const std::string_view name = name_in_lower_case;
-  for (const Recipe& recipe : recipes())
-    if (recipe.name == name || !rule_of_suffix(recipe, name).empty()) return recipe;
+  const auto is_named = [&](const Recipe& recipe) {
+    return recipe.name == name || !rule_of_suffix(recipe, name).empty() ||
+           std::find(recipe.aliases.begin(), recipe.aliases.end(), name) != recipe.aliases.end();
+  };
+  if (const auto found = std::find_if(recipes().begin(), recipes().end(), is_named); found != recipes().end())
+    return *found;
   std::vector<std::string> names = recipe_names();
   for (const Recipe& recipe : recipes())
     for (const char* rule : kSuffixes)
@@ -263,16 +267,23 @@ const Recipe& find_recipe(std::string_view given) {
                                 fmt::join(recipe_names(), ", ")));
 }
 
+std::string canonical_recipe(std::string_view given) {
+  const std::string text = lower_case(given);  // E8M3, as papers write it
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  const std::string name = text.substr(0, colon);
+  const Recipe& recipe = find_recipe(name);
+  std::string options = text.substr(std::min(colon + 1, text.size()));
+  if (const std::string rule = rule_of_suffix(recipe, name); !rule.empty())
+    options = "rule=" + rule + (options.empty() ? "" : "," + options);
+  return recipe.name + (options.empty() ? "" : ":" + options);
+}
+
 RecipeChoice make_recipe(std::string_view given) {
-  const std::string text_in_lower_case = lower_case(given);  // E8M3, as papers write it
-  const std::string_view text = text_in_lower_case;
+  const std::string text = canonical_recipe(given);
   const std::size_t colon = std::min(text.find(':'), text.size());
   const Recipe& recipe = find_recipe(text.substr(0, colon));
-  return with_key("recipe", std::string(text), [&] {
-    std::string options(text.substr(std::min(colon + 1, text.size())));
-    if (const std::string rule = rule_of_suffix(recipe, text.substr(0, colon)); !rule.empty())
-      options = "rule=" + rule + (options.empty() ? "" : "," + options);
-    RecipeChoice choice = recipe.make(parse_options(recipe, options));
+  return with_key("recipe", lower_case(given), [&] {
+    RecipeChoice choice = recipe.make(parse_options(recipe, text.substr(std::min(colon + 1, text.size()))));
     for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
       for_quantizers(*site, [](MatrixQuantizer& q) { validate(q); });
     validate(choice.elements.norm_weights);

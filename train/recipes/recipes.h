@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recipes: named, complete and cited choices of a quantizer for every slot of every matmul. recipe_table*.cpp have the
-// table, `precipice recipes` and docs/RECIPES.md print it. A recipe takes options in one spelling everywhere:
+// Recipes: named, complete and cited choices of a quantizer for every slot of every matmul. recipe_table.cpp lists
+// them, `precipice recipes` and docs/RECIPES.md print it. A recipe takes options in one spelling everywhere:
 //   mxfp8:rule=rceil,element=e5m2,arithmetic=microxcaling
 #pragma once
 
@@ -39,6 +39,7 @@ struct Recipe {
   std::vector<RecipeOption> options;
   std::function<RecipeChoice(const RecipeOptionValues&)> make;
   std::string notes{};  // where the published system differs, or its sources are silent; empty: nothing known
+  std::vector<std::string> aliases{};  // other names of the same recipe
 };
 const std::vector<Recipe>& recipes();
 std::vector<std::string> recipe_names();
@@ -47,6 +48,9 @@ std::vector<std::string> recipe_names();
 // does not have (those that it has are listed), or a value that it cannot take.
 RecipeChoice make_recipe(std::string_view text);
 const Recipe& find_recipe(std::string_view name);
+// The one spelling of a recipe, which configs keep, so that equal runs have one id: lower case, te-current as fp8,
+// mxfp8-rceil as mxfp8:rule=rceil. Throws ConfigError for an unknown name.
+std::string canonical_recipe(std::string_view text);
 
 // The recipe of the config with the hand-set keys and the rules applied, for the sites of the model and each range of
 // steps in which it stands still. Throws ConfigError naming the key.

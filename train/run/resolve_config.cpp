@@ -133,6 +133,7 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   if (config.data.source == "text") config.data.vocabulary = 256;
   with_places(places, "precision.rules",
               [&] { config.precision.rules = to_string(parse_rules(config.precision.rules)); });
+  with_places(places, "precision.recipe", [&] { config.precision.recipe = canonical_recipe(config.precision.recipe); });
   config.model.tied_head = config.model.is_tied();
   config.model.kv_heads = config.model.key_heads();
   config.model.hidden = config.model.mlp_width();

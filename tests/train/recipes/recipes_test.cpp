@@ -8,6 +8,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
 #include "tests/train/data/data_support.h"
+#include "train/run/resolve_config.h"
 #include "train/run/trainer.h"
 
 using namespace precipice;
@@ -138,6 +139,20 @@ TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings 
 TEST_CASE("recipes and formats are read in either case, as papers spell them") {
   CHECK(linear_of("E8M3") == linear_of("e8m3"));
   CHECK(linear_of("MXFP8:element=E5M2,rule=FLOOR") == linear_of("mxfp8:element=e5m2,rule=floor"));
+}
+
+TEST_CASE("every spelling of a recipe is one recipe, and makes one run") {
+  CHECK(canonical_recipe("te-current") == "fp8");
+  CHECK(canonical_recipe("TE-current:pow2=true") == "fp8:pow2=true");
+  CHECK(canonical_recipe("bf16-autocast") == "bf16");
+  CHECK(canonical_recipe("mxfp8-floor:block=16") == "mxfp8:rule=floor,block=16");
+  for (const std::string& name : recipe_names()) CHECK(canonical_recipe(name) == name);
+  const auto id_of = [](const std::string& recipe) {
+    return run_id(resolve_config({parse_assignment("precision.recipe=" + recipe)}));
+  };
+  CHECK(id_of("te-current") == id_of("fp8"));
+  CHECK(id_of("mxfp8-rceil") == id_of("mxfp8:rule=rceil"));
+  CHECK(id_of("fp8") != id_of("fp8-all"));
 }
 
 TEST_CASE("everywhere puts a recipe's linears into attention products and LM head") {
