@@ -34,7 +34,7 @@ CONFIGS: Dict[str, List[str]] = {
     "fp32": ["precision.recipe=fp32"],
     "bf16, GPT with biases": ["precision.recipe=bf16", "model.bias=true"],
     "bf16, Llama, probes": ["precision.recipe=bf16", *LLAMA, *PROBES],
-    "current scaling, probes": ["precision.recipe=te-current", *PROBES],
+    "current scaling, probes": ["precision.recipe=fp8", *PROBES],
     "delayed scaling, Llama": ["precision.recipe=te-delayed", *LLAMA],
     "scales per row": ["precision.recipe=torchao-rowwise"],
     "blocks of fp32 scales": ["precision.recipe=deepseek-v3"],
