@@ -48,9 +48,9 @@ void refuse_given(const CLI::App& parser, const std::vector<const char*>& option
 Rounding resolve_rounding(const CLI::App& parser, const Options& options) {
   const Rounding rounding = parse_rounding(options.rounding);
   if (!is_stochastic(rounding))
-    refuse_given(parser,
-                 {"--sr-variant", "--random-bits", "--seed", "--step", "--site", "--operand", "--first-element"},
-                 fmt::format("belongs to stochastic rounding (sr, sr-b, sr-c); the rounding is {}", options.rounding));
+    refuse_given(
+        parser, {"--sr-variant", "--random-bits", "--seed", "--step", "--site", "--operand", "--first-element"},
+        fmt::format("belongs to stochastic rounding ({}); the rounding is {}", rounding_words(true), options.rounding));
   if (parser.count("--sr-variant") == 0) return rounding;
   const Rounding variant = parse_spelling("--sr-variant", options.sr_variant, kVariants);
   if (rounding != Rounding::Stochastic && rounding != variant)
@@ -184,7 +184,9 @@ Command add_cast(CLI::App& app) {
   CLI::App* parser = app.add_subcommand("cast", "Round values to a number format, in a pipe or on the command line");
   parser->add_option("NUMBER", o.numbers, "Numbers to show rounded: 448, -1.5e-3, 0x1p-9, -inf, nan");
   parser->add_option("--format", o.format, "e4m3, e4m3:bias=8, q3.4, ...; see precipice formats");
-  parser->add_option("--rounding", o.rounding, "rne rna rtz rup rdn rto, or stochastic: sr sr-b sr-c")
+  parser
+      ->add_option("--rounding", o.rounding,
+                   fmt::format("{}, or stochastic: {}", rounding_words(false), rounding_words(true)))
       ->capture_default_str();
   parser
       ->add_option("--overflow", o.overflow,

@@ -315,30 +315,9 @@ void add_rounded(const Tile<Real>& tile, const Scales<Real>& scales, const Regis
 // f<R, General>() for F's mode and constants.
 template <class F>
 auto with_format(const AccumulateCall& call, F f) {
-  const auto with = [&]<Rounding R>() {
+  return dispatch_rounding(call.gemm->accumulator.rounding, [&]<Rounding R>() {
     return call.wide_format.general ? f.template operator()<R, true>() : f.template operator()<R, false>();
-  };
-  switch (call.gemm->accumulator.rounding) {
-    case Rounding::NearestEven:
-      return with.template operator()<Rounding::NearestEven>();
-    case Rounding::NearestAway:
-      return with.template operator()<Rounding::NearestAway>();
-    case Rounding::TowardZero:
-      return with.template operator()<Rounding::TowardZero>();
-    case Rounding::Up:
-      return with.template operator()<Rounding::Up>();
-    case Rounding::Down:
-      return with.template operator()<Rounding::Down>();
-    case Rounding::ToOdd:
-      return with.template operator()<Rounding::ToOdd>();
-    case Rounding::Stochastic:
-      return with.template operator()<Rounding::Stochastic>();
-    case Rounding::StochasticB:
-      return with.template operator()<Rounding::StochasticB>();
-    case Rounding::StochasticC:
-      return with.template operator()<Rounding::StochasticC>();
-  }
-  __builtin_unreachable();
+  });
 }
 
 template <class Real>

@@ -11,27 +11,7 @@ namespace precipice {
 namespace {
 
 float round_wide(Rounding rounding, double x, const WideFormatConstants& format, std::uint32_t word, int random_bits) {
-  switch (rounding) {
-    case Rounding::NearestEven:
-      return round_to_format<Rounding::NearestEven>(x, format);
-    case Rounding::NearestAway:
-      return round_to_format<Rounding::NearestAway>(x, format);
-    case Rounding::TowardZero:
-      return round_to_format<Rounding::TowardZero>(x, format);
-    case Rounding::Up:
-      return round_to_format<Rounding::Up>(x, format);
-    case Rounding::Down:
-      return round_to_format<Rounding::Down>(x, format);
-    case Rounding::ToOdd:
-      return round_to_format<Rounding::ToOdd>(x, format);
-    case Rounding::Stochastic:
-      return round_to_format<Rounding::Stochastic>(x, format, word, random_bits);
-    case Rounding::StochasticB:
-      return round_to_format<Rounding::StochasticB>(x, format, word, random_bits);
-    case Rounding::StochasticC:
-      return round_to_format<Rounding::StochasticC>(x, format, word, random_bits);
-  }
-  __builtin_unreachable();
+  return dispatch_rounding(rounding, [&]<Rounding R>() { return round_to_format<R>(x, format, word, random_bits); });
 }
 
 // One output.

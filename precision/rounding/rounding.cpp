@@ -7,18 +7,16 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<Rounding, 9> kRoundings{{{"rne", Rounding::NearestEven},
-                                             {"rna", Rounding::NearestAway},
-                                             {"rtz", Rounding::TowardZero},
-                                             {"rup", Rounding::Up},
-                                             {"rdn", Rounding::Down},
-                                             {"rto", Rounding::ToOdd},
-                                             {"sr", Rounding::Stochastic},
-                                             {"sr-b", Rounding::StochasticB},
-                                             {"sr-c", Rounding::StochasticC}}};
-
 constexpr Spellings<Overflow, 3> kOverflows{
     {{"saturate", Overflow::Saturate}, {"native", Overflow::Native}, {"propagate", Overflow::Propagate}}};
+
+template <class Wanted>
+std::string words_where(Wanted wanted) {
+  std::string words;
+  for (const auto& [word, rounding] : kRoundings)
+    if (wanted(rounding)) words += (words.empty() ? "" : " ") + std::string(word);
+  return words;
+}
 
 }  // namespace
 
@@ -33,6 +31,13 @@ std::string to_string(Rounding rounding) {
 }
 std::string to_string(Overflow overflow) {
   return spelling_of(overflow, kOverflows);
+}
+
+std::string rounding_words() {
+  return words_where([](Rounding) { return true; });
+}
+std::string rounding_words(bool stochastic) {
+  return words_where([=](Rounding rounding) { return is_stochastic(rounding) == stochastic; });
 }
 
 }  // namespace precipice

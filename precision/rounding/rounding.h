@@ -2,9 +2,13 @@
 // Rounding modes and what happens beyond the largest finite value. docs/NUMERICS.md has the reasons.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "precision/base/host_device.h"
 
 namespace precipice {
 
@@ -21,8 +25,46 @@ enum class Rounding : std::uint8_t {
   StochasticB,  // sr-b: 2^N d + R + 1/2 >= 2^N          P3109 StochasticB
   StochasticC,  // sr-c: round_to_even(2^N d) + R >= 2^N P3109 StochasticC
 };
+// Stochastic modes stand last.
 constexpr bool is_stochastic(Rounding rounding) {
   return rounding >= Rounding::Stochastic;
+}
+
+// Every mode in the order of the enumeration, with the word that users write: Spellings (precision/base/spellings.h).
+inline constexpr std::array<std::pair<const char*, Rounding>, 9> kRoundings{{{"rne", Rounding::NearestEven},
+                                                                             {"rna", Rounding::NearestAway},
+                                                                             {"rtz", Rounding::TowardZero},
+                                                                             {"rup", Rounding::Up},
+                                                                             {"rdn", Rounding::Down},
+                                                                             {"rto", Rounding::ToOdd},
+                                                                             {"sr", Rounding::Stochastic},
+                                                                             {"sr-b", Rounding::StochasticB},
+                                                                             {"sr-c", Rounding::StochasticC}}};
+
+// f.operator()<R>() with R = rounding: the one switch from a mode that is known at run time to a template argument.
+template <class F>
+PRECIPICE_HD constexpr auto dispatch_rounding(Rounding rounding, F&& f) {
+  switch (rounding) {
+    case Rounding::NearestEven:
+      return f.template operator()<Rounding::NearestEven>();
+    case Rounding::NearestAway:
+      return f.template operator()<Rounding::NearestAway>();
+    case Rounding::TowardZero:
+      return f.template operator()<Rounding::TowardZero>();
+    case Rounding::Up:
+      return f.template operator()<Rounding::Up>();
+    case Rounding::Down:
+      return f.template operator()<Rounding::Down>();
+    case Rounding::ToOdd:
+      return f.template operator()<Rounding::ToOdd>();
+    case Rounding::Stochastic:
+      return f.template operator()<Rounding::Stochastic>();
+    case Rounding::StochasticB:
+      return f.template operator()<Rounding::StochasticB>();
+    case Rounding::StochasticC:
+      return f.template operator()<Rounding::StochasticC>();
+  }
+  __builtin_unreachable();
 }
 
 // Overflow is decided after rounding with unbounded exponent. Modes that round inward (rtz, rup for negatives, rdn for
@@ -38,5 +80,9 @@ Rounding parse_rounding(std::string_view text);
 Overflow parse_overflow(std::string_view text);
 std::string to_string(Rounding rounding);
 std::string to_string(Overflow overflow);
+
+// The modes' words with a blank between them, for help texts: all, or only the stochastic ones or the others.
+std::string rounding_words();
+std::string rounding_words(bool stochastic);
 
 }  // namespace precipice

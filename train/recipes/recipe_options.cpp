@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "precision/base/check.h"
 #include "train/recipes/recipe_parts.h"
@@ -65,7 +66,7 @@ bool is_block(const MatrixQuantizer& q) {
 // What an option is: its help, and what its value does to a quantizer, or null where the recipe itself looks at it.
 struct OptionRow {
   const char* name;
-  const char* help;
+  std::string help;
   Change (*change)(const std::string& name, const std::string& value) = nullptr;
   const char* tensor = "";  // whose quantizers it changes; "": all
 };
@@ -94,52 +95,55 @@ Change set_block(Text name, Text value) {
   };
 }
 
-const OptionRow kOptions[] = {
-    {"arithmetic",
-     "whose order of operations and edge cases: te te-python te-unfused torchao microxcaling "
-     "microxcaling-cuda deepgemm deepseek ms-amp, where that peer has the rule",
-     [](Text, Text value) { return setting(&Q::arithmetic, parse_arithmetic(value), is_scaled); }},
-    {"rule", "scale from amax: floor ceil rceil even",
-     [](Text, Text value) { return setting(&Q::rule, parse_scale_rule(value), is_block); }},
-    {"element", "format of all elements",
-     [](Text, Text value) { return setting(&Q::element, parse_float_format(value)); }},
-    {"rounding", "of all elements: rne rna rtz rup rdn rto sr sr-b sr-c", set_rounding},
-    {"dy_rounding", "of gradients", set_rounding, "dy"},
-    {"random_bits", "of stochastic rounding, 1 to 32", set_whole<&Q::random_bits, 1, 32>},
-    {"pow2", "scales are powers of two: true false", set_flag<&Q::power_of_two, is_scaled>},
-    {"amax_floor", "amax below this counts as this",
-     [](Text name, Text value) {
-       return setting(&Q::amax_floor, std::optional(parse_number(name, value)), is_scaled);
-     }},
-    {"rht", "random Hadamard transform of the wgrad operands: true false"},
-    {"row_scaled", "the outer scale is per row: true false", set_flag<&Q::row_scaled, is_block>},
-    {"four_over_six", "off mae mse",
-     [](Text, Text value) { return setting(&Q::four_over_six, parse_four_over_six(value), is_block); }},
-    {"four_over_six_max", "largest block scale under four_over_six: 448 256",
-     [](Text name, Text value) {
-       return setting(&Q::four_over_six_max, static_cast<int>(parse_whole(name, value, 256, 448)), is_block);
-     }},
-    {"two_level", "a tensor scale above the block scales: true false", set_flag<&Q::two_level, is_block>},
-    {"block", "elements that share a scale along the contraction (and across, for square blocks)", set_block},
-    {"history", "steps that amax is remembered", set_whole<&DelayedRule::history, 1, 1 << 16>},
-    {"algo", "max most-recent",
-     [](Text, Text value) { return setting(&DelayedRule::algorithm, parse_amax_algorithm(value)); }},
-    {"margin", "the scale is divided by 2^margin", set_whole<&DelayedRule::margin, 0, 100>},
-    {"flush_subnormal_blocks", "true false", set_flag<&Q::flush_subnormal_blocks, is_block>},
-    {"scales", "act on sums | operand (dequantized first)"},
-    {"mantissa", "mantissa bits, 1 to 23"},
-    {"exponent_bump", "scales of rule floor are doubled where amax would saturate: true false",
-     set_flag<&Q::exponent_bump, is_block>},
-    {"clamp", "which ends of 7 exponent bits hold: both, inner (small values), outer (large values)"},
-    {"smooth_swiglu",
-     "Smooth-SwiGLU in mlp.down of a Llama: true (the paper's, per channel; the default) token (its code) false"},
-    {"everywhere", "attention products and LM head like the linears: true false"},
-};
+const std::vector<OptionRow>& option_rows() {
+  static const std::vector<OptionRow> rows = {
+      {"arithmetic",
+       "whose order of operations and edge cases: te te-python te-unfused torchao microxcaling "
+       "microxcaling-cuda deepgemm deepseek ms-amp, where that peer has the rule",
+       [](Text, Text value) { return setting(&Q::arithmetic, parse_arithmetic(value), is_scaled); }},
+      {"rule", "scale from amax: floor ceil rceil even",
+       [](Text, Text value) { return setting(&Q::rule, parse_scale_rule(value), is_block); }},
+      {"element", "format of all elements",
+       [](Text, Text value) { return setting(&Q::element, parse_float_format(value)); }},
+      {"rounding", "of all elements: " + rounding_words(), set_rounding},
+      {"dy_rounding", "of gradients", set_rounding, "dy"},
+      {"random_bits", "of stochastic rounding, 1 to 32", set_whole<&Q::random_bits, 1, 32>},
+      {"pow2", "scales are powers of two: true false", set_flag<&Q::power_of_two, is_scaled>},
+      {"amax_floor", "amax below this counts as this",
+       [](Text name, Text value) {
+         return setting(&Q::amax_floor, std::optional(parse_number(name, value)), is_scaled);
+       }},
+      {"rht", "random Hadamard transform of the wgrad operands: true false"},
+      {"row_scaled", "the outer scale is per row: true false", set_flag<&Q::row_scaled, is_block>},
+      {"four_over_six", "off mae mse",
+       [](Text, Text value) { return setting(&Q::four_over_six, parse_four_over_six(value), is_block); }},
+      {"four_over_six_max", "largest block scale under four_over_six: 448 256",
+       [](Text name, Text value) {
+         return setting(&Q::four_over_six_max, static_cast<int>(parse_whole(name, value, 256, 448)), is_block);
+       }},
+      {"two_level", "a tensor scale above the block scales: true false", set_flag<&Q::two_level, is_block>},
+      {"block", "elements that share a scale along the contraction (and across, for square blocks)", set_block},
+      {"history", "steps that amax is remembered", set_whole<&DelayedRule::history, 1, 1 << 16>},
+      {"algo", "max most-recent",
+       [](Text, Text value) { return setting(&DelayedRule::algorithm, parse_amax_algorithm(value)); }},
+      {"margin", "the scale is divided by 2^margin", set_whole<&DelayedRule::margin, 0, 100>},
+      {"flush_subnormal_blocks", "true false", set_flag<&Q::flush_subnormal_blocks, is_block>},
+      {"scales", "act on sums | operand (dequantized first)"},
+      {"mantissa", "mantissa bits, 1 to 23"},
+      {"exponent_bump", "scales of rule floor are doubled where amax would saturate: true false",
+       set_flag<&Q::exponent_bump, is_block>},
+      {"clamp", "which ends of 7 exponent bits hold: both, inner (small values), outer (large values)"},
+      {"smooth_swiglu",
+       "Smooth-SwiGLU in mlp.down of a Llama: true (the paper's, per channel; the default) token (its code) false"},
+      {"everywhere", "attention products and LM head like the linears: true false"},
+  };
+  return rows;
+}
 
 const OptionRow& row_of(const std::string& name) {
-  const auto row =
-      std::find_if(std::begin(kOptions), std::end(kOptions), [&](const OptionRow& r) { return name == r.name; });
-  PRECIPICE_CHECK(row != std::end(kOptions), "option ", name);
+  const auto& rows = option_rows();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const OptionRow& r) { return name == r.name; });
+  PRECIPICE_CHECK(row != rows.end(), "option ", name);
   return *row;
 }
 
@@ -162,7 +166,7 @@ void apply_to_gains(MatrixQuantizer& gains, const Values& values) {
 const std::vector<std::string>& quantizer_options() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> list;
-    for (const OptionRow& row : kOptions)
+    for (const OptionRow& row : option_rows())
       if (row.change != nullptr && *row.tensor == '\0') list.emplace_back(row.name);
     return list;
   }();
