@@ -5,6 +5,7 @@
 
 #include <cstddef>
 
+#include "precision/base/host_device.h"
 #include "precision/kernels/target_clones.h"
 
 namespace precipice {
@@ -13,14 +14,14 @@ namespace precipice {
 using Doubles = double __attribute__((vector_size(64)));
 inline constexpr std::size_t kDoubles = sizeof(Doubles) / sizeof(double);
 
-inline __attribute__((always_inline)) Doubles doubles_at(const float* x) {
+PRECIPICE_HD Doubles doubles_at(const float* x) {
   using Floats = float __attribute__((vector_size(sizeof(Doubles) / 2)));
   Floats values;
   __builtin_memcpy(&values, x, sizeof(values));
   return __builtin_convertvector(values, Doubles);
 }
 
-inline __attribute__((always_inline)) double sum_of_lanes(Doubles x) {
+PRECIPICE_HD double sum_of_lanes(Doubles x) {
   double sum = 0;
   for (std::size_t lane = 0; lane < kDoubles; ++lane) sum += x[lane];
   return sum;

@@ -9,8 +9,7 @@
 
 #include "metrics/curvature/vector_clones.h"
 #include "precision/base/check.h"
-
-#define PRECIPICE_INLINE inline __attribute__((always_inline))
+#include "precision/base/host_device.h"
 
 namespace precipice {
 namespace {
@@ -20,7 +19,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr double kLowest = -700;  // e^-700 is nothing beside the largest term, which is 1
 
 // x <= 0
-PRECIPICE_INLINE double exponential(double x) {
+PRECIPICE_HD double exponential(double x) {
   constexpr double kLog2E = 0x1.71547652b82fep+0, kLn2High = 0x1.62e42feep-1, kLn2Low = 0x1.a39ef35793c76p-33;
   constexpr double kShift = 0x1.8p52;  // the sum's low bits are the nearest integer
   const double bounded = x < kLowest ? kLowest : x;
@@ -45,7 +44,7 @@ PRECIPICE_INLINE double exponential(double x) {
 }
 
 // 0 <= b <= kMaxBox
-PRECIPICE_INLINE double small_expm1(double b) {
+PRECIPICE_HD double small_expm1(double b) {
   double p = 1.0 / 362880;
   p = p * b + 1.0 / 40320;
   p = p * b + 1.0 / 5040;

@@ -9,6 +9,7 @@
 #include "metrics/curvature/vector_clones.h"
 #include "metrics/log/step_record.h"
 #include "precision/base/check.h"
+#include "precision/base/host_device.h"
 
 namespace precipice {
 namespace {
@@ -24,17 +25,17 @@ double sqnr(const RoundingError& e) {
   return e.signal > 0 ? 10 * std::log10(e.signal / e.error) : kNotMeasured;
 }
 
-inline __attribute__((always_inline)) float widened(float x) {
+PRECIPICE_HD float widened(float x) {
   return x;
 }
-inline __attribute__((always_inline)) float widened(std::uint16_t bf16) {
+PRECIPICE_HD float widened(std::uint16_t bf16) {
   return __builtin_bit_cast(float, std::uint32_t{bf16} << 16);
 }
 
 // Of a multiple of kLanes elements, element i into lane i % kLanes.
 template <class Rounded>
-inline __attribute__((always_inline)) void add_squares_of(const float* x, const Rounded* rounded, std::size_t size,
-                                                          double scale, double* signal, double* error) {
+PRECIPICE_HD void add_squares_of(const float* x, const Rounded* rounded, std::size_t size, double scale, double* signal,
+                                 double* error) {
   double signals[kLanes] = {}, errors[kLanes] = {};
   for (std::size_t i = 0; i < size; i += kLanes)
     for (std::size_t lane = 0; lane < kLanes; ++lane) {

@@ -44,7 +44,7 @@ namespace avx512 {
 extern const AccumulateKernels kAccumulateKernels;
 }
 
-// As choose_isa.
+// By the name of an instruction set (isa.h).
 const AccumulateKernels& choose_accumulate_kernels(const std::string& isa);
 
 // gemm_emulated with chosen loops, and with sums in binary64 where binary32 would do, for tests.

@@ -119,12 +119,8 @@ void check_gemm(const EmulatedGemm& gemm) {
 }
 
 const AccumulateKernels& choose_accumulate_kernels(const std::string& isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return avx512::kAccumulateKernels;
-  if (isa == "avx2") return avx2::kAccumulateKernels;
-#endif
-  PRECIPICE_CHECK(isa == "generic", "instruction set ", isa);
-  return generic::kAccumulateKernels;
+  static constexpr KernelsByIsa<AccumulateKernels> kAll = PRECIPICE_KERNELS_BY_ISA(kAccumulateKernels);
+  return kernels_of(kAll, isa);
 }
 
 void gemm_emulated(const EmulatedGemm& gemm, const ParallelFor& parallel_for) {

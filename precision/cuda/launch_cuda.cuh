@@ -48,7 +48,9 @@ __global__ void each_thread(const __grid_constant__ Body body) {
 // Bodies whose threads meet in the block's shared memory before the blocks meet.
 template <class Body, class Shared>
 __global__ void each_block(const __grid_constant__ Body body) {
-  __shared__ Shared shared;
+  // As bytes: shared memory has no initial values, which members of the type may have.
+  __shared__ alignas(Shared) unsigned char memory[sizeof(Shared)];
+  Shared& shared = *reinterpret_cast<Shared*>(memory);
   if (threadIdx.x == 0) body.clear(shared);
   __syncthreads();
   body.template run<DeviceAtomics>(this_thread(), shared);

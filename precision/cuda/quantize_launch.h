@@ -23,41 +23,33 @@ PRECIPICE_HD constexpr typename Source::Int pattern_in(typename Source::Float x)
   return static_cast<typename Source::Int>(__builtin_bit_cast(Uint, x) & (~Uint{0} >> 1));
 }
 
-// Events as integers, whose sums and maximum do not depend on the order of threads. Without initial values, which
-// shared memory cannot have.
+// What the threads of a launch add up, as integers, whose sums and maximum do not depend on their order. The events
+// leave out total and amax, which follow at the end.
 struct LaunchCounts {
-  std::uint64_t nan_in, nonfinite_out, beyond, underflowed, subnormal;
-  std::int64_t largest;  // pattern of the source
+  EventCounts events;
+  std::int64_t largest = 0;  // pattern of the source
 };
 
 template <class Atomics>
 PRECIPICE_HD void merge(LaunchCounts& to, const LaunchCounts& from) {
-  if (from.nan_in != 0) Atomics::add(to.nan_in, from.nan_in);
-  if (from.nonfinite_out != 0) Atomics::add(to.nonfinite_out, from.nonfinite_out);
-  if (from.beyond != 0) Atomics::add(to.beyond, from.beyond);
-  if (from.underflowed != 0) Atomics::add(to.underflowed, from.underflowed);
-  if (from.subnormal != 0) Atomics::add(to.subnormal, from.subnormal);
+  if (from.events.nan_in != 0) Atomics::add(to.events.nan_in, from.events.nan_in);
+  if (from.events.saturated != 0) Atomics::add(to.events.saturated, from.events.saturated);
+  if (from.events.overflowed != 0) Atomics::add(to.events.overflowed, from.events.overflowed);
+  if (from.events.underflowed != 0) Atomics::add(to.events.underflowed, from.events.underflowed);
+  if (from.events.subnormal != 0) Atomics::add(to.events.subnormal, from.events.subnormal);
   if (from.largest != 0) Atomics::raise(to.largest, from.largest);
 }
 
 // Any NaN comes out as the one quiet NaN; binary64 is rounded to nearest even, as on the CPU.
 template <class Source>
 float amax_of(std::int64_t largest) {
-  if (largest > Source::kInfinity) return __builtin_bit_cast(float, Binary32::kQuietNan);
-  const auto pattern = static_cast<typename Source::Int>(largest);
-  return static_cast<float>(__builtin_bit_cast(typename Source::Float, pattern));
+  return amax_of_pattern(static_cast<typename Source::Int>(largest));
 }
 
 template <class Source>
 EventCounts event_counts(const LaunchCounts& counts, std::int64_t size) {
-  // Every NaN at the input is a non-finite output, and every non-finite output was beyond the largest finite value.
-  EventCounts events;
+  EventCounts events = counts.events;
   events.total = static_cast<std::uint64_t>(size);
-  events.nan_in = counts.nan_in;
-  events.overflowed = counts.nonfinite_out - counts.nan_in;
-  events.saturated = counts.beyond - counts.nonfinite_out;
-  events.underflowed = counts.underflowed;
-  events.subnormal = counts.subnormal;
   events.amax = amax_of<Source>(counts.largest);
   return events;
 }
@@ -97,11 +89,12 @@ PRECIPICE_HD void quantize_element(const QuantizeCallOf<Source>& call, std::int6
   call.out[i] = rounded.value;
   const auto before = pattern_in<Source>(x);
   const std::int32_t after = pattern_in<Binary32>(rounded.value);
-  counts.nan_in += before > Source::kInfinity;
-  counts.nonfinite_out += after >= kInfinityPattern;
-  counts.beyond += rounded.beyond != 0;
-  counts.underflowed += (after == 0) & (before != 0) & (rounded.beyond == 0);
-  counts.subnormal += static_cast<std::uint32_t>(after - 1) < call.subnormal_patterns;
+  const bool is_nan = before > Source::kInfinity, is_finite = after < kInfinityPattern, beyond = rounded.beyond != 0;
+  counts.events.nan_in += is_nan;
+  counts.events.saturated += beyond & is_finite;
+  counts.events.overflowed += !is_finite & !is_nan;
+  counts.events.underflowed += (after == 0) & (before != 0) & !beyond;
+  counts.events.subnormal += static_cast<std::uint32_t>(after - 1) < call.subnormal_patterns;
   counts.largest = before > counts.largest ? before : counts.largest;
 }
 
@@ -113,7 +106,7 @@ PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadP
   for (std::int64_t item = position.thread; item < items; item += position.threads) {
     const std::uint64_t block = call.first_element / each + static_cast<std::uint64_t>(item);
     Philox4 words{};
-    if constexpr (R >= Rounding::Stochastic) words = random_block(call.key, block);
+    if constexpr (is_stochastic(R)) words = random_block(call.key, block);
     for (std::uint64_t k = 0; k < each; ++k) {
       // Negative: inside the first block.
       const auto i = static_cast<std::int64_t>(each * block + k - call.first_element);
@@ -123,48 +116,16 @@ PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadP
   }
 }
 
-template <class Source, Rounding R>
-PRECIPICE_HD void quantize_thread_with(const QuantizeCallOf<Source>& call, ThreadPosition position,
-                                       LaunchCounts& counts) {
-  if (call.format.general)
-    quantize_thread_as<Source, R, true>(call, position, counts);
-  else
-    quantize_thread_as<Source, R, false>(call, position, counts);
-}
-
 // One body for all modes: every thread of a launch takes the same branch, and one kernel per source builds quickly.
 template <class Source>
 PRECIPICE_HD LaunchCounts quantize_thread(const QuantizeCallOf<Source>& call, ThreadPosition position) {
   LaunchCounts counts{};
-  switch (call.rounding) {
-    case Rounding::NearestEven:
-      quantize_thread_with<Source, Rounding::NearestEven>(call, position, counts);
-      break;
-    case Rounding::NearestAway:
-      quantize_thread_with<Source, Rounding::NearestAway>(call, position, counts);
-      break;
-    case Rounding::TowardZero:
-      quantize_thread_with<Source, Rounding::TowardZero>(call, position, counts);
-      break;
-    case Rounding::Up:
-      quantize_thread_with<Source, Rounding::Up>(call, position, counts);
-      break;
-    case Rounding::Down:
-      quantize_thread_with<Source, Rounding::Down>(call, position, counts);
-      break;
-    case Rounding::ToOdd:
-      quantize_thread_with<Source, Rounding::ToOdd>(call, position, counts);
-      break;
-    case Rounding::Stochastic:
-      quantize_thread_with<Source, Rounding::Stochastic>(call, position, counts);
-      break;
-    case Rounding::StochasticB:
-      quantize_thread_with<Source, Rounding::StochasticB>(call, position, counts);
-      break;
-    case Rounding::StochasticC:
-      quantize_thread_with<Source, Rounding::StochasticC>(call, position, counts);
-      break;
-  }
+  dispatch_rounding(call.rounding, [&]<Rounding R>() {
+    if (call.format.general)
+      quantize_thread_as<Source, R, true>(call, position, counts);
+    else
+      quantize_thread_as<Source, R, false>(call, position, counts);
+  });
   return counts;
 }
 

@@ -4,14 +4,6 @@
 
 namespace {
 
-PRECIPICE_HD std::int32_t magnitude_of(float x) {
-  return static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
-}
-
-PRECIPICE_HD std::int32_t larger_of(std::int32_t a, std::int32_t b) {
-  return a > b ? a : b;
-}
-
 PRECIPICE_HD Ints magnitudes_at(const float* from) {
   return as_ints(floats_at(from)) & 0x7FFFFFFF;
 }
@@ -73,7 +65,7 @@ PRECIPICE_HD std::int64_t amax_by_folding(const float* in, std::int64_t width, s
     std::int32_t* const own = patterns + done;
     for (int i = 0; i < kVectors; ++i) {
       for (int k = 0; k < kInVector; ++k)
-        own[i * kInVector + k] = larger_of(lanes[k * kVectors + i], own[i * kInVector + k]);
+        own[i * kInVector + k] = larger(lanes[k * kVectors + i], own[i * kInVector + k]);
     }
   }
   return done;
@@ -103,14 +95,14 @@ void amax_of_columns(const float* in, std::int64_t rows, std::int64_t stride, st
     const float *a = in + r * stride, *b = a + stride, *c = b + stride, *d = c + stride;
     PRECIPICE_INDEPENDENT_LOOP
     for (std::int64_t i = 0; i < cols; ++i) {
-      const std::int32_t ab = larger_of(magnitude_of(a[i]), magnitude_of(b[i]));
-      const std::int32_t cd = larger_of(magnitude_of(c[i]), magnitude_of(d[i]));
-      patterns[i] = larger_of(larger_of(ab, cd), patterns[i]);
+      const std::int32_t ab = larger(pattern_of(a[i]), pattern_of(b[i]));
+      const std::int32_t cd = larger(pattern_of(c[i]), pattern_of(d[i]));
+      patterns[i] = larger(larger(ab, cd), patterns[i]);
     }
   }
   for (; r < rows; ++r) {
     PRECIPICE_INDEPENDENT_LOOP
-    for (std::int64_t i = 0; i < cols; ++i) patterns[i] = larger_of(magnitude_of(in[r * stride + i]), patterns[i]);
+    for (std::int64_t i = 0; i < cols; ++i) patterns[i] = larger(pattern_of(in[r * stride + i]), patterns[i]);
   }
 }
 
@@ -118,7 +110,7 @@ void amax_of_blocks(const float* row, std::int64_t cols, std::int64_t width, std
   if (width == 1) return amax_of_columns(row, 1, cols, cols, patterns);
   for (std::int64_t block = amax_of_groups(row, width, cols / width, patterns); block * width < cols; ++block) {
     const std::int64_t begin = block * width, size = width < cols - begin ? width : cols - begin;
-    patterns[block] = larger_of(largest_lane(largest_of(row + begin, size)), patterns[block]);
+    patterns[block] = larger(largest_lane(largest_of(row + begin, size)), patterns[block]);
   }
 }
 

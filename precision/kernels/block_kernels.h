@@ -6,14 +6,9 @@
 
 #include <cstdint>
 
-#include "precision/rounding/random_bits.h"
+#include "precision/kernels/event_counts.h"
 
 namespace precipice {
-
-// Events of a stretch of one matrix row; quantize_kernels.h says which they are.
-struct ElementCounts {
-  std::int64_t nan_in = 0, overflowed = 0, saturated = 0, underflowed = 0, subnormal = 0;
-};
 
 // microxcaling's element format as its code sees it.
 struct MicroxcalingElement {
@@ -45,11 +40,12 @@ struct BlockKernels {
   // Numbers that are bf16 ones already, as such; a NaN stays one. The binary32 pattern of the smallest nonzero
   // magnitude, less one.
   std::uint32_t (*pack_bf16)(const float* in, std::uint16_t* out, std::int64_t size);
-  // out = element arithmetic of in * multipliers; in may be out. Multipliers are powers of two or NaN.
-  ElementCounts (*microxcaling)(const float* in, float* out, std::int64_t size, const float* multipliers,
-                                const MicroxcalingElement& element, bool in_bf16);
+  // out = element arithmetic of in * multipliers; in may be out. Multipliers are powers of two or NaN. The events leave
+  // out total and amax.
+  EventCounts (*microxcaling)(const float* in, float* out, std::int64_t size, const float* multipliers,
+                              const MicroxcalingElement& element, bool in_bf16);
   // E2M1 with ties toward zero and no minus zero (DeepGEMM _quantize_to_fp4_e2m1; NaN gives 6, as bucketize has it).
-  ElementCounts (*deepgemm_fp4)(const float* in, float* out, std::int64_t size, const float* multipliers);
+  EventCounts (*deepgemm_fp4)(const float* in, float* out, std::int64_t size, const float* multipliers);
   // E4M3 block scales nearest to wanted[i], at most 448, and what elements and grid values are multiplied by then.
   void (*nvfp4_scales)(const float* wanted, std::int64_t count, const Nvfp4Outer& outer, float* block_scales,
                        float* multiply, float* inverse);

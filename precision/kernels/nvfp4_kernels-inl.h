@@ -4,22 +4,6 @@
 
 namespace {
 
-// Nearest even to E4M3 of a number from 0 to 448 by the processor's own rounding, as nearest_even_by_addition has it:
-// in y + c, with c the power of two whose last place is the quantum of y, from 2^-9 up. NaN stays NaN.
-PRECIPICE_HD float e4m3_of(float y) {
-  const std::int32_t own = magnitude_of(y) & 0x7F800000, lowest = (127 - 6) << 23;
-  const auto c = __builtin_bit_cast(float, (own > lowest ? own : lowest) + (20 << 23));
-  return (y + c) - c;
-}
-
-// The same to E2M1, of any numbers; signs stay, and NaN. By vectors: g++ makes branches of the bound in a plain loop.
-PRECIPICE_HD Floats e2m1_of(Floats y) {
-  const Ints pattern = as_ints(y) & 0x7FFFFFFF, six = all(0x40C00000), bounded = pattern < six ? pattern : six;
-  const Floats c = as_floats(larger(bounded & 0x7F800000, all(127 << 23)) + (22 << 23));
-  const Ints rounded = as_ints((as_floats(bounded) + c) - c), nan = (pattern > all(0x7F800000)) & 0x7FC00000;
-  return as_floats(rounded | nan | (as_ints(y) & ~0x7FFFFFFF));
-}
-
 // torch's minimum: NaN wins.
 PRECIPICE_HD float least(float a, float b) {
   return !(a >= b) ? a : b;
@@ -41,8 +25,8 @@ void nvfp4_scales(const float* wanted, std::int64_t count, const Nvfp4Outer& out
 template <bool kSquared>
 void nvfp4_errors_as(const float* in, std::int64_t size, const float* multipliers, const float* block_scales,
                      float amax, float range, float* errors) {
-  const auto errors_of = [=](const float* from, const float* multiply, const float* scales, float* to)
-      __attribute__((always_inline)) {
+  const auto errors_of = [=](const float* from, const float* multiply, const float* scales,
+                             float* to) PRECIPICE_ALWAYS {
     const Floats x = floats_at(from);
     const Floats product = e2m1_of(x * floats_at(multiply)) * floats_at(scales);
     const Floats difference = product * amax / range - x;

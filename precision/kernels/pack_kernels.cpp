@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/kernels/pack_kernels.h"
 
-#include <string_view>
-
 #include "precision/kernels/isa.h"
-#include "precision/kernels/quantize_isa.h"
 
 namespace precipice {
 namespace generic {
@@ -22,18 +19,20 @@ inline void transpose_tile(const std::uint32_t* in, std::int64_t in_stride, std:
 #include "precision/kernels/pack_kernels-inl.h"
 }  // namespace generic
 
-const PackKernels* pack_kernels_of(const char* isa) {
-  const std::string_view name(isa);
-  if (name == "generic") return &generic::kPackKernels;
+const PackKernels& pack_kernels_of(const std::string& isa) {
+  static constexpr KernelsByIsa<PackKernels> kAll = {
+    &generic::kPackKernels,
 #if defined(__x86_64__)
-  if (name == "avx512") return &avx512::kPackKernels;
+    nullptr,
+    &avx512::kPackKernels
 #endif
-  return nullptr;
+  };
+  return kernels_of(kAll, isa);
 }
 
 const PackKernels& pack_kernels() {
-  static const PackKernels* const own = pack_kernels_of(active_isa().c_str());
-  return own != nullptr ? *own : generic::kPackKernels;
+  static const PackKernels& kernels = pack_kernels_of(active_isa());
+  return kernels;
 }
 
 }  // namespace precipice

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace precipice {
 
@@ -17,9 +18,9 @@ struct PackKernels {
   std::uint16_t (*smallest_half)(const std::uint16_t* in, std::int64_t size);
 };
 
-// Of the instruction set in use (quantize_isa.h), and by its name: generic, avx512; null where it is not there.
+// Of the instruction set in use (isa.h), and by its name: generic, avx2 (which has the generic ones), avx512.
 const PackKernels& pack_kernels();
-const PackKernels* pack_kernels_of(const char* isa);
+const PackKernels& pack_kernels_of(const std::string& isa);
 
 namespace generic {
 extern const PackKernels kPackKernels;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "precision/base/host_device.h"
 #include "precision/kernels/pack_kernels.h"
 
 namespace precipice::avx512 {
@@ -16,7 +17,7 @@ using Words = std::uint32_t __attribute__((vector_size(64)));
 // Rows i and i + kDistance exchange the halves of each group of 2 kDistance words: after the distances 1, 2, 4 and 8
 // every bit of a word's row number has changed places with that of its column.
 template <int kDistance, int... kLane>
-inline __attribute__((always_inline)) void exchange_lanes(Words (&row)[kTile], std::integer_sequence<int, kLane...>) {
+PRECIPICE_HD void exchange_lanes(Words (&row)[kTile], std::integer_sequence<int, kLane...>) {
 #pragma GCC unroll 16
   for (int i = 0; i < kTile; ++i) {
     if ((i & kDistance) != 0) continue;
@@ -29,7 +30,7 @@ inline __attribute__((always_inline)) void exchange_lanes(Words (&row)[kTile], s
 }
 
 template <int kDistance>
-inline __attribute__((always_inline)) void exchange(Words (&row)[kTile]) {
+PRECIPICE_HD void exchange(Words (&row)[kTile]) {
   exchange_lanes<kDistance>(row, std::make_integer_sequence<int, kTile>());
 }
 

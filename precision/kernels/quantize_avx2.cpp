@@ -56,8 +56,9 @@ PRECIPICE_HD void end_stream() {
 }
 
 }  // namespace
-#include "precision/kernels/block_kernels-inl.h"
 #include "precision/kernels/lane_masks-inl.h"
+// They expect it.
+#include "precision/kernels/block_kernels-inl.h"
 #include "precision/kernels/quantize-inl.h"
 }  // namespace precipice::avx2
 

@@ -71,7 +71,8 @@ PRECIPICE_HD void end_stream() {
 }
 
 }  // namespace
-#include "precision/kernels/block_kernels-inl.h"
 #include "precision/kernels/lane_masks-inl.h"
+// They expect it.
+#include "precision/kernels/block_kernels-inl.h"
 #include "precision/kernels/quantize-inl.h"
 }  // namespace precipice::generic

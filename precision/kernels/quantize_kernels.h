@@ -8,24 +8,12 @@
 #include <string>
 
 #include "precision/format/float_format.h"
+#include "precision/kernels/event_counts.h"
 #include "precision/kernels/isa.h"
 #include "precision/rounding/random_bits.h"
 #include "precision/rounding/rounding.h"
 
 namespace precipice {
-
-// What happened while a tensor was quantized; by-products of the one pass.
-struct EventCounts {
-  std::uint64_t total = 0;        // elements
-  std::uint64_t nan_in = 0;       // NaN at the input
-  std::uint64_t saturated = 0;    // outside the finite range (infinities too), clamped to its end
-  std::uint64_t overflowed = 0;   // became infinity or NaN from a finite or infinite input
-  std::uint64_t underflowed = 0;  // nonzero input within the range became zero
-  std::uint64_t subnormal = 0;    // nonzero result below the format's smallest normal
-  float amax = 0.0f;              // max |x| of the input before scaling; NaN if any input is NaN
-
-  EventCounts& operator+=(const EventCounts& other);  // sums; amax by maximum, NaN wins
-};
 
 struct QuantizeSpec {
   FloatFormat format;
@@ -50,7 +38,5 @@ void encode(const float* in, std::uint32_t* out, std::int64_t size, const FloatF
 
 // max |in[i]|; NaN if any element is NaN, infinity if any is infinite; 0 for size 0.
 float amax(const float* in, std::int64_t size);
-
-std::string active_isa();
 
 }  // namespace precipice

@@ -71,12 +71,11 @@ void norm_backward(const NormBackward& call, std::int64_t first_row, std::int64_
 }
 
 // Rows of a causal matrix: the first `count` lanes, then zeros as far as the row goes.
-PRECIPICE_INLINE void store_past(const FloatLanes& x, std::int64_t count, std::int64_t i, std::int64_t length,
-                                 float* row) {
+PRECIPICE_HD void store_past(const FloatLanes& x, std::int64_t count, std::int64_t i, std::int64_t length, float* row) {
   const FloatLanes kept = count == kFloatLanes ? x : keep_lanes(x, count, 0);
   store_lanes(kept, length - i < kFloatLanes ? length - i : kFloatLanes, row + i);
 }
-PRECIPICE_INLINE void clear_future(std::int64_t past, std::int64_t length, float* row) {
+PRECIPICE_HD void clear_future(std::int64_t past, std::int64_t length, float* row) {
   const std::int64_t first = (past + kFloatLanes - 1) / kFloatLanes * kFloatLanes;
   if (first < length) std::memset(row + first, 0, static_cast<std::size_t>(length - first) * sizeof(float));
 }
@@ -132,7 +131,7 @@ constexpr float kBound = 1e12f;
 
 // Masked: some logits may be infinite or beyond kBound.
 template <bool Moments, bool Masked>
-PRECIPICE_INLINE void logit_sums(const float* z, float m, std::int64_t size, float* e, LogitRow& row) {
+PRECIPICE_HD void logit_sums(const float* z, float m, std::int64_t size, float* e, LogitRow& row) {
   FloatLanes sums = {}, moments[kLogitMoments] = {};
   for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
     const FloatLanes x = load_lanes(z + i, count, -kInfinity);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace precipice {
 
@@ -65,9 +66,9 @@ struct RowKernels {
   void (*scale_and_add_row)(float* x, std::int64_t size, float factor, const float* addend);
 };
 
-// Of the instruction set in use (quantize_isa.h), and by its name: generic, avx2, avx512; null where it is not there.
+// Of the instruction set in use (isa.h), and by its name: generic, avx2, avx512.
 const RowKernels& row_kernels();
-const RowKernels* row_kernels_of(const char* isa);
+const RowKernels& row_kernels_of(const std::string& isa);
 
 namespace generic {
 extern const RowKernels kRowKernels;

@@ -24,6 +24,25 @@ PRECIPICE_HD Ints as_ints(Floats x) {
 PRECIPICE_HD Floats as_floats(Ints x) {
   return __builtin_bit_cast(Floats, x);
 }
+
+// The same of one number.
+PRECIPICE_HD std::int32_t larger(std::int32_t a, std::int32_t b) {
+  return a > b ? a : b;
+}
+PRECIPICE_HD std::int32_t as_ints(float x) {
+  return __builtin_bit_cast(std::int32_t, x);
+}
+PRECIPICE_HD float as_floats(std::int32_t x) {
+  return __builtin_bit_cast(float, x);
+}
+// Without the sign: patterns of magnitudes are in their order, NaN last.
+PRECIPICE_HD std::int32_t pattern_of(float x) {
+  return as_ints(x) & 0x7FFFFFFF;
+}
+PRECIPICE_HD std::int64_t pattern_of(double x) {
+  return __builtin_bit_cast(std::int64_t, x) & 0x7FFFFFFFFFFFFFFF;
+}
+
 PRECIPICE_HD std::int32_t largest_lane(Ints x) {
   std::int32_t largest = 0;
   for (int i = 0; i < kWidth; ++i) largest = x[i] > largest ? x[i] : largest;

@@ -192,6 +192,15 @@ PRECIPICE_HD constexpr float narrow(std::uint32_t bits) {
   return __builtin_bit_cast(float, bits);
 }
 
+// Whether a finite number beyond the range becomes the largest finite value whatever the policy: where the mode rounds
+// toward zero, numbers with this sign at least.
+template <Rounding R>
+PRECIPICE_HD constexpr bool rounds_inward(bool negative) {
+  if constexpr (R == Rounding::Up) return negative;
+  if constexpr (R == Rounding::Down) return !negative;
+  return R == Rounding::TowardZero || R == Rounding::ToOdd;
+}
+
 struct Rounded {
   float value;
   std::int32_t beyond;  // 1: outside the finite range after rounding with unbounded exponent; or infinity, NaN
@@ -225,9 +234,7 @@ PRECIPICE_HD constexpr Rounded round_and_check(typename Source::Float x, const F
     overflow ^= (overflow ^ format.negative.overflow) & which;
     infinity ^= (infinity ^ format.negative.infinity) & which;
   }
-  bool inward = R == Rounding::TowardZero || R == Rounding::ToOdd;
-  if constexpr (R == Rounding::Up) inward = negative;
-  if constexpr (R == Rounding::Down) inward = !negative;
+  bool inward = rounds_inward<R>(negative);
   // Where every nonzero number is beyond there is no finite value to turn back to.
   if constexpr (General) inward = static_cast<bool>(static_cast<int>(inward) & static_cast<int>(max_finite >= 0));
   const Int finite = inward ? max_finite : overflow;

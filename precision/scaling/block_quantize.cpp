@@ -350,22 +350,16 @@ void MatrixPlan::quantize_as_peer(const Stretch& stretch, const MatrixOutputs& o
       in = staged;
     }
     kernels.amax_of_blocks(in, size, size, &largest);
-    const ElementCounts part = element_ == Element::Microxcaling
-                                   ? kernels.microxcaling(in, out, size, multipliers, microxcaling_, spec_.through_bf16)
-                                   : kernels.deepgemm_fp4(in, out, size, multipliers);
+    EventCounts events = element_ == Element::Microxcaling
+                             ? kernels.microxcaling(in, out, size, multipliers, microxcaling_, spec_.through_bf16)
+                             : kernels.deepgemm_fp4(in, out, size, multipliers);
     if (outputs.packed != nullptr) {
       const std::uint32_t smallest = kernels.pack_bf16(unpacked, outputs.packed + place, size);
       if (outputs.smallest_result != nullptr) *outputs.smallest_result = std::min(*outputs.smallest_result, smallest);
     }
-    EventCounts total;
-    total.total = static_cast<std::uint64_t>(size);
-    total.nan_in = static_cast<std::uint64_t>(part.nan_in);
-    total.saturated = static_cast<std::uint64_t>(part.saturated);
-    total.overflowed = static_cast<std::uint64_t>(part.overflowed);
-    total.underflowed = static_cast<std::uint64_t>(part.underflowed);
-    total.subnormal = static_cast<std::uint64_t>(part.subnormal);
-    total.amax = amax_of_pattern(largest);
-    counts += total;
+    events.total = static_cast<std::uint64_t>(size);
+    events.amax = amax_of_pattern(largest);
+    counts += events;
   }
 }
 

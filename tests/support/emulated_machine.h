@@ -49,8 +49,9 @@ class EmulatedMachine {
   template <class Shared, class Body>
   void launch_blocks(const Body& body) {
     for (int block = blocks_ - 1; block >= 0; --block) {
-      Shared shared;
-      std::memset(&shared, 0xA5, sizeof(shared));
+      alignas(Shared) unsigned char memory[sizeof(Shared)];
+      std::memset(memory, 0xA5, sizeof(memory));
+      Shared& shared = *reinterpret_cast<Shared*>(memory);
       body.clear(shared);
       for (int thread = threads_ - 1; thread >= 0; --thread)
         body.template run<SequentialAtomics>(thread_position(block, blocks_, thread, threads_), shared);

@@ -263,7 +263,7 @@ TEST_CASE("the loops of block scaling give the same bits on every instruction se
                                                 {-14, false, 18, 65504.0f, 0x1p-14f, rounding},
                                                 {0, true, 6, 127.0f / 64.0f, 0x1p-6f, rounding}};
         for (const MicroxcalingElement& element : elements) {
-          const ElementCounts counts =
+          const EventCounts counts =
               kernels.blocks.microxcaling(in.data(), out.data(), 4816, multipliers.data(), element, in_bf16);
           keep(out);
           results.push_back(static_cast<float>(counts.underflowed + 3 * counts.saturated + 5 * counts.subnormal));
