@@ -157,8 +157,8 @@ void refuse_existing(const std::string& path, bool force, const std::string& opt
 }
 
 int run_cli(int argc, char** argv) {
-  set_up_process();
   try {
+    set_up_process();
     return run_commands(argc, argv);
   } catch (const ConfigError& error) {
     return report_error(kUsageError, std::string("error: ") + error.what());

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <initializer_list>
 
+#include "precision/rounding/float_environment.h"
 #include "train/run/tensor_memory.h"
 
 namespace precipice {
@@ -58,6 +59,7 @@ void set_up_process() {
   fill_standard_descriptors();
   install_handler(SIGPIPE, SIG_IGN);
   install_handler(SIGXFSZ, SIG_IGN);
+  check_float_environment();
 }
 
 void install_stop_signals() {

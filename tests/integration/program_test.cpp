@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
@@ -98,4 +99,20 @@ TEST_CASE("version and help go to standard output with exit code 0", "[integrati
     CHECK(contains(help.out, std::string("Example:\n  precipice ") + command));
     CHECK(help.err.empty());
   }
+}
+
+TEST_CASE("a preloaded library that flushes subnormals is refused with its name before any command", "[integration]") {
+#if defined(__x86_64__)
+  Workplace place;
+  setenv("LD_PRELOAD", flushing_library().c_str(), 1);
+  const ProgramResult refused = place.run({"train", place.config(), "--out", place.path("run")});
+  unsetenv("LD_PRELOAD");
+  CHECK(refused.exit_code == 2);
+  CHECK(contains(refused.err, "environment: LD_PRELOAD = "));
+  CHECK(contains(refused.err, flushing_library()));
+  CHECK(contains(refused.err, "unset LD_PRELOAD"));
+  CHECK(!std::filesystem::exists(place.path("run")));
+#else
+  WARN("skipped: the library sets MXCSR, which other processors do not have");
+#endif
 }

@@ -15,4 +15,8 @@ std::string cuda_library() {
   return PRECIPICE_CUDA_LIBRARY;
 }
 
+std::string flushing_library() {
+  return PRECIPICE_FLUSHING_LIBRARY;
+}
+
 }  // namespace precipice
