@@ -6,6 +6,7 @@
 
 #include "precision/base/check.h"
 #include "precision/kernels/quantize_kernels.h"
+#include "precision/rounding/random_streams.h"
 #include "precision/scaling/current_scale.h"
 
 namespace precipice {
@@ -54,8 +55,8 @@ StoredArrays::StoredArrays(const StoredFormat& format, StoredOperand operand, st
 }
 
 void StoredArrays::store(std::size_t t, std::int64_t update) {
-  const RandomKey key{seed_, static_cast<std::uint32_t>(update), kStorageSite + static_cast<std::uint32_t>(t),
-                      static_cast<std::uint16_t>(operand_)};
+  const RandomKey key =
+      random_key(kStorageStream, seed_, static_cast<std::uint32_t>(update), t, static_cast<std::uint16_t>(operand_));
   precipice::store(kChunkSize, values_[t], format_, scales(t), key);
 }
 

@@ -14,9 +14,8 @@
 
 namespace precipice {
 
-// Streams of stochastic rounding: step is the number of the update, site kStorageSite + the parameter's index. The top
-// bit keeps them apart from the sites of matmuls, which count from 0.
-inline constexpr std::uint32_t kStorageSite = 0x80000000u;
+// Operands of kStorageStream (precision/rounding/random_streams.h), from which stochastic rounding draws; its sites are
+// the parameters.
 enum class StoredOperand : std::uint16_t { Weights, Moment1, Moment2, Gradients };
 
 // scales: format.scales(values.size) of them; read for `previous` by MsAmp, then written. The chunk size changes no

@@ -22,6 +22,7 @@
 #include "precision/autograd/quantized_matmul.h"
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
+#include "precision/rounding/random_streams.h"
 #include "train/recipes/recipes.h"
 
 namespace precipice {
@@ -97,7 +98,9 @@ int multiply(const GemmOptions& options) {
   read_matrix(x, "x"), read_matrix(w, "w");
   char extra = 0;
   if (read_some(STDIN_FILENO, &extra, 1) != 0) throw DataError("standard input goes on after x (M x K) and w (N x K)");
-  const auto key = [&](Slot slot) { return RandomKey{options.seed, 0, 0, static_cast<std::uint16_t>(slot)}; };
+  const auto key = [&](Slot slot) {
+    return random_key(kMatmulStream, options.seed, 0, 0, static_cast<std::uint16_t>(slot));
+  };
   const at::Tensor y = gemm(quantize(x, precision.first, Contraction::LastAxis, key(Slot::FpropX)),
                             quantize(w, precision.second, Contraction::LastAxis, key(Slot::FpropW)), {},
                             precision.arithmetic, key(Slot::FpropOut));
@@ -128,8 +131,8 @@ int cast_recipe(const CastRecipeOptions& options) {
   static constexpr Slot kSlots[3][3] = {{Slot::FpropX, Slot::FpropW, Slot::FpropX},
                                         {Slot::DgradDy, Slot::DgradW, Slot::DgradDy},
                                         {Slot::WgradX, Slot::WgradX, Slot::WgradDy}};
-  spec.key = {options.seed, 0, 0,
-              static_cast<std::uint16_t>(kSlots[static_cast<int>(pass)][static_cast<int>(operand)])};
+  spec.key = random_key(kMatmulStream, options.seed, 0, 0,
+                        static_cast<std::uint16_t>(kSlots[static_cast<int>(pass)][static_cast<int>(operand)]));
   if (options.scales.empty())
     return cast_tensors(STDIN_FILENO, STDOUT_FILENO, spec, nullptr) ? kSuccess : kReaderIsGone;
   refuse_existing(options.scales, options.force, "--scales");

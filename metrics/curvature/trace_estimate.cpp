@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "precision/base/check.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::uint32_t kSite = 0x54524143;  // "TRAC": apart from other users of the seed
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Adds to an orthonormal set what a vector has outside it; nothing where that is rounding.
@@ -47,7 +47,7 @@ TraceEstimate estimate_trace(const LinearOperator& apply, std::int64_t size, std
   std::vector<FlatVector> q;
   for (std::int64_t i = 0; i < std::min(third, size); ++i) {
     ++result.products;
-    FlatVector column = apply(random_normal(size, {seed, static_cast<std::uint32_t>(i), kSite, 0}));
+    FlatVector column = apply(random_normal(size, random_key(kTraceStream, seed, static_cast<std::uint32_t>(i), 0, 0)));
     if (!all_finite(column)) return failed();
     extend(q, std::move(column));
   }
@@ -60,7 +60,7 @@ TraceEstimate estimate_trace(const LinearOperator& apply, std::int64_t size, std
 
   double sum = 0, squares = 0;
   for (std::int64_t i = 0; i < third; ++i) {
-    FlatVector g = random_signs(size, {seed, static_cast<std::uint32_t>(i), kSite, 1});
+    FlatVector g = random_signs(size, random_key(kTraceStream, seed, static_cast<std::uint32_t>(i), 0, 1));
     orthogonalise(g, q);
     const auto value = quadratic(g);
     if (!value) return failed();

@@ -10,14 +10,14 @@
 
 #include "metrics/logits/logistic.h"
 #include "precision/base/check.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kCorrections = 10;                     // of the inverse Hessian, as in SciPy's L-BFGS-B
-constexpr std::uint32_t kSubspaceSite = 0x4C4F4749;  // "LOGI": apart from other users of the seed
+constexpr int kCorrections = 10;  // of the inverse Hessian, as in SciPy's L-BFGS-B
 
 // The loss of one token as a function of what is added to its logits, relative to the loss at nothing:
 //   D = log(sum_{i != t} e^{z_i + d_i} / sum_{i != t} e^{z_i}) - d_t,  rise = softplus(u + D) - softplus(u)
@@ -218,7 +218,7 @@ std::vector<double> ascent_values(std::span<const BatchAscent> ascents) {
 }
 
 RandomSubspace logit_subspace(std::int64_t vocabulary, std::int64_t dimension, std::uint64_t seed) {
-  return RandomSubspace(vocabulary, dimension, RandomKey{seed, 0, kSubspaceSite, 0});
+  return RandomSubspace(vocabulary, dimension, random_key(kLogitSubspaceStream, seed));
 }
 
 }  // namespace precipice

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "precision/base/check.h"
-#include "precision/rounding/random_bits.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
@@ -68,7 +68,7 @@ Bootstrap bootstrap(std::span<const std::size_t> sizes, const ResampledStatistic
   std::vector<double> values;
   for (std::int64_t r = 0; r < options.resamples; ++r) {
     for (std::size_t g = 0; g < sizes.size(); ++g)
-      indices[g] = draw({options.seed, static_cast<std::uint32_t>(r), static_cast<std::uint32_t>(g), 0}, sizes[g]);
+      indices[g] = draw(random_key(kResampleStream, options.seed, static_cast<std::uint32_t>(r), g), sizes[g]);
     const double value = statistic(indices);
     if (!std::isnan(value)) values.push_back(value);
   }

@@ -7,14 +7,15 @@
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
 #include "precision/quantize/shared_quantization.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
 RandomKey key_of(const MatmulSite& site, Slot slot) {
-  // Bit 8 keeps evaluation apart from training.
-  const auto operand = static_cast<std::uint16_t>(static_cast<std::uint16_t>(slot) | (site.evaluation ? 0x100u : 0u));
-  return {site.seed, site.step, static_cast<std::uint32_t>(site.site), operand};
+  static_assert(static_cast<int>(Slot::WgradOut) == kMatmulStream.last_operand);
+  return random_key(site.evaluation ? kEvaluationStream : kMatmulStream, site.seed, site.step, site.site,
+                    static_cast<std::uint16_t>(slot));
 }
 
 void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const at::Tensor& operand,

@@ -8,12 +8,12 @@
 
 #include "metrics/curvature/box_ascent.h"
 #include "precision/base/check.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint32_t kSubspaceSite = 0x4B455342;  // "KESB": apart from other users of the seed
 
 }  // namespace
 
@@ -48,7 +48,7 @@ RandomSubspace weight_subspace(const RunEvaluator& evaluator, std::int64_t dimen
   if (dimension > evaluator.size())
     throw ConfigError({"command line", 0, "--subspace", std::to_string(dimension)},
                       join_parts("the model has ", evaluator.size(), " parameters"));
-  return RandomSubspace(evaluator.size(), dimension, RandomKey{seed, 0, kSubspaceSite, 0});
+  return RandomSubspace(evaluator.size(), dimension, random_key(kWeightSubspaceStream, seed));
 }
 
 EvaluatedLogits evaluated_logits(RunEvaluator& evaluator) {

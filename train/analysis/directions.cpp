@@ -9,13 +9,13 @@
 #include <tuple>
 
 #include "precision/base/check.h"
+#include "precision/rounding/random_streams.h"
 #include "train/analysis/spectrum.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::uint32_t kSite = 0x44495245;  // "DIRE": apart from other users of the seed
-constexpr double kTiny = 1e-10;              // of the tool's net_plotter.py
+constexpr double kTiny = 1e-10;  // of the tool's net_plotter.py
 
 std::string group_of(int axis) {
   return axis == 0 ? "/xdirection" : "/ydirection";
@@ -76,7 +76,7 @@ Directions random_directions(const RunEvaluator& evaluator, std::uint64_t seed) 
   Directions directions;
   std::uint32_t axis = 0;
   for (FlatVector* direction : {&directions.x, &directions.y}) {
-    *direction = random_normal(evaluator.size(), {seed, axis++, kSite, 0});
+    *direction = random_normal(evaluator.size(), random_key(kDirectionStream, seed, axis++));
     filter_normalise(*direction, evaluator.weights(), evaluator.parameters());
   }
   return directions;

@@ -11,11 +11,11 @@
 #include <numbers>
 
 #include "metrics/curvature/lanczos.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::uint32_t kTopSite = 0x544F5053, kDensitySite = 0x44454E53;  // "TOPS", "DENS"
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kNotFinite = "a product with the operator is not finite";
 
@@ -82,7 +82,7 @@ void read_ends(const Lanczos& process, const SmallEigen& eigen, std::int64_t siz
 TopSpectrum top_spectrum(const LinearOperator& apply, std::int64_t size, const TopOptions& options) {
   TopSpectrum result;
   const std::int64_t limit = options.max_products > 0 ? options.max_products : 10 * options.count + 20;
-  Lanczos process(apply, size, RandomKey{options.seed, 0, kTopSite, 0});
+  Lanczos process(apply, size, random_key(kTopSpectrumStream, options.seed));
   SmallEigen eigen;
   const auto is_enough = [&] { return result.largest_converged && (result.smallest_converged || !options.both_ends); };
   while (result.products < limit && !is_enough()) {
@@ -119,7 +119,7 @@ SpectralDensity spectral_density(const LinearOperator& apply, std::int64_t size,
   SpectralDensity result;
   double lowest = std::numeric_limits<double>::infinity(), highest = -lowest;
   for (std::int64_t run = 0; run < options.vectors; ++run) {
-    const RandomKey key{options.seed, 0, kDensitySite, static_cast<std::uint16_t>(run)};
+    const RandomKey key = random_key(kDensityStream, options.seed, 0, 0, static_cast<std::uint64_t>(run));
     // Signs rather than normals: the quadrature's first moment is then Hutchinson's estimate with the least variance.
     Lanczos process(apply, random_signs(size, key), key);
     for (std::int64_t step = 0; step < options.steps && process.step(); ++step) ++result.products;

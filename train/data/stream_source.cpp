@@ -6,13 +6,11 @@
 #include <utility>
 
 #include "precision/base/check.h"
-#include "precision/rounding/random_bits.h"
+#include "precision/rounding/random_streams.h"
 #include "train/data/unigram_entropy.h"
 
 namespace precipice {
 namespace {
-
-constexpr std::uint32_t kSite = 0x42415443;  // "BATC": apart from every other use of the same seed
 
 class StreamSource final : public TokenSource {
  public:
@@ -36,7 +34,7 @@ class StreamSource final : public TokenSource {
   // start's probability is off by more than 2^-64, relatively by (number of starts) / 2^64.
   Batch training_batch(std::int64_t step) const override {
     PRECIPICE_CHECK(step >= 0 && step <= std::numeric_limits<std::uint32_t>::max(), "step ", step);
-    const RandomKey key{seed_, static_cast<std::uint32_t>(step), kSite, 0};
+    const RandomKey key = random_key(kBatchStream, seed_, static_cast<std::uint32_t>(step));
     return gather([&](std::int64_t row) {
       const Philox4 block = random_block(key, static_cast<std::uint64_t>(row));
       const std::uint64_t word = std::uint64_t{block.word[1]} << 32 | block.word[0];

@@ -6,13 +6,12 @@
 #include <numeric>
 
 #include "precision/base/check.h"
-#include "precision/rounding/random_bits.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
-// Streams of random words, apart from every other use of the same seed.
-constexpr std::uint32_t kSite = 0x4C414E47;  // "LANG"
+// Steps of kLanguageStream.
 enum Stream : std::uint32_t { kKindStream, kPermutationStream, kCoarseStream, kFineStream, kRankStream };
 
 constexpr std::size_t kTopRanks = 16;
@@ -20,7 +19,7 @@ constexpr std::size_t kSkip = 8;  // lag of the long-range contexts
 constexpr double kTwo32 = 4294967296.0;
 
 RandomKey stream_key(std::uint64_t seed, std::uint32_t stream, std::size_t kind = 0) {
-  return {seed, stream, kSite, static_cast<std::uint16_t>(kind)};
+  return random_key(kLanguageStream, seed, stream, 0, kind);
 }
 
 // Fisher-Yates with words first, first + 1, ... of the key's stream.

@@ -11,16 +11,13 @@
 #include <numbers>
 
 #include "precision/base/check.h"
-#include "precision/rounding/random_bits.h"
+#include "precision/rounding/random_streams.h"
 #include "train/model/architectures.h"
 #include "train/model/weights_file.h"
 #include "train/recipes/recipes.h"
 
 namespace precipice {
 namespace {
-
-// Distinguishes initial weights from the other users of one seed.
-constexpr std::uint16_t kInitStream = 0x200;
 
 // A normal pair from two words: Box and Muller 1958, with u1 in (0, 1].
 double normal(const RandomKey& key, std::uint64_t element) {
@@ -41,7 +38,8 @@ constexpr const char* kHeadName = "lm_head.weight";
 void Model::initialise(const InitConfig& init) {
   std::uint32_t index = 0;
   for (auto& parameter : parameters_) {
-    const RandomKey key{static_cast<std::uint64_t>(init.seed.value_or(0)), 0, index++, kInitStream};
+    const RandomKey key =
+        random_key(kInitialWeightStream, static_cast<std::uint64_t>(init.seed.value_or(0)), 0, index++);
     float* data = parameter.value.mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < parameter.value.numel(); ++i)
       data[i] =
