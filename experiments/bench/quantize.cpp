@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "experiments/bench/bench.h"
+#include "precision/format/format_presets.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/quantize/parallel.h"
@@ -27,7 +28,7 @@ void fill(float* values, std::int64_t size) {
 
 MatrixQuantizer current_e4m3() {
   MatrixQuantizer q;
-  q.element = parse_float_format("e4m3");
+  q.element = kE4m3;
   q.kind = ScaleKind::Tensor;
   return q;
 }
@@ -83,7 +84,7 @@ void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows) {
   const int repetitions = options.quick ? 5 : 9;
   const std::string place = fmt::format(", {}M elements", size >> 20);
   Arrays arrays(size);
-  QuantizeSpec spec{parse_float_format("e4m3")};
+  QuantizeSpec spec{kE4m3};
   const auto add = [&](const std::string& work, const std::string& reference, double goal,
                        const std::function<void()>& ours, const std::function<void()>& theirs, double elements) {
     rows.push_back(compare(work, reference, goal, repetitions, ours, theirs));

@@ -14,6 +14,7 @@
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
 #include "precision/format/decode_codes.h"
+#include "precision/format/format_presets.h"
 #include "precision/quantize/parallel.h"
 #include "train/data/npy_header.h"
 
@@ -24,7 +25,6 @@ static_assert(std::endian::native == std::endian::little, "values are little-end
 
 constexpr Spellings<CastInput, 4> kInputs{
     {{"f32", CastInput::F32}, {"f64", CastInput::F64}, {"bf16", CastInput::Bf16}, {"f16", CastInput::F16}}};
-constexpr FloatFormat kFp16{5, 10, 15, Specials::Ieee};
 constexpr std::uint64_t kRandomElements = std::uint64_t{1} << 50;
 
 int input_bytes(const CastSpec& spec) {

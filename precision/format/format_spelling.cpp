@@ -12,6 +12,7 @@
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
 #include "precision/format/float_format.h"
+#include "precision/format/format_presets.h"
 
 namespace precipice {
 
@@ -27,11 +28,11 @@ const std::vector<PresetFormat>& preset_formats() {
   static const std::vector<PresetFormat> presets = {
       {"fp32", {8, 23, 127, Ieee}, kIeee},
       {"tf32", {8, 10, 127, Ieee}, "NVIDIA A100 white paper, 2020"},
-      {"bf16", {8, 7, 127, Ieee}, "Intel BFLOAT16 numerics, 2018"},
-      {"fp16", {5, 10, 15, Ieee}, kIeee},
+      {"bf16", kBf16, "Intel BFLOAT16 numerics, 2018"},
+      {"fp16", kFp16, kIeee},
       {"dlfloat16", {6, 9, 31, Fn, none}, "Agrawal et al., DLFloat, ARITH 2019"},
-      {"e5m2", {5, 2, 15, Ieee}, kOfp8},
-      {"e4m3", {4, 3, 7, Fn}, kOfp8},
+      {"e5m2", kE5m2, kOfp8},
+      {"e4m3", kE4m3, kOfp8},
       {"e4m3fnuz", {4, 3, 8, Fnuz}, "Noune et al., arXiv 2206.02915"},
       {"e5m2fnuz", {5, 2, 16, Fnuz}, "Noune et al., arXiv 2206.02915"},
       {"e4m3b11fnuz", {4, 3, 11, Fnuz}, kMlDtypes},
@@ -40,7 +41,7 @@ const std::vector<PresetFormat>& preset_formats() {
       {"e3m4", {3, 4, 3, Ieee}, kMlDtypes},
       {"e3m2", {3, 2, 3, Finite}, kMx},
       {"e2m3", {2, 3, 1, Finite}, kMx},
-      {"e2m1", {2, 1, 1, Finite}, kMx},
+      {"e2m1", kE2m1, kMx},
       {"e8m0", {8, 0, 127, Fn, none, no_sign, false}, kMx},
       {"binary8p1", {7, 0, 64, P3109}, kP3109},
       {"binary8p2", {6, 1, 32, P3109}, kP3109},

@@ -10,6 +10,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/base/check.h"
+#include "precision/format/format_presets.h"
 #include "precision/gemm/batch_carrier.h"
 #include "precision/quantize/parallel.h"
 #include "precision/scaling/hadamard.h"
@@ -309,8 +310,6 @@ Scaled times_scales(const Quantized& q, at::ScalarType type) {
 bool is_power_of_two(float x) {
   return (__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFu) == 0;
 }
-
-constexpr FloatFormat kE4m3{4, 3, 7, Specials::Fn};
 
 // Values times scales where every product is exact: powers of two that take nothing out of fp32's range, NaN blocks and
 // zeros among them. NVFP4's E4M3 block scales are exact on its elements too, once the tensor's part is left out: they

@@ -3,6 +3,7 @@
 
 #include <ATen/native/CPUBlas.h>
 
+#include "precision/format/format_presets.h"
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/pack_kernels.h"
 #include "precision/quantize/result_quantum.h"
@@ -14,8 +15,6 @@ namespace {
 namespace blas = at::native::cpublas;
 
 static_assert(kPartRows % kHadamard == 0);
-
-constexpr FloatFormat kBf16{8, 7, 127, Specials::Ieee};
 
 // A word holds one fp32 number or two bf16 ones.
 template <class Number>

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "precision/base/check.h"
+#include "precision/format/format_presets.h"
 #include "precision/format/log2_exponent.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/target_clones.h"
@@ -120,11 +121,10 @@ MatrixPlan::MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, co
 }
 
 void MatrixPlan::choose_element() {
-  const FloatFormat e2m1{2, 1, 1, Specials::Finite};
   const bool is_block = spec_.kind == ScaleKind::Block;
   if (is_block && spec_.arithmetic == Arithmetic::MicroxcalingCuda) call_.format.sign_of_zero = 0;
   call_.divide = is_block && spec_.arithmetic == Arithmetic::DeepSeek;
-  if (spec_.arithmetic == Arithmetic::DeepGemm && spec_.element == e2m1 && spec_.rounding == Rounding::NearestEven)
+  if (spec_.arithmetic == Arithmetic::DeepGemm && spec_.element == kE2m1 && spec_.rounding == Rounding::NearestEven)
     element_ = Element::DeepGemmFp4;
   if (spec_.arithmetic == Arithmetic::Microxcaling && is_block) {
     element_ = Element::Microxcaling;

@@ -6,6 +6,7 @@
 
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
+#include "precision/format/format_presets.h"
 #include "precision/scaling/hadamard.h"
 
 namespace precipice {
@@ -94,8 +95,7 @@ void validate_range(const MatrixQuantizer& spec) {
 
 void validate_nvfp4(const MatrixQuantizer& spec) {
   const bool is_nvfp4 = spec.rule == ScaleRule::Nvfp4;
-  const FloatFormat e2m1{2, 1, 1, Specials::Finite};
-  require(!is_nvfp4 || spec.element == e2m1, "element", to_string(spec.element), "must be e2m1 with rule nvfp4");
+  require(!is_nvfp4 || spec.element == kE2m1, "element", to_string(spec.element), "must be e2m1 with rule nvfp4");
   require(!is_nvfp4 || spec.kind == ScaleKind::Block, "scale", to_string(spec.kind), "must be block with rule nvfp4");
   require(spec.two_level || (is_nvfp4 && spec.arithmetic == Arithmetic::Torchao), "two_level", "false",
           "needs rule nvfp4 with arithmetic torchao");

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "precision/base/check.h"
+#include "precision/format/format_presets.h"
 #include "precision/format/log2_exponent.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
@@ -210,8 +211,6 @@ void for_all(const float* amaxes, int count, float* multiply, float* inverse, Ru
 }  // namespace
 
 ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale) {
-  const FloatFormat e4m3{4, 3, 7, Specials::Fn};
-  const FloatFormat e2m1{2, 1, 1, Specials::Finite};
   ScaleConstants c{};
   c.arithmetic = spec.arithmetic;
   c.kind = spec.kind;
@@ -226,10 +225,10 @@ ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale)
   c.through_bf16 = spec.through_bf16;
   c.two_level = spec.two_level;
   c.rounded_log2_mxfp4 =
-      spec.arithmetic == Arithmetic::TePython && spec.rule == ScaleRule::Rceil && spec.element == e2m1;
+      spec.arithmetic == Arithmetic::TePython && spec.rule == ScaleRule::Rceil && spec.element == kE2m1;
   c.floor = spec.amax_floor.value_or(default_amax_floor(spec.arithmetic));
   c.block_scale_max = spec.four_over_six_max;
-  c.e4m3 = prepare(e4m3, Overflow::Saturate);
+  c.e4m3 = prepare(kE4m3, Overflow::Saturate);
   c.previous_scale = previous_scale;
   return c;
 }

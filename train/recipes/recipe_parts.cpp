@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/recipes/recipe_parts.h"
 
+#include "precision/format/format_presets.h"
 #include "precision/policy/element_precision.h"
 
 namespace precipice::recipe_parts {
@@ -9,7 +10,7 @@ namespace precipice::recipe_parts {
 
 MatrixQuantizer bf16() {
   MatrixQuantizer q;
-  q.element = FloatFormat{8, 7, 127, Specials::Ieee};
+  q.element = kBf16;
   q.overflow = Overflow::Native;
   return q;
 }

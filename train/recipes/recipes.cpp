@@ -10,6 +10,7 @@
 
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
+#include "precision/format/format_presets.h"
 #include "precision/policy/element_precision.h"
 #include "train/recipes/rule_application.h"
 
@@ -148,7 +149,7 @@ SitePrecision beside(const std::string& key, const std::string& by_hand, const S
   GemmArithmetic arithmetic;
   with_key(key, by_hand, [&] { operand.element = parse_float_format(by_hand); });
   arithmetic.output = operand;
-  arithmetic.output.element = FloatFormat{8, 7, 127, Specials::Ieee};
+  arithmetic.output.element = kBf16;
   return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
 }
 
