@@ -7,15 +7,15 @@
 #include "precision/base/check.h"
 #include "precision/kernels/quantize_kernels.h"
 #include "precision/rounding/random_streams.h"
-#include "precision/scaling/current_scale.h"
+#include "precision/scaling/scale_formulas.h"
 
 namespace precipice {
 namespace {
 
 float next_scale(const StoredFormat& stored, float amax, float previous) {
-  const float end = stored.format.max_finite();
-  if (stored.rule == StoredScaling::MsAmp) return msamp_scale(amax, end, previous);
-  return current_scale(amax, end, stored.rule == StoredScaling::CurrentPow2);
+  const ScaleEnds ends{.amax = amax, .max_finite = stored.format.max_finite()};
+  if (stored.rule == StoredScaling::MsAmp) return ms_amp_scale(ends, previous);
+  return te_current_scale(ends, stored.rule == StoredScaling::CurrentPowerOfTwo);
 }
 
 }  // namespace

@@ -3,19 +3,17 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <optional>
 
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
-#include "precision/format/log2_exponent.h"
 
 namespace precipice {
 namespace {
 
 constexpr Spellings<StoredScaling, 4> kRules{{{"none", StoredScaling::None},
                                               {"current", StoredScaling::Current},
-                                              {"current-pow2", StoredScaling::CurrentPow2},
+                                              {"current-pow2", StoredScaling::CurrentPowerOfTwo},
                                               {"ms-amp", StoredScaling::MsAmp}}};
 constexpr std::string_view kKahan = "-kahan";
 constexpr std::string_view kBlock = ":block=";
@@ -126,13 +124,6 @@ StoredFormats parse_stored_formats(const StateConfig& c) {
           parse_stored_format({"optimizer.moment1", false, true}, c.moment1, states),
           parse_stored_format({"optimizer.moment2", false, false}, c.moment2, states),
           parse_stored_format({"optimizer.gradients", false, true}, c.gradients, gradients)};
-}
-
-float msamp_scale(float amax, float max_finite, float previous) {
-  if (!(amax > 0.0f) || std::isinf(amax)) return previous;
-  const float ratio = 1.0f / amax * max_finite;
-  const int exponent = std::isinf(ratio) ? 126 : floor_of_rounded_log2(ratio);
-  return std::ldexp(1.0f, std::clamp(exponent, -126, 126));
 }
 
 }  // namespace precipice

@@ -29,9 +29,9 @@ struct StateConfig {
 
 enum class StoredScaling : std::uint8_t {
   None,
-  Current,      // largest / amax
-  CurrentPow2,  // the same, rounded down to a power of two
-  MsAmp,        // MS-AMP's power of two (msamp_scale), the previous scale where amax is 0 or not finite
+  Current,            // te_current_scale of precision/scaling/scale_formulas.h
+  CurrentPowerOfTwo,  // the same, rounded down to a power of two
+  MsAmp,              // ms_amp_scale
 };
 
 struct StoredFormat {
@@ -57,9 +57,5 @@ struct StoredFormats {
 
 // Throws ConfigError naming the key, as optimizer.weights.
 StoredFormats parse_stored_formats(const StateConfig& config);
-
-// floor(log2(max / amax)) as MS-AMP computes it (common/tensor/meta.py: fp32 throughout, log2 rounded to fp32), cut to
-// +-126 so that scale and inverse are normal numbers; `previous` when amax is 0 or not finite.
-float msamp_scale(float amax, float max_finite, float previous);
 
 }  // namespace precipice

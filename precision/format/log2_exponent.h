@@ -85,19 +85,19 @@ constexpr int floor_of_bf16_log2(float v) {
   return binade.below <= units_below_bf16(next) ? next : binade.floor_log2;
 }
 
-// The smallest E8M0 code c with 2^(c - 127) >= v, from the bits of a v that is not negative. Infinity gives 255.
-constexpr int e8m0_code_up(float v) {
-  const std::uint32_t pattern = std::bit_cast<std::uint32_t>(v) & 0x7FFFFFFFu;
-  const int field = static_cast<int>(pattern >> 23);
-  if (field == 0) return pattern <= 0x400000u ? 0 : 1;
-  return field + ((pattern & 0x7FFFFFu) != 0 ? 1 : 0);
-}
-
 // 2^k as a binary32 number: zero below the subnormals, infinity beyond the largest.
 constexpr float power_of_two(int k) {
   if (k > 127) return std::bit_cast<float>(0x7F800000u);
   if (k >= -126) return std::bit_cast<float>(static_cast<std::uint32_t>(k + 127) << 23);
   return k >= -149 ? std::bit_cast<float>(std::uint32_t{1} << (k + 149)) : 0.0f;
+}
+
+// 2^floor(log2 v) of a v that is not negative: its exponent field alone, or a subnormal number's highest bit. Zero and
+// infinity are their own, NaN gives infinity.
+constexpr float floor_power_of_two(float v) {
+  const float exponent = std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) & 0xFF800000u);
+  if (exponent != 0.0f || v == 0.0f) return exponent;
+  return power_of_two(binade_of(v).floor_log2);
 }
 
 }  // namespace precipice

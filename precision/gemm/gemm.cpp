@@ -11,6 +11,7 @@
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/base/check.h"
 #include "precision/format/format_presets.h"
+#include "precision/format/log2_exponent.h"
 #include "precision/gemm/batch_carrier.h"
 #include "precision/quantize/parallel.h"
 #include "precision/scaling/hadamard.h"
@@ -307,10 +308,6 @@ Scaled times_scales(const Quantized& q, at::ScalarType type) {
   return result;
 }
 
-bool is_power_of_two(float x) {
-  return (__builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFu) == 0;
-}
-
 // Values times scales where every product is exact: powers of two that take nothing out of fp32's range, NaN blocks and
 // zeros among them. NVFP4's E4M3 block scales are exact on its elements too, once the tensor's part is left out: they
 // have 4 significant bits and the elements 2, so that bf16 has room for the products as well.
@@ -322,7 +319,7 @@ bool fold(const Quantized& q, Quantized& folded) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float scale = data[i];
     if (!(scale > 0.0f)) continue;
-    if (q.outer == 1.0f && !is_power_of_two(scale)) return false;
+    if (q.outer == 1.0f && has_mantissa(scale)) return false;
     smallest = std::min(smallest, scale);
   }
   // A quotient by the tensor's scale is a multiple of E4M3's quantum.

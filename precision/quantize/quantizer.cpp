@@ -17,6 +17,7 @@
 #include "precision/quantize/parallel.h"
 #include "precision/quantize/piece_quantizer.h"
 #include "precision/quantize/result_quantum.h"
+#include "precision/scaling/scale_formulas.h"
 
 namespace precipice {
 namespace {
@@ -136,10 +137,10 @@ bool is_one_scale(const MatrixQuantizer& q) {
   return q.kind == ScaleKind::None || q.kind == ScaleKind::Fixed || q.kind == ScaleKind::Tensor;
 }
 
-// The part of NVFP4's dequantization scale that is the tensor's (block_quantize.h: q * fl(fl(sf * G) * fl(1 / 2688))).
+// The part of NVFP4's dequantization scale that is the tensor's; 1 where every block's scale is its own.
 float outer_scale_of(const MatrixQuantizer& q, float amax) {
   if (q.rule != ScaleRule::Nvfp4 || !q.two_level || q.row_scaled || !(amax > 0.0f)) return 1.0f;
-  return amax / (6.0f * static_cast<float>(q.four_over_six == FourOverSix::Off ? 448 : q.four_over_six_max));
+  return nvfp4_outer_scale(amax, q.four_over_six_max);
 }
 
 }  // namespace

@@ -4,16 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
 #include "precision/format/log2_exponent.h"
+#include "precision/scaling/scale_formulas.h"
 
 namespace precipice {
 namespace {
-
-constexpr float kFltMax = std::numeric_limits<float>::max();
 
 constexpr Spellings<DelayedUpdate, 3> kUpdates{
     {{"te", DelayedUpdate::Te}, {"te-unfused", DelayedUpdate::TeUnfused}, {"ms-amp", DelayedUpdate::MsAmp}}};
@@ -38,11 +36,6 @@ void roll(std::vector<float>& history) {
   history.front() = 0.0f;
 }
 
-float bounded(float scale, bool power_of_two) {
-  if (std::isinf(scale)) scale = kFltMax;
-  return power_of_two ? std::bit_cast<float>(std::bit_cast<std::uint32_t>(scale) & 0xFF800000u) : scale;
-}
-
 void update_te(DelayedScale& state, const DelayedRule& rule, float max_finite, bool recompute) {
   const float newest = state.history.front();
   float amax = 0.0f;
@@ -51,7 +44,7 @@ void update_te(DelayedScale& state, const DelayedRule& rule, float max_finite, b
     roll(state.history);
   }
   const float scaled_max = max_finite * power_of_two(-rule.margin);
-  if (recompute && is_positive_finite(amax)) state.scale = bounded(scaled_max / amax, rule.power_of_two);
+  if (recompute && is_positive_finite(amax)) state.scale = te_finite_scale(scaled_max / amax, rule.power_of_two);
 }
 
 void update_te_unfused(DelayedScale& state, const DelayedRule& rule, float max_finite, bool recompute) {
@@ -60,7 +53,7 @@ void update_te_unfused(DelayedScale& state, const DelayedRule& rule, float max_f
   if (!recompute || !is_positive_finite(amax)) return;
   const float inverse = 1.0f / amax;
   const float ratio = inverse * max_finite;
-  state.scale = bounded(ratio / power_of_two(rule.margin), rule.power_of_two);
+  state.scale = te_finite_scale(ratio / power_of_two(rule.margin), rule.power_of_two);
 }
 
 }  // namespace
@@ -78,23 +71,9 @@ DelayedScale initial_scale(const DelayedRule& rule) {
   return {1.0f, std::vector<float>(static_cast<std::size_t>(rule.history), 0.0f), 0};
 }
 
-float ms_amp_scale(float amax, float previous, float max_finite, int margin) {
-  const float inverse = 1.0f / amax;
-  const float ratio = inverse * max_finite;
-  if (std::isnan(ratio)) return previous;
-  // log2 of zero and of infinity are infinite, and so is what follows from them.
-  const bool is_negative = ratio == 0.0f || (std::isfinite(ratio) && floor_of_rounded_log2(ratio) - margin < 0);
-  float scale = previous;
-  if (is_positive_finite(amax)) {
-    const int e = std::isfinite(ratio) && ratio > 0.0f ? floor_of_rounded_log2(ratio) - margin : 1000;
-    scale = power_of_two(std::abs(e));
-  }
-  return is_negative ? 1.0f / scale : scale;
-}
-
 float scale_now(const DelayedScale& state, const DelayedRule& rule, float amax, float max_finite) {
   if (rule.update == DelayedUpdate::MsAmp && state.updates < rule.history)
-    return ms_amp_scale(amax, state.scale, max_finite, rule.margin);
+    return ms_amp_scale({.amax = amax, .max_finite = max_finite}, state.scale, rule.margin);
   return state.scale;
 }
 
@@ -107,7 +86,7 @@ void update(DelayedScale& state, const DelayedRule& rule, float amax, float max_
     state.history.front() = amax;
     const float window = rule.algorithm == AmaxAlgorithm::MostRecent ? amax : largest(state.history, true);
     const float next = state.updates + 1 < rule.history ? amax : window;
-    if (recompute) state.scale = ms_amp_scale(next, state.scale, max_finite, rule.margin);
+    if (recompute) state.scale = ms_amp_scale({.amax = next, .max_finite = max_finite}, state.scale, rule.margin);
   } else {
     state.history.front() = amax;
     if (rule.update == DelayedUpdate::Te)
@@ -118,9 +97,6 @@ void update(DelayedScale& state, const DelayedRule& rule, float amax, float max_
   ++state.updates;
 }
 
-DelayedUpdate parse_delayed_update(std::string_view text) {
-  return parse_spelling("update", text, kUpdates);
-}
 AmaxAlgorithm parse_amax_algorithm(std::string_view text) {
   return parse_spelling("algo", text, kAlgorithms);
 }

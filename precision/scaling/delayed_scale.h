@@ -44,14 +44,9 @@ float scale_now(const DelayedScale& state, const DelayedRule& rule, float amax, 
 // After a step whose tensor had this amax: what the next step will use.
 void update(DelayedScale& state, const DelayedRule& rule, float amax, float max_finite);
 
-// MS-AMP's rule: a power of two from the rounded logarithm; keeps `previous` for amax 0 and NaN, inverts it for
-// infinity.
-float ms_amp_scale(float amax, float previous, float max_finite, int margin);
-
-// Spellings te te-unfused ms-amp; max most-recent. Throw ConfigError.
-DelayedUpdate parse_delayed_update(std::string_view text);
+// Spellings max most-recent. Throws ConfigError.
 AmaxAlgorithm parse_amax_algorithm(std::string_view text);
-std::string to_string(DelayedUpdate update);
+std::string to_string(DelayedUpdate update);  // te te-unfused ms-amp
 std::string to_string(AmaxAlgorithm algorithm);
 
 }  // namespace precipice

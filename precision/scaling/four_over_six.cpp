@@ -9,6 +9,7 @@
 #include "precision/base/check.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
+#include "precision/scaling/scale_formulas.h"
 
 namespace precipice {
 namespace {
@@ -35,7 +36,7 @@ class Choice {
       : row_(row),
         blocks_((row.cols + row.block_cols - 1) / row.block_cols),
         amax_(outer.amax),
-        range_(static_cast<float>(6 * c.block_scale_max)),
+        range_(nvfp4_range(c.block_scale_max)),
         squared_(squared),
         in_bf16_(in_bf16) {}
 

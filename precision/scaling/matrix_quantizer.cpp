@@ -195,9 +195,6 @@ bool dequantizes_by_division(const MatrixQuantizer& spec) {
 Arithmetic parse_arithmetic(std::string_view text) {
   return parse_spelling("arithmetic", text, kArithmetics);
 }
-ScaleKind parse_scale_kind(std::string_view text) {
-  return parse_spelling("scale", text, kKinds);
-}
 ScaleRule parse_scale_rule(std::string_view text) {
   return parse_spelling("rule", text, kRules);
 }

@@ -112,14 +112,12 @@ BlockGrid block_grid(const MatrixQuantizer& spec, const MatrixShape& shape);
 // A GEMM multiplies by its inverse there as everywhere.
 bool dequantizes_by_division(const MatrixQuantizer& spec);
 
-// Spellings: te te-python te-unfused torchao microxcaling microxcaling-cuda deepgemm deepseek ms-amp; none fixed tensor
-// row column block; amax floor ceil rceil even nvfp4 shared-exponent; off mae mse. Throw ConfigError.
+// Spellings: te te-python te-unfused torchao microxcaling microxcaling-cuda deepgemm deepseek ms-amp; amax floor ceil rceil even nvfp4 shared-exponent; off mae mse. Throw ConfigError.
 Arithmetic parse_arithmetic(std::string_view text);
-ScaleKind parse_scale_kind(std::string_view text);
 ScaleRule parse_scale_rule(std::string_view text);
 FourOverSix parse_four_over_six(std::string_view text);
 std::string to_string(Arithmetic arithmetic);
-std::string to_string(ScaleKind kind);
+std::string to_string(ScaleKind kind);  // none fixed tensor row column block
 std::string to_string(ScaleRule rule);
 std::string to_string(FourOverSix choice);
 

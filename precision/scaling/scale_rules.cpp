@@ -11,6 +11,7 @@
 #include "precision/format/log2_exponent.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
+#include "precision/scaling/scale_formulas.h"
 
 namespace precipice {
 namespace {
@@ -27,10 +28,6 @@ float larger(float a, float b) {
   return std::isnan(a) || a > b ? a : b;
 }
 
-float exponent_only(float s) {
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(s) & 0xFF800000u);
-}
-
 // 2^floor(fl(log2 s)), and what torch makes of it for zero, infinity and NaN.
 float power_of_rounded_log2(float s) {
   if (!(s > 0.0f) || std::isinf(s)) return s;
@@ -39,12 +36,7 @@ float power_of_rounded_log2(float s) {
 
 BlockScale te_scale(const ScaleConstants& c, float amax) {
   const float a = amax < static_cast<float>(c.floor) ? static_cast<float>(c.floor) : amax;
-  float s = 1.0f;
-  if (a != 0.0f && std::isfinite(a)) {
-    s = c.max / a;
-    if (std::isinf(s)) s = kFltMax;
-    if (c.power_of_two) s = exponent_only(s);
-  }
+  const float s = te_current_scale({.amax = a, .max_finite = c.max}, c.power_of_two);
   return {s, 1.0f / s};
 }
 
@@ -54,10 +46,7 @@ BlockScale te_python_scale(const ScaleConstants& c, float amax) {
   float s = c.max / a;
   if (std::isinf(s)) s = c.through_bf16 ? kBf16Max : kFltMax;
   if (c.power_of_two) {
-    if (std::isnan(s))
-      s = 0.5f;  // frexp(NaN) has exponent 0
-    else
-      s = s == 0.0f ? 0.0f : power_of_two(binade_of(s).floor_log2);
+    s = std::isnan(s) ? 0.5f : floor_power_of_two(s);  // frexp(NaN) has exponent 0
   }
   if (a == 0.0f) s = 1.0f;
   return {s, 1.0f / s};
@@ -86,7 +75,7 @@ BlockScale deepgemm_scale(const ScaleConstants& c, float amax) {
 }
 
 BlockScale ms_amp_block_scale(const ScaleConstants& c, float amax) {
-  const float s = ms_amp_scale(amax, c.previous_scale, c.max, 0);
+  const float s = ms_amp_scale({.amax = amax, .max_finite = c.max}, c.previous_scale);
   return {s, 1.0f / s};
 }
 
@@ -120,7 +109,8 @@ std::uint32_t mx_code(const ScaleConstants& c, float amax, std::uint32_t end) {
     pattern = choose(pattern < kInfinity, rounded_to_mantissa(pattern, c.mantissa_bits), pattern);
   std::uint32_t code;
   if (kRule == ScaleRule::Rceil) {
-    // e8m0_code_up, at most 254; below the normal numbers 2^-127 is the one power of two.
+    // The smallest code c <= 254 with 2^(c - 127) >= v, from v's bits: one more than the exponent field where there is
+    // a mantissa. Below the normal numbers 2^-127 is the one power of two.
     code = std::min((pattern + choose(pattern < 0x800000u, 0x3FFFFFu, 0x7FFFFFu)) >> 23, 254u);
   } else {
     const auto k = static_cast<int>((pattern + (kRule == ScaleRule::Ceil ? 0x7FFFFFu : 0)) >> 23) - c.emax;
@@ -234,19 +224,18 @@ ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale)
 }
 
 OuterScale outer_scale(const ScaleConstants& c, float amax) {
-  const auto range = static_cast<float>(6 * c.block_scale_max);
   if (c.arithmetic == Arithmetic::Torchao) {
-    const float p = amax / range;
+    const float p = nvfp4_outer_scale(amax, c.block_scale_max);
     return {amax, p, 1.0f / p};
   }
-  float encode = smaller(range / amax, kFltMax);
+  float encode = smaller(nvfp4_range(c.block_scale_max) / amax, kFltMax);
   if (encode == 0.0f) encode = 1.0f;
   return {amax, encode, 1.0f / encode};
 }
 
 void te_nvfp4_scales(const ScaleConstants& c, const float* wanted, int count, const OuterScale& outer,
                      float* block_scales, float* multiply, float* inverse) {
-  const float reciprocal_range = 1.0f / static_cast<float>(6 * c.block_scale_max);
+  const float reciprocal_range = 1.0f / nvfp4_range(c.block_scale_max);
   active_kernels().blocks.nvfp4_scales(wanted, count, {outer.decode, outer.amax, reciprocal_range}, block_scales,
                                        multiply, inverse);
 }

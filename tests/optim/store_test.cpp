@@ -8,6 +8,7 @@
 #include <random>
 
 #include "precision/base/check.h"
+#include "precision/scaling/scale_rules.h"
 #include "tests/optim/tensors.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_rounding.h"
@@ -43,6 +44,7 @@ float reference_scale(const StoredFormat& stored, double amax, float previous) {
   const double end = reference::max_finite(stored.format);
   if (stored.rule == StoredScaling::None) return 1.0f;
   if (stored.rule == StoredScaling::MsAmp) {
+    if (std::isinf(amax)) return 1.0f / previous;
     if (!usable) return previous;
     const float inverse = static_cast<float>(1.0 / amax), ratio = static_cast<float>(inverse * end);
     return static_cast<float>(std::exp2(std::floor(static_cast<float>(std::log2(static_cast<double>(ratio))))));
@@ -111,37 +113,33 @@ TEST_CASE("storing equals the reference in every format, rounding and scaling, w
   }
 }
 
-TEST_CASE("MS-AMP's scale is the floor of a logarithm rounded to fp32, at every power of two", "[store]") {
-  // recipes of MS-AMP with e4m3: amax 7.0000005 gives 64 where 448 / amax lies just below 2^6.
-  CHECK(msamp_scale(7.0000005f, 448.0f, 1.0f) == 64.0f);
-  CHECK(msamp_scale(448.0f, 448.0f, 1.0f) == 1.0f);
-  CHECK(msamp_scale(0.0f, 448.0f, 8.0f) == 8.0f);
-  CHECK(msamp_scale(kInf, 448.0f, 8.0f) == 8.0f);
-  CHECK(msamp_scale(kNan, 448.0f, 8.0f) == 8.0f);
-  std::size_t compared = 0, wrong = 0;
-  const auto compare = [&](float amax, double end) {
-    const float ratio = static_cast<float>(static_cast<float>(1.0 / static_cast<double>(amax)) * end);
-    const double exponent = std::floor(static_cast<float>(std::log2(static_cast<double>(ratio))));
-    if (!(std::abs(exponent) <= 126)) return;
-    ++compared;
-    wrong += msamp_scale(amax, static_cast<float>(end), 1.0f) != static_cast<float>(std::exp2(exponent));
-  };
-  std::mt19937 random(1);
-  for (const double end : {448.0, 57344.0, 65504.0, 1.0}) {
-    for (int exponent = -120; exponent < 127; ++exponent) {
-      // Inverses just below powers of two come of amaxes just above (end a power of two times) one.
-      const float center = static_cast<float>(end * std::exp2(exponent - 16));
-      for (int ulps = -120; ulps <= 120; ++ulps)
-        compare(std::bit_cast<float>(std::bit_cast<std::uint32_t>(center) + static_cast<std::uint32_t>(ulps)), end);
-      for (int i = 0; i < 50; ++i)
-        compare(std::ldexp(1.0f + static_cast<float>(random() >> 9) * 0x1p-23f, exponent), end);
+TEST_CASE("what is kept has the scale that an operand of a matmul would have, for every amax", "[store]") {
+  const std::pair<const char*, Arithmetic> rules[] = {
+      {"ms-amp", Arithmetic::MsAmp}, {"current", Arithmetic::Te}, {"current-pow2", Arithmetic::Te}};
+  for (const auto& [scaling, arithmetic] : rules) {
+    const StoredFormat stored = first_moment("e4m3", scaling);
+    MatrixQuantizer operand;
+    operand.element = stored.format;
+    operand.kind = ScaleKind::Tensor;
+    operand.arithmetic = arithmetic;
+    operand.power_of_two = stored.rule == StoredScaling::CurrentPowerOfTwo;
+    const ScaleConstants constants = prepare_scales(operand, 8.0f);
+    for (float x : {0.0f, 0x1p-149f, 0x1p-130f, 0x1p-120f, 1.3e-36f, 1e-12f, 3.0f, 7.0000005f, 448.0f, 1e30f,
+                    std::numeric_limits<float>::max(), kInf, kNan}) {
+      INFO(scaling << " amax " << x);
+      const BlockScale expected = scale_of(constants, x);
+      float scale = 8.0f;
+      store(kChunkSize, {&x, 1}, stored, {&scale, 1}, {});
+      CHECK(same_bits({scale}, {expected.multiply}));
     }
   }
-  CHECK(wrong == 0);
-  CHECK(compared > 200000);
-  // Beyond that the scale stays a number with a normal inverse.
-  CHECK(msamp_scale(1e-40f, 448.0f, 1.0f) == 0x1p126f);
-  CHECK(msamp_scale(std::numeric_limits<float>::max(), 1.0f, 1.0f) == 0x1p-126f);
+}
+
+TEST_CASE("under MS-AMP's infinite scale what is kept is NaN, as is fp16 there", "[store]") {
+  float x[] = {0.0f, 0x1p-120f}, scale = 1.0f;
+  store(kChunkSize, {x, 2}, first_moment("e4m3", "ms-amp"), {&scale, 1}, {});
+  CHECK(scale == kInf);
+  CHECK((std::isnan(x[0]) && std::isnan(x[1])));
 }
 
 TEST_CASE("infinities and NaNs stay visible in every kept format that can say so", "[store]") {

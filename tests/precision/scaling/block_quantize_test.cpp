@@ -411,7 +411,6 @@ TEST_CASE(
   refuses(spec, "flush_subnormal_blocks");
   CHECK_THROWS_WITH(parse_arithmetic("microxcalin"), Catch::Contains("did you mean microxcaling?"));
   CHECK_THROWS_WITH(parse_scale_rule("rciel"), Catch::Contains("rceil"));
-  CHECK_THROWS_WITH(parse_scale_kind("blocks"), Catch::Contains("block"));
 }
 
 }  // namespace precipice::test
