@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "optim/optimizer_kinds.h"
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
 
@@ -23,15 +25,13 @@ std::vector<FloatSpan> spans_of(std::vector<std::vector<float>>& buffers) {
   return spans;
 }
 
-using Make = std::unique_ptr<Optimizer> (*)(const OptimizerConfig&, std::vector<Parameter>, std::uint64_t);
-constexpr Spellings<Make, 3> kKinds{{{"adamw", make_adamw}, {"lion", make_lion}, {"sgd", make_sgd}}};
 constexpr Spellings<bool, 2> kDecays{{{"coupled", true}, {"independent", false}}};
 
 }  // namespace
 
-Optimizer::Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed,
-                     const std::vector<std::string>& moments)
+Optimizer::Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed)
     : config_(config),
+      kind_(&find_optimizer(config.kind)),
       parameters_(std::move(parameters)),
       coupled_decay_(parse_spelling("optimizer.decay", config.decay, kDecays)),
       formats_(parse_stored_formats(config.state)),
@@ -40,17 +40,18 @@ Optimizer::Optimizer(const OptimizerConfig& config, std::vector<Parameter> param
   for (const Parameter& p : parameters_) {
     PRECIPICE_CHECK(p.value.size == p.grad.size, p.name, " has ", p.value.size, " values, ", p.grad.size, " gradients");
   }
-  for (std::size_t i = 0; i < moments.size(); ++i) {
+  for (std::size_t i = 0; i < kind_->moments.size(); ++i) {
     Buffers values = zeros();
     std::vector<FloatSpan> memory = spans_of(values);
     const StoredFormat& format = i == 0 ? formats_.moment1 : formats_.moment2;
     const StoredOperand operand = i == 0 ? StoredOperand::Moment1 : StoredOperand::Moment2;
     plain_ = plain_ && format.is_plain();
-    moments_.push_back({moments[i], std::move(values), StoredArrays(format, operand, std::move(memory), seed)});
+    moments_.push_back(
+        {kind_->moments[i] + ".", std::move(values), StoredArrays(format, operand, std::move(memory), seed)});
   }
   plain_ = plain_ && formats_.weights.is_plain();
   if (formats_.weights.kahan) compensation_ = zeros();
-  for (TensorLists& lists : lists_) lists.resize(2 + moments.size() + (formats_.weights.kahan ? 1 : 0));
+  for (TensorLists& lists : lists_) lists.resize(2 + kind_->moments.size() + (formats_.weights.kahan ? 1 : 0));
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
     append_lists(lists_[parameters_[t].decay], t);
     weights_.store_nearest(t);
@@ -61,21 +62,19 @@ GradStats Optimizer::unscale(double loss_scale) {
   TensorList grads;
   for (const Parameter& p : parameters_) grads.push_back(p.grad);
   for (std::size_t t = 0; t < parameters_.size(); ++t) gradients_.store(t, updates_ + 1);
-  std::int32_t nonfinite = 0;
   const auto factor = static_cast<float>(1.0 / loss_scale);
-  // By one nothing changes, and the norm of numbers of which one is not finite is not finite either.
-  const double norm = factor == 1.0f ? multi_tensor_l2norm(kChunkSize, &nonfinite, {grads}, nullptr)
-                                     : multi_tensor_unscale_l2norm(kChunkSize, &nonfinite, {grads, grads}, factor);
-  return {nonfinite == 0, norm};
+  // By one nothing changes. A sum of squares in double is finite exactly where all gradients are.
+  const double norm = factor == 1.0f ? multi_tensor_l2norm(grads) : multi_tensor_scale_l2norm(grads, factor);
+  return {std::isfinite(norm), norm};
 }
 
 UpdateStats Optimizer::step(double factor, double grad_norm) {
   ++updates_;
-  Update update{.lr = factor * config_.lr,
-                .weight_decay = coupled_decay_ ? config_.weight_decay : 0.0,
-                .independent_decay = coupled_decay_ ? 0.0 : factor * config_.weight_decay,
-                .grad_scale = clip_coefficient(config_.clip_norm, grad_norm),
-                .kahan = {}};
+  UpdateArgs update{.lr = factor * config_.lr,
+                    .weight_decay = coupled_decay_ ? config_.weight_decay : 0.0,
+                    .independent_decay = coupled_decay_ ? 0.0 : factor * config_.weight_decay,
+                    .grad_scale = clip_coefficient(config_.clip_norm, grad_norm),
+                    .step = updates_};
   if (formats_.weights.kahan) update.kahan = formats_.weights.format;
   const UpdateNorms decayed = update_group(true, update);
   update.weight_decay = update.independent_decay = 0.0;
@@ -87,8 +86,8 @@ UpdateStats Optimizer::step(double factor, double grad_norm) {
   return {std::sqrt(weight), ratio};
 }
 
-UpdateNorms Optimizer::update_group(bool decayed, const Update& update) {
-  if (plain_) return apply(lists_[decayed], update);
+UpdateNorms Optimizer::update_group(bool decayed, const UpdateArgs& update) {
+  if (plain_) return kind_->update(config_, update, lists_[decayed]);
   UpdateNorms norms;
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
     if (parameters_[t].decay != decayed) continue;
@@ -99,21 +98,18 @@ UpdateNorms Optimizer::update_group(bool decayed, const Update& update) {
   return norms;
 }
 
-UpdateNorms Optimizer::update_and_store(std::size_t t, const Update& update) {
+UpdateNorms Optimizer::update_and_store(std::size_t t, const UpdateArgs& update) {
   const FloatSpan value = parameters_[t].value;
   const bool rounded = !formats_.weights.is_plain() && !update.kahan;  // Kahan rounds inside its update
   if (rounded) before_.assign(value.data, value.data + value.size);
   TensorLists lists;
   append_lists(lists, t);
-  UpdateNorms norms = apply(lists, update);
+  UpdateNorms norms = kind_->update(config_, update, lists);
   for (Moment& moment : moments_) moment.stored.store(t, updates_);
   if (!rounded) return norms;
 
   weights_.store(t, updates_);
-  const TensorList before{{before_.data(), value.size}};
-  std::int32_t noop = 0;
-  multi_tensor_axpby(kChunkSize, &noop, {{value}, before, before}, 1.0f, -1.0f, AxpbyCheck::Both);
-  const double change = multi_tensor_l2norm(kChunkSize, &noop, {before}, nullptr);
+  const double change = multi_tensor_distance({value}, {{before_.data(), value.size}});
   norms.update = change * change;
   return norms;
 }
@@ -155,9 +151,17 @@ std::vector<std::pair<std::string, FloatSpan>> Optimizer::state() {
   return state;
 }
 
+std::optional<Preconditioning> Optimizer::preconditioning() const {
+  return kind_->preconditioning(config_, updates_);
+}
+
+std::vector<FloatSpan> Optimizer::moments(std::size_t index) {
+  return spans_of(moments_.at(index).values);
+}
+
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters,
                                           std::uint64_t seed) {
-  return parse_spelling("optimizer.kind", config.kind, kKinds)(config, std::move(parameters), seed);
+  return std::make_unique<Optimizer>(config, std::move(parameters), seed);
 }
 
 }  // namespace precipice

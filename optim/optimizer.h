@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// AdamW (arXiv 1711.05101), Lion (arXiv 2302.06675) and SGD with momentum, through the multi-tensor kernels. Two groups
-// as in nanoGPT: matrices and embeddings decay, vectors (biases, LayerNorm) do not. Weight decay: "coupled" to the
-// learning rate, p -= lr (u + wd p), as torch.optim.AdamW; or "independent" of it, p -= s_t (lr u + wd p) with the
-// schedule's factor s_t (arXiv 2309.14322). Weights are fp32 masters and moments fp32 unless StateConfig says
-// otherwise: then every update is computed in fp32 from what is kept and its results are rounded as they are kept
-// (store.h).
+// Gradients into weights by one of the update rules of optim/rules/, through the multi-tensor kernels. Two groups as in
+// nanoGPT: matrices and embeddings decay, vectors (biases, LayerNorm) do not. Weight decay: "coupled" to the learning
+// rate, p -= lr (u + wd p), as torch.optim.AdamW; or "independent" of it, p -= s_t (lr u + wd p) with the schedule's
+// factor s_t (arXiv 2309.14322). Weights are fp32 masters and moments fp32 unless StateConfig says otherwise: then
+// every update is computed in fp32 from what is kept and its results are rounded as they are kept (store.h).
 #pragma once
 
 #include <cstdint>
@@ -15,24 +14,11 @@
 #include <vector>
 
 #include "optim/multi_tensor/multi_tensor.h"
+#include "optim/rules/update_rule.h"
 #include "optim/store.h"
 #include "optim/stored_format.h"
 
 namespace precipice {
-
-struct OptimizerConfig {
-  std::string kind = "adamw";  // adamw | lion | sgd
-  double lr = 1e-3;            // peak learning rate
-  double beta1 = 0.9;
-  double beta2 = 0.95;
-  double eps = 1e-8;
-  double weight_decay = 0.1;
-  std::string decay = "coupled";  // coupled | independent
-  double momentum = 0.9;          // sgd
-  bool nesterov = false;          // sgd
-  double clip_norm = 1.0;         // global gradient norm; 0 = no clipping
-  StateConfig state;
-};
 
 // Spans of equal size into memory that outlives the optimizer and does not move.
 struct Parameter {
@@ -52,9 +38,13 @@ struct UpdateStats {
   double update_ratio = 0;  // |change of the kept weights| / |weights|; NaN when the weights are all zero
 };
 
+struct OptimizerKind;
+
 class Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  // Rounds the weights to the format they are kept in. seed: of stochastic rounding. Throws ConfigError for an unknown
+  // kind, decay or format.
+  Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed = 0);
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
   // Gradients are rounded to the format that they are kept in; then grad *= 1 / loss_scale in place, checked for
@@ -70,21 +60,10 @@ class Optimizer {
   std::int64_t updates() const { return updates_; }
   void set_updates(std::int64_t updates) { updates_ = updates; }
 
- protected:
-  struct Update {
-    double lr, weight_decay, independent_decay, grad_scale;  // weight_decay is coupled to lr
-    std::optional<FloatFormat> kahan;
-  };
-
-  // Rounds the weights to the format they are kept in. `moments`: prefixes of the state buffers' names, first moment
-  // first.
-  Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed,
-            const std::vector<std::string>& moments);
-  // Update number updates_ of {grad, value, moments...[, compensation]}.
-  virtual UpdateNorms apply(const TensorLists& lists, const Update& update) = 0;
-
-  OptimizerConfig config_;
-  std::int64_t updates_ = 0;
+  // What divides the first moment in an update, once there was one; nothing for kinds without.
+  std::optional<Preconditioning> preconditioning() const;
+  // One span per parameter: the moment number `index`, 0 or 1, of the kind.
+  std::vector<FloatSpan> moments(std::size_t index);
 
  private:
   // One buffer per parameter.
@@ -98,9 +77,12 @@ class Optimizer {
   std::vector<FloatSpan> spans(FloatSpan Parameter::*member) const;
   Buffers zeros() const;
   void append_lists(TensorLists& lists, std::size_t parameter);
-  UpdateNorms update_group(bool decayed, const Update& update);
-  UpdateNorms update_and_store(std::size_t parameter, const Update& update);
+  UpdateNorms update_group(bool decayed, const UpdateArgs& update);
+  UpdateNorms update_and_store(std::size_t parameter, const UpdateArgs& update);
 
+  OptimizerConfig config_;
+  const OptimizerKind* kind_;
+  std::int64_t updates_ = 0;
   std::vector<Parameter> parameters_;
   bool coupled_decay_;
   StoredFormats formats_;
@@ -112,14 +94,7 @@ class Optimizer {
   std::vector<float> before_;  // weights of one parameter before its update
 };
 
-// seed: of stochastic rounding. Throws ConfigError for an unknown kind, decay or format.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters,
                                           std::uint64_t seed = 0);
-std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config, std::vector<Parameter> parameters,
-                                      std::uint64_t seed);
-std::unique_ptr<Optimizer> make_lion(const OptimizerConfig& config, std::vector<Parameter> parameters,
-                                     std::uint64_t seed);
-std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config, std::vector<Parameter> parameters,
-                                    std::uint64_t seed);
 
 }  // namespace precipice

@@ -20,8 +20,7 @@ float next_scale(const StoredFormat& stored, float amax, float previous) {
 
 }  // namespace
 
-void store(std::int64_t chunk, FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key) {
-  PRECIPICE_CHECK(chunk > 0, "chunk size is ", chunk);
+void store(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key) {
   PRECIPICE_CHECK(scales.size == stored.scales(values.size), scales.size, " scales for ", values.size, " values");
   if (stored.format.is_fp32()) return;
   const bool scaled = stored.rule != StoredScaling::None;
@@ -38,9 +37,9 @@ void store(std::int64_t chunk, FloatSpan values, const StoredFormat& stored, Flo
       scales.data[b] = scale;
     }
     const float inverse = 1.0f / scale;
-    for (std::int64_t at = begin; at < end; at += chunk) {
+    for (std::int64_t at = begin; at < end; at += kChunkSize) {
       float* data = values.data + at;
-      const std::int64_t size = std::min(chunk, end - at);
+      const std::int64_t size = std::min(kChunkSize, end - at);
       quantize(data, data, size, spec, scale, key, static_cast<std::uint64_t>(at), counts);
       if (scale == 1.0f) continue;
       for (std::int64_t i = 0; i < size; ++i) data[i] *= inverse;
@@ -57,13 +56,13 @@ StoredArrays::StoredArrays(const StoredFormat& format, StoredOperand operand, st
 void StoredArrays::store(std::size_t t, std::int64_t update) {
   const RandomKey key =
       random_key(kStorageStream, seed_, static_cast<std::uint32_t>(update), t, static_cast<std::uint16_t>(operand_));
-  precipice::store(kChunkSize, values_[t], format_, scales(t), key);
+  precipice::store(values_[t], format_, scales(t), key);
 }
 
 void StoredArrays::store_nearest(std::size_t t) {
   StoredFormat nearest = format_;
   nearest.rounding = Rounding::NearestEven;
-  precipice::store(kChunkSize, values_[t], nearest, scales(t), {});
+  precipice::store(values_[t], nearest, scales(t), {});
 }
 
 FloatSpan StoredArrays::scales(std::size_t t) {

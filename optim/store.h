@@ -18,9 +18,9 @@ namespace precipice {
 // the parameters.
 enum class StoredOperand : std::uint16_t { Weights, Moment1, Moment2, Gradients };
 
-// scales: format.scales(values.size) of them; read for `previous` by MsAmp, then written. The chunk size changes no
-// bit.
-void store(std::int64_t chunk, FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key);
+// scales: format.scales(values.size) of them; read for `previous` by MsAmp, then written. Under an infinite scale,
+// MS-AMP's of an amax below max_finite 2^-128, every value becomes NaN, as MS-AMP's fp16 does.
+void store(FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key);
 
 // What is kept of one kind for every parameter (all weights, all first moments, ...), with its scales.
 class StoredArrays {

@@ -10,22 +10,11 @@
 #include <string>
 #include <string_view>
 
+#include "optim/rules/optimizer_config.h"
 #include "precision/format/float_format.h"
 #include "precision/rounding/rounding.h"
 
 namespace precipice {
-
-// As a user writes it. Formats: any spelling of parse_float_format, nearest-even; with -sr, -rtz, ... another rounding;
-// weights also with -kahan. Scalings: none | current | current-pow2 | ms-amp, each per tensor or with :block=N.
-struct StateConfig {
-  std::string weights = "fp32";
-  std::string weight_scaling = "none";
-  std::string moment1 = "fp32";  // AdamW's and Lion's m, SGD's momentum
-  std::string moment2 = "fp32";  // AdamW's v
-  std::string state_scaling = "current";
-  std::string gradients = "fp32";  // rounded once, as backward leaves them (times the loss scale)
-  std::string gradient_scaling = "none";
-};
 
 enum class StoredScaling : std::uint8_t {
   None,

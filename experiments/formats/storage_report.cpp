@@ -3,12 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "optim/optimizer_kinds.h"
+
 namespace precipice {
 namespace {
-
-bool has_second_moment(const OptimizerConfig& config) {
-  return config.kind == "adamw";
-}
 
 std::string describe(const LossScaleConfig& c) {
   if (c.kind == "static") return fmt::format("static, {}", c.initial);
@@ -22,19 +20,24 @@ std::string describe(const LossScaleConfig& c) {
 
 double stored_bytes_per_parameter(const OptimizerConfig& config) {
   const StoredFormats formats = parse_stored_formats(config.state);
-  const double second = has_second_moment(config) ? formats.moment2.bits() : 0.0;
-  return (formats.weights.bits() + formats.moment1.bits() + second) / 8;
+  double bits = formats.weights.bits();
+  const std::size_t moments = find_optimizer(config.kind).moments.size();
+  if (moments > 0) bits += formats.moment1.bits();
+  if (moments > 1) bits += formats.moment2.bits();
+  return bits / 8;
 }
 
 std::string storage_lines(const OptimizerConfig& config, const LossScaleConfig& loss_scale, const std::string& indent) {
   const StoredFormats formats = parse_stored_formats(config.state);
   const char* master = formats.weights.format.is_fp32() ? " (masters)" : " (no fp32 master)";
-  const std::string second = has_second_moment(config) ? "; second " + to_string(formats.moment2) : "";
+  const std::size_t count = find_optimizer(config.kind).moments.size();
+  std::string moments = count == 0 ? "none" : "first " + to_string(formats.moment1);
+  if (count > 1) moments += "; second " + to_string(formats.moment2);
   return fmt::format(
-      "{0}weights     {1}{2}\n{0}moments     first {3}{4}\n{0}gradients   {5}\n{0}loss scale  {6}\n"
-      "{0}kept        {7} bytes per parameter between updates of {8}\n",
-      indent, to_string(formats.weights), master, to_string(formats.moment1), second, to_string(formats.gradients),
-      describe(loss_scale), stored_bytes_per_parameter(config), config.kind);
+      "{0}weights     {1}{2}\n{0}moments     {3}\n{0}gradients   {4}\n{0}loss scale  {5}\n"
+      "{0}kept        {6} bytes per parameter between updates of {7}\n",
+      indent, to_string(formats.weights), master, moments, to_string(formats.gradients), describe(loss_scale),
+      stored_bytes_per_parameter(config), config.kind);
 }
 
 }  // namespace precipice

@@ -2,15 +2,11 @@
 // The chunk functions of multi_tensor_chunks.h, one template for every element body. Included by one file per
 // instruction set, inside that set's namespace, under the rules of precision/kernels/quantize-inl.h. The body runs over
 // a piece of a block, then the values it measured are squared and added to the block's sums: pieces are small, so that
-// memory is asked for the next while sums are made. Expects kDoubles, how many a vector of the instruction set holds,
-// in the surrounding namespace.
+// memory is asked for the next while sums are made.
 
 namespace {
 
-using Doubles = double __attribute__((vector_size(8 * kDoubles)));
-using Singles = float __attribute__((vector_size(4 * kDoubles)));
-constexpr std::int64_t kPiece = 128;                           // elements; divides kBlock
-constexpr int kVectors = static_cast<int>(kLanes) / kDoubles;  // that hold the partial sums of one array
+constexpr std::int64_t kPiece = 128;  // elements; divides kBlock
 
 // The partial sums of a block, to which pieces of it are added in order.
 struct PartialSums {
@@ -19,23 +15,8 @@ struct PartialSums {
   // All pieces but the last have whole groups of kLanes.
   void add_squares(const float* x, std::int64_t size) {
     std::int64_t i = 0;
-    if constexpr (kVectors <= 2) {
-      Doubles sums[kVectors];
-      __builtin_memcpy(sums, lanes, sizeof(lanes));
-      for (; i + kLanes <= size; i += kLanes) {
-        for (int v = 0; v < kVectors; ++v) {
-          Singles values;
-          __builtin_memcpy(&values, x + i + v * kDoubles, sizeof(values));
-          const Doubles wide = __builtin_convertvector(values, Doubles);
-          sums[v] += wide * wide;
-        }
-      }
-      __builtin_memcpy(lanes, sums, sizeof(lanes));
-    } else {
-      // g++ 12 widens four numbers at a time here, but two of them above.
-      for (; i + kLanes <= size; i += kLanes) {
-        for (int k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
-      }
+    for (; i + kLanes <= size; i += kLanes) {
+      for (int k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
     }
     for (std::int64_t k = 0; i + k < size; ++k)
       lanes[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
@@ -43,35 +24,33 @@ struct PartialSums {
 };
 
 template <class Body>
-std::uint32_t run_piece(Body body, float* const (&list)[Body::kLists], std::int64_t begin, std::int64_t size,
-                        float (&measured)[2][kPiece]) {
+void run_piece(Body body, float* const (&list)[Body::kLists], std::int64_t begin, std::int64_t size,
+               float (&measured)[2][kPiece]) {
   float* at[Body::kLists];
   for (int d = 0; d < Body::kLists; ++d) at[d] = list[d] + begin;
-  std::uint32_t nonfinite = 0;
   for (std::int64_t i = 0; i < size; ++i) {
     float x[Body::kLists];
     for (int d = 0; d < Body::kLists; ++d) x[d] = at[d][i];
-    const Outcome outcome = body(x);
+    const Measured result = body(x);
     for (int d = 0; d < Body::kLists; ++d) {
       if ((Body::kWritten >> d) & 1u) at[d][i] = x[d];
     }
-    for (int k = 0; k < Body::kMeasures; ++k) measured[k][i] = outcome.value[k];
-    nonfinite |= outcome.nonfinite;
+    for (int k = 0; k < Body::kMeasures; ++k) measured[k][i] = result.value[k];
   }
-  return nonfinite;
 }
 
-template <class Body>
-std::uint32_t run_piece(const KahanBody<Body>& body, float* const (&list)[KahanBody<Body>::kLists], std::int64_t begin,
-                        std::int64_t size, float (&measured)[2][kPiece]) {
-  float* inner[Body::kLists];
-  for (int d = 0; d < Body::kLists; ++d) inner[d] = list[d];
-  const std::uint32_t nonfinite = run_piece(body.change, inner, begin, size, measured);
+template <class Rule>
+void run_piece(const KahanBody<Rule>& body, float* const (&list)[KahanBody<Rule>::kLists], std::int64_t begin,
+               std::int64_t size, float (&measured)[2][kPiece]) {
+  constexpr int kInner = ChangeBody<Rule>::kLists;
+  float* inner[kInner];
+  for (int d = 0; d < kInner; ++d) inner[d] = list[d];
+  run_piece(body.change, inner, begin, size, measured);
 
   EventCounts counts;
   const auto round = [&](float* x) { quantize(x, x, size, body.spec, 1.0f, {}, 0, counts); };
   float* p = list[1] + begin;
-  float* k = list[Body::kLists] + begin;
+  float* k = list[kInner] + begin;
   float* change = measured[0];  // from here on a scratch array, at last what was added
   float next[kPiece];
   for (std::int64_t i = 0; i < size; ++i) k[i] += change[i];
@@ -86,7 +65,6 @@ std::uint32_t run_piece(const KahanBody<Body>& body, float* const (&list)[KahanB
     change[i] = next[i] - p[i];
     p[i] = next[i];
   }
-  return nonfinite;
 }
 
 template <class Body>
@@ -98,7 +76,7 @@ ChunkResult run_chunk(const Body& body, float* const (&list)[Body::kLists], std:
     PartialSums sums[2];
     for (std::int64_t piece = begin; piece < end; piece += kPiece) {
       const std::int64_t count = end - piece < kPiece ? end - piece : kPiece;
-      result.nonfinite |= run_piece(body, list, piece, count, measured);
+      run_piece(body, list, piece, count, measured);
       for (int k = 0; k < Body::kMeasures; ++k) sums[k].add_squares(measured[k], count);
     }
     for (int k = 0; k < Body::kMeasures; ++k) result.squares[k] += sum_of_lanes(sums[k].lanes);
@@ -108,7 +86,8 @@ ChunkResult run_chunk(const Body& body, float* const (&list)[Body::kLists], std:
 
 // What is measured is there already.
 template <>
-ChunkResult run_chunk(const NormBody& /*body*/, float* const (&list)[NormBody::kLists], std::int64_t size) {
+[[maybe_unused]] ChunkResult run_chunk(const NormBody& /*body*/, float* const (&list)[NormBody::kLists],
+                                       std::int64_t size) {
   ChunkResult result{};
   for (std::int64_t begin = 0; begin < size; begin += kBlock) {
     PartialSums sums;
@@ -118,14 +97,9 @@ ChunkResult run_chunk(const NormBody& /*body*/, float* const (&list)[NormBody::k
   return result;
 }
 
-}  // namespace
+template <class... Bodies>
+constexpr ChunkKernelsOf<Bodies...> make_chunk_kernels(const ChunkKernelsOf<Bodies...>*) {
+  return {{run_chunk<Bodies>}...};
+}
 
-const ChunkKernels kChunkKernels = {{run_chunk<ScaleBody>},
-                                    {run_chunk<AxpbyBody>},
-                                    {run_chunk<NormBody>},
-                                    {run_chunk<AdamBody>},
-                                    {run_chunk<SgdBody>},
-                                    {run_chunk<LionBody>},
-                                    {run_chunk<KahanBody<AdamBody>>},
-                                    {run_chunk<KahanBody<SgdBody>>},
-                                    {run_chunk<KahanBody<LionBody>>}};
+}  // namespace

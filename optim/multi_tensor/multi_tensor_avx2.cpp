@@ -5,10 +5,10 @@
 #include "optim/multi_tensor/multi_tensor_chunks.h"
 
 namespace precipice::avx2 {
-namespace {
-constexpr int kDoubles = 4;
-}
 #include "optim/multi_tensor/multi_tensor-inl.h"
+
+const ChunkKernels kChunkKernels = make_chunk_kernels(static_cast<const ChunkKernels*>(nullptr));
+
 }  // namespace precipice::avx2
 
 #endif

@@ -2,9 +2,6 @@
 // The functions of CudaMultiTensorKernels on any Machine (precision/cuda/quantize_calls.h says what that is).
 #pragma once
 
-#include <algorithm>
-#include <vector>
-
 #include "optim/multi_tensor/cuda_kernels.h"
 #include "optim/multi_tensor/multi_tensor_launch.h"
 
@@ -21,47 +18,45 @@ inline TensorLists lists_of(const SpanTable& table) {
 
 template <class Machine>
 struct MultiTensorCalls {
-  using Ops = MultiTensorOps<LaunchRunner<Machine>>;
-
-  static const char* scale(const CudaMultiTensorCall& call, float factor) {
-    return run(call, [&](Ops& ops, const TensorLists& lists) { ops.scale(lists, factor); });
+  static const char* l2norm(const CudaMultiTensorCall& call, double& norm) { return norm_of(call, NormBody{}, norm); }
+  static const char* scale_l2norm(const CudaMultiTensorCall& call, float factor, double& norm) {
+    return norm_of(call, ScaleBody{factor}, norm);
+  }
+  static const char* distance(const CudaMultiTensorCall& call, double& norm) {
+    return norm_of(call, DistanceBody{}, norm);
+  }
+  static const char* update(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
+    return reason_of([&] { PRECIPICE_CHECK(update_by(OptimizerRules{}, call, rule, body, norms), "no rule ", rule); });
   }
 
-  static const char* axpby(const CudaMultiTensorCall& call, float a, float b, AxpbyCheck check) {
-    return run(call, [&](Ops& ops, const TensorLists& lists) { ops.axpby(lists, a, b, check); });
-  }
-
-  static const char* l2norm(const CudaMultiTensorCall& call, double& norm, double* per_tensor) {
-    return run(call, [&](Ops& ops, const TensorLists& lists) {
-      std::vector<double> norms;
-      norm = ops.l2norm(lists, per_tensor != nullptr ? &norms : nullptr);
-      if (per_tensor != nullptr) std::copy(norms.begin(), norms.end(), per_tensor);
-    });
-  }
-
-  static const char* unscale_l2norm(const CudaMultiTensorCall& call, float factor, double& norm) {
-    return run(call, [&](Ops& ops, const TensorLists& lists) { norm = ops.unscale_l2norm(lists, factor); });
-  }
-
-  static const char* adam(const CudaMultiTensorCall& call, const AdamArgs& args, UpdateNorms& norms) {
-    return run(call, [&](Ops& ops, const TensorLists& lists) { norms = ops.adam(lists, args); });
-  }
-
-  static const char* sgd(const CudaMultiTensorCall& call, const SgdArgs& args, UpdateNorms& norms) {
-    return run(call, [&](Ops& ops, const TensorLists& lists) { norms = ops.sgd(lists, args); });
-  }
-
-  static constexpr CudaMultiTensorKernels table() { return {scale, axpby, l2norm, unscale_l2norm, adam, sgd}; }
+  static constexpr CudaMultiTensorKernels table() { return {l2norm, scale_l2norm, distance, update}; }
 
  private:
-  template <class Work>
-  static const char* run(const CudaMultiTensorCall& call, Work work) {
-    return reason_of([&] {
-      Machine machine(call.launch);
-      Ops ops{{machine}, call.chunk, call.noop};
-      work(ops, lists_of(call.table));
-      machine.wait();
-    });
+  template <class Body>
+  static UpdateNorms run(const CudaMultiTensorCall& call, const Body& body) {
+    Machine machine(call.launch);
+    LaunchRunner<Machine> runner{machine};
+    const UpdateNorms sums = sum_over_chunks(runner, lists_of(call.table), body);
+    machine.wait();
+    return sums;
+  }
+
+  template <class Body>
+  static const char* norm_of(const CudaMultiTensorCall& call, const Body& body, double& norm) {
+    return reason_of([&] { norm = std::sqrt(run(call, body).update); });
+  }
+
+  // Whether there is a rule of that number.
+  template <class... Rules>
+  static bool update_by(RuleList<Rules...>, const CudaMultiTensorCall& call, int rule, const void* body,
+                        UpdateNorms& norms) {
+    int number = 0;
+    const auto try_rule = [&]<class Rule>(const UpdateBody<Rule>* of_rule) {
+      if (number++ != rule) return false;
+      norms = run(call, *of_rule);
+      return true;
+    };
+    return (try_rule(static_cast<const UpdateBody<Rules>*>(body)) || ...);
   }
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "optim/multi_tensor/multi_tensor_functors.h"
+#include "optim/rules/optimizer_rules.h"
 #include "precision/base/host_device.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_kernels.h"
@@ -21,7 +22,6 @@ static_assert(kBlock % kLanes == 0);
 
 struct ChunkResult {
   double squares[2];
-  std::uint32_t nonfinite;
 };
 
 template <class Lanes>
@@ -31,11 +31,14 @@ PRECIPICE_HD double sum_of_lanes(const Lanes& lane) {
 
 // Kahan 1965 as in Zamirai et al. arXiv 2010.06192 and in optimi; but decay is part of the compensated update, where
 // optimi multiplies the kept weight by what decay leaves and so loses a decay of less than half an ulp.
-template <class Body>
-struct KahanBody {  // {Body's lists..., k}
-  static constexpr int kLists = Body::kLists + 1, kMeasures = 2;
-  ChangeBody<Body> change;
+template <class Rule>
+struct KahanBody {  // {UpdateBody's lists..., k}
+  static constexpr int kLists = UpdateBody<Rule>::kLists + 1, kMeasures = 2;
+  ChangeBody<Rule> change;
   QuantizeSpec spec;
+
+  KahanBody(const OptimizerConfig& config, const UpdateArgs& update)
+      : change{{config, update}}, spec{.format = *update.kahan, .overflow = Overflow::Native} {}
 };
 
 // Runs a body over the `size` elements from list[d] on.
@@ -43,20 +46,17 @@ template <class Body>
 struct ChunkKernel {
   ChunkResult (*run)(const Body& body, float* const (&list)[Body::kLists], std::int64_t size);
 };
-struct ChunkKernels : ChunkKernel<ScaleBody>,
-                      ChunkKernel<AxpbyBody>,
-                      ChunkKernel<NormBody>,
-                      ChunkKernel<AdamBody>,
-                      ChunkKernel<SgdBody>,
-                      ChunkKernel<LionBody>,
-                      ChunkKernel<KahanBody<AdamBody>>,
-                      ChunkKernel<KahanBody<SgdBody>>,
-                      ChunkKernel<KahanBody<LionBody>> {
+template <class... Bodies>
+struct ChunkKernelsOf : ChunkKernel<Bodies>... {
   template <class Body>
   ChunkResult run(const Body& body, float* const (&list)[Body::kLists], std::int64_t size) const {
     return ChunkKernel<Body>::run(body, list, size);
   }
 };
+template <class... Rules>
+ChunkKernelsOf<ScaleBody, NormBody, DistanceBody, UpdateBody<Rules>..., KahanBody<Rules>...> chunk_kernels_of(
+    RuleList<Rules...>);
+using ChunkKernels = decltype(chunk_kernels_of(OptimizerRules{}));
 
 namespace generic {
 extern const ChunkKernels kChunkKernels;

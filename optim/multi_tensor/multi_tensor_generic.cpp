@@ -3,8 +3,8 @@
 #include "optim/multi_tensor/multi_tensor_chunks.h"
 
 namespace precipice::generic {
-namespace {
-constexpr int kDoubles = 2;
-}
 #include "optim/multi_tensor/multi_tensor-inl.h"
+
+const ChunkKernels kChunkKernels = make_chunk_kernels(static_cast<const ChunkKernels*>(nullptr));
+
 }  // namespace precipice::generic

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "optim/multi_tensor/multi_tensor_functors.h"
 #include "optim/multi_tensor/multi_tensor_walk.h"
@@ -32,9 +33,8 @@ struct LaneLaunch {
   Body body;
   const DeviceChunk<Body::kLists>* chunks;
   std::int64_t chunk_count;
-  std::int64_t blocks;       // of the largest chunk
-  double* lanes;             // [chunk][block][lane][2]
-  std::uint32_t* nonfinite;  // [chunk], zero before the launch
+  std::int64_t blocks;  // of the largest chunk
+  double* lanes;        // [chunk][block][lane][2]
 
   PRECIPICE_HD std::int64_t items() const { return chunk_count * blocks * kLanes; }
 
@@ -44,30 +44,26 @@ struct LaneLaunch {
       const std::int64_t chunk = item / kLanes / blocks;
       const std::int64_t begin = item / kLanes % blocks * kBlock;
       const std::int64_t left = chunks[chunk].size - begin;
-      if (left > 0 && run_lane(chunks[chunk].at, begin + item % kLanes, begin + (left < kBlock ? left : kBlock), item))
-        Atomics::set(nonfinite[chunk]);
+      if (left > 0) run_lane(chunks[chunk].at, begin + item % kLanes, begin + (left < kBlock ? left : kBlock), item);
     }
   }
 
  private:
-  // Elements first, first + kLanes, ... below `end`; whether a non-finite one was met.
-  PRECIPICE_HD bool run_lane(float* const (&list)[Body::kLists], std::int64_t first, std::int64_t end,
+  // Elements first, first + kLanes, ... below `end`.
+  PRECIPICE_HD void run_lane(float* const (&list)[Body::kLists], std::int64_t first, std::int64_t end,
                              std::int64_t item) const {
     double sum[2] = {0.0, 0.0};
-    std::uint32_t seen = 0;
     for (std::int64_t i = first; i < end; i += kLanes) {
       float x[Body::kLists];
       for (int d = 0; d < Body::kLists; ++d) x[d] = list[d][i];
-      const Outcome outcome = body(x);
+      const Measured measured = body(x);
       for (int d = 0; d < Body::kLists; ++d) {
         if ((Body::kWritten >> d) & 1u) list[d][i] = x[d];
       }
       for (int k = 0; k < Body::kMeasures; ++k)
-        sum[k] += static_cast<double>(outcome.value[k]) * static_cast<double>(outcome.value[k]);
-      seen |= outcome.nonfinite;
+        sum[k] += static_cast<double>(measured.value[k]) * static_cast<double>(measured.value[k]);
     }
     for (int k = 0; k < 2; ++k) lanes[2 * item + k] = sum[k];
-    return seen != 0;
   }
 };
 
@@ -78,7 +74,6 @@ struct ChunkSumLaunch {
   std::int64_t chunk_count;
   std::int64_t blocks;
   const double* lanes;
-  const std::uint32_t* nonfinite;
   ChunkResult* results;
 
   PRECIPICE_HD std::int64_t items() const { return chunk_count; }
@@ -94,7 +89,6 @@ struct ChunkSumLaunch {
           result.squares[k] += sum_of_lanes(lane);
         }
       }
-      result.nonfinite = nonfinite[chunk];
       results[chunk] = result;
     }
   }
@@ -106,17 +100,15 @@ struct LaunchRunner {
   Machine& machine;
 
   template <class Body, class OnChunk>
-  void operator()(std::int64_t chunk, const TensorLists& lists, const Body& body, OnChunk on_chunk) {
+  void operator()(const TensorLists& lists, const Body& body, OnChunk on_chunk) {
     constexpr int kLists = Body::kLists;
     std::vector<DeviceChunk<kLists>> chunks;
-    std::vector<std::size_t> tensors;
     std::int64_t largest = 0;
-    cut_into_chunks<kLists>(chunk, lists, [&](std::size_t tensor, float* const(&at)[kLists], std::int64_t size) {
+    cut_into_chunks<kLists>(lists, [&](float* const(&at)[kLists], std::int64_t size) {
       DeviceChunk<kLists> one{};
       for (int d = 0; d < kLists; ++d) one.at[d] = at[d];
       one.size = size;
       chunks.push_back(one);
-      tensors.push_back(tensor);
       largest = largest > size ? largest : size;
     });
     if (chunks.empty()) return;
@@ -124,12 +116,10 @@ struct LaunchRunner {
     const std::int64_t blocks = blocks_of(largest);
     const DeviceChunk<kLists>* table = machine.upload(chunks);
     auto* lanes = machine.template scratch<double>(2 * count * blocks * kLanes);
-    auto* nonfinite = machine.template scratch<std::uint32_t>(count);
     auto* results = machine.template scratch<ChunkResult>(count);
-    machine.launch(LaneLaunch<Body>{body, table, count, blocks, lanes, nonfinite});
-    machine.launch(ChunkSumLaunch<kLists>{table, count, blocks, lanes, nonfinite, results});
-    const std::vector<ChunkResult> done = machine.download(results, count);
-    for (std::size_t c = 0; c < done.size(); ++c) on_chunk(tensors[c], done[c]);
+    machine.launch(LaneLaunch<Body>{body, table, count, blocks, lanes});
+    machine.launch(ChunkSumLaunch<kLists>{table, count, blocks, lanes, results});
+    for (const ChunkResult& result : machine.download(results, count)) on_chunk(result);
   }
 };
 

@@ -31,7 +31,6 @@ PRECIPICE_HD ThreadPosition thread_position(int block, int blocks, int thread, i
 struct SequentialAtomics {
   static void add(std::uint64_t& to, std::uint64_t value) { to += value; }
   static void raise(std::int64_t& to, std::int64_t value) { to = value > to ? value : to; }
-  static void set(std::uint32_t& to) { to = 1; }
 };
 
 }  // namespace precipice

@@ -28,11 +28,6 @@ struct DeviceAtomics {
     atomicMax(reinterpret_cast<long long*>(&to), static_cast<long long>(value));
 #endif
   }
-  PRECIPICE_HD static void set([[maybe_unused]] std::uint32_t& to) {
-#if defined(__CUDA_ARCH__)
-    atomicOr(&to, 1u);
-#endif
-  }
 };
 
 __device__ inline ThreadPosition this_thread() {

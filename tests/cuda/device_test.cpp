@@ -45,11 +45,10 @@ TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can
   CHECK(sentence.size() > 10);
   CHECK(sentence.find('\n') == std::string::npos);
   // Without a GPU a call is refused with a reason as well.
-  std::int32_t noop = 0;
   double norm = 0;
   float value = 1.0f;
   const FloatSpan span{&value, 1};
-  CHECK(library->kernels.multi_tensor->l2norm({kChunkSize, &noop, {&span, 1, 1}, {}}, norm, nullptr) != nullptr);
+  CHECK(library->kernels.multi_tensor->l2norm({{&span, 1, 1}, {}}, norm) != nullptr);
   CHECK(library->kernels.quantize->amax(&value, 1, {}, value) != nullptr);
 }
 
@@ -80,12 +79,11 @@ TEST_CASE("on the GPU, a large array fills every multiprocessor and gives the ho
   }
 }
 
-TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits, flags and norms", "[.cuda]") {
+TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits and norms", "[.cuda]") {
   if (const Kernels* gpu = gpu_kernels()) {
     for (const bool bad : {false, true}) {
-      compare_scale_and_axpby(*gpu, bad);
       compare_norms(*gpu, bad);
-      compare_updates(*gpu, bad);
+      compare_all_updates(OptimizerRules{}, *gpu, bad);
     }
   }
 }

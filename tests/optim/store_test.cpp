@@ -89,25 +89,24 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-TEST_CASE("storing equals the reference in every format, rounding and scaling, whatever the chunk", "[store]") {
+TEST_CASE("storing equals the reference in every format, rounding and scaling, over more than a chunk", "[store]") {
   for (const std::string format : {"bf16", "bf16-sr", "bf16-rtz", "fp16", "fp16-sr", "e4m3", "e4m3-sr", "e5m2",
                                    "e5m2-sr-b", "e4m3:specials=ieee", "e2m1", "int8", "tf32", "e8m3-rna"}) {
     for (const std::string scaling : {"none", "current", "current-pow2", "ms-amp", "current:block=32",
                                       "current-pow2:block=128", "ms-amp:block=1000", "current:block=100000"}) {
       const StoredFormat stored = first_moment(format, scaling);
-      for (const std::size_t size : {0u, 1u, 2500u}) {
+      for (const std::size_t size : {0u, 1u, 2500u, 66000u}) {
+        if (size > 3000 && format != "fp16-sr") continue;  // a chunk has 65536
         const std::vector<float> x = heavy_tailed(size, 7);
         const RandomKey key{42, 3, 0x80000000u + 5, 1};
         std::vector<float> expected_scales(static_cast<std::size_t>(stored.scales(static_cast<std::int64_t>(size))), 1);
         const auto expected = reference_store(x, stored, expected_scales, key);
-        for (const std::int64_t chunk : {std::int64_t{1}, std::int64_t{97}, std::int64_t{1024}, kChunkSize}) {
-          std::vector<float> values = x, scales(expected_scales.size(), 1.0f);
-          store(chunk, {values.data(), static_cast<std::int64_t>(size)}, stored,
-                {scales.data(), static_cast<std::int64_t>(scales.size())}, key);
-          INFO(format << " " << scaling << " size " << size << " chunk " << chunk);
-          CHECK(same_bits(values, expected));
-          CHECK(same_bits(scales, expected_scales));
-        }
+        std::vector<float> values = x, scales(expected_scales.size(), 1.0f);
+        store({values.data(), static_cast<std::int64_t>(size)}, stored,
+              {scales.data(), static_cast<std::int64_t>(scales.size())}, key);
+        INFO(format << " " << scaling << " size " << size);
+        CHECK(same_bits(values, expected));
+        CHECK(same_bits(scales, expected_scales));
       }
     }
   }
@@ -129,7 +128,7 @@ TEST_CASE("what is kept has the scale that an operand of a matmul would have, fo
       INFO(scaling << " amax " << x);
       const BlockScale expected = scale_of(constants, x);
       float scale = 8.0f;
-      store(kChunkSize, {&x, 1}, stored, {&scale, 1}, {});
+      store({&x, 1}, stored, {&scale, 1}, {});
       CHECK(same_bits({scale}, {expected.multiply}));
     }
   }
@@ -137,7 +136,7 @@ TEST_CASE("what is kept has the scale that an operand of a matmul would have, fo
 
 TEST_CASE("under MS-AMP's infinite scale what is kept is NaN, as is fp16 there", "[store]") {
   float x[] = {0.0f, 0x1p-120f}, scale = 1.0f;
-  store(kChunkSize, {x, 2}, first_moment("e4m3", "ms-amp"), {&scale, 1}, {});
+  store({x, 2}, first_moment("e4m3", "ms-amp"), {&scale, 1}, {});
   CHECK(scale == kInf);
   CHECK((std::isnan(x[0]) && std::isnan(x[1])));
 }
@@ -147,7 +146,7 @@ TEST_CASE("infinities and NaNs stay visible in every kept format that can say so
     for (const std::string scaling : {"none", "current", "ms-amp"}) {
       const StoredFormat stored = first_moment(format, scaling);
       std::vector<float> x = {1.0f, kInf, -kInf, kNan}, scales(static_cast<std::size_t>(stored.scales(4)), 1.0f);
-      store(kChunkSize, {x.data(), 4}, stored, {scales.data(), static_cast<std::int64_t>(scales.size())}, {});
+      store({x.data(), 4}, stored, {scales.data(), static_cast<std::int64_t>(scales.size())}, {});
       INFO(format << " " << scaling);
       CHECK(x[0] == 1.0f);
       CHECK_FALSE(std::isfinite(x[1]));
@@ -159,9 +158,9 @@ TEST_CASE("infinities and NaNs stay visible in every kept format that can say so
 
 TEST_CASE("without a scale finite values overflow as a cast does; under a scale they never do", "[store]") {
   std::vector<float> x = {70000.0f, -1.0f}, y = x, scale = {1.0f};
-  store(kChunkSize, {x.data(), 2}, first_moment("fp16", "none"), {}, {});
+  store({x.data(), 2}, first_moment("fp16", "none"), {}, {});
   CHECK(x == std::vector<float>{kInf, -1.0f});
-  store(kChunkSize, {y.data(), 2}, first_moment("fp16", "ms-amp"), {scale.data(), 1}, {});
+  store({y.data(), 2}, first_moment("fp16", "ms-amp"), {scale.data(), 1}, {});
   CHECK(scale[0] == 0.5f);
   CHECK(y[0] == 70016.0f);  // 35000 is between 34976 and 35008, spaced by 32
 }

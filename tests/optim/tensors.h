@@ -11,10 +11,11 @@
 
 namespace precipice {
 
-// Around the 8 lanes, the 1024-element blocks and kTestChunk; empty tensors first, last and between.
-inline constexpr std::int64_t kTestChunk = 2048;
-inline const std::vector<std::int64_t> kSizes = {0,    1,    2,    7,    8,    9,    15,   1023, 1024, 1025, 0,
-                                                 2047, 2048, 2049, 3071, 3072, 3073, 4095, 4096, 4097, 5000, 0};
+// Around the 8 lanes, the 1024-element blocks and the chunks; empty tensors first, last and between.
+inline const std::vector<std::int64_t> kSizes = {
+    0,    1,    2,    7,    8,    9,    15,   1023, 1024, 1025, 0,
+    2047, 2048, 2049, 3071, 3072, 3073, 4095, 4096, 4097, 5000, kChunkSize + 2049,
+    0};
 
 struct Tensors {
   std::vector<std::vector<float>> data;

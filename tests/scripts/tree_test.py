@@ -19,7 +19,7 @@ ALLOWED = {
 # level do not see each other; files outside a part's folders lie above them.
 LEVELS = {
     "precision": "base < format < rounding < kernels < scaling accumulator cuda < quantize < gemm < policy < autograd",
-    "optim": "multi_tensor",
+    "optim": "rules < multi_tensor",
     "metrics": "log curvature statistics < divergence tensors logits warning",
     "train": "config < data recipes < model < probes < run < analysis",
     "experiments": "console < formats bench stability < sweep < statistics < cli",

@@ -2,6 +2,7 @@
 // The one declaration of every config key: name, where it is stored, limits, help.
 #include <limits>
 
+#include "optim/optimizer_kinds.h"
 #include "train/config/run_config.h"
 
 namespace precipice {
@@ -144,7 +145,7 @@ void add_precision(Fields& f, PrecisionConfig& c) {
 }
 
 void add_optimizer(Fields& f, OptimizerConfig& c) {
-  f.push_back(text("optimizer.kind", &c.kind, {"adamw", "lion", "sgd"}, "Optimizer; Lion is arXiv 2302.06675."));
+  f.push_back(text("optimizer.kind", &c.kind, optimizer_names(), "Update rule. " + optimizer_help() + "."));
   f.push_back(number("optimizer.lr", &c.lr, 0, kHuge, "Peak learning rate."));
   f.push_back(number("optimizer.beta1", &c.beta1, 0, 0.9999999,
                      "AdamW: decay of the first moment. Lion: weight of the momentum in the update's direction."));

@@ -7,6 +7,8 @@
 #include <ATen/ops/ones_like.h>
 
 #include <cmath>
+#include <optional>
+#include <vector>
 
 #include "metrics/log/step_record.h"
 #include "precision/rounding/random_bits.h"
@@ -40,24 +42,21 @@ TensorVector random_signs(const Model& model, std::uint64_t seed, std::int64_t s
 
 }  // namespace
 
-Preconditioner preconditioner_of(const OptimizerConfig& config, Optimizer& optimizer, const Model& model) {
+Preconditioner preconditioner_of(Optimizer& optimizer, const Model& model) {
   Preconditioner result;
-  if (config.kind == "sgd") {
-    for (const NamedParameter& parameter : model.parameters())
-      result.inverse_root.push_back(at::ones_like(parameter.value.detach()));
-    result.threshold = 2 + 2 * config.momentum;
-    return result;
+  const std::optional<Preconditioning> p = optimizer.preconditioning();
+  if (!p) return result;
+  result.threshold = p->threshold;
+  const std::vector<FloatSpan> moments = p->second_moment ? optimizer.moments(1) : std::vector<FloatSpan>();
+  for (std::size_t k = 0; k < model.parameters().size(); ++k) {
+    const at::Tensor weight = model.parameters()[k].value.detach();
+    if (!p->second_moment) {
+      result.inverse_root.push_back(at::ones_like(weight));
+      continue;
+    }
+    const at::Tensor v = at::from_blob(moments.at(k).data, weight.sizes(), at::TensorOptions(at::kFloat));
+    result.inverse_root.push_back(v.div(p->correction).sqrt_().add_(p->eps).mul_(p->factor).rsqrt_());
   }
-  if (config.kind != "adamw" || optimizer.updates() == 0) return result;
-  const auto t = static_cast<double>(optimizer.updates());
-  const double first = 1 - std::pow(config.beta1, t), second = 1 - std::pow(config.beta2, t);
-  for (auto& [name, span] : optimizer.state()) {
-    if (!name.starts_with("v.")) continue;
-    const at::Tensor& weight = model.parameters().at(result.inverse_root.size()).value;
-    const at::Tensor v = at::from_blob(span.data, weight.sizes(), at::TensorOptions(at::kFloat));
-    result.inverse_root.push_back(v.div(second).sqrt_().add_(config.eps).mul_(first).rsqrt_());
-  }
-  result.threshold = (2 + 2 * config.beta1) / (1 - config.beta1);
   return result;
 }
 

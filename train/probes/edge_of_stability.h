@@ -13,7 +13,7 @@ struct Preconditioner {
   TensorVector inverse_root;  // P^-1/2, one number a weight; empty where the optimizer has none (Lion)
   double threshold = 0;       // curvature times learning rate at which training becomes unstable
 };
-Preconditioner preconditioner_of(const OptimizerConfig& config, Optimizer& optimizer, const Model& model);
+Preconditioner preconditioner_of(Optimizer& optimizer, const Model& model);
 
 // NaN where a gradient is not finite. The model's weights are as before.
 double largest_preconditioned_curvature(const ProbedStep& step, const TensorVector& inverse_root, int iterations);

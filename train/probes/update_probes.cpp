@@ -142,7 +142,7 @@ std::vector<double> UpdateProbes::noise_values(const ProbedStep& step) {
 }
 
 std::vector<double> UpdateProbes::edge_values(const ProbedStep& step, Optimizer& optimizer) const {
-  const Preconditioner p = preconditioner_of(step.config.optimizer, optimizer, step.model);
+  const Preconditioner p = preconditioner_of(optimizer, step.model);
   if (p.inverse_root.empty() || !(step.learning_rate > 0)) return {kNotMeasured, kNotMeasured};
   const double sharpness = largest_preconditioned_curvature(step, p.inverse_root, kEdgeIterations);
   return {sharpness * step.learning_rate / p.threshold, sharpness};

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "optim/optimizer_kinds.h"
 #include "train/model/architectures.h"
 #include "train/model/model.h"
 #include "train/probes/update_probes.h"
@@ -157,7 +158,7 @@ MemoryEstimate estimate_memory(const RunConfig& config, const PrecisionSchedule&
 
 double arrays_of(const OptimizerConfig& config) {
   const bool compensated = parse_stored_formats(config.state).weights.kahan;
-  return (config.kind == "adamw" ? 3 : 2) + (compensated ? 1 : 0);
+  return 1 + static_cast<double>(find_optimizer(config.kind).moments.size()) + (compensated ? 1 : 0);
 }
 
 double data_bytes(const DataConfig& data) {

@@ -3,6 +3,7 @@
 
 #include "experiments/formats/recipes_report.h"
 #include "experiments/sweep/plan.h"
+#include "optim/optimizer_kinds.h"
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
 
@@ -56,4 +57,11 @@ TEST_CASE("the disk of a run has room for a recipe's compensations in both check
                 kahan = plan_run(tiny_config({"precision.recipe=bf16-pure:weights=bf16-kahan"}));
   CHECK(plain.parameters == kahan.parameters);
   CHECK(kahan.disk_bytes - plain.disk_bytes == Approx(3.0 * 4.0 * static_cast<double>(plain.parameters)));
+}
+
+TEST_CASE("an optimizer without state is counted and shown so, whatever the moments' formats") {
+  const AddedOptimizer toy({"toy-without-state", "a test's", {}, nullptr, nullptr});
+  const std::vector<std::string> keys = {"precision.recipe=ms-amp-o2", "optimizer.kind=toy-without-state"};
+  CHECK(bytes_of(keys) == 2);
+  CHECK_THAT(precision_plan(tiny_config(keys)), Contains("moments     none\n"));
 }

@@ -102,9 +102,9 @@ TEST_CASE("the preconditioner is Adam's second moment, corrected and rooted; SGD
   OptimizerConfig config;
   config.clip_norm = 0;
   const auto adam = make_optimizer(config, parameters);
-  CHECK(preconditioner_of(config, *adam, *small.model).inverse_root.empty());  // no second moment yet
+  CHECK(preconditioner_of(*adam, *small.model).inverse_root.empty());  // no second moment yet
   for (int i = 0; i < 3; ++i) adam->step(1e-3, 1.0);
-  const Preconditioner p = preconditioner_of(config, *adam, *small.model);
+  const Preconditioner p = preconditioner_of(*adam, *small.model);
   REQUIRE(p.inverse_root.size() == parameters.size());
   // A constant gradient has v_hat = g^2, so P = (1 - 0.9^3) * 0.25.
   CHECK(p.inverse_root[2].flatten()[1].item<float>() == Approx(1 / std::sqrt(0.271 * 0.25)).epsilon(1e-6));
@@ -112,9 +112,9 @@ TEST_CASE("the preconditioner is Adam's second moment, corrected and rooted; SGD
 
   config.kind = "sgd";
   const auto sgd = make_optimizer(config, parameters);
-  CHECK(preconditioner_of(config, *sgd, *small.model).inverse_root[0].eq(1).all().item<bool>());
-  CHECK(preconditioner_of(config, *sgd, *small.model).threshold == Approx(3.8));
+  CHECK(preconditioner_of(*sgd, *small.model).inverse_root[0].eq(1).all().item<bool>());
+  CHECK(preconditioner_of(*sgd, *small.model).threshold == Approx(3.8));
   config.kind = "lion";
   const auto lion = make_optimizer(config, parameters);
-  CHECK(preconditioner_of(config, *lion, *small.model).inverse_root.empty());
+  CHECK(preconditioner_of(*lion, *small.model).inverse_root.empty());
 }
