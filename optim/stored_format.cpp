@@ -2,11 +2,12 @@
 #include "optim/stored_format.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
+#include "precision/base/with_key.h"
 
 namespace precipice {
 namespace {
@@ -18,17 +19,13 @@ constexpr Spellings<StoredScaling, 4> kRules{{{"none", StoredScaling::None},
 constexpr std::string_view kKahan = "-kahan";
 constexpr std::string_view kBlock = ":block=";
 
-[[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& problem) {
-  throw ConfigError({.file = "", .line = 0, .key = key, .value = std::string(value.substr(0, 60))}, problem);
+// As much of a value as an error tells.
+std::string shown(std::string_view value) {
+  return std::string(value.substr(0, 60));
 }
 
-template <class Parse>
-auto with_key(const std::string& key, std::string_view value, const Parse& parse) {
-  try {
-    return parse();
-  } catch (const ConfigError& error) {
-    refuse(key, value, error.problem());
-  }
+[[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& problem) {
+  throw ConfigError({.file = "", .line = 0, .key = key, .value = shown(value)}, problem);
 }
 
 struct Scaling {
@@ -39,15 +36,12 @@ struct Scaling {
 Scaling parse_scaling(const std::string& key, std::string_view text) {
   const std::size_t at = std::min(text.find(kBlock), text.size());
   const StoredScaling rule =
-      with_key(key, text, [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
+      with_key(key, shown(text), [&] { return parse_spelling("the rule", text.substr(0, at), kRules); });
   if (at == text.size()) return {rule, 0};
-  const std::string_view digits = text.substr(at + kBlock.size());
-  std::int64_t block = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), block);
-  if (error != std::errc() || end != digits.data() + digits.size() || block < 1)
-    refuse(key, text, "block must be a whole number of at least 1");
+  const auto block = parse_number<std::int64_t>(text.substr(at + kBlock.size()));
+  if (!block || *block < 1) refuse(key, text, "block must be a whole number of at least 1");
   if (rule == StoredScaling::None) refuse(key, text, "none has no scales to share; write none alone");
-  return {rule, block};
+  return {rule, *block};
 }
 
 // The longest word after the format's spelling that names a rounding.
@@ -76,7 +70,7 @@ StoredFormat parse_stored_format(const Role& role, std::string_view text, const 
   if (stored.kahan) name.remove_suffix(kKahan.size());
   const auto rounding = rounding_suffix(name);
   stored.rounding = rounding.value_or(Rounding::NearestEven);
-  stored.format = with_key(role.key, text, [&] { return parse_float_format(name); });
+  stored.format = with_key(role.key, shown(text), [&] { return parse_float_format(name); });
 
   if (stored.kahan && !role.kahan_allowed) refuse(role.key, text, "only optimizer.weights can be compensated (-kahan)");
   if (stored.kahan && rounding)

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "experiments/formats/cast_report.h"
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
 
 namespace precipice {
@@ -59,12 +59,11 @@ Rounding resolve_rounding(const CLI::App& parser, const Options& options) {
 }
 
 std::uint16_t stream_operand(const std::string& text) {
-  std::uint16_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size())
+  const auto number = parse_number<std::uint16_t>(text);
+  if (!number)
     throw ConfigError({"command line", 0, "--operand", text},
                       "must be a whole number from 0 to 65535, or x, w, dy with --recipe");
-  return number;
+  return *number;
 }
 
 // With a recipe the stream is tensors, and what belongs to single values is refused.
@@ -126,12 +125,10 @@ void write_counters(const Options& options, const CastSpec& spec, const EventCou
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
   const std::string range = fmt::format("{} to {}", least, most);
   const auto check = [least, most, range](std::string& text) {
-    std::uint64_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || rest != end || value < least || value > most)
+    const auto value = parse_number<std::uint64_t>(text);
+    if (!value || *value < least || *value > most)
       return fmt::format("must be a whole number from {}, not {}", range, text.substr(0, 60));
-    text = std::to_string(value);
+    text = std::to_string(*value);
     return std::string();
   };
   return CLI::Validator(check, range);

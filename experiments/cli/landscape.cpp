@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <memory>
 
@@ -14,6 +13,7 @@
 #include "experiments/console/process_setup.h"
 #include "experiments/stability/landscape.h"
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 
 namespace precipice {
 namespace {
@@ -32,12 +32,6 @@ struct Options {
   throw ConfigError({"command line", 0, option, value.substr(0, 60)}, problem);
 }
 
-template <class Number>
-bool parse_number(std::string_view text, Number& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
 // The two parts around a separator; without one, the same part twice.
 std::pair<std::string_view, std::string_view> halves(std::string_view text, char separator) {
   const std::size_t at = text.find(separator);
@@ -45,18 +39,23 @@ std::pair<std::string_view, std::string_view> halves(std::string_view text, char
 }
 
 void parse_grid(const std::string& text, LandscapeRequest& request) {
+  using Points = decltype(request.x.points);
   const auto [x, y] = halves(text, 'x');
-  if (!parse_number(x, request.x.points) || !parse_number(y, request.y.points) || request.x.points < 1 ||
-      request.y.points < 1 || request.x.points > kMaxPoints || request.y.points > kMaxPoints)
+  request.x.points = parse_number<Points>(x).value_or(0);
+  request.y.points = parse_number<Points>(y).value_or(0);
+  if (request.x.points < 1 || request.y.points < 1 || request.x.points > kMaxPoints || request.y.points > kMaxPoints)
     refuse("--grid", text, fmt::format("must be NX x NY as 25x25, each from 1 to {}", kMaxPoints));
 }
 
 void parse_range(const std::string& text, LandscapeRequest& request) {
-  const auto [first, last] = halves(text, ',');
+  const auto [first_word, last_word] = halves(text, ',');
+  const auto first = parse_number<double>(first_word), last = parse_number<double>(last_word);
   LandscapeAxis& x = request.x;
-  if (text.find(',') == std::string::npos || !parse_number(first, x.first) || !parse_number(last, x.last) ||
-      !std::isfinite(x.first) || !std::isfinite(x.last) || !(x.first < x.last))
+  if (text.find(',') == std::string::npos || !first || !last || !std::isfinite(*first) || !std::isfinite(*last) ||
+      !(*first < *last))
     refuse("--range", text, "must be FIRST,LAST as -1,1 with FIRST < LAST");
+  x.first = *first;
+  x.last = *last;
   request.y.first = x.first;
   request.y.last = x.last;
 }

@@ -5,9 +5,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <string>
 #include <string_view>
+
+#include "precision/base/parse_number.h"
 
 namespace precipice {
 
@@ -16,10 +17,8 @@ inline CLI::Validator real_number(double least, double most) {
   const std::string range = fmt::format("{} to {}", least, most);
   const auto check = [least, most, range](std::string& text) {
     const std::string_view digits = std::string_view(text).substr(text.starts_with('+') ? 1 : 0);
-    double value = 0;
-    const char* end = digits.data() + digits.size();
-    const auto [rest, error] = std::from_chars(digits.data(), end, value);
-    if (error == std::errc{} && rest == end && value >= least && value <= most) return std::string();
+    const auto value = parse_number<double>(digits);
+    if (value && *value >= least && *value <= most) return std::string();
     return fmt::format("must be a number from {}, not {}", range, text.substr(0, 60));
   };
   return CLI::Validator(check, range);

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -21,6 +21,7 @@
 #include "metrics/log/files.h"
 #include "precision/autograd/quantized_matmul.h"
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
 #include "precision/rounding/random_streams.h"
 #include "train/recipes/recipes.h"
@@ -37,17 +38,17 @@ constexpr std::int64_t kMostValues = std::int64_t{1} << 31;
 // "RxC" or "MxNxK".
 std::vector<std::int64_t> parse_shape(const std::string& text, std::size_t dimensions) {
   std::vector<std::int64_t> shape;
-  const char* at = text.data();
-  const char* end = at + text.size();
-  while (at < end) {
-    std::int64_t size = 0;
-    const auto [rest, error] = std::from_chars(at, end, size);
-    if (error != std::errc{} || size < 1 || size >= kMostValues || (rest < end && (*rest != 'x' || rest + 1 == end)))
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find('x', start), text.size());
+    const auto size = parse_number<std::int64_t>(std::string_view(text).substr(start, end - start));
+    if (!size || *size < 1 || *size >= kMostValues) {
+      shape.clear();
       break;
-    shape.push_back(size);
-    at = rest < end ? rest + 1 : rest;
+    }
+    shape.push_back(*size);
+    start = end + 1;
   }
-  if (at != end || shape.size() != dimensions)
+  if (shape.size() != dimensions)
     throw ConfigError({"command line", 0, "--shape", text},
                       fmt::format("must be {} whole numbers from 1, such as {}", dimensions,
                                   dimensions == 2 ? "4096x1024" : "512x512x1024"));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/stability/run_evaluation.h"
 
-#include <charconv>
-
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 
 namespace precipice {
 namespace {
@@ -41,12 +40,9 @@ std::vector<std::int64_t> evaluated_steps(const std::filesystem::path& run, cons
       refuse("--checkpoint", "newest", "this run has no checkpoint yet; --checkpoint 0 takes the initial weights");
     return {steps.back()};
   }
-  std::int64_t step = 0;
-  const char* end = checkpoint.data() + checkpoint.size();
-  const auto [at, error] = std::from_chars(checkpoint.data(), end, step);
-  if (error != std::errc{} || at != end || step < 0)
-    refuse("--checkpoint", checkpoint.substr(0, 40), "must be a step or \"all\"");
-  return {step};
+  const auto step = parse_number<std::int64_t>(checkpoint);
+  if (!step || *step < 0) refuse("--checkpoint", checkpoint.substr(0, 40), "must be a step or \"all\"");
+  return {*step};
 }
 
 std::int64_t evaluated_step(const EvaluationOptions& options) {

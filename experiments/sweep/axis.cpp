@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <optional>
+
+#include "precision/base/parse_number.h"
 
 namespace precipice {
 namespace {
@@ -90,11 +91,9 @@ std::optional<std::vector<Scalar>> whole_numbers(const std::string& text, const 
   std::size_t start = 0;
   while (true) {
     const std::size_t end = std::min(text.find(separator, start), text.size());
-    std::int64_t number = 0;
-    const char *first = text.data() + start, *last = text.data() + end;
-    const auto [stop, error] = std::from_chars(first, last, number);
-    if (first == last || error != std::errc() || stop != last) return std::nullopt;
-    numbers.push_back(number);
+    const auto number = parse_number<std::int64_t>(std::string_view(text).substr(start, end - start));
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
     if (end == text.size()) return numbers;
     start = end + separator.size();
   }

@@ -12,12 +12,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <system_error>
 
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 
 namespace precipice {
 namespace {
@@ -51,10 +51,8 @@ pid_t writer_of(const std::string& name) {
   if (count_dot == std::string::npos || count_dot == 0) return -1;
   const std::size_t pid_dot = name.rfind('.', count_dot - 1);
   if (pid_dot == std::string::npos) return -1;
-  pid_t pid = -1;
-  const char* const end = name.data() + count_dot;
-  const auto result = std::from_chars(name.data() + pid_dot + 1, end, pid);
-  return result.ec == std::errc() && result.ptr == end && pid > 0 ? pid : -1;
+  const auto pid = parse_number<pid_t>(std::string_view(name).substr(pid_dot + 1, count_dot - pid_dot - 1));
+  return pid && *pid > 0 ? *pid : -1;
 }
 
 bool is_regular(const FileDescriptor& file) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/warning/signals.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -95,12 +97,7 @@ double variance_of(std::span<const double> values) {
 }  // namespace
 
 bool matches(const std::string& pattern, const std::string& text) {
-  const std::size_t star = pattern.find('*');
-  if (star == std::string::npos) return pattern == text;
-  if (!text.starts_with(pattern.substr(0, star))) return false;
-  for (std::size_t skipped = star; skipped <= text.size(); ++skipped)
-    if (matches(pattern.substr(star + 1), text.substr(skipped))) return true;
-  return false;
+  return ::fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
 }
 
 SignalChoice choose_signals(const std::map<std::string, std::set<std::string>>& available) {

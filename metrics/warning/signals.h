@@ -44,6 +44,7 @@ SignalChoice choose_signals(const std::map<std::string, std::set<std::string>>& 
 // Empty where the run has no such series.
 SignalSeries signal_of(const SeriesColumns& columns, const Signal& signal);
 
+// A shell pattern (fnmatch: * ? [...]).
 bool matches(const std::string& pattern, const std::string& text);
 
 }  // namespace precipice

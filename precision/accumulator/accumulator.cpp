@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <set>
 
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
 
 namespace precipice {
@@ -144,13 +144,11 @@ void set_option(std::string_view text, const Option& option, Accumulator& accumu
     const auto* const found = std::find_if(kIntOptions.begin(), kIntOptions.end(),
                                            [&](const IntOption& candidate) { return option.key == candidate.name; });
     PRECIPICE_CHECK(found != kIntOptions.end(), "option ", option.key, " has no reader");
-    const char* const last = option.value.data() + option.value.size();
-    int value = 0;
-    const auto [end, error] = std::from_chars(option.value.data(), last, value);
-    if (error != std::errc{} || end != last)
+    const auto value = parse_number<int>(option.value);
+    if (!value)
       refuse(text, fmt::format("{} must be a whole number between {} and {}, not \"{}\"", found->name, found->least,
                                found->most, option.value.substr(0, 60)));
-    accumulator.*(found->field) = value;
+    accumulator.*(found->field) = *value;
   }
 }
 

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <set>
 
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
 #include "precision/format/float_format.h"
 #include "precision/format/format_presets.h"
@@ -84,13 +84,6 @@ constexpr std::array kOptions = {"bias", "lsb", "specials", "subnormals", "sign"
   throw ConfigError(fmt::format("format \"{}\": {}", text.substr(0, 60), problem));
 }
 
-std::optional<int> parse_int(std::string_view text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 // log2 of the quantum of fixed point, and the bias that stands for it.
 int lsb_of(const FloatFormat& f) {
   return 1 - f.bias - f.mantissa_bits;
@@ -103,8 +96,8 @@ int bias_of_lsb(int lsb, int mantissa_bits) {
 std::optional<FloatFormat> parse_generic(std::string_view name) {
   const std::size_t m = name.find('m');
   if (name.empty() || name[0] != 'e' || m == std::string_view::npos) return std::nullopt;
-  const std::optional<int> exponent_bits = parse_int(name.substr(1, m - 1));
-  const std::optional<int> mantissa_bits = parse_int(name.substr(m + 1));
+  const std::optional<int> exponent_bits = parse_number<int>(name.substr(1, m - 1));
+  const std::optional<int> mantissa_bits = parse_number<int>(name.substr(m + 1));
   if (!exponent_bits || !mantissa_bits) return std::nullopt;
   FloatFormat format;
   format.exponent_bits = *exponent_bits;
@@ -119,7 +112,8 @@ std::optional<FloatFormat> parse_generic(std::string_view name) {
 std::optional<FloatFormat> parse_fixed_point(std::string_view name) {
   const std::size_t point = name.find('.');
   if (name.empty() || name[0] != 'q' || point == std::string_view::npos) return std::nullopt;
-  const std::optional<int> whole = parse_int(name.substr(1, point - 1)), fraction = parse_int(name.substr(point + 1));
+  const std::optional<int> whole = parse_number<int>(name.substr(1, point - 1)),
+                           fraction = parse_number<int>(name.substr(point + 1));
   if (!whole || !fraction || *whole < 0 || *fraction < 0 || *whole > 23 || *fraction > 23) return std::nullopt;
   const int bits = *whole + *fraction;
   return FloatFormat{0, bits, bias_of_lsb(-*fraction, bits), Specials::Finite};
@@ -141,7 +135,7 @@ void parse_option(std::string_view text, std::string_view option, FloatFormat& f
   const std::string_view key = option.substr(0, equals);
   const std::string_view value = option.substr(std::min(equals + 1, option.size()));
   const auto whole_number = [&] {
-    const std::optional<int> number = parse_int(value);
+    const std::optional<int> number = parse_number<int>(value);
     if (!number || *number < -1000 || *number > 1000)
       refuse(text, fmt::format("{} must be a whole number between -1000 and 1000", key));
     return *number;

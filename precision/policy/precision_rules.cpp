@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <set>
 
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
 
 namespace precipice {
@@ -112,10 +112,9 @@ IndexRange::Bound IndexRange::parse_bound(std::string_view what, std::string_vie
   std::string_view digits = text;
   if (!digits.empty() && digits.front() == '-') bound.from_end = true, digits.remove_prefix(1);
   if (!digits.empty() && digits.back() == '%') bound.percent = true, digits.remove_suffix(1);
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bound.value);
+  bound.value = parse_number<double>(digits).value_or(-1);
   const bool whole = bound.percent || bound.value == std::floor(bound.value);
-  if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || !(bound.value >= 0) || !whole ||
-      bound.value > (bound.percent ? 100.0 : 1e15))
+  if (!(bound.value >= 0) || !whole || bound.value > (bound.percent ? 100.0 : 1e15))
     throw ConfigError(join_parts(what, "=", text.substr(0, 40), ": expected A:B with whole numbers or percentages"));
   return bound;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/scaling/scale_states.h"
 
-#include <charconv>
+#include <string_view>
 
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 
 namespace precipice {
 namespace {
@@ -69,15 +70,13 @@ bool ScaleStates::is_saved_name(const std::string& name) {
 }
 
 void ScaleStates::restore(const std::string& name, const std::vector<float>& values) {
-  std::size_t site = 0;
-  std::uint16_t slot = 0;
-  const char* end = name.data() + name.size();
-  const auto [dot, bad_site] = std::from_chars(name.data() + 6, end, site);
-  const bool has_slot = bad_site == std::errc{} && dot < end && *dot == '.';
-  if (!has_slot || std::from_chars(dot + 1, end, slot).ptr != end || values.size() < 3)
-    throw DataError("checkpoint: array " + name + " is not a delayed scale");
-  entries_.erase({site, slot});
-  restored_[{site, slot}] = values;
+  const std::string_view place = std::string_view(name).substr(std::string_view(kPrefix).size());  // SITE.SLOT
+  const std::size_t dot = place.find('.');
+  const auto site = parse_number<std::size_t>(place.substr(0, dot));
+  const auto slot = parse_number<std::uint16_t>(dot == place.npos ? "" : place.substr(dot + 1));
+  if (!site || !slot || values.size() < 3) throw DataError("checkpoint: array " + name + " is not a delayed scale");
+  entries_.erase({*site, *slot});
+  restored_[{*site, *slot}] = values;
 }
 
 }  // namespace precipice

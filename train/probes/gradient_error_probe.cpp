@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/probes/gradient_error_probe.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 #include <span>
-#include <string_view>
 
 #include "metrics/log/step_record.h"
 #include "metrics/tensors/gradient_error.h"
@@ -18,15 +19,6 @@ std::span<const float> floats(const at::Tensor& tensor) {
   return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
 
-bool matches(std::string_view pattern, std::string_view text) {
-  const std::size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == text;
-  if (!text.starts_with(pattern.substr(0, star))) return false;
-  for (std::size_t skipped = star; skipped <= text.size(); ++skipped)
-    if (matches(pattern.substr(star + 1), text.substr(skipped))) return true;
-  return false;
-}
-
 // The dense matrix of the singular values has the smaller of the two sides.
 double spectral_norm(const at::Tensor& matrix) {
   return block_spectral_norms(matrix.size(0) > matrix.size(1) ? matrix.t().contiguous() : matrix, 1)[0];
@@ -38,7 +30,7 @@ bool matches_any(const std::string& patterns, const std::string& name) {
   constexpr const char* kSeparators = " ,";
   for (std::size_t begin = patterns.find_first_not_of(kSeparators); begin != std::string::npos;) {
     const std::size_t end = std::min(patterns.find_first_of(kSeparators, begin), patterns.size());
-    if (matches(std::string_view(patterns).substr(begin, end - begin), name)) return true;
+    if (::fnmatch(patterns.substr(begin, end - begin).c_str(), name.c_str(), 0) == 0) return true;
     begin = patterns.find_first_not_of(kSeparators, end);
   }
   return false;

@@ -37,7 +37,7 @@ class GradientErrorProbe {
   std::unique_ptr<Model> exact_;
 };
 
-// '*' stands for any text; several patterns are separated by spaces or commas.
+// Shell patterns (fnmatch: * ? [...]), separated by spaces or commas.
 bool matches_any(const std::string& patterns, const std::string& name);
 
 }  // namespace precipice

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "train/recipes/recipe_parts.h"
 
 namespace precipice::recipe_parts {
@@ -20,21 +20,19 @@ bool parse_flag(const std::string& name, const std::string& value) {
 }
 
 std::int64_t parse_whole(const std::string& name, const std::string& value, std::int64_t lowest, std::int64_t highest) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || number < lowest || number > highest)
+  const auto number = parse_number<std::int64_t>(value);
+  if (!number || *number < lowest || *number > highest)
     throw ConfigError({"", 0, name, value}, fmt::format("must be a whole number from {} to {}", lowest, highest));
-  return number;
+  return *number;
 }
 
 namespace {
 
-double parse_number(const std::string& name, const std::string& value) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || !(number >= 0 && number < 1e30))
+double parse_real(const std::string& name, const std::string& value) {
+  const auto number = parse_number<double>(value);
+  if (!number || !(*number >= 0 && *number < 1e30))
     throw ConfigError({"", 0, name, value}, "must be a number from 0 to 1e30");
-  return number;
+  return *number;
 }
 
 using Change = std::function<bool(MatrixQuantizer&)>;
@@ -111,7 +109,7 @@ const std::vector<OptionRow>& option_rows() {
       {"pow2", "scales are powers of two: true false", set_flag<&Q::power_of_two, is_scaled>},
       {"amax_floor", "amax below this counts as this",
        [](Text name, Text value) {
-         return setting(&Q::amax_floor, std::optional(parse_number(name, value)), is_scaled);
+         return setting(&Q::amax_floor, std::optional(parse_real(name, value)), is_scaled);
        }},
       {"rht", "random Hadamard transform of the wgrad operands: true false"},
       {"row_scaled", "the outer scale is per row: true false", set_flag<&Q::row_scaled, is_block>},

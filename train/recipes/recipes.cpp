@@ -10,24 +10,13 @@
 
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
+#include "precision/base/with_key.h"
 #include "precision/format/format_presets.h"
 #include "precision/policy/element_precision.h"
 #include "train/recipes/rule_application.h"
 
 namespace precipice {
 namespace {
-
-// Runs `change` and names the key in whatever it refuses.
-template <class Change>
-auto with_key(const std::string& key, const std::string& value, const Change& change) {
-  try {
-    return change();
-  } catch (const ConfigError& error) {
-    // What is refused may be a part of the value: then its own key and value are told too.
-    const bool is_part = !error.where().key.empty() && error.where().value != value;
-    throw ConfigError({"", 0, key, value}, is_part ? error.what() : error.problem());
-  }
-}
 
 template <class F>
 void for_quantizers(SitePrecision& site, const F& f) {

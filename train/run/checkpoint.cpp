@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
+#include "precision/base/parse_number.h"
 #include "train/run/checkpoint_folder.h"
 
 namespace precipice {
@@ -95,10 +95,8 @@ std::optional<std::int64_t> step_of(std::string_view name) {
   if (!name.starts_with(kNamePrefix) || !name.ends_with(kNameSuffix)) return std::nullopt;
   name.remove_prefix(kNamePrefix.size());
   name.remove_suffix(kNameSuffix.size());
-  std::int64_t step = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
-  if (error != std::errc() || step < 0 || end != name.data() + name.size() || fmt::format("{:08}", step) != name)
-    return std::nullopt;
+  const auto step = parse_number<std::int64_t>(name);
+  if (!step || *step < 0 || fmt::format("{:08}", *step) != name) return std::nullopt;
   return step;
 }
 
