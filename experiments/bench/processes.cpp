@@ -13,6 +13,7 @@
 #include "experiments/bench/bench.h"
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
+#include "train/config/metric_intervals.h"
 
 namespace precipice {
 namespace {
@@ -105,27 +106,20 @@ void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows) {
   rows.push_back(sweep);
 
   const auto peak = [&](double layers, double width, double heads, double context, double batch) {
-    return run_child({"train",
-                      config,
-                      fmt::format("model.layers={}", layers),
-                      fmt::format("model.width={}", width),
-                      fmt::format("model.heads={}", heads),
-                      fmt::format("model.context={}", context),
-                      fmt::format("train.batch={}", batch),
-                      "model.bias=true",
-                      "train.steps=3",
-                      "train.eval_every=0",
-                      "metrics.sharpness_every=0",
-                      "metrics.tensors_every=0",
-                      "metrics.attention_every=0",
-                      "metrics.critical_every=0",
-                      "metrics.sam_every=0",
-                      "metrics.noise_every=0",
-                      "metrics.gradient_error_every=0",
-                      "--quiet",
-                      "--out",
-                      folder / fmt::format("run{}", count++).c_str()})
-        .second;
+    std::vector<std::string> arguments{"train",
+                                       config,
+                                       fmt::format("model.layers={}", layers),
+                                       fmt::format("model.width={}", width),
+                                       fmt::format("model.heads={}", heads),
+                                       fmt::format("model.context={}", context),
+                                       fmt::format("train.batch={}", batch),
+                                       "model.bias=true",
+                                       "train.steps=3",
+                                       "train.eval_every=0"};
+    for (const MetricInterval& interval : metric_intervals())
+      arguments.push_back(fmt::format("metrics.{}_every=0", interval.name));
+    arguments.insert(arguments.end(), {"--quiet", "--out", folder / fmt::format("run{}", count++).c_str()});
+    return run_child(std::move(arguments)).second;
   };
   // The program by itself, with its libraries, is what a model of a few numbers takes.
   BenchRow memory{

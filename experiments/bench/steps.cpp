@@ -19,13 +19,13 @@ constexpr Size kTiny{"tiny 2x64", 2, 64, 2, 64, 16}, kSmall{"small 4x128", 4, 12
     kMid{"mid 6x384", 6, 384, 6, 256, 8};
 
 RunConfig bench_config(const Size& size, const std::string& recipe, int threads) {
-  std::vector<Setting> settings = parse_settings(
-      fmt::format("threads = {}\n[model]\nbias = true\nlayers = {}\nwidth = {}\nheads = {}\ncontext = "
-                  "{}\n[data]\ntokens = 200000\nvocabulary = 65\n"
-                  "[train]\nsteps = 1000000\nbatch = {}\neval_every = 0\n[metrics]\nsharpness_every = 0\n"
-                  "tensors_every = 0\n[precision]\nrecipe = \"{}\"\n",
-                  threads, size.layers, size.width, size.heads, size.context, size.batch, recipe),
-      "bench");
+  std::vector<Setting> settings =
+      parse_settings(fmt::format("threads = {}\n[model]\nbias = true\nlayers = {}\nwidth = {}\nheads = {}\ncontext = "
+                                 "{}\n[data]\ntokens = 200000\nvocabulary = 65\n"
+                                 "[train]\nsteps = 1000000\nbatch = {}\neval_every = 0\n"
+                                 "[precision]\nrecipe = \"{}\"\n",
+                                 threads, size.layers, size.width, size.heads, size.context, size.batch, recipe),
+                     "bench");
   RunConfig config = resolve_config(settings);
   config.metrics = no_probes();
   return config;

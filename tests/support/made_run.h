@@ -20,7 +20,7 @@ struct MadeRun {
   // What the run itself logged as its validation loss at a step.
   std::optional<double> validation_loss(std::int64_t step) const {
     for (const SeriesRow& row : read_journal(path() / "metrics.jnl").series.rows)
-      if (row.group == kEvalGroup && row.step == step) return row.values[0];
+      if (row.group == kEvalGroup && row.step == step) return row.values[kValidationLoss];
     return std::nullopt;
   }
   TemporaryDirectory dir;

@@ -19,13 +19,6 @@ namespace {
 
 constexpr std::size_t kFinalSteps = 10;
 
-std::size_t field_index(double StepRecord::*member) {
-  const auto fields = step_record_fields();
-  for (std::size_t i = 0; i < fields.size(); ++i)
-    if (fields[i].member == member) return i;
-  PRECIPICE_CHECK(false, "a member of StepRecord without a field");
-}
-
 struct SlotName {
   const char *pass, *operand;
 };
@@ -107,7 +100,8 @@ ReplayStart read_replay_start(const std::filesystem::path& run, std::int64_t ste
     return start;
   }
   for (SeriesRow& row : read_journal(journal).series.rows) {
-    if (row.group == kMetricsGroup && row.step >= step) start.logged_losses.push_back(row.values.at(0));
+    if (row.group == kMetricsGroup && row.step >= step)
+      start.logged_losses.push_back(step_record_of(row.values).train_loss);
     if (row.step < step) start.rows.push_back(std::move(row));
   }
   return start;
@@ -125,14 +119,13 @@ Replay replay(const ReplayStart& start, const PrecisionConfig& precision, const 
   if (start.checkpoint) trainer.restore(*start.checkpoint, start.rows);
 
   Replay result;
-  FirstEvents events(trainer.groups().at(kTensorsGroup).sites, result);
+  FirstEvents events(trainer.site_names(), result);
   if (watch) trainer.watch(&events);
-  const std::size_t gradient_norm = field_index(&StepRecord::grad_norm);
   while (trainer.steps_done() < start.step + steps) {
     events.begin_step(trainer.steps_done());
-    const std::vector<double> values = trainer.step().front().values;
-    result.losses.push_back(values[field_index(&StepRecord::train_loss)]);
-    if (watch) events.end_step(result.losses.back(), values[gradient_norm]);
+    const StepRecord record = step_record_of(trainer.step().front().values);
+    result.losses.push_back(record.train_loss);
+    if (watch) events.end_step(record.train_loss, record.grad_norm);
     if (!std::isfinite(result.losses.back())) break;
   }
   result.divergence = trainer.detector().divergence();
@@ -141,7 +134,7 @@ Replay replay(const ReplayStart& start, const PrecisionConfig& precision, const 
   result.final_loss = 0;
   for (std::size_t i = result.losses.size() - last; i < result.losses.size(); ++i)
     result.final_loss += result.losses[i] / static_cast<double>(last);
-  result.validation_loss = trainer.evaluate().values[0];
+  result.validation_loss = trainer.evaluate().values[kValidationLoss];
   return result;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one declaration of every config key: name, where it is stored, limits, help.
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "optim/optimizer_kinds.h"
 #include "train/config/run_config.h"
@@ -226,37 +228,27 @@ void add_divergence(Fields& f, DivergenceConfig& c) {
                      "Standard deviations above their mean that make a spike."));
 }
 
+// What a metric takes besides its interval, by the interval's name: these keys follow that of the interval.
+std::map<std::string, Fields> beside_intervals(MetricsConfig& c) {
+  return {
+      {"sharpness",
+       {number("metrics.epsilons", &c.epsilons, 0, 10,
+               "Half-widths of the box of the logit sharpness, relative to |z| + 1.")}},
+      {"gradient_error",
+       {text("metrics.gradient_error_matrices", &c.gradient_error_matrices, {},
+             "Parameters whose error's largest singular value is measured: patterns with *, separated by spaces.")}},
+      {"lbfgs",
+       {number("metrics.lbfgs_subspace", &c.lbfgs_subspace, 0, 1000,
+               "Dimension of the random subspace in which L-BFGS looks (100 in arXiv 1609.04836); 0: all logits.")}}};
+}
+
 void add_metrics(Fields& f, MetricsConfig& c) {
-  f.push_back(number("metrics.sharpness_every", &c.sharpness_every, 0, kMaxCount,
-                     "Steps between logit sharpness values; 0: never."));
-  f.push_back(number("metrics.epsilons", &c.epsilons, 0, 10,
-                     "Half-widths of the box of the logit sharpness, relative to |z| + 1."));
-  f.push_back(number("metrics.tensors_every", &c.tensors_every, 0, kMaxCount,
-                     "Steps between rows of tensor statistics; 0: never."));
-  f.push_back(number("metrics.attention_every", &c.attention_every, 0, kMaxCount,
-                     "Steps between rows of attention, head, activation and norm statistics; 0: never."));
-  f.push_back(number("metrics.critical_every", &c.critical_every, 0, kMaxCount,
-                     "Steps between critical sharpness values (5 to 12 forward passes each); 0: never."));
-  f.push_back(number("metrics.sam_every", &c.sam_every, 0, kMaxCount,
-                     "Steps between SAM sharpness values (one forward pass); 0: never."));
-  f.push_back(number("metrics.noise_every", &c.noise_every, 0, kMaxCount,
-                     "Steps between gradient noise scales (one forward and backward pass); 0: never."));
-  f.push_back(number("metrics.edge_every", &c.edge_every, 0, kMaxCount,
-                     "Steps between edge-of-stability ratios (20 forward and backward passes); 0: never."));
-  f.push_back(number("metrics.gradient_error_every", &c.gradient_error_every, 0, kMaxCount,
-                     "Steps between comparisons with the fp32 gradient (a forward and backward pass); 0: never."));
-  f.push_back(
-      text("metrics.gradient_error_matrices", &c.gradient_error_matrices, {},
-           "Parameters whose error's largest singular value is measured: patterns with *, separated by spaces."));
-  f.push_back(
-      number("metrics.lbfgs_every", &c.lbfgs_every, 0, kMaxCount,
-             "Steps between logit sharpness values as 10 iterations of L-BFGS find them, beside the exact ones; 0: "
-             "never."));
-  f.push_back(
-      number("metrics.lbfgs_subspace", &c.lbfgs_subspace, 0, 1000,
-             "Dimension of the random subspace in which L-BFGS looks (100 in arXiv 1609.04836); 0: all logits."));
-  f.push_back(number("metrics.histograms_every", &c.histograms_every, 0, kMaxCount,
-                     "Steps between exponent histograms of the operands, by site; 0: never."));
+  std::map<std::string, Fields> beside = beside_intervals(c);
+  for (const MetricInterval& interval : metric_intervals()) {
+    f.push_back(
+        number("metrics." + interval.name + "_every", &c.intervals[interval.name], 0, kMaxCount, interval.help));
+    for (ConfigField& field : beside[interval.name]) f.push_back(std::move(field));
+  }
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "optim/loss_scaler.h"
 #include "optim/lr_schedule.h"
 #include "optim/optimizer.h"
+#include "train/config/metric_intervals.h"
 #include "train/config/settings.h"
 
 namespace precipice {
@@ -90,28 +91,16 @@ struct TrainConfig {
 };
 
 struct MetricsConfig {
-  std::int64_t sharpness_every = 10;  // 0: never
+  std::map<std::string, std::int64_t> intervals = usual_intervals();  // by name (metric_intervals.h); 0: never
   std::vector<double> epsilons = {1e-3, 5e-4};
-  std::int64_t tensors_every = 10;  // 0: never
-  std::int64_t attention_every = 10;
-  std::int64_t critical_every = 200;
-  std::int64_t sam_every = 200;
-  std::int64_t noise_every = 200;
-  std::int64_t edge_every = 0;
-  std::int64_t gradient_error_every = 200;
   std::string gradient_error_matrices = "*attn*";
-  std::int64_t lbfgs_every = 0;
   std::int64_t lbfgs_subspace = 0;  // dimension; 0: the whole space
-  std::int64_t histograms_every = 0;
 };
 
 // Nothing beside the "metrics" group.
 inline MetricsConfig no_probes() {
   MetricsConfig config;
-  for (std::int64_t* every : {&config.sharpness_every, &config.tensors_every, &config.attention_every,
-                              &config.critical_every, &config.sam_every, &config.noise_every, &config.edge_every,
-                              &config.gradient_error_every, &config.lbfgs_every, &config.histograms_every})
-    *every = 0;
+  for (auto& [name, every] : config.intervals) every = 0;
   return config;
 }
 

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the precision does to a gradient: the step's gradient (unscaled, before clipping) against that of the same batch
+// at the same weights with nothing rounded, by a second model in fp32 that is made when first needed.
+//   gradient_error    (step)             zeta_norm, gradient_cosine over all parameters
+//                                        (metrics/tensors/gradient_error.h)
+//   parameter_errors  (step, parameter)  the same for each, error_norm = |e|, and for chosen matrices
+//                                        error_spectral_norm, the largest singular value of e: near error_norm where
+//                                        the error has low rank (arXiv 2510.04212)
 #include "train/probes/gradient_error_probe.h"
 
 #include <fnmatch.h>
@@ -10,14 +17,12 @@
 #include "metrics/log/step_record.h"
 #include "metrics/tensors/gradient_error.h"
 #include "train/model/architectures.h"
-#include "train/probes/activation_probe.h"
+#include "train/probes/float_span.h"
+#include "train/probes/probe.h"
+#include "train/probes/spectral_norms.h"
 
 namespace precipice {
 namespace {
-
-std::span<const float> floats(const at::Tensor& tensor) {
-  return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
-}
 
 // The dense matrix of the singular values has the smaller of the two sides.
 double spectral_norm(const at::Tensor& matrix) {
@@ -36,59 +41,105 @@ bool matches_any(const std::string& patterns, const std::string& name) {
   return false;
 }
 
-GradientErrorProbe::GradientErrorProbe(const RunConfig& config, const Model& model, std::uint16_t first_group)
-    : every_(config.metrics.gradient_error_every), first_group_(first_group) {
-  for (const NamedParameter& parameter : model.parameters()) {
-    names_.push_back(parameter.name);
-    is_chosen_.push_back(parameter.value.dim() == 2 &&
-                         matches_any(config.metrics.gradient_error_matrices, parameter.name));
+namespace {
+
+const Series kZeta{"zeta_norm", "1", "squared norm of the gradient's error over that of the fp32 gradient"};
+const Series kCosine{"gradient_cosine", "1", "cosine of the gradient and the fp32 gradient"};
+
+// The gradient of a step with nothing rounded, computed once for all probes that ask for it.
+class ExactGradient {
+ public:
+  const TensorVector& of(const ProbedStep& step) {
+    if (step_ != step.step) gradient_ = computed(step);
+    step_ = step.step;
+    return gradient_;
   }
-}
-
-GradientErrorProbe::~GradientErrorProbe() = default;
-
-std::vector<SeriesGroup> GradientErrorProbe::groups() const {
-  const Series zeta{"zeta_norm", "1", "squared norm of the gradient's error over that of the fp32 gradient"};
-  const Series cosine{"gradient_cosine", "1", "cosine of the gradient and the fp32 gradient"};
-  return {{"gradient_error", {zeta, cosine}, {}},
-          {"parameter_errors",
-           {zeta,
-            cosine,
-            {"error_norm", "1", "norm of the gradient's error"},
-            {"error_spectral_norm", "1", "largest singular value of the gradient's error"}},
-           names_}};
-}
-
-TensorVector GradientErrorProbe::reference_gradient(const ProbedStep& step) {
-  if (!exact_) {
-    const PrecisionPolicy& policy = step.model.policy();
-    exact_ = make_model(step.config.model, step.config.init, step.config.data.vocabulary,
-                        PrecisionPolicy(policy.layers(), policy.block_sites()));
+  void forget() {
+    gradient_.clear();
+    step_ = -1;
   }
-  set_weights(*exact_, copy_of_weights(step.model));
-  const ScaleStates none;
-  ProbedStep reference{*exact_, step.config, step.batch, none};
-  reference.step = step.step;
-  return gradient_at(reference, step.batch);
-}
 
-void GradientErrorProbe::before_update(const ProbedStep& step, const TensorVector& gradients,
-                                       std::vector<SeriesRow>& rows) {
-  if (!is_due(every_, step.step)) return;
-  const TensorVector exact = reference_gradient(step);
-  GradientError all;
-  const std::size_t count = names_.size();
-  std::vector<double> values(4 * count, kNotMeasured);
-  for (std::size_t i = 0; i < count; ++i) {
-    const GradientError one = gradient_error(floats(gradients[i]), floats(exact[i]));
-    all += one;
-    values[i] = one.zeta_norm();
-    values[count + i] = one.cosine();
-    values[2 * count + i] = std::sqrt(one.error);
-    if (is_chosen_[i]) values[3 * count + i] = spectral_norm(gradients[i].sub(exact[i]));
+ private:
+  TensorVector computed(const ProbedStep& step) {
+    if (!model_) {
+      const PrecisionPolicy& policy = step.model.policy();
+      model_ = make_model(step.config.model, step.config.init, step.config.data.vocabulary,
+                          PrecisionPolicy(policy.layers(), policy.block_sites()));
+    }
+    set_weights(*model_, copy_of_weights(step.model));
+    const ScaleStates none;
+    ProbedStep reference{*model_, step.config, step.batch, none};
+    reference.step = step.step;
+    return gradient_at(reference, step.batch);
   }
-  rows.push_back({first_group_, step.step, {all.zeta_norm(), all.cosine()}});
-  rows.push_back({static_cast<std::uint16_t>(first_group_ + 1), step.step, std::move(values)});
+
+  std::unique_ptr<Model> model_;
+  TensorVector gradient_;
+  std::int64_t step_ = -1;  // of gradient_
+};
+
+class GradientErrorProbe : public Probe {
+ public:
+  GradientErrorProbe(const RunConfig& config, std::shared_ptr<ExactGradient> exact)
+      : Probe(config, "gradient_error", {"gradient_error", {kZeta, kCosine}, {}}),
+        exact_(std::move(exact)),
+        batch_(config.train.batch) {}
+
+  ProbeMemory memory() const override {
+    return {.pass = ProbeMemory::Pass::Backward, .batch = batch_, .is_exact = true, .copies = 1};
+  }
+
+  void before_update(const ProbedStep& step, const TensorVector& gradients, ProbeRow& row) override {
+    const TensorVector& exact = exact_->of(step);
+    GradientError all;
+    for (std::size_t i = 0; i < exact.size(); ++i) all += gradient_error(floats(gradients[i]), floats(exact[i]));
+    row = {all.zeta_norm(), all.cosine()};
+  }
+
+ private:
+  std::shared_ptr<ExactGradient> exact_;
+  std::int64_t batch_;
+};
+
+class ParameterErrorsProbe : public Probe {
+ public:
+  ParameterErrorsProbe(const RunConfig& config, const ModelPlaces& places, std::shared_ptr<ExactGradient> exact)
+      : Probe(config, "gradient_error",
+              {"parameter_errors",
+               {kZeta,
+                kCosine,
+                {"error_norm", "1", "norm of the gradient's error"},
+                {"error_spectral_norm", "1", "largest singular value of the gradient's error"}},
+               places.parameters}),
+        exact_(std::move(exact)),
+        matrices_(config.metrics.gradient_error_matrices) {}
+
+  void before_update(const ProbedStep& step, const TensorVector& gradients, ProbeRow& row) override {
+    const TensorVector& exact = exact_->of(step);
+    const std::size_t count = exact.size();
+    row.assign(4 * count, kNotMeasured);
+    for (std::size_t i = 0; i < count; ++i) {
+      const GradientError one = gradient_error(floats(gradients[i]), floats(exact[i]));
+      row[i] = one.zeta_norm();
+      row[count + i] = one.cosine();
+      row[2 * count + i] = std::sqrt(one.error);
+      if (exact[i].dim() == 2 && matches_any(matrices_, step.model.parameters()[i].name))
+        row[3 * count + i] = spectral_norm(gradients[i].sub(exact[i]));
+    }
+    exact_->forget();
+  }
+
+ private:
+  std::shared_ptr<ExactGradient> exact_;
+  std::string matrices_;
+};
+
+}  // namespace
+
+void add_gradient_error_probes(const RunConfig& config, const ModelPlaces& places, Probes& probes) {
+  const auto exact = std::make_shared<ExactGradient>();
+  probes.push_back(std::make_unique<GradientErrorProbe>(config, exact));
+  probes.push_back(std::make_unique<ParameterErrorsProbe>(config, places, exact));
 }
 
 }  // namespace precipice

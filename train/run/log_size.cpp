@@ -2,11 +2,9 @@
 #include "train/run/log_size.h"
 
 #include "metrics/log/step_record.h"
-#include "metrics/logits/logit_ascent.h"
-#include "metrics/logits/logit_sharpness.h"
-#include "metrics/tensors/exponent_histograms.h"
-#include "metrics/tensors/tensor_stats.h"
 #include "precision/policy/policy.h"
+#include "train/probes/all_probes.h"
+#include "train/run/trainer.h"
 
 namespace precipice {
 namespace {
@@ -30,35 +28,25 @@ std::size_t tensors_of(const ModelConfig& m) {
 
 }  // namespace
 
-std::vector<LoggedGroup> logged_groups(const RunConfig& config) {
-  const MetricsConfig& m = config.metrics;
-  const auto steps = static_cast<double>(config.train.steps);
-  const auto every = [&](std::int64_t interval) {
-    return interval > 0 ? steps / static_cast<double>(interval) + 1 : 0;
-  };
+Probes planned_probes(const RunConfig& config) {
   const bool is_gated = config.model.kind == "llama";
-  const std::vector<std::string> sites =
+  ModelPlaces places;
+  places.sites =
       (is_gated ? PrecisionPolicy(config.model.layers, kGatedBlockSites) : PrecisionPolicy(config.model.layers))
           .site_names();
-  const auto layers = static_cast<std::size_t>(config.model.layers),
-             heads = static_cast<std::size_t>(config.model.heads);
-  const double attention = every(m.attention_every), errors = every(m.gradient_error_every);
-  return {{"metrics", step_record_group().row_width(), steps},
-          {"eval", 2, every(config.train.eval_every) + 1},
-          {"sharpness", sharpness_group(m.epsilons).row_width(), every(m.sharpness_every)},
-          {"tensors", TensorStats(sites).group().row_width(), every(m.tensors_every)},
-          {"attention", 2 * layers, attention},
-          {"heads", 2 * layers * heads, attention},
-          {"activations", sites.size(), attention},
-          {"norms", 4 * gains_of(config.model), attention},
-          {"critical", 4, every(m.critical_every)},
-          {"sam", 1, every(m.sam_every)},
-          {"noise", 3, every(m.noise_every)},
-          {"edge", 2, every(m.edge_every)},
-          {"gradient_error", 2, errors},
-          {"parameter_errors", 4 * tensors_of(config.model), errors},
-          {"lbfgs", ascent_group(m.epsilons, m.lbfgs_subspace).row_width(), every(m.lbfgs_every)},
-          {"histograms", ExponentHistograms(sites).group().row_width(), every(m.histograms_every)}};
+  places.norms.resize(gains_of(config.model));
+  places.parameters.resize(tensors_of(config.model));
+  return all_probes(config, places);
+}
+
+std::vector<LoggedGroup> logged_groups(const RunConfig& config) {
+  const auto steps = static_cast<double>(config.train.steps);
+  const auto rows = [&](std::int64_t every) { return every > 0 ? steps / static_cast<double>(every) + 1 : 0; };
+  std::vector<LoggedGroup> groups{{"metrics", step_record_group().row_width(), steps},
+                                  {"eval", eval_group().row_width(), rows(config.train.eval_every) + 1}};
+  for (const auto& probe : planned_probes(config))
+    groups.push_back({probe->group().name, probe->group().row_width(), rows(probe->every())});
+  return groups;
 }
 
 double log_bytes(const RunConfig& config) {

@@ -7,9 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "train/config/run_config.h"
+#include "train/probes/probe.h"
 
 namespace precipice {
+
+// The run's probes without its model: they say what they will log and hold, at places that have no names yet.
+Probes planned_probes(const RunConfig& config);
 
 struct LoggedGroup {
   std::string name;

@@ -9,7 +9,6 @@
 #include "optim/optimizer_kinds.h"
 #include "train/model/architectures.h"
 #include "train/model/model.h"
-#include "train/probes/update_probes.h"
 #include "train/recipes/recipes.h"
 #include "train/run/kept_memory.h"
 #include "train/run/log_size.h"
@@ -67,12 +66,13 @@ double waiting_in(const Phase& phase, const std::vector<Phase>& phases, double t
 class Phases {
  public:
   Phases(const RunConfig& config, const PrecisionSchedule& schedule)
-      : config_(config), schedule_(schedule), weights_(weight_bytes(config)) {}
+      : config_(config), schedule_(schedule), weights_(weight_bytes(config)), probes_(planned_probes(config)) {
+    std::erase_if(probes_, [](const auto& probe) { return probe->every() == 0; });
+  }
 
   std::vector<Phase> all() const {
     std::vector<Phase> phases;
-    const MetricsConfig& m = config_.metrics;
-    const bool observed = m.tensors_every > 0 || m.attention_every > 0 || m.histograms_every > 0;
+    const bool observed = std::ranges::any_of(probes_, [](const auto& probe) { return probe->memory().observes; });
     for (const PrecisionPolicy& policy : schedule_.policies) {
       const PassMemory step = pass(policy, {config_.train.batch, observed, false});
       phases.push_back({observed ? "a training step whose operands are observed" : "a training step", pass_terms(step),
@@ -87,35 +87,36 @@ class Phases {
     return pass_memory(config_, policy, options);
   }
 
+  PassMemory pass_of(const ProbeMemory& probe, const PrecisionPolicy& policy) const {
+    if (probe.pass == ProbeMemory::Pass::Forward) {
+      PassMemory only;
+      only.passing = pass(policy, {probe.batch, false, false}).forward;
+      return only;
+    }
+    const PrecisionPolicy exact(policy.layers(), policy.block_sites());
+    return pass(probe.is_exact ? exact : policy, {probe.batch, false, true});
+  }
+
   // `logits`: of the step's own pass, which wait for its end.
   void add_probes(const PrecisionPolicy& policy, double logits, std::vector<Phase>& phases) const {
-    const MetricsConfig& m = config_.metrics;
-    const std::int64_t batch = config_.train.batch;
-    const double before = m.critical_every > 0 ? weights_ : 0;
-    const auto add = [&](const std::string& name, double copies, const PassMemory& pass, std::int64_t sequences) {
-      Terms terms = pass_terms(pass);
-      terms.push_back({"probes' copies", copies * weights_ + before});
+    double kept = 0;
+    for (const auto& probe : probes_) kept += probe->memory().kept_copies;
+    for (const auto& probe : probes_) {
+      const ProbeMemory memory = probe->memory();
+      if (memory.pass == ProbeMemory::Pass::None) continue;
+      const PassMemory own = pass_of(memory, policy);
+      Terms terms = pass_terms(own);
+      terms.push_back({"probes' copies", (memory.copies + kept) * weights_});
       terms.push_back({"the step's logits", logits});
-      phases.push_back({name, terms, pass.kept(), pass.copies, sequences});
-    };
-    const auto forward = [&] {
-      PassMemory only;
-      only.passing = pass(policy, {batch, false, false}).forward;
-      return only;
-    };
-    if (m.critical_every > 0) add("a probe (metrics.critical_every)", 2, forward(), batch);
-    if (m.sam_every > 0) add("a probe (metrics.sam_every)", 1, forward(), batch);
-    const std::int64_t part = std::max<std::int64_t>(1, batch / kMicroBatches);
-    if (m.noise_every > 0) add("a probe (metrics.noise_every)", 1, pass(policy, {part, false, true}), part);
-    if (m.edge_every > 0) add("a probe (metrics.edge_every)", 5, pass(policy, {batch, false, true}), batch);
-    if (m.gradient_error_every > 0)
-      add("a probe (metrics.gradient_error_every)", 1,
-          pass(PrecisionPolicy(policy.layers(), policy.block_sites()), {batch, false, true}), batch);
+      phases.push_back(
+          {"a probe (metrics." + probe->interval() + "_every)", terms, own.kept(), own.copies, memory.batch});
+    }
   }
 
   const RunConfig& config_;
   const PrecisionSchedule& schedule_;
   double weights_;  // bytes
+  Probes probes_;   // that will be due
 };
 
 double status_bytes(const std::string& name) {

@@ -5,11 +5,12 @@
 //   kept         what the forward pass leaves to the backward pass (train/run/kept_memory.h)
 //   logits       fp32 logits, and their gradient in the place of their exponentials (train/model/loss.cpp)
 //   in passing   the largest set of gradients and quantized copies of one operation
-//   (precision/autograd/quantized_matmul.cpp) probes       copies of weights and gradients of
-//   train/probes/update_probes.cpp and train/probes/gradient_error_probe.cpp checkpoint   weights and moments as
-//   arrays, and those as the bytes of a file (train/run/checkpoint.cpp) waiting      memory that tensors gave back and
-//   that nothing has taken yet (train/run/tensor_memory.h) data         the stream of tokens;  log: its rows, and their
-//   copy while run.h5 is made libraries    what the process holds before (given), and the kernels that oneDNN makes
+//                (precision/autograd/quantized_matmul.cpp)
+//   probes       copies of weights and gradients, and the pass of its own, as each probe says (train/probes/probe.h)
+//   checkpoint   weights and moments as arrays, and those as the bytes of a file (train/run/checkpoint.cpp)
+//   waiting      memory that tensors gave back and that nothing has taken yet (train/run/tensor_memory.h)
+//   data         the stream of tokens;  log: its rows, and their copy while run.h5 is made
+//   libraries    what the process holds before (given), and the kernels that oneDNN makes
 // A run's peak is that of the phase that holds most: a training step, a probe, or a checkpoint.
 #pragma once
 

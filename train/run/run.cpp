@@ -183,7 +183,7 @@ void RunSession::take_stock() {
   status_.unigram_floor = tokens_->unigram_entropy();
   status_.final_loss = std::numeric_limits<double>::quiet_NaN();
   for (const SeriesRow& row : series_.rows)
-    if (row.group == kMetricsGroup) status_.final_loss = row.values[0];  // train_loss
+    if (row.group == kMetricsGroup) status_.final_loss = step_record_of(row.values).train_loss;
 }
 
 void RunSession::append(std::int64_t step, std::vector<SeriesRow> rows) {
@@ -256,7 +256,7 @@ void RunSession::heartbeat(bool force) {
 // Of a run that went through all its steps, evaluated after the last.
 RunOutcome RunSession::outcome() const {
   const auto final_loss = [this] {
-    if (tokens_->validation_batches() > 0) return series_.rows.back().values[0];
+    if (tokens_->validation_batches() > 0) return series_.rows.back().values[kValidationLoss];
     std::vector<double> losses;
     for (const SeriesRow& row : series_.rows)
       if (row.group == kMetricsGroup) losses.push_back(step_record_of(row.values).train_loss);
@@ -287,7 +287,7 @@ void RunSession::mark_failed(const std::string& reason) {
 
 void RunSession::finish_step(std::vector<SeriesRow> rows) {
   const std::int64_t step = trainer_->steps_done() - 1;
-  status_.final_loss = rows.front().values[0];  // train_loss
+  status_.final_loss = step_record_of(rows.front().values).train_loss;
   status_.skipped_steps += count_skipped(rows);
   append(step, std::move(rows));
   const std::int64_t done = trainer_->steps_done(), every = config_.train.checkpoint_every;

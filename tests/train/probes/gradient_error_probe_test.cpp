@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "tests/support/catch.h"
+#include "tests/support/log_groups.h"
 #include "tests/support/tiny_run.h"
 #include "train/data/open_tokens.h"
 #include "train/run/model_weights.h"
@@ -14,15 +15,9 @@
 
 using namespace precipice;
 using test::tiny_config;
+using test::values_of;
 
 namespace {
-
-SeriesRow row_of(const std::vector<SeriesRow>& rows, LogGroup group) {
-  for (const SeriesRow& row : rows)
-    if (row.group == group) return row;
-  FAIL("no row of group " << group);
-  return {};
-}
 
 std::vector<SeriesRow> first_step(const RunConfig& config) {
   const auto tokens = open_tokens(config);
@@ -47,10 +42,10 @@ TEST_CASE("in fp32 the error is exactly zero and the cosine exactly one, at ever
   for (const char* way : {"model.kind=gpt", "model.kind=llama", "train.z_loss=1e-2"}) {
     INFO(way);
     const auto rows = first_step(tiny_config({"precision.recipe=fp32", way}));
-    const std::vector<double> all = row_of(rows, kGradientErrorGroup).values;
+    const std::vector<double> all = values_of(rows, "gradient_error");
     CHECK(all[0] == 0);
     CHECK(all[1] == 1);
-    const std::vector<double> each = row_of(rows, kParameterErrorsGroup).values;
+    const std::vector<double> each = values_of(rows, "parameter_errors");
     const std::size_t count = each.size() / 4;
     for (std::size_t i = 0; i < count; ++i) {
       CHECK(each[i] == 0);
@@ -68,9 +63,9 @@ TEST_CASE("in fp8 the error is the difference of two backward passes, parameter 
   exact.precision.seed = config.precision.seed;
   const TensorVector rounded = plain_gradient(config), reference = plain_gradient(exact);
   const auto rows = first_step(config);
-  const std::vector<double> each = row_of(rows, kParameterErrorsGroup).values;
+  const std::vector<double> each = values_of(rows, "parameter_errors");
   const auto tokens = open_tokens(config);
-  const std::vector<std::string> names = Trainer(config, *tokens).groups()[kParameterErrorsGroup].sites;
+  const std::vector<std::string> names = Trainer(config, *tokens).groups()[test::group_of("parameter_errors")].sites;
   const std::size_t count = names.size();
   REQUIRE(count == reference.size());
   double error = 0, norm = 0;
@@ -91,14 +86,14 @@ TEST_CASE("in fp8 the error is the difference of two backward passes, parameter 
     chosen += is_chosen;
   }
   CHECK(chosen == 4);
-  CHECK(row_of(rows, kGradientErrorGroup).values[0] == Approx(error / norm).epsilon(1e-10));
-  CHECK(row_of(rows, kGradientErrorGroup).values[0] > 1e-5);
+  CHECK(values_of(rows, "gradient_error")[0] == Approx(error / norm).epsilon(1e-10));
+  CHECK(values_of(rows, "gradient_error")[0] > 1e-5);
 }
 
 TEST_CASE("a loss scale that underflows nothing leaves no error in fp32") {
   const auto rows =
       first_step(tiny_config({"precision.recipe=fp32", "loss_scale.kind=static", "loss_scale.initial=256"}));
-  CHECK(row_of(rows, kGradientErrorGroup).values[0] == 0);
+  CHECK(values_of(rows, "gradient_error")[0] == 0);
 }
 
 TEST_CASE("patterns choose parameters by name") {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Probes of the update against second models that compute the same thing the long way, from checkpoints.
-#include "train/probes/update_probes.h"
 #include "train/data/open_tokens.h"
 
 #include <ATen/Parallel.h>
@@ -11,23 +10,18 @@
 #include <memory>
 
 #include "tests/support/catch.h"
+#include "tests/support/log_groups.h"
 #include "tests/support/tiny_run.h"
 #include "train/run/model_weights.h"
 #include "train/run/trainer.h"
 
 using namespace precipice;
 using test::tiny_config;
+using test::values_of;
 
 namespace {
 
 constexpr std::int64_t kMeasuredStep = 6;
-
-std::vector<double> values_of(const std::vector<SeriesRow>& rows, LogGroup group) {
-  for (const SeriesRow& row : rows)
-    if (row.group == group) return row.values;
-  FAIL("no row of group " << group);
-  return {};
-}
 
 // A run up to step kMeasuredStep, which it then takes with every probe due.
 struct Measured {
@@ -96,8 +90,8 @@ TEST_CASE("along the update the loss rises just beyond the critical learning rat
   for (const char* way : {"optimizer.kind=adamw", "optimizer.kind=sgd", "precision.recipe=fp8", "model.kind=llama"}) {
     INFO(way);
     const Measured run({"precision.recipe=fp32", way, "train.z_loss=1e-2"});
-    const auto v = values_of(run.rows, kCriticalGroup);
-    const double rate = values_of(run.rows, kMetricsGroup)[2];
+    const auto v = values_of(run.rows, "critical");
+    const double rate = values_of(run.rows, "metrics")[2];
     REQUIRE(v[3] == 0);  // found
     CHECK(v[0] == Approx(2 / v[1]).epsilon(1e-15));
     CHECK(v[2] >= 5);
@@ -126,7 +120,7 @@ TEST_CASE("SAM sharpness is the rise at distance 0.05 along the gradient") {
   const double rise = run.loss(run.batch) - start;
   CHECK(rise > 1e-3);
   // Losses near 3 in fp32 are known to 2e-7 each, their difference to 1e-6.
-  CHECK(values_of(run.rows, kSamGroup)[0] == Approx(rise).margin(1e-6));
+  CHECK(values_of(run.rows, "sam")[0] == Approx(rise).margin(1e-6));
 }
 
 TEST_CASE("the noise scale is that of the gradients of the batch's sequences") {
@@ -144,7 +138,7 @@ TEST_CASE("the noise scale is that of the gradients of the batch's sequences") {
     }
     const double big = square(run.gradient(run.batch));
     const double b = batch / 4.0, all = batch;
-    const auto v = values_of(run.rows, kNoiseGroup);
+    const auto v = values_of(run.rows, "noise");
     // Gradients in fp32, whose squared norms are known to 1e-5; differences of such squares lose a digit.
     CHECK(v[1] == Approx((small - big) / (1 / b - 1 / all)).epsilon(1e-4));
     CHECK(v[2] == Approx((all * big - b * small) / (all - b)).epsilon(1e-3).margin(1e-4 * small));
@@ -161,8 +155,8 @@ TEST_CASE("the edge-of-stability ratio is curvature times rate over the optimize
     Trainer trainer(config, *tokens);
     std::vector<SeriesRow> rows;
     while (trainer.steps_done() < 4) rows = trainer.step();  // the last one: step 3, after warm-up began
-    const std::vector<double> edge = values_of(rows, kEdgeGroup);
-    const double rate = values_of(rows, kMetricsGroup)[2];
+    const std::vector<double> edge = values_of(rows, "edge");
+    const double rate = values_of(rows, "metrics")[2];
     REQUIRE(rate > 0);
     // (2 + 2 b1) / (1 - b1) and 2 + 2 momentum, both at 0.9.
     const double threshold = std::string(kind) == "adamw" ? 38 : 3.8;
@@ -184,7 +178,7 @@ TEST_CASE("a loss scale is taken out of the gradients that probes compute") {
     return rows;
   };
   const std::vector<SeriesRow> scaled = rows_of("static"), plain = rows_of("none");
-  for (const LogGroup group : {kNoiseGroup, kEdgeGroup, kSamGroup}) {
+  for (const char* group : {"noise", "edge", "sam"}) {
     const std::vector<double> a = values_of(scaled, group), b = values_of(plain, group);
     // A power of two scales every product exactly but for what underflows in one of them.
     for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(1e-4));
@@ -193,7 +187,7 @@ TEST_CASE("a loss scale is taken out of the gradients that probes compute") {
 
 TEST_CASE("a batch of one sequence has no noise scale") {
   const Measured run({"train.batch=1"});
-  for (const double x : values_of(run.rows, kNoiseGroup)) CHECK(std::isnan(x));
+  for (const double x : values_of(run.rows, "noise")) CHECK(std::isnan(x));
 }
 
 TEST_CASE("a run that has diverged gives NaN and the reason, not an exception") {
@@ -205,13 +199,13 @@ TEST_CASE("a run that has diverged gives NaN and the reason, not an exception") 
   Trainer trainer(config, *tokens);
   std::vector<SeriesRow> rows;
   while (trainer.steps_done() < config.train.steps) rows = trainer.step();
-  CHECK(std::isnan(values_of(rows, kMetricsGroup)[0]));
-  CHECK(std::isnan(values_of(rows, kCriticalGroup)[0]));
-  CHECK(values_of(rows, kCriticalGroup)[3] == 3);
-  CHECK(std::isnan(values_of(rows, kSamGroup)[0]));
-  CHECK(std::isnan(values_of(rows, kNoiseGroup)[1]));
-  CHECK(std::isnan(values_of(rows, kEdgeGroup)[0]));
-  for (const LogGroup group : {kAttentionGroup, kHeadsGroup, kGradientErrorGroup})
+  CHECK(std::isnan(values_of(rows, "metrics")[0]));
+  CHECK(std::isnan(values_of(rows, "critical")[0]));
+  CHECK(values_of(rows, "critical")[3] == 3);
+  CHECK(std::isnan(values_of(rows, "sam")[0]));
+  CHECK(std::isnan(values_of(rows, "noise")[1]));
+  CHECK(std::isnan(values_of(rows, "edge")[0]));
+  for (const char* group : {"attention", "heads", "gradient_error"})
     for (const double x : values_of(rows, group)) CHECK(std::isnan(x));
 }
 
@@ -221,6 +215,6 @@ TEST_CASE("a skipped update has no critical sharpness") {
   const auto tokens = open_tokens(config);
   Trainer trainer(config, *tokens);
   const auto rows = trainer.step();
-  REQUIRE(values_of(rows, kMetricsGroup)[7] == 1);
-  CHECK(values_of(rows, kCriticalGroup)[3] == 3);
+  REQUIRE(values_of(rows, "metrics")[7] == 1);
+  CHECK(values_of(rows, "critical")[3] == 3);
 }

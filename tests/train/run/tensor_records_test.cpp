@@ -8,11 +8,13 @@
 
 #include "metrics/tensors/exponent_histograms.h"
 #include "tests/support/catch.h"
+#include "tests/support/log_groups.h"
 #include "tests/support/tiny_run.h"
 #include "train/data/open_tokens.h"
 #include "train/run/trainer.h"
 
 using namespace precipice;
+using test::group_of;
 using test::tiny_config;
 
 namespace {
@@ -84,11 +86,11 @@ struct Recorder : QuantizationObserver {
 
 struct Histograms {
   explicit Histograms(const RunConfig& config)
-      : tokens(open_tokens(config)), trainer(config, *tokens), group(trainer.groups().at(kHistogramsGroup)) {
+      : tokens(open_tokens(config)), trainer(config, *tokens), group(trainer.groups().at(group_of("histograms"))) {
     for (SeriesRow& row : trainer.step()) rows[row.group] = std::move(row.values);
   }
   double at(std::size_t series, std::size_t site, std::size_t bin) const {
-    return rows.at(kHistogramsGroup).at((series * group.sites.size() + site) * group.bins.size() + bin);
+    return rows.at(group_of("histograms")).at((series * group.sites.size() + site) * group.bins.size() + bin);
   }
   std::unique_ptr<TokenSource> tokens;
   Trainer trainer;
@@ -134,7 +136,7 @@ TEST_CASE("histograms count every operand that a step quantizes, in every pass, 
 TEST_CASE("what a histogram finds at zero is what the quantizers counted as flushed, and exponents are the format's") {
   const Histograms run(tiny_config({"precision.recipe=custom", "precision.x=e4m3", "precision.w=e4m3",
                                     "precision.dy=e4m3", "metrics.histograms_every=1", "metrics.tensors_every=1"}));
-  const SeriesGroup tensors = run.trainer.groups().at(kTensorsGroup);
+  const SeriesGroup tensors = run.trainer.groups().at(group_of("tensors"));
   double flushed = 0;
   const std::size_t before[] = {0, 1, 2}, after[] = {3, 4, 5};
   for (std::size_t operand = 0; operand < 3; ++operand)
@@ -152,7 +154,7 @@ TEST_CASE("what a histogram finds at zero is what the quantizers counted as flus
       const std::string name = std::string(operand == 0 ? "x" : operand == 1 ? "w" : "dy") + "_underflowed";
       std::size_t series = 0;
       while (tensors.series.at(series).name != name) ++series;
-      const double underflowed = run.rows.at(kTensorsGroup).at(series * tensors.sites.size() + site);
+      const double underflowed = run.rows.at(group_of("tensors")).at(series * tensors.sites.size() + site);
       const double difference = run.at(after[operand], site, kZeroBin) - run.at(before[operand], site, kZeroBin);
       CHECK(underflowed * total == Approx(difference).margin(1e-6));  // a fraction in double, back to a count
       flushed += difference;
@@ -166,7 +168,7 @@ TEST_CASE("SQNR and scale are those of every operand of every pass, with its own
                                           "model.layers=1", "model.width=32", "model.context=32", "train.batch=1"});
     INFO(recipe);
     const Histograms run(config);
-    const SeriesGroup tensors = run.trainer.groups().at(kTensorsGroup);
+    const SeriesGroup tensors = run.trainer.groups().at(group_of("tensors"));
     const auto tokens = open_tokens(config);
     Trainer other(config, *tokens);
     QualityRecorder recorder;
@@ -176,7 +178,7 @@ TEST_CASE("SQNR and scale are those of every operand of every pass, with its own
     for (std::size_t slot = 0; slot < 6; ++slot)
       for (std::size_t site = 0; site < tensors.sites.size(); ++site) {
         const auto at = [&](std::size_t statistic) {
-          return run.rows.at(kTensorsGroup).at((7 * slot + statistic) * tensors.sites.size() + site);
+          return run.rows.at(group_of("tensors")).at((7 * slot + statistic) * tensors.sites.size() + site);
         };
         const auto expected = recorder.found.find({site, slot});
         REQUIRE(std::isnan(at(5)) == (expected == recorder.found.end()));
@@ -197,10 +199,10 @@ TEST_CASE("the L-BFGS series stand beside the exact ones of the same step") {
   for (int step = 0; step < 5; ++step) {
     std::map<std::uint16_t, std::vector<double>> rows;
     for (SeriesRow& row : trainer.step()) rows[row.group] = std::move(row.values);
-    REQUIRE(rows.contains(kLbfgsGroup) == (step % 2 == 0));
+    REQUIRE(rows.contains(group_of("lbfgs")) == (step % 2 == 0));
     if (step % 2 != 0) continue;
-    const std::vector<double>& found = rows.at(kLbfgsGroup);
-    const std::vector<double>& exact = rows.at(kSharpnessGroup);
+    const std::vector<double>& found = rows.at(group_of("lbfgs"));
+    const std::vector<double>& exact = rows.at(group_of("sharpness"));
     REQUIRE(found.size() == 10);
     for (std::size_t e = 0; e < 2; ++e) {
       // The series is made of fp32 terms (metrics/logits/logit_rows.h), this one in double.

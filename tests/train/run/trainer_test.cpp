@@ -14,10 +14,12 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/catch.h"
+#include "tests/support/log_groups.h"
 #include "tests/support/paths.h"
 #include "tests/support/tiny_run.h"
 
 using namespace precipice;
+using test::group_of;
 using test::tiny_config;
 
 namespace {
@@ -64,7 +66,7 @@ bool same_weights(const Checkpoint& a, const Checkpoint& b) {
   return a.arrays.size() == b.arrays.size();
 }
 
-std::vector<SeriesRow> only(const std::vector<SeriesRow>& rows, LogGroup group) {
+std::vector<SeriesRow> only(const std::vector<SeriesRow>& rows, std::uint16_t group) {
   std::vector<SeriesRow> kept;
   for (const auto& row : rows)
     if (row.group == group) kept.push_back(row);
@@ -174,12 +176,10 @@ TEST_CASE("dynamic loss scaling survives a checkpoint") {
 }
 
 TEST_CASE("probes on or off, the weights and the metrics keep their bits") {
-  std::vector<std::string> off, on;
-  for (const char* probe :
-       {"metrics.sharpness", "metrics.tensors", "metrics.attention", "metrics.critical", "metrics.sam", "metrics.noise",
-        "metrics.edge", "metrics.gradient_error", "metrics.lbfgs", "metrics.histograms", "train.eval"}) {
-    off.push_back(std::string(probe) + "_every=0");
-    on.push_back(std::string(probe) + "_every=1");
+  std::vector<std::string> off{"train.eval_every=0"}, on{"train.eval_every=1"};
+  for (const MetricInterval& interval : metric_intervals()) {
+    off.push_back("metrics." + interval.name + "_every=0");
+    on.push_back("metrics." + interval.name + "_every=1");
   }
   on.push_back("metrics.edge_every=6");  // 20 gradients each
   on.push_back("metrics.lbfgs_subspace=5");
@@ -194,8 +194,8 @@ TEST_CASE("probes on or off, the weights and the metrics keep their bits") {
     const Trained a = train(tiny_config(with)), b = train(tiny_config(without));
     CHECK(same_weights(a.end, b.end));
     CHECK(same_rows(only(a.rows, kMetricsGroup), only(b.rows, kMetricsGroup)));
-    CHECK(only(a.rows, kTensorsGroup).size() == 20);
-    CHECK(only(b.rows, kSharpnessGroup).empty());
+    CHECK(only(a.rows, group_of("tensors")).size() == 20);
+    CHECK(only(b.rows, group_of("sharpness")).empty());
   }
 }
 
@@ -206,7 +206,7 @@ TEST_CASE("rows carry the number of updates made before them") {
   CHECK(evals[0].step == 0);
   CHECK(evals[2].step == 20);
   CHECK(only(run.rows, kMetricsGroup).size() == 20);
-  CHECK(only(run.rows, kSharpnessGroup).size() == 4);
+  CHECK(only(run.rows, group_of("sharpness")).size() == 4);
   // Before any update the loss is near that of a uniform guess: logits have a deviation of about 0.02 * 4.
   CHECK(evals[0].values[0] == Approx(std::log(24.0)).margin(0.05));
 }
@@ -215,9 +215,9 @@ TEST_CASE("tensor statistics name every rounded site and stay NaN where nothing 
   const RunConfig config = tiny_config({"precision.recipe=fp8", "precision.attention=high"});
   const auto tokens = open_tokens(config);
   Trainer trainer(config, *tokens);
-  const SeriesGroup group = trainer.groups()[kTensorsGroup];
+  const SeriesGroup group = trainer.groups()[group_of("tensors")];
   const auto rows = trainer.step();
-  const auto row = only(rows, kTensorsGroup).at(0);
+  const auto row = only(rows, group_of("tensors")).at(0);
   REQUIRE(row.values.size() == group.row_width());
   for (std::size_t s = 0; s < group.series.size(); ++s)
     for (std::size_t k = 0; k < group.sites.size(); ++k) {

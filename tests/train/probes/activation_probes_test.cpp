@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the probe reports of a model's layers, against ATen on the same tensors.
-#include "train/probes/activation_probe.h"
-
+// What the probes of attention, heads, activations and norms report of a model's layers, against ATen on the same
+// tensors.
 #include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <set>
+#include <stdexcept>
 
 #include "metrics/tensors/activation_statistics.h"
 #include "tests/support/tiny_run.h"
 #include "tests/train/model/model_support.h"
 #include "train/data/open_tokens.h"
+#include "train/probes/all_probes.h"
 #include "train/run/trainer.h"
 
 using namespace precipice;
@@ -28,14 +32,47 @@ at::Tensor values_of(const Model& model, const std::string& name) {
   return {};
 }
 
-double value_at(const std::vector<SeriesRow>& rows, const ActivationProbe& probe, std::size_t group,
-                const std::string& series, std::size_t site) {
-  const SeriesGroup& g = probe.groups().at(group);
-  for (std::size_t s = 0; s < g.series.size(); ++s)
-    if (g.series[s].name == series) return rows.at(group).values.at(s * g.sites.size() + site);
-  FAIL("no series " << series);
-  return 0;
-}
+// The four of a model, each at a step of its own.
+class ActivationProbes {
+ public:
+  ActivationProbes(const ModelConfig& model_config, const Model& model) : model_(model) {
+    config_.model = model_config;
+    probes_ = all_probes(config_, places_of(model));
+  }
+
+  Probe& named(const std::string& name) const {
+    for (const auto& probe : probes_)
+      if (probe->group().name == name) return *probe;
+    throw std::runtime_error("no probe " + name);
+  }
+  const std::vector<std::string>& sites(const std::string& name) const { return named(name).group().sites; }
+
+  // The probe's row after `show` has shown its observers what a pass would.
+  ProbeRow row(const std::string& name, const std::function<void(const ForwardRequest&)>& show = {}) const {
+    ForwardRequest request;
+    ProbeRow row;
+    named(name).before_forward(request);
+    if (show) show(request);
+    named(name).after_backward(ForwardPass{}, row);
+    const Batch batch;
+    const ScaleStates scales;
+    named(name).before_update(ProbedStep{model_, config_, batch, scales}, {}, row);
+    return row;
+  }
+
+  double value_at(const ProbeRow& row, const std::string& name, const std::string& series, std::size_t site) const {
+    const SeriesGroup& group = named(name).group();
+    REQUIRE(row.size() == group.row_width());
+    for (std::size_t s = 0; s < group.series.size(); ++s)
+      if (group.series[s].name == series) return row.at(s * group.sites.size() + site);
+    throw std::runtime_error("no series " + series);
+  }
+
+ private:
+  const Model& model_;
+  RunConfig config_;
+  Probes probes_;
+};
 
 }  // namespace
 
@@ -72,24 +109,6 @@ TEST_CASE("attention statistics are those of ATen's softmax over the masked scor
   CHECK(seen.statistics.entropy == Approx(entropy).epsilon(1e-5));
 }
 
-TEST_CASE("spectral norms of heads are the largest singular values of their weights") {
-  const at::Tensor w = test::random_tensor({3 * 4, 10}, 5);
-  const std::vector<double> norms = block_spectral_norms(w, 3);
-  REQUIRE(norms.size() == 3);
-  for (std::int64_t head = 0; head < 3; ++head) {
-    const at::Tensor values = at::linalg_svdvals(w.slice(0, 4 * head, 4 * head + 4).to(at::kDouble));
-    // The square of the singular value is known to 1e-16 relative to the largest.
-    CHECK(norms[static_cast<std::size_t>(head)] == Approx(values[0].item<double>()).epsilon(1e-13));
-  }
-  at::Tensor broken = w.clone();
-  broken[5][2] = std::numeric_limits<float>::infinity();
-  const std::vector<double> part = block_spectral_norms(broken, 3);
-  CHECK(part[0] == norms[0]);
-  CHECK(std::isnan(part[1]));
-  CHECK(part[2] == norms[2]);
-  CHECK(block_spectral_norms(at::zeros({4, 3}), 2)[1] == 0);
-}
-
 TEST_CASE("the probe finds each head's weights, each norm's gains and each site's operand") {
   const ModelConfig config = test::tiny_llama_config();
   const auto llama = test::tiny(config);
@@ -99,58 +118,60 @@ TEST_CASE("the probe finds each head's weights, each norm's gains and each site'
   const auto gpt = test::tiny(with_qk_norm);
   for (const Model* model : {llama.get(), gpt.get()}) {
     const bool is_llama = model == llama.get();
-    ActivationProbe probe(*model, is_llama ? config : with_qk_norm);
-    const std::vector<SeriesRow> rows = probe.rows(4, 12);
-    REQUIRE(rows.size() == 4);
-    CHECK(rows[3].group == 7);
-    CHECK(rows[3].step == 12);
+    const ActivationProbes probes(is_llama ? config : with_qk_norm, *model);
+    const ProbeRow heads = probes.row("heads"), norms = probes.row("norms");
     // Layer 1, head 3: key head 1. Heads are 4 wide.
     const at::Tensor q = is_llama ? values_of(*model, "model.layers.1.self_attn.q_proj.weight").slice(0, 12, 16)
                                   : values_of(*model, "transformer.h.1.attn.c_attn.weight").slice(0, 12, 16);
     const at::Tensor k = is_llama ? values_of(*model, "model.layers.1.self_attn.k_proj.weight").slice(0, 4, 8)
                                   : values_of(*model, "transformer.h.1.attn.c_attn.weight").slice(0, 20, 24);
     const auto top = [](const at::Tensor& w) { return at::linalg_svdvals(w.to(at::kDouble))[0].item<double>(); };
-    CHECK(probe.groups()[1].sites[7] == "h.1.head.3");
-    CHECK(value_at(rows, probe, 1, "q_spectral_norm", 7) == Approx(top(q)).epsilon(1e-13));
-    CHECK(value_at(rows, probe, 1, "k_spectral_norm", 7) == Approx(top(k)).epsilon(1e-13));
+    CHECK(probes.sites("heads")[7] == "h.1.head.3");
+    CHECK(probes.value_at(heads, "heads", "q_spectral_norm", 7) == Approx(top(q)).epsilon(1e-13));
+    CHECK(probes.value_at(heads, "heads", "k_spectral_norm", 7) == Approx(top(k)).epsilon(1e-13));
     if (is_llama) {  // heads 0 and 1 meet key head 0
       const at::Tensor k0 = values_of(*model, "model.layers.1.self_attn.k_proj.weight").slice(0, 0, 4);
-      CHECK(value_at(rows, probe, 1, "k_spectral_norm", 5) == Approx(top(k0)).epsilon(1e-13));
+      CHECK(probes.value_at(heads, "heads", "k_spectral_norm", 5) == Approx(top(k0)).epsilon(1e-13));
     }
     // Two norms a block and the last one; with the norm of queries and keys four.
-    CHECK(probe.groups()[3].sites.size() == (is_llama ? 5 : 9));
-    CHECK(value_at(rows, probe, 3, "gain_min", 0) == 1);
-    CHECK(value_at(rows, probe, 3, "gain_rounded_to_one", 0) == 1);
-    for (const double x : rows[0].values) CHECK(std::isnan(x));  // no pass yet
+    CHECK(probes.sites("norms").size() == (is_llama ? 5 : 9));
+    CHECK(probes.value_at(norms, "norms", "gain_min", 0) == 1);
+    CHECK(probes.value_at(norms, "norms", "gain_rounded_to_one", 0) == 1);
+    for (const double x : probes.row("attention")) CHECK(std::isnan(x));  // no pass yet
   }
 }
 
 TEST_CASE("what is seen of a layer, a site and a norm stands in its own column") {
   const ModelConfig config = test::tiny_llama_config();
   const auto model = test::tiny(config);
-  ActivationProbe probe(*model, config);
+  const ActivationProbes probes(config, *model);
   // One row of two logits: the largest is that of the layer, the entropy that of its weights.
-  const auto attend = [&](std::int64_t layer, float logit, float weight) {
+  const auto attend = [](AttentionObserver& observer, std::int64_t layer, float logit, float weight) {
     const at::Tensor scores = at::zeros({2, 2}), weights = at::zeros({2, 2});
     scores[0][0] = scores[1][0] = logit;
     scores[1][1] = logit - std::log(weight / (1 - weight));
     weights[0][0] = 1;
     weights[1][0] = weight;
     weights[1][1] = 1 - weight;
-    probe.attend(layer, scores, weights, 1.0);
+    observer.attend(layer, scores, weights, 1.0);
   };
   const auto entropy = [](double p) {
     return -(p * std::log(p) + (1 - p) * std::log(1 - p)) / 2;
   };  // the first is sure
-  attend(0, 3, 0.75f);
-  attend(1, 5, 0.9f);
+  const ProbeRow attention = probes.row("attention", [&](const ForwardRequest& request) {
+    attend(*request.attention.at(0), 0, 3, 0.75f);
+    attend(*request.attention.at(0), 1, 5, 0.9f);
+  });
   at::Tensor spread = at::zeros({100});
   spread[0] = 1;
   at::Tensor even = at::ones({100});
   even.slice(0, 0, 50).neg_();
-  const std::size_t sites = probe.groups()[2].sites.size();
-  probe.operand(1, spread);
-  probe.operand(sites - 1, even);
+  const std::size_t sites = probes.sites("activations").size();
+  const ProbeRow activations = probes.row("activations", [&](const ForwardRequest& request) {
+    request.operands.at(0)->see(1, Slot::FpropX, spread);
+    request.operands.at(0)->see(1, Slot::FpropW, even);  // no x
+    request.operands.at(0)->see(sites - 1, Slot::FpropX, even);
+  });
   // 1.9 lies above the E4M3 block's 1.75, 1.05 rounds to 1.
   at::Tensor gains = values_of(*model, "model.layers.1.input_layernorm.weight");
   gains.fill_(1.5);
@@ -158,14 +179,13 @@ TEST_CASE("what is seen of a layer, a site and a norm stands in its own column")
   gains[1] = 1.05;
   gains[2] = 1.02;
   gains[3] = 0.5;
-  const std::vector<SeriesRow> rows = probe.rows(0, 0);
-  CHECK(value_at(rows, probe, 0, "max_attention_logit", 0) == 3);
-  CHECK(value_at(rows, probe, 0, "max_attention_logit", 1) == 5);
+  CHECK(probes.value_at(attention, "attention", "max_attention_logit", 0) == 3);
+  CHECK(probes.value_at(attention, "attention", "max_attention_logit", 1) == 5);
   // Logits and weights in fp32: 1e-7 of numbers near 1.
-  CHECK(value_at(rows, probe, 0, "attention_entropy", 0) == Approx(entropy(0.75)).epsilon(1e-6));
-  CHECK(value_at(rows, probe, 0, "attention_entropy", 1) == Approx(entropy(0.9)).epsilon(1e-6));
+  CHECK(probes.value_at(attention, "attention", "attention_entropy", 0) == Approx(entropy(0.75)).epsilon(1e-6));
+  CHECK(probes.value_at(attention, "attention", "attention_entropy", 1) == Approx(entropy(0.9)).epsilon(1e-6));
   for (std::size_t site = 0; site < sites; ++site) {
-    const double found = value_at(rows, probe, 2, "x_kurtosis", site);
+    const double found = probes.value_at(activations, "activations", "x_kurtosis", site);
     if (site == 1)
       CHECK(found == Approx((99.0 * 99 * 99 + 1) / (100.0 * 99)).epsilon(1e-12));
     else if (site == sites - 1)
@@ -173,15 +193,17 @@ TEST_CASE("what is seen of a layer, a site and a norm stands in its own column")
     else
       CHECK(std::isnan(found));
   }
-  const auto& norms = probe.groups()[3].sites;
+  const ProbeRow gains_row = probes.row("norms");
+  const std::vector<std::string>& norms = probes.sites("norms");
   const auto width = static_cast<double>(gains.numel());
   for (std::size_t norm = 0; norm < norms.size(); ++norm) {
     const bool changed = norms[norm] == "model.layers.1.input_layernorm";
     INFO(norms[norm]);
-    CHECK(value_at(rows, probe, 3, "gain_min", norm) == (changed ? 0.5 : 1.0));
-    CHECK(value_at(rows, probe, 3, "gain_max", norm) == Approx(changed ? 1.9 : 1.0).epsilon(1e-7));  // 1.9 in fp32
-    CHECK(value_at(rows, probe, 3, "gain_rounded_to_one", norm) == (changed ? 2 / width : 1.0));
-    CHECK(value_at(rows, probe, 3, "gain_clamped", norm) == (changed ? 1 / width : 0.0));
+    CHECK(probes.value_at(gains_row, "norms", "gain_min", norm) == (changed ? 0.5 : 1.0));
+    CHECK(probes.value_at(gains_row, "norms", "gain_max", norm) ==
+          Approx(changed ? 1.9 : 1.0).epsilon(1e-7));  // 1.9 in fp32
+    CHECK(probes.value_at(gains_row, "norms", "gain_rounded_to_one", norm) == (changed ? 2 / width : 1.0));
+    CHECK(probes.value_at(gains_row, "norms", "gain_clamped", norm) == (changed ? 1 / width : 0.0));
   }
 }
 
@@ -193,16 +215,18 @@ TEST_CASE("a step's rows have a finite value for every layer, head, site and nor
     const auto tokens = open_tokens(config);
     Trainer trainer(config, *tokens);
     const auto groups = trainer.groups();
+    const auto is_of_layers = [&](const SeriesRow& row) {
+      const std::set<std::string> names{"attention", "heads", "activations", "norms"};
+      return names.contains(groups.at(row.group).name);
+    };
     std::size_t seen = 0;
     for (const SeriesRow& row : trainer.step()) {
-      if (row.group < kAttentionGroup || row.group > kNormsGroup) continue;
+      if (!is_of_layers(row)) continue;
       ++seen;
       REQUIRE(row.values.size() == groups.at(row.group).row_width());
       for (const double x : row.values) CHECK(std::isfinite(x));
     }
     CHECK(seen == 4);
-    std::size_t later = 0;
-    for (const SeriesRow& row : trainer.step()) later += row.group >= kAttentionGroup && row.group <= kNormsGroup;
-    CHECK(later == 0);  // the next is due at step 10
+    CHECK(std::ranges::none_of(trainer.step(), is_of_layers));  // the next is due at step 10
   }
 }

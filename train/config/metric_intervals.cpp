@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one declaration of every interval: name, default, help.
+#include "train/config/metric_intervals.h"
+
+#include <utility>
+
+namespace precipice {
+namespace {
+
+std::vector<MetricInterval>& all() {
+  static std::vector<MetricInterval> intervals{
+      {"sharpness", 10, "Steps between logit sharpness values; 0: never."},
+      {"tensors", 10, "Steps between rows of tensor statistics; 0: never."},
+      {"attention", 10, "Steps between rows of attention, head, activation and norm statistics; 0: never."},
+      {"critical", 200, "Steps between critical sharpness values (5 to 12 forward passes each); 0: never."},
+      {"sam", 200, "Steps between SAM sharpness values (one forward pass); 0: never."},
+      {"noise", 200, "Steps between gradient noise scales (one forward and backward pass); 0: never."},
+      {"edge", 0, "Steps between edge-of-stability ratios (20 forward and backward passes); 0: never."},
+      {"gradient_error", 200,
+       "Steps between comparisons with the fp32 gradient (a forward and backward pass); 0: never."},
+      {"lbfgs", 0,
+       "Steps between logit sharpness values as 10 iterations of L-BFGS find them, beside the exact ones; 0: never."},
+      {"histograms", 0, "Steps between exponent histograms of the operands, by site; 0: never."},
+  };
+  return intervals;
+}
+
+}  // namespace
+
+const std::vector<MetricInterval>& metric_intervals() {
+  return all();
+}
+
+std::map<std::string, std::int64_t> usual_intervals() {
+  std::map<std::string, std::int64_t> intervals;
+  for (const MetricInterval& interval : all()) intervals[interval.name] = interval.usual;
+  return intervals;
+}
+
+AddedInterval::AddedInterval(MetricInterval interval) {
+  all().push_back(std::move(interval));
+}
+
+AddedInterval::~AddedInterval() {
+  all().pop_back();
+}
+
+}  // namespace precipice
