@@ -38,9 +38,7 @@ class IndexBuilder {
   IndexBuilder(const SweepData& data, const Json& statistics) : data_(data), statistics_(statistics) {}
 
   std::string build() {
-    for (const char* group :
-         {"metrics", "eval", "sharpness", "lbfgs", "critical", "sam", "noise", "edge", "gradient_error"})
-      write_series(group);
+    for (const std::string& group : groups_of_runs()) write_series(group);
     write_runs();
     for (const AnalysedRun& run : data_.runs)
       if (is_published(run)) file_.link("/links/" + run.id, file_of(run, data_), "/");
@@ -100,6 +98,16 @@ class IndexBuilder {
       if (data_.labels.contains(data_.axes[a]))
         file_.write("/labels/" + data_.axes[a], of_runs([a](const AnalysedRun& run) { return run.shown[a]; }));
     }
+  }
+
+  // Groups of one value a step that any run has; none is called as a part of the index itself.
+  std::set<std::string> groups_of_runs() const {
+    static const std::set<std::string> kOwn{"runs", "axes", "labels", "links", "cells", "survival", "statistics"};
+    std::set<std::string> names;
+    for (const AnalysedRun& run : data_.runs)
+      for (const auto& [name, group] : run.columns)
+        if (group.sites.empty() && !kOwn.contains(name)) names.insert(name);
+    return names;
   }
 
   void write_series(const std::string& name) {

@@ -4,10 +4,10 @@
 //   /axes/<key>                       value of each run, as text                                       (R)
 //   /labels/<key>                     what people call it, for an axis with labels                     (R)
 //   /links/<id>                       external link to the run's run.h5
-//   /metrics/<series>, /eval/<series>, /sharpness/<series>, and the groups lbfgs, critical, sam, noise, edge and
-//   gradient_error                    virtual (R, S), NaN where a run is missing or ended, with the units and long_name
-//                                     of the runs' own; <group>/step holds the steps. A run whose steps are not the
-//                                     first ones of the longest is left out there and named in `problem`.
+//   /<group>/<series>                 of each group that has one value a step in any run (metrics, eval, sharpness,
+//                                     ...): virtual (R, S), NaN where a run is missing or ended, with the units and
+//                                     long_name of the runs' own; <group>/step holds the steps. A run whose steps are
+//                                     not the first ones of the longest is left out there and named in `problem`.
 //   /cells/*                          one value per cell: format, learning_rate, runs, ended, diverged, intervals,
 //                                     median step to divergence, median final loss
 //   /survival/*                       the points of all Kaplan-Meier curves, with the number of their cell

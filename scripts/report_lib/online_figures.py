@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the online metrics saw at one learning rate: critical sharpness against 2 / learning rate, curvature against the
-edge of stability, attention logits, kurtosis, and the error of the gradient."""
+edge of stability, attention logits, kurtosis, the error of the gradient, and whatever else a run has measured once a step."""
 
+import re
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
@@ -46,12 +47,15 @@ PANELS = (
     Panel("gradient_error", "zeta_norm", "error of the gradient, ζ"),
     Panel("noise", "gradient_noise_scale", "gradient noise scale, sequences"),
 )
+ELSEWHERE = ("lbfgs",)  # groups that have a figure of their own
+PLAIN = re.compile(r"[a-z][a-z0-9_]{0,39}")  # names that the program gives
+MAX_OTHERS = 6
 
 
 def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     rate = sweep.best_rate
     cells = [cell for cell in sweep.ordered_cells() if cell.learning_rate == rate]
-    shown = [panel for panel in PANELS if any(curves_of(cell, panel) for cell in cells)]
+    shown = [panel for panel in (*PANELS, *other_panels(cells)) if any(curves_of(cell, panel) for cell in cells)]
     if rate is None or not shown:
         return None
     # Each quantity has its own axis, which all formats share.
@@ -73,6 +77,20 @@ def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     )
     title = f"Stability during training at learning rate {sweep.rate_name(rate)}"
     return figure, Picture("online", title, caption, parts, handles, folded=True)
+
+
+def other_panels(cells: Sequence[Cell]) -> List[Panel]:
+    """One for each series of a group that no panel above is about, under the series' own name."""
+    known = {panel.group for panel in PANELS}.union(ELSEWHERE)
+    found = {
+        (name, series)
+        for cell in cells
+        for run in cell.runs
+        for name, group in run.probes.items()
+        for series in group.series
+        if name not in known and not group.sites and PLAIN.fullmatch(series)
+    }
+    return [Panel(name, series, series.replace("_", " ")) for name, series in sorted(found)[:MAX_OTHERS]]
 
 
 def draw_panel(axes: Axes, panel: Panel, sweep: Sweep, cells: Sequence[Cell]) -> Part:

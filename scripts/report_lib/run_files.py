@@ -27,7 +27,9 @@ FINISHED = ("done", "diverged", "untrained", "skipped")  # states with nothing l
 # What is read of a file expands to at most this: a small file that claims to hold gigabytes is refused unread. Series of
 # whole runs expand tenfold; constant ones, a thousandfold, are never all of a file.
 EXPANSION_LIMIT, EXPANSION_FREE = 64, 1 << 24
-PROBES = ("attention", "activations", "critical", "noise", "edge", "gradient_error", "lbfgs")
+FIELDS = {"metrics": "metrics", "eval": "evals", "sharpness": "sharpness", "tensors": "tensors"}  # of Run, by group
+BY_SITE = ("attention", "activations")  # groups with sites that a figure draws; those without are all read
+MAX_GROUPS = 64
 RUN_FILES = ("run.h5", "status.json", "config.toml", "metrics.jnl")
 
 
@@ -61,7 +63,7 @@ class Run:
     evals: SeriesGroup = field(default_factory=SeriesGroup)
     sharpness: SeriesGroup = field(default_factory=SeriesGroup)
     tensors: SeriesGroup = field(default_factory=SeriesGroup)
-    probes: Dict[str, SeriesGroup] = field(default_factory=dict)  # by the group's name
+    probes: Dict[str, SeriesGroup] = field(default_factory=dict)  # the file's other groups by name
     divergence_step: int = -1
     inputs: Dict[str, str] = field(default_factory=dict)  # SHA-256 of the files that it was trained on, by config key
 
@@ -210,16 +212,20 @@ def read_run_file(path: Path, run: Run) -> None:
         steps = run.config.get("train.steps", run.status.get("steps"))
         if isinstance(steps, int) and steps > 0:
             budget.rows = steps + 1  # evaluations stand before the first step and after the last
-        for name, group in (
-            ("metrics", run.metrics),
-            ("eval", run.evals),
-            ("sharpness", run.sharpness),
-            ("tensors", run.tensors),
-        ):
-            read_group(file, name, group, budget)
-        for name in PROBES:
+        for name, member in FIELDS.items():
+            read_group(file, name, getattr(run, member), budget)
+        for name in other_groups(file):
             run.probes[name] = SeriesGroup()
             read_group(file, name, run.probes[name], budget)
+
+
+def other_groups(file: h5py.File) -> List[str]:
+    """What a run measured is what its file holds: no list here has to know a metric that was added."""
+    names = [name for name in file if name not in FIELDS and isinstance(file.get(name, getlink=True), h5py.HardLink)]
+    names = [name for name in names if isinstance(file[name], h5py.Group) and "step" in file[name]]
+    if len(names) > MAX_GROUPS:
+        raise ValueError(f"{len(names)} groups of series")
+    return [name for name in names if name in BY_SITE or "site" not in file[name]]
 
 
 def read_group(file: h5py.File, name: str, group: SeriesGroup, budget: Budget) -> None:

@@ -77,6 +77,24 @@ class OnlineFigures(unittest.TestCase):
         run = next(run for run in self.sweep().runs if run.id == "b")
         self.assertIsNone(curve_of(run, panel))
 
+    def test_a_metric_that_no_list_names_has_a_panel_under_its_own_name(self) -> None:
+        self.add("a", "bf16", 0, toy=("largest_weight", [1.0, 2.0, 4.0], None), noise=("noise_trace", [1, 2, 3], None))
+        self.add("b", "fp8", 0, toy=("largest_weight", [1.0, 2.0, 8.0], None), by_site=("x", [[1], [2], [3]], ["h.0"]))
+        self.assertEqual(sorted(self.sweep().runs[1].probes), ["toy"])  # what has sites is read where a figure draws it
+        figure, picture = online_figure(self.sweep())
+        titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+        self.assertEqual(titles, ["largest weight (n = 1 each)"])
+        np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [1, 2, 4])
+        self.assertIn("Largest weight. Last medians: ", picture.parts[0].alt)
+
+    def test_names_of_metrics_that_the_program_would_not_give_are_left_out_and_hundreds_of_them_refused(self) -> None:
+        self.add("a", "bf16", 0, toy=("$x$ <b>", [1.0, 2.0, 4.0], None))
+        self.assertIsNone(online_figure(self.sweep()))
+        with h5py.File(self.folder / "a" / "run.h5", "a") as file:
+            for number in range(100):
+                fake_sweep.group(file, f"g{number}", [0], {"x": np.zeros(1)})
+        self.assertRegex(self.sweep().runs[0].problem, "10[0-9] groups of series")
+
     def test_the_exact_and_the_found_sharpness_share_an_axis_and_a_subspace_has_no_fraction(self) -> None:
         exact, found, fraction = [0.2, 0.4, 0.5], [0.1, 0.3, 0.45], [0.5, 0.75, 0.9]
         for seed in range(2):

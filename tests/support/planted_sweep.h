@@ -33,11 +33,16 @@ inline RunSeries series_of(const Invented& run) {
   RunSeries series;
   series.groups = {{"metrics", {{"train_loss", "nats", "loss"}, {"grad_norm", "1", "norm"}}, {}},
                    {"sharpness", {{"planted", "1", "planted"}}, {}},
-                   {"eval", {{"validation_loss", "nats", "validation loss"}}, {}}};
+                   {"eval", {{"validation_loss", "nats", "validation loss"}}, {}},
+                   {"toy", {{"twice_planted", "toys", "twice the planted signal"}}, {}},
+                   {"cells", {{"of_a_run", "1", "a group that is called as a part of an index"}}, {}}};
   for (std::size_t i = 0; i < run.loss.size(); ++i) {
     const auto step = static_cast<std::int64_t>(i);
     series.rows.push_back({0, step, {run.loss[i], run.grad_norm[i]}});
-    if (i < run.signal.size()) series.rows.push_back({1, step, {run.signal[i]}});
+    if (i >= run.signal.size()) continue;
+    series.rows.push_back({1, step, {run.signal[i]}});
+    series.rows.push_back({3, step, {2 * run.signal[i]}});
+    series.rows.push_back({4, step, {0}});
   }
   if (is_finished(run.state) && run.diverged_at < 0)
     series.rows.push_back({2, static_cast<std::int64_t>(run.loss.size()), {run.validation_loss}});

@@ -226,6 +226,10 @@ TEST_CASE("index.h5 holds one value per run and per cell, and equal sweeps give 
   }
   CHECK(index.attribute_text("/metrics/train_loss", "units") == "nats");
   CHECK(index.attribute_text("/metrics/step", "units") == "steps");
+  // A group that no list of the program names; one that is called as a table of the index does not disturb it.
+  CHECK(index.shape("/toy/twice_planted") == std::vector<std::uint64_t>{32, 200});
+  CHECK(index.attribute_text("/toy/twice_planted", "units") == "toys");
+  CHECK_FALSE(index.has("/cells/of_a_run"));
   CHECK(index.read_integers("/cells/diverged") == std::vector<std::int64_t>{0, 0, 0, 6});
   CHECK(index.read_doubles("/cells/wilson_low")[3] == Approx(wilson_interval({6, 8}).low));
   CHECK(index.read_strings("/axes/seed")[9] == "1");
