@@ -9,13 +9,14 @@ Exit status 0: the same; 1: something differs; 2: A or B cannot be read or run.
 """
 
 import argparse
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import h5py
 import numpy as np
@@ -27,14 +28,13 @@ PROVENANCE = {"command", "commit", "compiler", "cpu_model", "hdf5_version", "lib
 DIMENSION_SCALES = {"REFERENCE_LIST", "DIMENSION_LIST"}  # addresses in the file, of which steps belong to which series
 TINY = ["model.width=32", "model.heads=2", "model.layers=2", "model.context=32", "train.batch=4", "train.steps=12",
         "train.eval_every=6", "train.checkpoint_every=4", "data.tokens=20000", "metrics.tensors_every=4"]
-PROBES = [f"metrics.{name}_every=3" for name in ("sharpness", "tensors", "attention", "critical", "sam", "noise", "edge",
-                                                 "gradient_error", "lbfgs", "histograms")]
+PROBES = "every probe"  # stands for every metrics.*_every=3 that both builds know
 LLAMA = ["model.kind=llama", "model.kv_heads=1", "model.qk_norm=rmsnorm"]
 CONFIGS: Dict[str, List[str]] = {
     "fp32": ["precision.recipe=fp32"],
     "bf16, GPT with biases": ["precision.recipe=bf16", "model.bias=true"],
-    "bf16, Llama, probes": ["precision.recipe=bf16", *LLAMA, *PROBES],
-    "current scaling, probes": ["precision.recipe=fp8", *PROBES],
+    "bf16, Llama, probes": ["precision.recipe=bf16", *LLAMA, PROBES],
+    "current scaling, probes": ["precision.recipe=fp8", PROBES],
     "delayed scaling, Llama": ["precision.recipe=te-delayed", *LLAMA],
     "scales per row": ["precision.recipe=torchao-rowwise"],
     "blocks of fp32 scales": ["precision.recipe=deepseek-v3"],
@@ -120,6 +120,14 @@ def differences(first: Path, second: Path) -> Tuple[List[Difference], List[str]]
     return sorted(found, key=lambda d: (d.step < 0, d.step)), named
 
 
+def intervals_of(program: Path) -> Set[str]:
+    listed = subprocess.run([str(program), "config", "metrics."], capture_output=True, text=True)
+    keys = set(re.findall(r"metrics\.\w+_every", listed.stdout))
+    if not keys:
+        raise OSError(f"{program} config metrics. names no interval: {listed.stderr.strip()}")
+    return keys
+
+
 def train(program: Path, config: Path, settings: List[str], out: Path, resumed: bool) -> None:
     last = {setting.partition("=")[0]: setting for setting in [*TINY, *settings]}
     command = [str(program), "train", str(config), *last.values(), "--out", str(out), "--quiet"]
@@ -136,12 +144,15 @@ def train(program: Path, config: Path, settings: List[str], out: Path, resumed: 
 
 def compare_programs(first: Path, second: Path, only: Optional[str]) -> int:
     status = 0
+    probes = intervals_of(first) & intervals_of(second)
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "tiny.toml"
         write_file(config, "")
         for number, (name, settings) in enumerate(CONFIGS.items()):
             if only and only not in name:
                 continue
+            if PROBES in settings:
+                settings = [one for one in settings if one != PROBES] + [f"{key}=3" for key in sorted(probes)]
             runs = [Path(folder) / f"{number}{side}" for side in "ab"]
             for program, run in zip((first, second), runs):
                 train(program, config, settings, run, "resumed" in name)
