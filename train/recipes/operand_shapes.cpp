@@ -16,7 +16,7 @@ struct Product {
 Product product_at(SiteKind kind, const RunConfig& c) {
   const ModelConfig& m = c.model;
   const std::int64_t tokens = c.train.batch * m.context;
-  const std::int64_t keys = m.kind == "llama" ? m.key_heads() * m.head_size() : m.width;
+  const std::int64_t keys = m.key_heads() * m.head_size();
   // Query heads that share keys are rows of one product.
   const std::int64_t queries = m.context * (m.heads / m.key_heads());
   switch (kind) {
