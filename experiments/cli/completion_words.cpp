@@ -19,12 +19,12 @@ namespace {
 
 constexpr std::array kFileKeys = {"data.path", "init.from"};
 
-// Whether a run may have this value, of a GPT or of a Llama: some keys are one kind's alone.
+// Whether a run may have this value with any architecture: some keys are those of one alone.
 bool is_accepted(const std::string& key, const std::string& value) {
   const ConfigError::Where where{"", 0, key, value};
-  for (const char* kind : {"gpt", "llama"}) {
+  for (const Architecture& architecture : architectures()) {
     try {
-      resolve_config({{"model.kind", {std::string(kind)}, false, {}}, {key, {value}, false, where}});
+      resolve_config({{"model.kind", {architecture.name}, false, {}}, {key, {value}, false, where}});
       return true;
     } catch (const ConfigError&) {
       continue;

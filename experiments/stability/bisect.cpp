@@ -34,7 +34,7 @@ std::string checked_target(const std::string& to) {
 void clear_elements(RunConfig& config) {
   PrecisionConfig& p = config.precision;
   for (std::string* key : {&p.vector, &p.residual, &p.softmax, &p.norm, &p.norm_weights}) *key = "high";
-  if (config.model.kind == "llama") p.rope_table = "high";
+  if (config.model.kind->has_rotary_positions()) p.rope_table = "high";
 }
 
 void add_rules(PrecisionConfig& precision, const std::string& rules) {

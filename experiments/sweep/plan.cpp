@@ -10,9 +10,9 @@
 
 #include "experiments/console/progress.h"
 #include "precision/base/check.h"
+#include "train/config/model_shapes.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
-#include "train/model/architectures.h"
 #include "train/model/model.h"
 #include "train/recipes/recipes.h"
 #include "train/run/log_size.h"
@@ -33,7 +33,7 @@ struct SizeKey {
 };
 
 std::vector<SizeKey> size_keys(const RunConfig& c) {
-  const std::int64_t heads = c.model.heads * (c.model.kind == "llama" ? 2 : 1);
+  const std::int64_t heads = c.model.heads * (c.model.kind->has_rotary_positions() ? 2 : 1);
   const std::int64_t per_width = std::max<std::int64_t>(1, c.model.mlp_width() / c.model.width);
   std::vector<SizeKey> keys = {
       {"train.batch", c.train.batch, 1, [](RunConfig& r, std::int64_t v) { r.train.batch = v; }},
@@ -45,10 +45,10 @@ std::vector<SizeKey> size_keys(const RunConfig& c) {
          r.model.hidden = per_width * v;
        }},
       {"model.hidden", c.model.mlp_width(), 1, [](RunConfig& r, std::int64_t v) { r.model.hidden = v; }}};
-  if (c.data.source == "tokens" || c.data.source == "batches")
+  if (c.data.source == DataSource::Tokens || c.data.source == DataSource::Batches)
     keys.push_back(
         {"data.vocabulary", c.data.vocabulary, 1, [](RunConfig& r, std::int64_t v) { r.data.vocabulary = v; }});
-  if (c.data.source == "synthetic")
+  if (c.data.source == DataSource::Synthetic)
     keys.push_back({"data.tokens", c.data.tokens, 1, [](RunConfig& r, std::int64_t v) { r.data.tokens = v; }});
   return keys;
 }
@@ -98,7 +98,7 @@ RunPlan plan_run(const RunConfig& config) {
   constexpr double kFileOverhead = 200e3;  // of run.h5's datasets
   constexpr double kFloat = 4, kCheckpoints = 3;
   RunPlan plan;
-  plan.parameters = count_parameters(config.model, config.data.vocabulary);
+  plan.parameters = count_parameters(config.model, config.data.vocabulary).elements;
   plan.memory = estimate_memory(config, library_bytes());
   plan.disk_bytes = kFileOverhead + 2 * log_bytes(config) +
                     kCheckpoints * kFloat * arrays_of(config.optimizer) * static_cast<double>(plan.parameters);
@@ -171,7 +171,7 @@ double free_bytes(const fs::path& path) {
 }
 
 std::string data_remark(const RunConfig& config) {
-  if (config.data.source == "synthetic" || fs::exists(config.data.path)) return "";
+  if (config.data.source == DataSource::Synthetic || fs::exists(config.data.path)) return "";
   return fmt::format("data.path = {} is not there yet; planned for a vocabulary of {} (data.vocabulary)",
                      config.data.path, config.data.vocabulary);
 }
@@ -182,8 +182,9 @@ void check_plan(const RunConfig& config) {
   if (!config.init.from.empty() && !fs::exists(config.init.from))
     throw DataError("init.from = " + config.init.from + ": no such file");
   std::error_code error;
-  const double bytes = config.data.source == "synthetic" ? 2 * static_cast<double>(config.data.tokens)
-                                                         : static_cast<double>(fs::file_size(config.data.path, error));
+  const double bytes = config.data.source == DataSource::Synthetic
+                           ? 2 * static_cast<double>(config.data.tokens)
+                           : static_cast<double>(fs::file_size(config.data.path, error));
   if (!error && bytes <= kReadAtOnce) open_tokens(config);
 }
 

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "precision/rounding/random_bits.h"
+#include "train/config/model_shapes.h"
 #include "train/data/tokens.h"
-#include "train/model/architectures.h"
 #include "train/model/model.h"
 #include "train/run/memory_estimate.h"
 #include "train/run/trainer.h"
@@ -108,7 +108,7 @@ double work_of(const RunConfig& config, std::int64_t layers) {
   c.model.layers = layers;
   const auto length = static_cast<double>(c.model.context);
   return 3 * length *
-         (static_cast<double>(count_parameters(c.model, c.data.vocabulary)) +
+         (static_cast<double>(count_parameters(c.model, c.data.vocabulary).elements) +
           static_cast<double>(layers) * length * static_cast<double>(c.model.width));
 }
 

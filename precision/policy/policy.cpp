@@ -2,7 +2,6 @@
 #include "precision/policy/policy.h"
 
 #include <algorithm>
-#include <array>
 
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
@@ -18,12 +17,6 @@ SmoothSwiglu parse_smooth_swiglu(std::string_view text) {
 
 std::string to_string(SmoothSwiglu kind) {
   return kind == SmoothSwiglu::IfGated ? "true" : spelling_of(kind, kSmoothSwiglus);
-}
-
-std::string to_string(SiteKind kind) {
-  static constexpr std::array kNames = {"attn.qkv", "attn.qk", "attn.pv",  "attn.proj",
-                                        "mlp.gate", "mlp.up",  "mlp.down", "lm_head"};
-  return kNames.at(static_cast<std::size_t>(kind));
 }
 
 SitePrecision SitePrecision::of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,

@@ -13,17 +13,9 @@
 
 #include "precision/gemm/gemm.h"
 #include "precision/policy/element_precision.h"
+#include "precision/policy/site_kind.h"
 
 namespace precipice {
-
-enum class SiteKind : std::uint8_t { AttnQkv, AttnQk, AttnPv, AttnProj, MlpGate, MlpUp, MlpDown, LmHead };
-inline constexpr SiteKind kBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk, SiteKind::AttnPv,
-                                           SiteKind::AttnProj, SiteKind::MlpUp,  SiteKind::MlpDown};
-// A block whose MLP has a gate (SwiGLU).
-inline constexpr SiteKind kGatedBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk,  SiteKind::AttnPv,
-                                                SiteKind::AttnProj, SiteKind::MlpGate, SiteKind::MlpUp,
-                                                SiteKind::MlpDown};
-std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.gate mlp.up mlp.down lm_head
 
 enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
 

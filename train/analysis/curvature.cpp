@@ -9,7 +9,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "precision/base/check.h"
-#include "train/analysis/differentiable_forward.h"
+#include "train/model/architectures.h"
 
 namespace precipice {
 namespace {
@@ -17,18 +17,28 @@ namespace {
 using torch::autograd::grad;
 using torch::autograd::variable_list;
 
-// The parameters as leaves of a graph, one tensor each.
-class Leaves {
+// A model in plain fp32 at given weights, its parameters the leaves of a graph.
+class PlainModel {
  public:
-  Leaves(const std::vector<ParameterSlice>& slices, std::span<const float> weights) : slices_(slices) {
-    for (const at::Tensor& view : views(weights)) {
-      list_.push_back(view.clone().set_requires_grad(true));
-      by_name_[slices_[list_.size() - 1].name] = list_.back();
+  PlainModel(const RunEvaluator& evaluator, std::span<const float> weights)
+      : slices_(evaluator.parameters()), model_(fp32_model(evaluator)) {
+    const variable_list values = views(weights);
+    const at::NoGradGuard guard;
+    for (std::size_t i = 0; i < slices_.size(); ++i) {
+      at::Tensor leaf = model_->parameters()[i].value;
+      leaf.copy_(values[i]);
+      leaves_.push_back(leaf);
     }
   }
 
-  const variable_list& list() const { return list_; }
-  const std::map<std::string, at::Tensor>& by_name() const { return by_name_; }
+  const variable_list& leaves() const { return leaves_; }
+
+  // (tokens, V), from which autograd can go back twice
+  at::Tensor logits(const at::Tensor& tokens) const {
+    ForwardContext context;
+    context.plain = true;
+    return model_->forward(tokens, context);
+  }
 
   // A flat vector as tensors of the parameters' shapes; they look into its memory.
   variable_list views(std::span<const float> flat) const {
@@ -49,9 +59,15 @@ class Leaves {
   }
 
  private:
+  static std::shared_ptr<const Model> fp32_model(const RunEvaluator& evaluator) {
+    const ModelConfig& config = evaluator.config().model;
+    return make_model(config, evaluator.config().init, evaluator.vocabulary(),
+                      PrecisionPolicy(config.layers, config.kind->block_sites));
+  }
+
   const std::vector<ParameterSlice>& slices_;
-  variable_list list_;
-  std::map<std::string, at::Tensor> by_name_;
+  std::shared_ptr<const Model> model_;
+  variable_list leaves_;
 };
 
 at::Tensor scalar_product(const variable_list& a, const variable_list& b) {
@@ -73,40 +89,39 @@ at::Tensor output_curvature(const at::Tensor& logits, const at::Tensor& y) {
 class DoubleBackward {
  public:
   DoubleBackward(const RunEvaluator& evaluator, CurvatureMatrix matrix)
-      : evaluator_(evaluator), matrix_(matrix), leaves_(evaluator.parameters(), evaluator.weights()) {}
+      : evaluator_(evaluator), matrix_(matrix), model_(evaluator, evaluator.weights()) {}
 
   FlatVector operator()(std::span<const float> v) const {
     FlatVector sum(v.size(), 0.0f);
-    const variable_list direction = leaves_.views(v);
+    const variable_list direction = model_.views(v);
     const double share = 1.0 / static_cast<double>(evaluator_.batches().size());
     for (const Batch& batch : evaluator_.batches()) {
-      const at::Tensor z =
-          differentiable_logits(evaluator_.config().model, leaves_.by_name(), evaluator_.inputs(batch));
-      leaves_.add_to(sum,
-                     matrix_ == CurvatureMatrix::Hessian
-                         ? hessian(cross_entropy(z, evaluator_.targets(batch)), direction)
-                         : ggn(z, direction),
-                     share);
+      const at::Tensor z = model_.logits(evaluator_.inputs(batch));
+      model_.add_to(sum,
+                    matrix_ == CurvatureMatrix::Hessian
+                        ? hessian(cross_entropy(z, evaluator_.targets(batch)), direction)
+                        : ggn(z, direction),
+                    share);
     }
     return sum;
   }
 
  private:
   variable_list hessian(const at::Tensor& loss, const variable_list& direction) const {
-    const variable_list g = grad({loss}, leaves_.list(), {}, true, true, true);
-    return grad({scalar_product(g, direction)}, leaves_.list(), {}, false, false, true);
+    const variable_list g = grad({loss}, model_.leaves(), {}, true, true, true);
+    return grad({scalar_product(g, direction)}, model_.leaves(), {}, false, false, true);
   }
 
   variable_list ggn(const at::Tensor& z, const variable_list& direction) const {
     const at::Tensor u = at::zeros_like(z).set_requires_grad(true);
-    const variable_list pulled = grad({z}, leaves_.list(), {u}, true, true, true);
+    const variable_list pulled = grad({z}, model_.leaves(), {u}, true, true, true);
     const at::Tensor pushed = grad({scalar_product(pulled, direction)}, {u}, {}, true, false, true)[0];
-    return grad({z}, leaves_.list(), {output_curvature(z, pushed)}, false, false, true);
+    return grad({z}, model_.leaves(), {output_curvature(z, pushed)}, false, false, true);
   }
 
   const RunEvaluator& evaluator_;
   CurvatureMatrix matrix_;
-  Leaves leaves_;
+  PlainModel model_;
 };
 
 class Differences {
@@ -180,15 +195,15 @@ LinearOperator curvature_operator(RunEvaluator& evaluator, const CurvatureReques
 }
 
 LossGradient differentiable_gradient(const RunEvaluator& evaluator, std::span<const float> weights) {
-  const Leaves leaves(evaluator.parameters(), weights);
+  const PlainModel model(evaluator, weights);
   LossGradient result;
   result.gradient.assign(weights.size(), 0.0f);
   const auto count = static_cast<double>(evaluator.batches().size());
   for (const Batch& batch : evaluator.batches()) {
-    const at::Tensor z = differentiable_logits(evaluator.config().model, leaves.by_name(), evaluator.inputs(batch));
+    const at::Tensor z = model.logits(evaluator.inputs(batch));
     const at::Tensor loss = cross_entropy(z, evaluator.targets(batch));
     result.loss += loss.item<float>() / count;
-    leaves.add_to(result.gradient, grad({loss}, leaves.list(), {}, false, false, true), 1 / count);
+    model.add_to(result.gradient, grad({loss}, model.leaves(), {}, false, false, true), 1 / count);
   }
   return result;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products with the curvature of a run's loss at fixed weights w, as operators on flat vectors.
 //   Hessian, double backward:  H v = d/dw (dL/dw . v), exact derivatives of the loss in fp32
-//     (differentiable_forward.h). Pearlmutter 1994.
+//     (train/model/plain_operations.h). Pearlmutter 1994.
 //   Hessian, differences:      (g(w + h v) - g(w - h v)) / 2h with the gradient g of the emulated recipe, which is
 //     straight through every rounding: the loss itself is piecewise constant there. The step h is for v of length 1.
 //   GGN:  G v = J^T (diag p - p p^T) J v / N with logits z = z(w), J = dz/dw, p = softmax z, N tokens: what is left of

@@ -40,7 +40,7 @@ std::vector<Batch> validation_batches(const RunConfig& config, std::int64_t limi
   const auto source = open_tokens(config);
   std::int64_t count = source->validation_batches();
   if (count == 0)
-    throw DataError("data.source = " + config.data.source +
+    throw DataError("data.source = " + to_string(config.data.source) +
                     " has no validation part to evaluate on; give tokens with --tokens FILE --batch B");
   if (limit > 0) count = std::min(count, limit);
   std::vector<Batch> batches;

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one declaration of every config key: name, where it is stored, limits, help.
+// The one declaration of every config key: name, where it is stored, limits, help. Words of enumerations come from the
+// enumerations' own spellings.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "optim/optimizer_kinds.h"
+#include "precision/base/check.h"
 #include "train/config/run_config.h"
 
 namespace precipice {
@@ -21,6 +28,57 @@ ConfigField number(std::string key, ConfigField::Target target, double minimum, 
 
 ConfigField text(std::string key, std::string* target, std::vector<std::string> choices, std::string help) {
   return {std::move(key), target, 0, 0, std::move(choices), std::move(help)};
+}
+
+// Words and what they stand for.
+template <class Value>
+using Words = std::vector<std::pair<std::string, Value>>;
+
+template <class Value, std::size_t N>
+Words<Value> words_of(const Spellings<Value, N>& spellings) {
+  return {spellings.begin(), spellings.end()};
+}
+// Of an enumeration that keeps its spellings to itself: of all its enumerators up to the last.
+template <class Enum>
+Words<Enum> words_to(Enum last) {
+  Words<Enum> words;
+  for (int i = 0; i <= static_cast<int>(last); ++i)
+    words.emplace_back(to_string(static_cast<Enum>(i)), static_cast<Enum>(i));
+  return words;
+}
+// With a word for no value before the others.
+template <class Value>
+Words<std::optional<Value>> or_nothing(const char* nothing, const Words<Value>& words) {
+  Words<std::optional<Value>> all{{nothing, std::nullopt}};
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
+// `words` outlives all fields.
+template <class Value>
+ConfigField choice(std::string key, Value* target, const Words<Value>& words, std::string help) {
+  std::vector<std::string> choices;
+  for (const auto& [word, value] : words) choices.push_back(word);
+  WordTarget stored;
+  stored.word = [target, &words] {
+    for (const auto& [word, value] : words)
+      if (value == *target) return word;
+    PRECIPICE_CHECK(false, "a value without a word");
+  };
+  stored.store = [target, &words](const std::string& text) {
+    for (const auto& [word, value] : words)
+      if (word == text) *target = value;
+  };
+  return {std::move(key), std::move(stored), 0, 0, std::move(choices), std::move(help)};
+}
+
+// Of the architectures that there are at this moment.
+ConfigField choice_of_architecture(std::string key, const Architecture** target, std::string help) {
+  WordTarget stored;
+  stored.word = [target] { return (*target)->name; };
+  stored.store = [target](const std::string& name) { *target = &find_architecture(name); };
+  return {std::move(key), std::move(stored), 0, 0, names_of_architectures([](const Architecture&) { return true; }),
+          std::move(help)};
 }
 
 ConfigField flag(std::string key, ConfigField::Target target, std::string help) {
@@ -40,41 +98,73 @@ void add_run(Fields& f, RunConfig& c) {
                    "Where the run computes. This version trains on the CPU and refuses cuda."));
 }
 
+// "gpt: LayerNorm, ...; llama: ..." with what `part` says of each architecture.
+template <class Part>
+std::string by_kind(const Part& part) {
+  std::vector<std::string> parts;
+  for (const Architecture& architecture : architectures())
+    parts.push_back(fmt::format("{}: {}", architecture.name, part(architecture)));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+// What holds where a key is not set: that of the first architecture, then those that differ.
+template <class Part>
+std::string default_by_kind(const Part& part) {
+  const std::string first = part(architectures().front());
+  std::string text = first;
+  for (const Architecture& architecture : architectures())
+    if (part(architecture) != first) text += fmt::format(", {}: {}", architecture.name, part(architecture));
+  return text;
+}
+std::string kinds_with_rotary_positions() {
+  return fmt::format("{}", fmt::join(names_of_architectures(std::mem_fn(&Architecture::has_rotary_positions)), ", "));
+}
+std::string kinds_without_biases() {
+  const auto names = names_of_architectures([](const Architecture& architecture) { return !architecture.has_biases; });
+  return fmt::format("{} {} none", fmt::join(names, ", "), names.size() == 1 ? "has" : "have");
+}
+
 void add_model(Fields& f, ModelConfig& c) {
-  f.push_back(text("model.kind", &c.kind, {"gpt", "llama"},
-                   "gpt: LayerNorm, learned positions, GELU; llama: RMSNorm, rotary positions, SwiGLU, no biases."));
+  static const auto kNorms = or_nothing("none", words_of(kNormKinds));
+  f.push_back(
+      choice_of_architecture("model.kind", &c.kind, by_kind([](const Architecture& a) { return a.summary; }) + "."));
   f.push_back(number("model.layers", &c.layers, 1, 512, "Transformer blocks."));
   f.push_back(number("model.width", &c.width, 1, 65536, "Width of the residual stream; a multiple of model.heads."));
   f.push_back(number("model.heads", &c.heads, 1, 1024, "Attention heads."));
   f.push_back(number("model.kv_heads", &c.kv_heads, 1, 1024,
                      "Key and value heads, shared by model.heads / kv_heads queries each; default: model.heads."));
   f.push_back(number("model.hidden", &c.hidden, 1, 1048576,
-                     "Width of the MLP; default: 4 width, llama: 8/3 width rounded up to a multiple of 32."));
+                     fmt::format("Width of the MLP; default: {}.",
+                                 default_by_kind([](const Architecture& a) { return a.hidden_help; }))));
   f.push_back(number("model.context", &c.context, 1, 65536, "Tokens of a training sequence."));
-  f.push_back(flag("model.bias", &c.bias, "Biases in linears and LayerNorms; llama has none."));
+  f.push_back(
+      flag("model.bias", &c.bias, fmt::format("Biases in linears and LayerNorms; {}.", kinds_without_biases())));
   f.push_back(flag("model.tied_head", &c.tied_head,
-                   "The LM head shares the token embedding's weights; default: true, llama: false."));
-  f.push_back(text("model.qk_norm", &c.qk_norm, {"none", "layernorm", "rmsnorm"},
-                   "Norm of every head's queries and keys, with gains, before rotary positions (arXiv 2309.14322)."));
+                   fmt::format("The LM head shares the token embedding's weights; default: {}.",
+                               default_by_kind([](const Architecture& a) { return fmt::format("{}", a.tied_head); }))));
+  f.push_back(choice("model.qk_norm", &c.qk_norm, kNorms,
+                     "Norm of every head's queries and keys, with gains, before rotary positions (arXiv 2309.14322)."));
   f.push_back(number("model.norm_eps", &c.norm_eps, 0, 1, "Added to the variance or mean square of every norm."));
-  f.push_back(number("model.rope_theta", &c.rope_theta, 1, kHuge, "llama: base of the rotary angles."));
+  f.push_back(number("model.rope_theta", &c.rope_theta, 1, kHuge,
+                     kinds_with_rotary_positions() + ": base of the rotary angles."));
   f.push_back(number("model.softcap", &c.softcap, 0, kHuge, "Logits become c tanh(logit / c); 0: they stay."));
 }
 
 void add_init(Fields& f, InitConfig& c) {
+  static const auto kSchemes = words_of(kInitSchemes);
   f.push_back(text("init.from", &c.from, {},
                    "Weights file (`precipice export`) to start from, kept track of like data.path; empty: random."));
-  f.push_back(text("init.scheme", &c.scheme, {"gpt", "tinyllama"},
-                   "gpt: N(0, std), residual projections std / sqrt(2 layers); tinyllama: N(0, sqrt(2 / (5 width))), "
-                   "residual projections 1 / (sqrt(width) layers)."));
+  f.push_back(choice("init.scheme", &c.scheme, kSchemes,
+                     "gpt: N(0, std), residual projections std / sqrt(2 layers); tinyllama: N(0, sqrt(2 / (5 width))), "
+                     "residual projections 1 / (sqrt(width) layers)."));
   f.push_back(number("init.std", &c.std, 0, 100, "Standard deviation of the initial weights in the scheme gpt."));
   f.push_back(number("init.scale", &c.scale, 0, 1e6, "Factor on all standard deviations of the scheme."));
   f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
 }
 
 void add_data(Fields& f, DataConfig& c) {
-  f.push_back(text(
-      "data.source", &c.source, {"synthetic", "text", "tokens", "batches"},
+  static const auto kSources = words_of(kDataSources);
+  f.push_back(choice(
+      "data.source", &c.source, kSources,
       "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
       "integers of a NumPy .npy; batches: file of `precipice batches`."));
   f.push_back(text("data.path", &c.path, {},
@@ -90,6 +180,11 @@ void add_data(Fields& f, DataConfig& c) {
 }
 
 void add_precision(Fields& f, PrecisionConfig& c) {
+  static const auto kRoundings = or_nothing("", words_to(Rounding::StochasticC));
+  static const auto kOverflows = or_nothing("", words_to(Overflow::Propagate));
+  static const auto kOperandScalings = or_nothing("", words_of(kScalings));
+  static const auto kFlags = or_nothing("", Words<bool>{{"true", true}, {"false", false}});
+  static const auto kCarriers = words_to(Carrier::Bf16);
   f.push_back(text("precision.recipe", &c.recipe, {},
                    "A recipe with its options, mxfp8:rule=floor; `precipice recipes` and docs/RECIPES.md list them. "
                    "custom: fp32 with the "
@@ -99,19 +194,13 @@ void add_precision(Fields& f, PrecisionConfig& c) {
   f.push_back(text("precision.w", &c.w, {}, "Format of weights over the recipe's."));
   f.push_back(text("precision.dy", &c.dy, {}, "Format of output gradients over the recipe's."));
   f.push_back(text("precision.output", &c.output, {}, "Format of products over the recipe's."));
-  f.push_back(text("precision.rounding", &c.rounding,
-                   {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr", "sr-b", "sr-c"},
-                   "Rounding of x and w over the recipe's."));
-  f.push_back(text("precision.dy_rounding", &c.dy_rounding,
-                   {"", "rne", "rna", "rtz", "rup", "rdn", "rto", "sr", "sr-b", "sr-c"},
-                   "Rounding of dy over the recipe's."));
-  f.push_back(text("precision.overflow", &c.overflow, {"", "saturate", "native", "propagate"},
-                   "Overflow of the operands over the recipe's."));
-  f.push_back(text("precision.scaling", &c.scaling, {"", "none", "fixed", "current"},
-                   "Scaling of the operands over the recipe's."));
+  f.push_back(choice("precision.rounding", &c.rounding, kRoundings, "Rounding of x and w over the recipe's."));
+  f.push_back(choice("precision.dy_rounding", &c.dy_rounding, kRoundings, "Rounding of dy over the recipe's."));
+  f.push_back(choice("precision.overflow", &c.overflow, kOverflows, "Overflow of the operands over the recipe's."));
+  f.push_back(choice("precision.scaling", &c.scaling, kOperandScalings, "Scaling of the operands over the recipe's."));
   f.push_back(number("precision.fixed_scale", &c.fixed_scale, 1e-30, kHuge, "Factor of scaling = fixed."));
-  f.push_back(text("precision.power_of_two", &c.power_of_two, {"", "true", "false"},
-                   "Round current scales down to a power of two."));
+  f.push_back(
+      choice("precision.power_of_two", &c.power_of_two, kFlags, "Round current scales down to a power of two."));
   f.push_back(number("precision.random_bits", &c.random_bits, 1, 32, "Random bits of stochastic rounding."));
   f.push_back(text(
       "precision.attention", &c.attention, {},
@@ -127,17 +216,18 @@ void add_precision(Fields& f, PrecisionConfig& c) {
   f.push_back(text("precision.norm", &c.norm, {}, "The same for the norms' outputs and gradients."));
   f.push_back(text("precision.norm_weights", &c.norm_weights, {},
                    "Format to which gains and biases of norms are rounded before use; empty: no rounding."));
-  f.push_back(text("precision.rope_table", &c.rope_table, {},
-                   "llama: format of the sines and cosines of the rotary positions; empty: fp32."));
+  f.push_back(
+      text("precision.rope_table", &c.rope_table, {},
+           kinds_with_rotary_positions() + ": format of the sines and cosines of the rotary positions; empty: fp32."));
   f.push_back(
       text("precision.accumulator", &c.accumulator, {},
            "How every matmul sums: library, fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, "
            "...; docs/ACCUMULATORS.md. Empty: library, fp32 sums in the order of the machine's fastest product; fp32: "
            "in the order of k."));
   f.push_back(
-      text("precision.carrier", &c.carrier, {"auto", "fp32", "bf16"},
-           "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "
-           "where every operand fits it exactly and the CPU has them, else fp32."));
+      choice("precision.carrier", &c.carrier, kCarriers,
+             "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "
+             "where every operand fits it exactly and the CPU has them, else fp32."));
   f.push_back(text("precision.rules", &c.rules, {},
                    "Changes to the recipe, later ones win, an array or one text with ';' between them: lm_head -> "
                    "bf16; steps=:500 -> bf16; layers=-15%: -> bf16; attn.* pass=dgrad -> high; operand=dy -> "

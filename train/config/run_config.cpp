@@ -51,11 +51,16 @@ std::int64_t checked_integer(const ConfigField& field, const Setting& setting) {
   return *value;
 }
 
+std::string text_of(const ConfigField& field) {
+  if (const auto* words = std::get_if<WordTarget>(&field.target)) return words->word();
+  return *std::get<std::string*>(field.target);
+}
+
 // Nothing stands for the default only where the default is nothing: elsewhere it is an unset variable of a script.
 bool is_empty_by_default(const std::string& key) {
   RunConfig defaults;
   for (const ConfigField& field : config_fields(defaults))
-    if (field.key == key) return (*std::get<std::string*>(field.target)).empty();
+    if (field.key == key) return text_of(field).empty();
   return false;
 }
 
@@ -109,8 +114,7 @@ bool is_flag(const ConfigField& field) {
 
 void apply(const ConfigField& field, const Setting& setting) {
   const auto* text = setting.values.empty() ? nullptr : std::get_if<std::string>(&setting.values[0]);
-  if (text && text->empty() && !std::holds_alternative<std::string*>(field.target))
-    reject(setting, "a value is missing");
+  if (text && text->empty() && !is_text(field)) reject(setting, "a value is missing");
   if (auto* const* list = std::get_if<std::vector<double>*>(&field.target)) {
     **list = checked_list(field, setting);
     return;
@@ -130,6 +134,8 @@ void apply(const ConfigField& field, const Setting& setting) {
     **o = checked_integer(field, setting);
   } else if (auto* const* d = std::get_if<double*>(&field.target)) {
     **d = checked_number(field, setting, setting.values[0]);
+  } else if (const auto* words = std::get_if<WordTarget>(&field.target)) {
+    words->store(checked_text(field, setting));
   } else {
     *std::get<std::string*>(field.target) = checked_text(field, setting);
   }
@@ -145,14 +151,13 @@ bool names_a_file(const ConfigField& field) {
 //   2. words are lower case, E8M3 is e8m3, but for names of files;
 //   3. a whole number may be written as 1e3.
 Setting adapt_type(const ConfigField& field, Setting setting) {
-  const bool is_text = std::holds_alternative<std::string*>(field.target);
   const bool is_integer = std::holds_alternative<std::int64_t*>(field.target) ||
                           std::holds_alternative<std::optional<std::int64_t>*>(field.target);
-  if (setting.where.line == 0 && is_text && !setting.is_array &&
+  if (setting.where.line == 0 && is_text(field) && !setting.is_array &&
       !std::holds_alternative<std::string>(setting.values[0]))
     setting.values[0] = setting.where.value;
   for (Scalar& value : setting.values) {
-    if (auto* word = std::get_if<std::string>(&value); word && is_text && !names_a_file(field))
+    if (auto* word = std::get_if<std::string>(&value); word && is_text(field) && !names_a_file(field))
       *word = lower_case(*word);
     const auto* real = std::get_if<double>(&value);
     if (real && is_integer && *real == std::floor(*real) && std::abs(*real) <= 9.2e18)
@@ -173,11 +178,18 @@ const ConfigField& find_field(const std::vector<ConfigField>& fields, const Sett
 
 }  // namespace
 
+bool is_text(const ConfigField& field) {
+  return std::holds_alternative<std::string*>(field.target) || std::holds_alternative<WordTarget>(field.target);
+}
+
 std::string value_text(const ConfigField& field) {
+  if (is_text(field)) return to_toml(Scalar(text_of(field)));
   return std::visit(
-      [](auto* target) -> std::string {
-        using Type = std::remove_pointer_t<decltype(target)>;
-        if constexpr (std::is_same_v<Type, std::vector<double>>) {
+      [](const auto& target) -> std::string {
+        using Type = std::remove_pointer_t<std::remove_cvref_t<decltype(target)>>;
+        if constexpr (std::is_same_v<Type, WordTarget>) {
+          return target.word();
+        } else if constexpr (std::is_same_v<Type, std::vector<double>>) {
           std::vector<std::string> parts;
           for (const double v : *target) parts.push_back(to_toml(Scalar(v)));
           return fmt::format("[{}]", fmt::join(parts, ", "));
@@ -243,7 +255,7 @@ std::vector<ConfigKey> config_keys() {
   RunConfig defaults;
   std::vector<ConfigKey> keys;
   for (const auto& field : config_fields(defaults)) {
-    const bool is_number = !is_flag(field) && !std::holds_alternative<std::string*>(field.target);
+    const bool is_number = !is_flag(field) && !is_text(field);
     std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
     if (is_flag(field)) allowed = "true, false";
     if (!field.choices.empty()) allowed = spell_choices(field.choices, " ");

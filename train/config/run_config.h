@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +16,11 @@
 #include "optim/loss_scaler.h"
 #include "optim/lr_schedule.h"
 #include "optim/optimizer.h"
+#include "precision/base/spellings.h"
+#include "precision/gemm/carrier.h"
+#include "precision/rounding/rounding.h"
+#include "precision/scaling/matrix_quantizer.h"
+#include "train/config/architecture.h"
 #include "train/config/metric_intervals.h"
 #include "train/config/settings.h"
 
@@ -26,31 +32,45 @@ struct ModelConfig {
   std::int64_t heads = 2;
   std::int64_t context = 64;      // tokens of a training sequence
   bool bias = false;              // in linears and LayerNorms
-  std::optional<bool> tied_head;  // LM head shares the token embedding's weights; default: GPT true, Llama false
-  std::string kind = "gpt";       // gpt | llama
+  std::optional<bool> tied_head;  // LM head shares the token embedding's weights; default: the architecture's
+  const Architecture* kind = &architectures().front();
   std::optional<std::int64_t> hidden, kv_heads;  // default: mlp_width(), key_heads()
-  std::string qk_norm = "none";                  // none | layernorm | rmsnorm
+  std::optional<NormKind> qk_norm;               // of queries and keys; none
   double norm_eps = 1e-5;
   double rope_theta = 10000;
   double softcap = 0;  // 0: none
 
-  bool is_tied() const { return tied_head.value_or(kind == "gpt"); }
+  bool is_tied() const { return tied_head.value_or(kind->tied_head); }
   std::int64_t head_size() const { return width / heads; }
   std::int64_t key_heads() const { return kv_heads.value_or(heads); }
-  // 4 C, or with a gate 8/3 C rounded up to a multiple of 32.
-  std::int64_t mlp_width() const { return hidden.value_or(kind == "llama" ? (8 * width + 95) / 96 * 32 : 4 * width); }
+  std::int64_t key_width() const { return key_heads() * head_size(); }  // of keys, and of values
+  std::int64_t mlp_width() const { return hidden ? *hidden : kind->hidden(width); }
 };
+
+enum class InitScheme : std::uint8_t { Gpt, TinyLlama };  // train/model/initial_std.h
+inline constexpr Spellings<InitScheme, 2> kInitSchemes{
+    {{"gpt", InitScheme::Gpt}, {"tinyllama", InitScheme::TinyLlama}}};
 
 struct InitConfig {
   std::string from;                  // weights file of `precipice export`; empty: random
   double std = 0.02;                 // of scheme gpt
   std::optional<std::int64_t> seed;  // default: the run's seed
-  std::string scheme = "gpt";        // gpt | tinyllama (initial_std.h)
-  double scale = 1;                  // factor on the scheme's standard deviations
+  InitScheme scheme = InitScheme::Gpt;
+  double scale = 1;  // factor on the scheme's standard deviations
 };
 
+enum class DataSource : std::uint8_t { Synthetic, Text, Tokens, Batches };  // train/data/tokens.h
+inline constexpr Spellings<DataSource, 4> kDataSources{{{"synthetic", DataSource::Synthetic},
+                                                        {"text", DataSource::Text},
+                                                        {"tokens", DataSource::Tokens},
+                                                        {"batches", DataSource::Batches}}};
+
+inline std::string to_string(DataSource source) {
+  return spelling_of(source, kDataSources);
+}
+
 struct DataConfig {
-  std::string source = "synthetic";  // synthetic | text | tokens | batches
+  DataSource source = DataSource::Synthetic;
   std::string path;
   std::int64_t tokens = 2'000'000;   // synthetic: length of the stream
   std::int64_t vocabulary = 64;      // synthetic: symbols; tokens: size of the tokenizer; text: always 256
@@ -59,20 +79,24 @@ struct DataConfig {
   std::optional<std::int64_t> seed;  // order of batches; default: the run's seed
 };
 
+// Scales of operands that can be asked for by hand: none, precision.fixed_scale, or the largest value over amax.
+inline constexpr Spellings<ScaleKind, 3> kScalings{
+    {{"none", ScaleKind::None}, {"fixed", ScaleKind::Fixed}, {"current", ScaleKind::Tensor}}};
+
 struct PrecisionConfig {
   std::string recipe = "bf16";
   // By hand, over the recipe; empty keeps the recipe's choice.
-  std::string x, w, dy, output;  // formats of the operands and of the product
-  std::string rounding;          // of x and w
-  std::string dy_rounding;       // of dy
-  std::string overflow;
-  std::string scaling;               // none | fixed | current
-  double fixed_scale = 1.0;          // with scaling = "fixed"
-  std::string power_of_two;          // "true" | "false": scales rounded down to a power of two
+  std::string x, w, dy, output;         // formats of the operands and of the product
+  std::optional<Rounding> rounding;     // of x and w
+  std::optional<Rounding> dy_rounding;  // of dy
+  std::optional<Overflow> overflow;
+  std::optional<ScaleKind> scaling;  // of kScalings
+  double fixed_scale = 1.0;          // with ScaleKind::Fixed
+  std::optional<bool> power_of_two;  // scales rounded down to a power of two
   std::int64_t random_bits = 32;     // stochastic rounding
   std::string attention, lm_head;    // format of all operands there, unscaled; "high": no rounding; "recipe"
   std::string accumulator;           // how every matmul sums (accumulator.h); empty: fp32
-  std::string carrier = "auto";      // what multiplies grid values (carrier.h): auto | fp32 | bf16
+  Carrier carrier = Carrier::Auto;   // what multiplies grid values (carrier.h)
   std::string rules;                 // changes at sites, layers, passes, steps (precision_rules.h)
   std::optional<std::int64_t> seed;  // stochastic rounding; default: the run's seed
   // Between the matmuls (round_tensor.h): a format, or "high" for none; empty: as the comment says.
@@ -129,19 +153,27 @@ struct RunConfig {
   MetricsConfig metrics;
 };
 
+// A key with a few words, each of which stands for a value: how the value is read and stored.
+struct WordTarget {
+  std::function<std::string()> word;              // of the value that is there now
+  std::function<void(const std::string&)> store;  // what one of the field's choices stands for
+};
+
 // One key: where it is stored, what is allowed, and one sentence of help.
 struct ConfigField {
   using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
-                              std::optional<std::int64_t>*, std::optional<bool>*>;
+                              std::optional<std::int64_t>*, std::optional<bool>*, WordTarget>;
   std::string key;
   Target target;
   double minimum = 0;  // numbers (of a list: each element); inclusive
   double maximum = 0;
-  std::vector<std::string> choices;  // text: empty = any
+  std::vector<std::string> choices;  // of a text; none: any text
   std::string help;
   std::string separator{};  // text: not empty where an array of texts is one text with this between them
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
+// Whether its values are texts, words among them.
+bool is_text(const ConfigField& field);
 
 // The field's value as TOML; "" for an optional that is not set.
 std::string value_text(const ConfigField& field);

@@ -95,7 +95,7 @@ void write_all(const std::filesystem::path& path, const TokenSource& source, con
   Hdf5Writer writer;
   writer.write("/x", std::span<const std::int64_t>(x), shape);
   writer.write("/y", std::span<const std::int64_t>(y), shape);
-  writer.attribute("/", "data_source", config.data.source);
+  writer.attribute("/", "data_source", to_string(config.data.source));
   writer.attribute("/", "data_sha256", source.sha256());
   writer.attribute("/", "data_seed", config.data.seed.value());
   write_file_atomic(path, writer.finish());
@@ -115,7 +115,7 @@ void write_batches(const std::filesystem::path& path, const TokenSource& source,
 std::int64_t write_validation_batches(const std::filesystem::path& path, const TokenSource& source,
                                       const RunConfig& config) {
   const std::int64_t count = source.validation_batches();
-  if (count == 0) throw DataError("data.source = " + config.data.source + " has no validation part");
+  if (count == 0) throw DataError("data.source = " + to_string(config.data.source) + " has no validation part");
   write_all(path, source, config, count, "train.eval_batches",
             [&](std::int64_t index) { return source.validation_batch(index); });
   return count;

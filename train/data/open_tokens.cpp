@@ -19,19 +19,20 @@ SharedStream load_stream(const DataConfig& data) {
     return std::make_shared<const Stream>(Stream{std::move(tokens), vocabulary, entropy_floor, std::move(sha256)});
   };
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-  if (data.source == "synthetic") {
+  if (data.source == DataSource::Synthetic) {
     double entropy_rate = 0;
     TokenStream tokens = synthetic_stream(data, entropy_rate);
     return made(std::move(tokens), data.vocabulary, entropy_rate);
   }
-  if (data.source == "text") return made(read_text(data.path), 256, kUnknown);
-  PRECIPICE_CHECK(data.source == "tokens", data.source);
+  if (data.source == DataSource::Text) return made(read_text(data.path), 256, kUnknown);
+  PRECIPICE_CHECK(data.source == DataSource::Tokens, to_string(data.source));
   return made(read_token_file(data.path, data.vocabulary), data.vocabulary, kUnknown);
 }
 
 // Everything that load_stream looks at.
 std::string stream_key(const DataConfig& data) {
-  return join_parts(data.source, '\n', data.path, '\n', data.tokens, '\n', data.vocabulary, '\n', data.language_seed);
+  return join_parts(to_string(data.source), '\n', data.path, '\n', data.tokens, '\n', data.vocabulary, '\n',
+                    data.language_seed);
 }
 
 std::pair<std::string, SharedStream>& kept_stream() {
@@ -42,17 +43,17 @@ std::pair<std::string, SharedStream>& kept_stream() {
 }  // namespace
 
 void keep_tokens(const RunConfig& config) {
-  if (config.data.source != "batches") kept_stream() = {stream_key(config.data), load_stream(config.data)};
+  if (config.data.source != DataSource::Batches) kept_stream() = {stream_key(config.data), load_stream(config.data)};
 }
 
 std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
   try {
-    if (config.data.source == "batches") return open_batches(config);
+    if (config.data.source == DataSource::Batches) return open_batches(config);
     const auto& [key, stream] = kept_stream();
     const bool is_kept = stream && key == stream_key(config.data);
     return window_source(is_kept ? stream : load_stream(config.data), config);
   } catch (const DataError& error) {  // begins with the path, where there is one
-    if (config.data.source == "synthetic") throw;
+    if (config.data.source == DataSource::Synthetic) throw;
     throw DataError(std::string("data.path = ") + error.what());
   }
 }

@@ -67,7 +67,8 @@ class StreamSource final : public TokenSource {
         join_parts(stream_.size(), " tokens give ", training_size_, " to training and ", validation_size_,
                    " to validation (data.validation_fraction = ", data.validation_fraction, "); each needs at least ",
                    needed, " (model.context + 1)");
-    if (data.source == "synthetic") throw ConfigError({"", 0, "data.tokens", std::to_string(data.tokens)}, problem);
+    if (data.source == DataSource::Synthetic)
+      throw ConfigError({"", 0, "data.tokens", std::to_string(data.tokens)}, problem);
     throw DataError(data.path + ": " + problem);
   }
 

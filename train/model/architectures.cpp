@@ -1,28 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model/architectures.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "train/model/gpt.h"
-#include "train/model/llama.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 
-std::unique_ptr<Model> make_model(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary,
-                                  PrecisionSchedule schedule) {
-  if (config.kind == "llama") return std::make_unique<Llama>(config, init, vocabulary, std::move(schedule));
-  return std::make_unique<Gpt>(config, init, vocabulary, std::move(schedule));
+// Each is defined at the end of the file of its model, gpt.cpp and so on.
+MakeModel make_gpt, make_llama;
+
+namespace {
+
+struct Row {
+  std::string name;
+  MakeModel* make;
+};
+
+std::vector<Row>& rows() {
+  static std::vector<Row> all = {{"gpt", make_gpt}, {"llama", make_llama}};
+  return all;
 }
 
-std::int64_t count_parameters(const ModelConfig& c, std::int64_t vocabulary) {
-  const bool llama = c.kind == "llama";
-  const std::int64_t queries = c.width, keys = c.key_heads() * c.head_size(), hidden = c.mlp_width();
-  const std::int64_t norm = c.width * (c.bias ? 2 : 1);
-  const std::int64_t matrices = c.width * (2 * queries + 2 * keys + (llama ? 3 : 2) * hidden);
-  const std::int64_t biases = c.bias ? queries + 2 * keys + c.width + hidden + c.width : 0;
-  const std::int64_t block = matrices + biases + 2 * norm + (c.qk_norm == "none" ? 0 : 2 * c.head_size());
-  const std::int64_t embeddings = (vocabulary * (c.is_tied() ? 1 : 2) + (llama ? 0 : c.context)) * c.width;
-  return embeddings + c.layers * block + norm;
+}  // namespace
+
+std::unique_ptr<Model> make_model(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary,
+                                  PrecisionSchedule schedule) {
+  PRECIPICE_CHECK(config.kind->has_biases || !config.bias, config.kind->name, " has no biases");
+  for (const Row& row : rows())
+    if (row.name == config.kind->name) return row.make(config, init, vocabulary, std::move(schedule));
+  PRECIPICE_CHECK(false, "nothing makes a model of the architecture ", config.kind->name);
+}
+
+AddedArchitecture::AddedArchitecture(Architecture architecture, MakeModel* make) {
+  const std::string name = architecture.name;
+  add_architecture(std::move(architecture));
+  rows().push_back({name, make});
+}
+
+AddedArchitecture::~AddedArchitecture() {
+  rows().pop_back();
+  remove_last_architecture();
 }
 
 }  // namespace precipice

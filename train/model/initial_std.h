@@ -17,7 +17,7 @@ struct InitialStd {
 
 inline InitialStd initial_std(const ModelConfig& model, const InitConfig& init) {
   const auto width = static_cast<double>(model.width), layers = static_cast<double>(model.layers);
-  if (init.scheme == "tinyllama")
+  if (init.scheme == InitScheme::TinyLlama)
     return {init.scale * std::sqrt(2.0 / (5.0 * width)), init.scale / (std::sqrt(width) * layers)};
   return {init.scale * init.std, init.scale * init.std / std::sqrt(2.0 * layers)};
 }

@@ -2,14 +2,19 @@
 // What the architectures share.
 #include "train/model/model.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tanh.h>
 
+#include <algorithm>
+#include <string_view>
 #include <tuple>
 
 #include "precision/base/check.h"
 #include "train/model/attention.h"
 #include "train/model/embedding.h"
+#include "train/model/plain_operations.h"
 
 namespace precipice {
 
@@ -24,23 +29,26 @@ at::Tensor Model::add_parameter(const std::string& name, std::vector<std::int64_
   return value;
 }
 
-void Model::add_stream_norm(const std::string& name, NormKind kind) {
-  Norm norm{kind, add_parameter(name + ".weight", {config_.width}, 0, 1), {}};
+void Model::add_stream_norm(const std::string& name) {
+  Norm norm{config_.kind->norm, add_parameter(name + ".weight", {config_.width}, 0, 1), {}};
   if (config_.bias) norm.bias = add_parameter(name + ".bias", {config_.width}, 0, 0);
   stream_norms_.push_back(norm);
 }
 
 Norm Model::add_qk_norm(const std::string& name) {
-  if (config_.qk_norm == "none") return {};
-  const NormKind kind = config_.qk_norm == "rmsnorm" ? NormKind::Rms : NormKind::Layer;
+  if (!config_.qk_norm) return {};
   // No bias, as in the papers: a constant added to every key changes no softmax.
-  return {kind, add_parameter(name + ".weight", {config_.head_size()}, 0, 1), {}};
+  return {*config_.qk_norm, add_parameter(name + ".weight", {config_.head_size()}, 0, 1), {}};
 }
 
-Model::Linear Model::add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std) {
+Model::Linear Model::add_linear(const std::string& prefix, const char* name, double init_std) {
+  const std::vector<BlockLinear> linears = config_.kind->linears(config_);
+  const auto shape = std::find_if(linears.begin(), linears.end(),
+                                  [&](const BlockLinear& linear) { return std::string_view(linear.name) == name; });
+  PRECIPICE_CHECK(shape != linears.end(), "the table of ", config_.kind->name, " has no ", name);
   Linear linear;
-  linear.weight = add_parameter(name + ".weight", {out, in}, init_std, 0);
-  if (config_.bias) linear.bias = add_parameter(name + ".bias", {out}, 0, 0);
+  linear.weight = add_parameter(prefix + name + ".weight", {shape->out, shape->in}, init_std, 0);
+  if (config_.bias) linear.bias = add_parameter(prefix + name + ".bias", {shape->out}, 0, 0);
   return linear;
 }
 
@@ -63,38 +71,58 @@ MatmulSite Model::site(SiteKind kind, std::int64_t layer, const ForwardContext& 
 
 at::Tensor Model::linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,
                          const ForwardContext& context) const {
+  if (context.plain) return plain::linear(x, linear.weight, linear.bias);
   return quantized_linear(x, linear.weight, linear.bias, site(kind, layer, context));
 }
 
-at::Tensor Model::norm(const at::Tensor& x, const Norm& norm) const {
-  return normalise(x, norm, config_.norm_eps, elements());
+at::Tensor Model::joined_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights, SiteKind kind,
+                                std::int64_t layer, const ForwardContext& context) const {
+  if (!context.plain) return linear(x, {at::cat(weights), {}}, kind, layer, context);
+  std::vector<at::Tensor> results;
+  for (const at::Tensor& weight : weights) results.push_back(plain::linear(x, weight, {}));
+  return at::cat(results, -1);
+}
+
+at::Tensor Model::norm(const at::Tensor& x, const Norm& norm, const ForwardContext& context) const {
+  return context.plain ? plain::normalise(x, norm, config_.norm_eps) : normalise(x, norm, config_.norm_eps, elements());
 }
 
 at::Tensor Model::attention(const at::Tensor& qkv, const AttentionParts& parts, std::int64_t layer,
                             const ForwardContext& context) const {
   const std::int64_t batch = qkv.size(0), length = qkv.size(1), depth = config_.head_size();
-  const std::int64_t queries = config_.heads * depth, keys = config_.key_heads() * depth;
+  const std::int64_t queries = config_.heads * depth, keys = config_.key_width();
   const MatmulSite qk = site(SiteKind::AttnQk, layer, context), pv = site(SiteKind::AttnPv, layer, context);
-  if (!parts.rope && !parts.q_norm.weight.defined())
+  if (!context.plain && !parts.rope && !parts.q_norm.weight.defined())
     return causal_attention(qkv, config_.heads, config_.key_heads(), qk, pv, elements().softmax, context.attention,
                             layer);
   const auto split = qkv.split_with_sizes({queries, keys, keys}, -1);
   const auto heads = [&](const at::Tensor& x) { return x.view({batch, length, -1, depth}); };
   const auto positioned = [&](const at::Tensor& x, const Norm& norm_of_heads) {
-    const at::Tensor normed = norm_of_heads.weight.defined() ? norm(x, norm_of_heads) : x;
+    const at::Tensor normed = norm_of_heads.weight.defined() ? norm(x, norm_of_heads, context) : x;
     if (!parts.rope) return normed;
+    if (context.plain) return plain::rotated(normed, *parts.rope);
     return round_tensor(apply_rope(round_gradient(normed, elements().vector), *parts.rope), elements().vector);
   };
-  return causal_attention(positioned(heads(split[0]), parts.q_norm), positioned(heads(split[1]), parts.k_norm),
-                          heads(split[2]), qk, pv, elements().softmax, context.attention, layer);
+  const at::Tensor q = positioned(heads(split[0]), parts.q_norm), k = positioned(heads(split[1]), parts.k_norm),
+                   v = heads(split[2]);
+  if (context.plain) return plain::causal_attention(q, k, v);
+  return causal_attention(q, k, v, qk, pv, elements().softmax, context.attention, layer);
 }
 
 at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& context) const {
   PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
+  PRECIPICE_CHECK(!context.plain || elements() == ElementPrecision{}, "plain operations round nothing");
   auto norm_of = stream_norms_.begin();
-  at::Tensor stream = embed(tokens, token_embedding_, position_embedding_, elements().residual);  // (B, T, C)
-  at::Tensor normed = norm(stream, *norm_of++);
+  at::Tensor stream = context.plain  // (B, T, C)
+                          ? plain::embed(tokens, token_embedding_, position_embedding_)
+                          : embed(tokens, token_embedding_, position_embedding_, elements().residual);
+  at::Tensor normed = norm(stream, *norm_of++, context);
   const auto add = [&](const at::Tensor& y) {
+    if (context.plain) {
+      stream = stream + y;
+      normed = norm(stream, *norm_of++, context);
+      return;
+    }
     std::tie(stream, normed) = add_and_normalise(stream, y, *norm_of++, config_.norm_eps, elements());
   };
   for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
@@ -105,8 +133,7 @@ at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& contex
 }
 
 at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) const {
-  const at::Tensor z =
-      quantized_linear(x, head_, at::Tensor(), site(SiteKind::LmHead, 0, context)).view({-1, vocabulary_});
+  const at::Tensor z = linear(x, {head_, {}}, SiteKind::LmHead, 0, context).view({-1, vocabulary_});
   const double cap = config_.softcap;
   if (cap == 0) return z;
   const MatrixQuantizer& vector = elements().vector;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every model is to the rest: named parameters with their initial values, a forward pass whose matmuls all go
 // through quantized_matmul, a precision policy, and weights that come and go under the names of the architecture's
-// reference code. gpt.h and llama.h are the models. Shapes: B batch, T context, C width, H heads, G key and value
-// heads, D = C / H, V vocabulary.
+// reference code. gpt.cpp and llama.cpp are the models, architectures.h makes them by name. Shapes: B batch, T context,
+// C width, H heads, G key and value heads, D = C / H, V vocabulary.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -38,6 +38,7 @@ struct ForwardContext {
   QuantizationObserver* observer = nullptr;
   ScaleStates* scales = nullptr;  // of delayed scaling
   AttentionObserver* attention = nullptr;
+  bool plain = false;  // by the operations of plain_operations.h, which autograd can differentiate twice
 };
 
 class Model {
@@ -72,11 +73,14 @@ class Model {
 
   at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
                            double init_value);
-  // A norm of the residual stream: before each block's attention, before its MLP, and one at the end.
-  void add_stream_norm(const std::string& name, NormKind kind);
+  // A norm of the residual stream, of the architecture's kind: before each block's attention, before its MLP, and one
+  // at the end.
+  void add_stream_norm(const std::string& name);
   // The norm of queries or keys that model.qk_norm asks for; without weights: none.
   Norm add_qk_norm(const std::string& name);
-  Linear add_linear(const std::string& name, std::int64_t in, std::int64_t out, double init_std);
+  // A linear of a block, "attn.c_attn" behind the prefix "transformer.h.0.", with the shape that the architecture's
+  // table says.
+  Linear add_linear(const std::string& prefix, const char* name, double init_std);
   // The embedding comes first, the head last; a tied head is the embedding.
   void add_embedding(const std::string& name, double init_std);
   void add_head(double init_std);
@@ -84,10 +88,13 @@ class Model {
   MatmulSite site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const;
   at::Tensor linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,
                     const ForwardContext& context) const;
+  // Several weights side by side as one product: x (B, T, C)  ->  (B, T, sum of their outputs). No biases.
+  at::Tensor joined_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights, SiteKind kind,
+                           std::int64_t layer, const ForwardContext& context) const;
   // What a block adds to the stream, from the stream normalised (B, T, C).
   virtual at::Tensor attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
   virtual at::Tensor mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
-  at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
+  at::Tensor norm(const at::Tensor& x, const Norm& norm, const ForwardContext& context) const;
   // Attention over qkv (B, T, (H + 2 G) D), with rotary positions where a table is given, in the sites of `layer`.
   struct AttentionParts {
     const Norm &q_norm, &k_norm;

@@ -10,10 +10,9 @@
 
 #include "precision/autograd/round_tensor.h"
 #include "precision/policy/element_precision.h"
+#include "train/config/architecture.h"
 
 namespace precipice {
-
-enum class NormKind : std::uint8_t { Layer, Rms };
 
 struct Norm {
   NormKind kind = NormKind::Layer;

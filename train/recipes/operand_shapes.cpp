@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "precision/base/check.h"
+#include "train/config/model_shapes.h"
 
 namespace precipice {
 namespace {
@@ -16,27 +17,13 @@ struct Product {
 Product product_at(SiteKind kind, const RunConfig& c) {
   const ModelConfig& m = c.model;
   const std::int64_t tokens = c.train.batch * m.context;
-  const std::int64_t keys = m.key_heads() * m.head_size();
   // Query heads that share keys are rows of one product.
   const std::int64_t queries = m.context * (m.heads / m.key_heads());
-  switch (kind) {
-    case SiteKind::AttnQkv:
-      return {tokens, m.width, m.width + 2 * keys};
-    case SiteKind::AttnQk:
-      return {queries, m.head_size(), m.context};
-    case SiteKind::AttnPv:
-      return {queries, m.context, m.head_size()};
-    case SiteKind::AttnProj:
-      return {tokens, m.width, m.width};
-    case SiteKind::MlpGate:
-    case SiteKind::MlpUp:
-      return {tokens, m.width, m.mlp_width()};
-    case SiteKind::MlpDown:
-      return {tokens, m.mlp_width(), m.width};
-    case SiteKind::LmHead:
-      return {tokens, m.width, c.data.vocabulary};
-  }
-  PRECIPICE_CHECK(false, "kind of site ", static_cast<int>(kind));
+  if (kind == SiteKind::AttnQk) return {queries, m.head_size(), m.context};
+  if (kind == SiteKind::AttnPv) return {queries, m.context, m.head_size()};
+  if (kind == SiteKind::LmHead) return {tokens, m.width, c.data.vocabulary};
+  const WeightShape weight = weight_at(m, kind);
+  return {tokens, weight.in, weight.out};
 }
 
 void check_site(const std::string& name, const SitePrecision& site, const Product& p) {

@@ -99,31 +99,30 @@ Operands operands_of(SitePrecision& site) {
 
 void apply_by_hand(SitePrecision& linear, const PrecisionConfig& by_hand) {
   const Operands operands = operands_of(linear);
-  const auto set = [](const std::vector<MatrixQuantizer*>& some, const char* key, const char* field,
-                      const std::string& value) {
-    if (value.empty()) return;
-    with_key(key, value, [&] {
-      for (MatrixQuantizer* q : some) set_field(*q, field, value);
+  const auto set_formats = [](const std::vector<MatrixQuantizer*>& some, const char* key, const std::string& format) {
+    if (format.empty()) return;
+    with_key(key, format, [&] {
+      for (MatrixQuantizer* q : some) set_field(*q, "format", format);
     });
   };
-  set(operands.x, "precision.x", "format", by_hand.x);
-  set(operands.w, "precision.w", "format", by_hand.w);
-  set(operands.dy, "precision.dy", "format", by_hand.dy);
+  set_formats(operands.x, "precision.x", by_hand.x);
+  set_formats(operands.w, "precision.w", by_hand.w);
+  set_formats(operands.dy, "precision.dy", by_hand.dy);
   if (!by_hand.output.empty())
     with_key("precision.output", by_hand.output, [&] {
       const FloatFormat format = by_hand.output == "high" ? FloatFormat{} : parse_float_format(by_hand.output);
       for (GemmPrecision* gemm : {&linear.fprop, &linear.dgrad, &linear.wgrad})
         gemm->arithmetic.output.element = format;
     });
-  for (const auto* some : {&operands.x, &operands.w}) set(*some, "precision.rounding", "rounding", by_hand.rounding);
-  set(operands.dy, "precision.dy_rounding", "rounding", by_hand.dy_rounding);
+  for (const auto* some : {&operands.x, &operands.w})
+    for (MatrixQuantizer* q : *some) q->rounding = by_hand.rounding.value_or(q->rounding);
+  for (MatrixQuantizer* q : operands.dy) q->rounding = by_hand.dy_rounding.value_or(q->rounding);
   for_quantizers(linear, [&](MatrixQuantizer& q) {
-    set({&q}, "precision.overflow", "overflow", by_hand.overflow);
+    q.overflow = by_hand.overflow.value_or(q.overflow);
     if (by_hand.random_bits != 32) q.random_bits = static_cast<int>(by_hand.random_bits);
     if (q.is_identity()) return;
-    if (!by_hand.scaling.empty())
-      with_key("precision.scaling", by_hand.scaling, [&] { set_scaling(q, by_hand.scaling, by_hand.fixed_scale); });
-    set({&q}, "precision.power_of_two", "power_of_two", by_hand.power_of_two);
+    if (by_hand.scaling) set_scaling(q, *by_hand.scaling, by_hand.fixed_scale);
+    q.power_of_two = by_hand.power_of_two.value_or(q.power_of_two);
   });
 }
 
@@ -187,8 +186,8 @@ void validate_policy(const PrecisionPolicy& policy) {
 }
 
 // Every GEMM on the carrier that was asked for. Operands that are not rounded are fp32 numbers and stay there.
-void set_carrier(PrecisionPolicy& policy, const std::string& name) {
-  const Carrier carrier = parse_carrier(name);
+void set_carrier(PrecisionPolicy& policy, Carrier carrier) {
+  const std::string name = to_string(carrier);
   const std::vector<std::string> names = policy.site_names();
   for (std::size_t i = 0; i < policy.num_sites(); ++i)
     for (GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad}) {
@@ -204,8 +203,7 @@ void set_carrier(PrecisionPolicy& policy, const std::string& name) {
 }
 
 PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
-  PrecisionPolicy policy(model.layers, model.kind == "llama" ? std::span<const SiteKind>(kGatedBlockSites)
-                                                             : std::span<const SiteKind>(kBlockSites));
+  PrecisionPolicy policy(model.layers, model.kind->block_sites);
   RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] {
     RecipeChoice made = make_recipe(config.recipe);
     site_of(made, SiteKind::MlpDown, policy);  // whether it can be done in this model

@@ -113,17 +113,11 @@ class Application {
 
 }  // namespace
 
-void set_scaling(MatrixQuantizer& q, const std::string& text, double fixed_scale) {
+void set_scaling(MatrixQuantizer& q, ScaleKind kind, double fixed_scale) {
   q.delayed.reset();
   q.rule = ScaleRule::Amax;
-  if (text == "none")
-    q.kind = ScaleKind::None;
-  else if (text == "fixed")
-    q.kind = ScaleKind::Fixed, q.fixed = static_cast<float>(fixed_scale);
-  else if (text == "current")
-    q.kind = ScaleKind::Tensor;
-  else
-    throw ConfigError("must be one of none, fixed, current");
+  q.kind = kind;
+  if (kind == ScaleKind::Fixed) q.fixed = static_cast<float>(fixed_scale);
 }
 
 bool set_field(MatrixQuantizer& q, const std::string& name, const std::string& value) {
@@ -133,7 +127,7 @@ bool set_field(MatrixQuantizer& q, const std::string& name, const std::string& v
   } else if (name == "overflow") {
     q.overflow = parse_overflow(value);
   } else if (name == "scaling") {
-    set_scaling(q, value, q.fixed);
+    set_scaling(q, parse_spelling("scaling", value, kScalings), q.fixed);
   } else if (name == "power_of_two") {
     q.power_of_two = recipe_parts::parse_flag(name, value);
   } else if (std::find(of_recipes.begin(), of_recipes.end(), name) != of_recipes.end()) {
@@ -155,7 +149,8 @@ SitePrecision site_of(const RecipeChoice& choice, SiteKind kind, const Precision
   const bool is_named = site.smooth_swiglu == SmoothSwiglu::Channel || site.smooth_swiglu == SmoothSwiglu::Token;
   if (is_named && !is_gated)
     throw ConfigError({"", 0, "smooth_swiglu", to_string(site.smooth_swiglu)},
-                      "needs a model with SwiGLU, model.kind = \"llama\"");
+                      fmt::format("needs a model with SwiGLU, model.kind = \"{}\"",
+                                  fmt::join(names_of_architectures(std::mem_fn(&Architecture::is_gated)), "\" or \"")));
   if (site.smooth_swiglu == SmoothSwiglu::IfGated) site.smooth_swiglu = SmoothSwiglu::Channel;
   if (kind != SiteKind::MlpDown || !is_gated) site.smooth_swiglu = SmoothSwiglu::Off;
   return site;

@@ -15,7 +15,8 @@ namespace precipice {
 
 // One field of a quantizer by name; false where the quantizer has nothing that it could change. Throws ConfigError.
 bool set_field(MatrixQuantizer& quantizer, const std::string& name, const std::string& value);
-void set_scaling(MatrixQuantizer& quantizer, const std::string& kind, double fixed_scale);
+// `kind`: one of kScalings.
+void set_scaling(MatrixQuantizer& quantizer, ScaleKind kind, double fixed_scale);
 
 // What a recipe does at a kind of site of this policy's model. Throws ConfigError where it cannot be done there.
 SitePrecision site_of(const RecipeChoice& choice, SiteKind kind, const PrecisionPolicy& policy);

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "precision/quantize/shared_quantization.h"
-#include "train/model/architectures.h"
+#include "train/config/model_shapes.h"
 #include "train/model/headwise_attention.h"
 #include "train/model/model.h"
 
@@ -69,11 +69,11 @@ class PassCount {
         length_(number(model_.context)),
         tokens_(number(options.batch) * length_),
         width_(number(model_.width)),
-        keys_(number(model_.key_heads() * model_.head_size())),
+        keys_(number(model_.key_width())),
         hidden_(number(model_.mlp_width())),
         vocabulary_(number(config.data.vocabulary)),
         scores_(tokens_ * length_ * number(model_.heads)),
-        parameters_(number(count_parameters(model_, config.data.vocabulary))) {}
+        parameters_(number(count_parameters(model_, config.data.vocabulary).elements)) {}
 
   PassMemory count() {
     result_.logits = kFloat * tokens_ * vocabulary_;
@@ -105,8 +105,8 @@ class PassCount {
     return std::all_of(kinds.begin(), kinds.end(),
                        [&](SiteKind kind) { return site(kind, layer) == site(kind, layer - 1); });
   }
-  bool is_gated() const { return model_.kind == "llama"; }
-  bool has_qk_norm() const { return model_.qk_norm != "none"; }
+  bool is_gated() const { return model_.kind->is_gated(); }
+  bool has_qk_norm() const { return model_.qk_norm.has_value(); }
   double qkv() const { return width_ + 2 * keys_; }
 
   void keep_norm() { result_.stream += tokens_ * (kFloat * width_ + kStatistics); }
@@ -124,8 +124,9 @@ class PassCount {
     keep_norm();
     const SitePrecision& qkv_site = site(SiteKind::AttnQkv, layer);
     keep_linear(qkv_site, tokens_ * width_, width_ * qkv());
-    // A Llama's three matrices are put side by side, which no parameter is.
-    if (is_gated() && kept_w(qkv_site).original) result_.weight_operands += kFloat * width_ * qkv();
+    // Several weights are put side by side, in a matrix which no parameter is.
+    if (weight_at(model_, SiteKind::AttnQkv).parameters > 1 && kept_w(qkv_site).original)
+      result_.weight_operands += kFloat * width_ * qkv();
     keep_attention(layer);
     keep_linear(site(SiteKind::AttnProj, layer), tokens_ * width_, width_ * width_);
     keep_mlp(layer);
@@ -172,7 +173,7 @@ class PassCount {
     result_.attention += copies_of_weights;
     result_.operands += copies_of_vectors;
     result_.copies += copies_of_vectors + copies_of_weights;
-    if (is_gated() || has_qk_norm()) {
+    if (model_.kind->has_rotary_positions() || has_qk_norm()) {
       // Queries and keys are tensors of their own; values lie among those that they were made of.
       result_.operands += kFloat * tokens_ * ((q.original ? width_ : 0) + (k.original ? keys_ : 0));
       if (v.original) result_.operands += kFloat * tokens_ * qkv();

@@ -3,6 +3,7 @@
 
 #include "metrics/log/step_record.h"
 #include "precision/policy/policy.h"
+#include "train/config/model_shapes.h"
 #include "train/probes/all_probes.h"
 #include "train/run/trainer.h"
 
@@ -11,31 +12,14 @@ namespace {
 
 constexpr double kNumber = 8, kRowOverhead = 64;  // bytes
 
-// Gains of norms, which are two a block and one at the end, and with model.qk_norm two more a block.
-std::size_t gains_of(const ModelConfig& m) {
-  const auto layers = static_cast<std::size_t>(m.layers);
-  return 2 * layers + 1 + (m.qk_norm == "none" ? 0 : 2 * layers);
-}
-
-// Tensors of parameters (train/model/gpt.cpp, train/model/llama.cpp).
-std::size_t tensors_of(const ModelConfig& m) {
-  const auto layers = static_cast<std::size_t>(m.layers);
-  const std::size_t untied = m.is_tied() ? 0 : 1;
-  if (m.kind == "llama") return 1 + 7 * layers + gains_of(m) + untied;
-  const std::size_t biases = m.bias ? 4 * layers + 2 * layers + 1 : 0;
-  return 2 + 4 * layers + gains_of(m) + biases + untied;
-}
-
 }  // namespace
 
 Probes planned_probes(const RunConfig& config) {
-  const bool is_gated = config.model.kind == "llama";
+  const ParameterCount parameters = count_parameters(config.model, config.data.vocabulary);
   ModelPlaces places;
-  places.sites =
-      (is_gated ? PrecisionPolicy(config.model.layers, kGatedBlockSites) : PrecisionPolicy(config.model.layers))
-          .site_names();
-  places.norms.resize(gains_of(config.model));
-  places.parameters.resize(tensors_of(config.model));
+  places.sites = PrecisionPolicy(config.model.layers, config.model.kind->block_sites).site_names();
+  places.norms.resize(static_cast<std::size_t>(parameters.gains));
+  places.parameters.resize(static_cast<std::size_t>(parameters.tensors));
   return all_probes(config, places);
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "optim/optimizer_kinds.h"
-#include "train/model/architectures.h"
+#include "train/config/model_shapes.h"
 #include "train/model/model.h"
 #include "train/recipes/recipes.h"
 #include "train/run/kept_memory.h"
@@ -38,7 +38,7 @@ Terms pass_terms(const PassMemory& pass) {
 }
 
 double weight_bytes(const RunConfig& config) {
-  return kFloat * static_cast<double>(count_parameters(config.model, config.data.vocabulary));
+  return kFloat * static_cast<double>(count_parameters(config.model, config.data.vocabulary).elements);
 }
 
 struct Phase {
@@ -163,12 +163,12 @@ double arrays_of(const OptimizerConfig& config) {
 }
 
 double data_bytes(const DataConfig& data) {
-  if (data.source == "synthetic") return 2 * static_cast<double>(data.tokens);
+  if (data.source == DataSource::Synthetic) return 2 * static_cast<double>(data.tokens);
   std::error_code error;
   const auto size = std::filesystem::file_size(data.path, error);
   if (error) return 0;
   // Batches are kept as two arrays of 8-byte tokens, read from a file that packs them.
-  return (data.source == "batches" ? 3.0 : 1.0) * static_cast<double>(size);
+  return (data.source == DataSource::Batches ? 3.0 : 1.0) * static_cast<double>(size);
 }
 
 double resident_bytes() {

@@ -7,9 +7,8 @@ namespace precipice {
 
 Attributes weights_attributes(const RunConfig& config, std::int64_t step) {
   const ModelConfig& model = config.model;
-  const bool is_llama = model.kind == "llama";
-  const auto word = [](const char* text) { return AttributeValue(std::string(text)); };
-  Attributes attributes{{"kind", model.kind},
+  const Architecture& kind = *model.kind;
+  Attributes attributes{{"kind", kind.name},
                         {"layers", model.layers},
                         {"width", model.width},
                         {"heads", model.heads},
@@ -18,15 +17,15 @@ Attributes weights_attributes(const RunConfig& config, std::int64_t step) {
                         {"hidden", model.mlp_width()},
                         {"vocabulary", config.data.vocabulary},
                         {"context", model.context},
-                        {"positions", word(is_llama ? "rotary" : "learned")},
-                        {"norm", word(is_llama ? "rmsnorm" : "layernorm")},
+                        {"positions", spelling_of(kind.positions, kPositions)},
+                        {"norm", spelling_of(kind.norm, kNormKinds)},
                         {"norm_eps", model.norm_eps},
-                        {"qk_norm", model.qk_norm},
-                        {"activation", word(is_llama ? "swiglu" : "gelu")},
+                        {"qk_norm", model.qk_norm ? spelling_of(*model.qk_norm, kNormKinds) : "none"},
+                        {"activation", kind.activation},
                         {"bias", std::int64_t{model.bias}},
                         {"tied_head", std::int64_t{model.is_tied()}},
                         {"softcap", model.softcap}};
-  if (is_llama) attributes.emplace_back("rope_theta", model.rope_theta);
+  if (kind.has_rotary_positions()) attributes.emplace_back("rope_theta", model.rope_theta);
   attributes.emplace_back("run", run_id(config));
   attributes.emplace_back("step", step);
   attributes.emplace_back("recipe", config.precision.recipe);

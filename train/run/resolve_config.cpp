@@ -2,7 +2,9 @@
 #include "train/run/resolve_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -41,19 +43,36 @@ auto with_places(const SettingPlaces& places, const std::string& key, const Work
   }
 }
 
-void check_model(const ModelConfig& m, const InitConfig& init, const SettingPlaces& places) {
-  const bool llama = m.kind == "llama";
+// Which kinds of model have what a key asks for.
+std::string only_kinds(const std::function<bool(const Architecture&)>& have, const char* what) {
+  const std::vector<std::string> names = names_of_architectures(have);
+  return fmt::format("only model.kind = \"{}\" {} {}", fmt::join(names, "\" or \""), names.size() == 1 ? "has" : "have",
+                     what);
+}
+
+void check_rotary_positions(const RunConfig& c, const SettingPlaces& places) {
+  const ModelConfig& m = c.model;
+  const std::string problem = only_kinds(std::mem_fn(&Architecture::has_rotary_positions), "rotary positions");
+  const bool rotary = m.kind->has_rotary_positions();
+  require(!rotary || m.head_size() % 2 == 0, places, "model.width", plain(double(m.width)),
+          fmt::format("rotary positions need an even head size, not width / heads = {}", m.head_size()));
+  require(rotary || m.rope_theta == ModelConfig{}.rope_theta, places, "model.rope_theta", plain(m.rope_theta), problem);
+  require(rotary || c.precision.rope_table.empty(), places, "precision.rope_table", c.precision.rope_table, problem);
+}
+
+void check_model(const RunConfig& c, const SettingPlaces& places) {
+  const ModelConfig& m = c.model;
   require(m.width % m.heads == 0, places, "model.width", plain(double(m.width)),
           fmt::format("must be a multiple of model.heads = {}", m.heads));
   require(m.heads % m.key_heads() == 0, places, "model.kv_heads", plain(double(m.key_heads())),
           fmt::format("must divide model.heads = {}", m.heads));
-  require(!llama || m.head_size() % 2 == 0, places, "model.width", plain(double(m.width)),
-          fmt::format("rotary positions need an even head size, not width / heads = {}", m.head_size()));
-  require(!llama || !m.bias, places, "model.bias", "true", "model.kind = \"llama\" has no biases");
-  require(llama || m.rope_theta == ModelConfig{}.rope_theta, places, "model.rope_theta", plain(m.rope_theta),
-          "only model.kind = \"llama\" has rotary positions");
-  require(init.scheme == "gpt" || init.std == InitConfig{}.std, places, "init.std", plain(init.std),
-          fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale", init.scheme));
+  require(m.kind->has_biases || !m.bias, places, "model.bias", "true",
+          fmt::format("model.kind = \"{}\" has no biases", m.kind->name));
+  check_rotary_positions(c, places);
+  if (m.kind->check != nullptr) with_places(places, "model.kind", [&] { m.kind->check(m); });
+  require(c.init.scheme == InitScheme::Gpt || c.init.std == InitConfig{}.std, places, "init.std", plain(c.init.std),
+          fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale",
+                      spelling_of(c.init.scheme, kInitSchemes)));
 }
 
 // Storage and loss scaling as the recipe has them, where their keys do not say otherwise. The numbers of loss scaling
@@ -92,15 +111,14 @@ std::string precision_key(const std::vector<ConfigField>& fields) {
 }
 
 void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fields, const SettingPlaces& places) {
-  check_model(c.model, c.init, places);
-  require(c.model.kind == "llama" || c.precision.rope_table.empty(), places, "precision.rope_table",
-          c.precision.rope_table, "only model.kind = \"llama\" has rotary positions");
-  require(c.data.source == "synthetic" || !c.data.path.empty(), places, "data.path", "\"\"",
-          fmt::format("data.source = \"{}\" needs a file", c.data.source));
-  require(c.data.source != "synthetic" || c.data.path.empty(), places, "data.path", c.data.path,
+  check_model(c, places);
+  const bool synthetic = c.data.source == DataSource::Synthetic;
+  require(synthetic || !c.data.path.empty(), places, "data.path", "\"\"",
+          fmt::format("data.source = \"{}\" needs a file", to_string(c.data.source)));
+  require(!synthetic || c.data.path.empty(), places, "data.path", c.data.path,
           "data.source = \"synthetic\" reads no file; set data.source to text, tokens or batches");
-  require(c.data.source != "synthetic" || c.data.vocabulary <= 4096, places, "data.vocabulary",
-          plain(double(c.data.vocabulary)), "the synthetic language has 2 to 4096 symbols");
+  require(!synthetic || c.data.vocabulary <= 4096, places, "data.vocabulary", plain(double(c.data.vocabulary)),
+          "the synthetic language has 2 to 4096 symbols");
   require(c.loss_scale.minimum <= c.loss_scale.maximum, places, "loss_scale.minimum", plain(c.loss_scale.minimum),
           fmt::format("must not exceed loss_scale.maximum = {}", plain(c.loss_scale.maximum)));
   require(c.loss_scale.minimum <= c.loss_scale.initial, places, "loss_scale.initial", plain(c.loss_scale.initial),
@@ -130,7 +148,7 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   const SettingPlaces places = apply_settings(settings, config);
   for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
     if (!*seed) *seed = config.seed;
-  if (config.data.source == "text") config.data.vocabulary = 256;
+  if (config.data.source == DataSource::Text) config.data.vocabulary = 256;
   with_places(places, "precision.rules",
               [&] { config.precision.rules = to_string(parse_rules(config.precision.rules)); });
   with_places(places, "precision.recipe", [&] { config.precision.recipe = canonical_recipe(config.precision.recipe); });

@@ -227,6 +227,31 @@ TEST_CASE("every rounding mode and overflow policy that has a name is a setting"
     CHECK(quantizer("overflow = \"" + to_string(overflow) + "\"").overflow == overflow);
 }
 
+TEST_CASE("every word of a key with few words is stored as what it stands for, and read back as that word") {
+  RunConfig config;
+  std::size_t words = 0;
+  for (const ConfigField& field : config_fields(config))
+    for (const std::string& word : field.choices) {
+      INFO(field.key << " = " << word);
+      apply_settings({{field.key, {word}, false, {}}}, config);
+      CHECK(value_text(field) == to_toml(Scalar(word)));
+      ++words;
+    }
+  CHECK(words > 50);
+  config = resolve(
+      "[model]\nqk_norm = 'rmsnorm'\n[init]\nscheme = 'tinyllama'\n[precision]\nscaling = 'current'\n"
+      "power_of_two = 'false'\ncarrier = 'fp32'\n");
+  CHECK(config.model.kind->name == "gpt");
+  CHECK(config.model.qk_norm == NormKind::Rms);
+  CHECK(config.init.scheme == InitScheme::TinyLlama);
+  CHECK(config.data.source == DataSource::Synthetic);
+  CHECK(config.precision.scaling == ScaleKind::Tensor);
+  CHECK(config.precision.power_of_two == false);
+  CHECK(config.precision.carrier == Carrier::Fp32);
+  CHECK_FALSE(config.precision.rounding);
+  CHECK_FALSE(resolve("").model.qk_norm);
+}
+
 TEST_CASE("recipes put the formats where their tables say") {
   const auto site = [](const PrecisionPolicy& policy, SiteKind kind) { return policy.at(policy.site_index(kind, 0)); };
   PrecisionConfig config;
@@ -257,9 +282,9 @@ TEST_CASE("formats by hand go over the recipe") {
   PrecisionConfig config;
   config.recipe = "fp8";
   config.dy = "e4m3";
-  config.dy_rounding = "sr";
+  config.dy_rounding = Rounding::Stochastic;
   config.random_bits = 8;
-  config.power_of_two = "true";
+  config.power_of_two = true;
   config.lm_head = "high";
   config.attention = "recipe";
   const PrecisionPolicy policy = make_policy(config, 1);

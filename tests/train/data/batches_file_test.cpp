@@ -20,7 +20,7 @@ struct BatchesFile {
     config.data.seed = 17;
     original = open_tokens(config);
     write_batches(path, *original, config, 10);
-    config.data.source = "batches";
+    config.data.source = DataSource::Batches;
     config.data.path = path.string();
   }
   std::string error() const {
@@ -74,7 +74,7 @@ TEST_CASE("a batches file holds int64 (steps, batch, context) and where it comes
 TEST_CASE("the batches of the validation loss, all of them, are written in the same form", "[data]") {
   const BatchesFile file;
   RunConfig config = file.config;
-  config.data.source = "synthetic";
+  config.data.source = DataSource::Synthetic;
   const std::filesystem::path path = file.directory / "validation.h5";
   REQUIRE(write_validation_batches(path, *file.original, config) == 3);
   const Hdf5Reader reader(path);
@@ -97,7 +97,7 @@ TEST_CASE("the batches of the validation loss, all of them, are written in the s
 TEST_CASE("equal batches give equal bytes, and an old file is replaced", "[data]") {
   const BatchesFile file;
   RunConfig config = file.config;
-  config.data.source = "synthetic";
+  config.data.source = DataSource::Synthetic;
   const std::string before = read_file(file.path, 1 << 20);
   write_batches(file.path, *file.original, config, 10);
   CHECK(read_file(file.path, 1 << 20) == before);

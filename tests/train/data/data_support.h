@@ -40,7 +40,7 @@ inline RunConfig data_config(const std::string& source, const std::filesystem::p
   config.train.batch = 4;
   config.train.steps = 10;
   config.train.eval_batches = 3;
-  config.data.source = source;
+  config.data.source = parse_spelling("source", source, kDataSources);
   config.data.path = path.string();
   config.data.vocabulary = source == "synthetic" ? 64 : 65536;
   config.data.seed = 0;

@@ -71,7 +71,7 @@ TEST_CASE("the unigram entropy of a file of batches is that of the tokens to be 
     const Batch batch = source->training_batch(step);
     targets.insert(targets.end(), batch.y.begin(), batch.y.end());
   }
-  config.data.source = "batches";
+  config.data.source = DataSource::Batches;
   config.data.path = directory / "b.h5";
   CHECK(open_tokens(config)->unigram_entropy() == Approx(entropy_of(targets)).epsilon(1e-12));
 }

@@ -14,8 +14,8 @@ namespace {
 
 ModelConfig config_of(const std::string& kind) {
   ModelConfig config = tiny_llama_config();
-  config.kind = kind;
-  config.qk_norm = "rmsnorm";
+  config.kind = &find_architecture(kind);
+  config.qk_norm = NormKind::Rms;
   return config;
 }
 
@@ -66,7 +66,7 @@ TEST_CASE("with every result between matmuls in bf16, operands and gradients of 
       if (std::string(left) == "norm") precision.norm = "high";
       const auto plain = pass(*tiny(config_of(kind), precision));
       precision.x = precision.dy = "bf16";
-      precision.overflow = "native";
+      precision.overflow = Overflow::Native;
       INFO(kind << " without " << left);
       CHECK(same(plain, pass(*tiny(config_of(kind), precision))) == std::string(left).empty());
     }

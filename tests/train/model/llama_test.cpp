@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/model/llama.h"
 #include "train/model/architectures.h"
 
 #include <ATen/ops/tanh.h>
@@ -9,6 +8,7 @@
 
 #include "precision/base/check.h"
 #include "tests/train/model/model_support.h"
+#include "train/config/model_shapes.h"
 
 using namespace precipice;
 using test::kVocabulary;
@@ -47,9 +47,13 @@ ModelConfig smooth_config() {
   return config;
 }
 
+std::optional<NormKind> norm_of(std::string_view word) {
+  return word == "none" ? std::nullopt : std::optional(parse_spelling("norm", word, kNormKinds));
+}
+
 ModelConfig small_gpt() {
   ModelConfig config = tiny_llama_config();
-  config.kind = "gpt";
+  config.kind = &find_architecture("gpt");
   return config;
 }
 
@@ -70,8 +74,8 @@ TEST_CASE("gradients with QK norm, z-loss, softcap and grouped queries agree wit
   for (const char* kind : {"gpt", "llama"})
     for (const char* norm : {"layernorm", "rmsnorm"}) {
       ModelConfig config = smooth_config();
-      config.kind = kind;
-      config.qk_norm = norm;
+      config.kind = &find_architecture(kind);
+      config.qk_norm = norm_of(norm);
       config.softcap = 2;
       const auto model = tiny(config);
       const at::Tensor x = random_tokens(8, 6, 1), y = random_tokens(8, 6, 2).view({-1});
@@ -87,8 +91,8 @@ TEST_CASE("with QK norm the size of the query and key weights has no influence")
   for (const char* kind : {"gpt", "llama"})
     for (const char* norm : {"none", "layernorm", "rmsnorm"}) {
       ModelConfig config = tiny_llama_config();
-      config.kind = kind;
-      config.qk_norm = norm;
+      config.kind = &find_architecture(kind);
+      config.qk_norm = norm_of(norm);
       config.norm_eps = 0;
       const auto model = tiny(config);
       const at::Tensor before = logits_of(*model);
@@ -150,21 +154,21 @@ TEST_CASE("parameters have Hugging Face's names, shapes and number") {
     for (const char* norm : {"none", "rmsnorm"})
       for (const bool tied : {false, true}) {
         ModelConfig c = tiny_llama_config();
-        c.kind = kind;
-        c.qk_norm = norm;
+        c.kind = &find_architecture(kind);
+        c.qk_norm = norm_of(norm);
         c.tied_head = tied;
-        c.bias = c.kind == "gpt" && tied;
-        CHECK(tiny(c)->num_parameters() == count_parameters(c, kVocabulary));
+        c.bias = c.kind->has_biases && tied;
+        CHECK(tiny(c)->num_parameters() == count_parameters(c, kVocabulary).elements);
       }
   // TinyLlama 1.1B: 1,100,048,384 parameters (its model card): 22 layers of 2048, 32 heads on 4, MLP 5632.
   ModelConfig large;
-  large.kind = "llama";
+  large.kind = &find_architecture("llama");
   large.layers = 22;
   large.width = 2048;
   large.heads = 32;
   large.kv_heads = 4;
   large.hidden = 5632;
-  CHECK(count_parameters(large, 32000) == 1'100'048'384);
+  CHECK(count_parameters(large, 32000).elements == 1'100'048'384);
   // Its 120M sister has an MLP of 2048 at width 768.
   large.hidden.reset();
   large.width = 768;
@@ -174,7 +178,7 @@ TEST_CASE("parameters have Hugging Face's names, shapes and number") {
 TEST_CASE("a Llama's weights leave and come back as the same model") {
   for (const bool tied : {false, true}) {
     ModelConfig config = tiny_llama_config();
-    config.qk_norm = "rmsnorm";
+    config.qk_norm = NormKind::Rms;
     config.tied_head = tied;
     const auto source = tiny(config, "fp32", 1), target = tiny(config, "fp32", 2);
     CHECK_FALSE(same_bits(logits_of(*source), logits_of(*target)));
@@ -223,11 +227,11 @@ TEST_CASE("initial weights follow their scheme's deviations, times the scale") {
   config.layers = 3;
   for (const char* kind : {"gpt", "llama"})
     for (const char* scheme : {"gpt", "tinyllama"}) {
-      config.kind = kind;
+      config.kind = &find_architecture(kind);
       InitConfig init;
-      init.scheme = scheme;
+      init.scheme = parse_spelling("scheme", scheme, kInitSchemes);
       init.scale = 2;
-      const bool tinyllama = init.scheme == "tinyllama";
+      const bool tinyllama = init.scheme == InitScheme::TinyLlama;
       const double plain = 2 * (tinyllama ? std::sqrt(2.0 / 5 / 64) : 0.02);
       const double residual = 2 * (tinyllama ? 1 / (8.0 * 3) : 0.02 / std::sqrt(6.0));
       const auto model = make_model(config, init, kVocabulary, make_policy({}, config));

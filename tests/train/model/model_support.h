@@ -35,7 +35,7 @@ inline std::unique_ptr<Model> tiny(const ModelConfig& config, const std::string&
 // Two layers of width 16 with four heads, two key heads.
 inline ModelConfig tiny_llama_config() {
   ModelConfig config;
-  config.kind = "llama";
+  config.kind = &find_architecture("llama");
   config.layers = 2;
   config.width = 16;
   config.heads = 4;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model/architectures.h"
-#include "train/model/gpt.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/softmax.h>
@@ -8,6 +7,7 @@
 #include <cmath>
 
 #include "tests/train/model/model_support.h"
+#include "train/config/model_shapes.h"
 #include "train/model/causal_softmax.h"
 
 using namespace precipice;
@@ -27,20 +27,12 @@ ModelConfig tiny_model(bool bias, bool tied) {
   return config;
 }
 
-Gpt tiny_gpt(const ModelConfig& config, const std::string& recipe = "fp32", std::int64_t seed = 1) {
-  PrecisionConfig precision;
-  precision.recipe = recipe;
-  InitConfig init;
-  init.seed = seed;
-  init.std = 0.3;  // larger than in training, so that every gradient stands well above fp32's noise
-  return Gpt(config, init, kVocabulary, make_policy(precision, config.layers));
-}
-
 }  // namespace
 
 TEST_CASE("gradients of every parameter agree with central differences along themselves") {
   for (const bool tied : {false, true}) {
-    const Gpt model = tiny_gpt(tiny_model(true, tied));
+    const auto owner = test::tiny(tiny_model(true, tied));
+    const Model& model = *owner;
     const at::Tensor x = random_tokens(8, 6, 1), y = random_tokens(8, 6, 2).view({-1});
     test::check_gradients(model, [&] { return cross_entropy(model.forward(x, {}), y); });
   }
@@ -48,7 +40,8 @@ TEST_CASE("gradients of every parameter agree with central differences along the
 
 TEST_CASE("logits depend on the past only, in every recipe without tensor-wide scales") {
   for (const char* recipe : {"fp32", "bf16", "e8m3"}) {
-    const Gpt model = tiny_gpt(tiny_model(false, true), recipe);
+    const auto owner = test::tiny(tiny_model(false, true), recipe);
+    const Model& model = *owner;
     const at::Tensor tokens = random_tokens(1, 6, 3), changed = tokens.clone();
     changed.mutable_data_ptr<std::int64_t>()[4] = (changed.const_data_ptr<std::int64_t>()[4] + 1) % kVocabulary;
     const at::Tensor a = model.forward(tokens, {}).detach(), b = model.forward(changed, {}).detach();
@@ -59,7 +52,9 @@ TEST_CASE("logits depend on the past only, in every recipe without tensor-wide s
 
 TEST_CASE("e8m7 is bf16: cutting a bf16 operand to seven bits changes nothing") {
   const at::Tensor x = random_tokens(4, 6, 1), y = random_tokens(4, 6, 2).view({-1});
-  const Gpt bf16 = tiny_gpt(tiny_model(true, false), "bf16"), e8m7 = tiny_gpt(tiny_model(true, false), "e8m7");
+  const auto of_bf16 = test::tiny(tiny_model(true, false), "bf16"),
+             of_e8m7 = test::tiny(tiny_model(true, false), "e8m7");
+  const Model &bf16 = *of_bf16, &e8m7 = *of_e8m7;
   cross_entropy(bf16.forward(x, {}), y).backward();
   cross_entropy(e8m7.forward(x, {}), y).backward();
   for (std::size_t i = 0; i < bf16.parameters().size(); ++i)
@@ -70,14 +65,14 @@ TEST_CASE("the number of parameters follows from the config") {
   for (const bool bias : {false, true})
     for (const bool tied : {false, true}) {
       const ModelConfig config = tiny_model(bias, tied);
-      CHECK(tiny_gpt(config).num_parameters() == count_parameters(config, kVocabulary));
+      CHECK(test::tiny(config)->num_parameters() == count_parameters(config, kVocabulary).elements);
     }
   // GPT-2 124M: 124,439,808 parameters with biases and a tied head of 50257 tokens.
   ModelConfig gpt2 = tiny_model(true, true);
   gpt2.layers = gpt2.heads = 12;
   gpt2.width = 768;
   gpt2.context = 1024;
-  CHECK(count_parameters(gpt2, 50257) == 124'439'808);
+  CHECK(count_parameters(gpt2, 50257).elements == 124'439'808);
 }
 
 TEST_CASE("initial weights have nanoGPT's deviations and depend on the seed alone") {
@@ -85,9 +80,11 @@ TEST_CASE("initial weights have nanoGPT's deviations and depend on the seed alon
   config.width = 64;
   InitConfig init;
   init.seed = 3;
-  const Gpt model(config, init, 50, PrecisionPolicy(2)), again(config, init, 50, PrecisionPolicy(2));
+  const auto made = make_model(config, init, 50, PrecisionPolicy(2)),
+             made_again = make_model(config, init, 50, PrecisionPolicy(2));
   init.seed = 4;
-  const Gpt other(config, init, 50, PrecisionPolicy(2));
+  const auto made_other = make_model(config, init, 50, PrecisionPolicy(2));
+  const Model &model = *made, &again = *made_again, &other = *made_other;
   for (std::size_t i = 0; i < model.parameters().size(); ++i) {
     const auto& [name, value, std, constant] = model.parameters()[i];
     const at::Tensor v = value.detach();
@@ -107,8 +104,10 @@ TEST_CASE("initial weights have nanoGPT's deviations and depend on the seed alon
 }
 
 TEST_CASE("weights load by nanoGPT's names, and what does not fit is refused") {
-  const Gpt source = tiny_gpt(tiny_model(true, true), "fp32", 1);
-  Gpt target = tiny_gpt(tiny_model(true, true), "fp32", 2);
+  const auto of_source = test::tiny(tiny_model(true, true), "fp32", 1);
+  const auto of_target = test::tiny(tiny_model(true, true), "fp32", 2);
+  const Model& source = *of_source;
+  Model& target = *of_target;
   auto weights = source.weights();
   CHECK(weights.front().name == "transformer.wte.weight");
   CHECK(weights.back().name == "lm_head.weight");

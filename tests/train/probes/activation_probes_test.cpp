@@ -113,8 +113,8 @@ TEST_CASE("the probe finds each head's weights, each norm's gains and each site'
   const ModelConfig config = test::tiny_llama_config();
   const auto llama = test::tiny(config);
   ModelConfig with_qk_norm = config;
-  with_qk_norm.kind = "gpt";
-  with_qk_norm.qk_norm = "layernorm";
+  with_qk_norm.kind = &find_architecture("gpt");
+  with_qk_norm.qk_norm = NormKind::Layer;
   const auto gpt = test::tiny(with_qk_norm);
   for (const Model* model : {llama.get(), gpt.get()}) {
     const bool is_llama = model == llama.get();

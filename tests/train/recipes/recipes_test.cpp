@@ -192,7 +192,7 @@ TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refu
     config.recipe = recipe;
     config.rules = rules;
     ModelConfig model;
-    model.kind = kind;
+    model.kind = &find_architecture(kind);
     return site_at(make_schedule(config, model, 100), 50, at).smooth_swiglu;
   };
   CHECK(site("intel-fp8", "", "llama", SiteKind::MlpDown) == SmoothSwiglu::Channel);

@@ -18,7 +18,7 @@ std::string carriers(PrecisionConfig config) {
 PrecisionConfig precision(const std::string& recipe, const std::string& carrier = "auto") {
   PrecisionConfig config;
   config.recipe = recipe;
-  config.carrier = carrier;
+  config.carrier = parse_carrier(carrier);
   return config;
 }
 
