@@ -95,9 +95,10 @@ constexpr float power_of_two(int k) {
 // 2^floor(log2 v) of a v that is not negative: its exponent field alone, or a subnormal number's highest bit. Zero and
 // infinity are their own, NaN gives infinity.
 constexpr float floor_power_of_two(float v) {
-  const float exponent = std::bit_cast<float>(std::bit_cast<std::uint32_t>(v) & 0xFF800000u);
-  if (exponent != 0.0f || v == 0.0f) return exponent;
-  return power_of_two(binade_of(v).floor_log2);
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(v) & 0xFF800000u;
+  if (exponent == 0) [[unlikely]]
+    return v == 0.0f ? 0.0f : power_of_two(binade_of(v).floor_log2);
+  return std::bit_cast<float>(exponent);
 }
 
 }  // namespace precipice
