@@ -52,12 +52,16 @@ std::string only_kinds(const std::function<bool(const Architecture&)>& have, con
 
 void check_rotary_positions(const RunConfig& c, const SettingPlaces& places) {
   const ModelConfig& m = c.model;
-  const std::string problem = only_kinds(std::mem_fn(&Architecture::has_rotary_positions), "rotary positions");
-  const bool rotary = m.kind->has_rotary_positions();
-  require(!rotary || m.head_size() % 2 == 0, places, "model.width", plain(double(m.width)),
-          fmt::format("rotary positions need an even head size, not width / heads = {}", m.head_size()));
-  require(rotary || m.rope_theta == ModelConfig{}.rope_theta, places, "model.rope_theta", plain(m.rope_theta), problem);
-  require(rotary || c.precision.rope_table.empty(), places, "precision.rope_table", c.precision.rope_table, problem);
+  if (m.kind->has_rotary_positions()) {
+    require(m.head_size() % 2 == 0, places, "model.width", plain(double(m.width)),
+            fmt::format("rotary positions need an even head size, not width / heads = {}", m.head_size()));
+    return;
+  }
+  const bool theta = m.rope_theta != ModelConfig{}.rope_theta, table = !c.precision.rope_table.empty();
+  if (!theta && !table) return;
+  require(false, places, theta ? "model.rope_theta" : "precision.rope_table",
+          theta ? plain(m.rope_theta) : c.precision.rope_table,
+          only_kinds(std::mem_fn(&Architecture::has_rotary_positions), "rotary positions"));
 }
 
 void check_model(const RunConfig& c, const SettingPlaces& places) {
