@@ -11,7 +11,8 @@
 //                         becomes quiet
 //   scale_to_bf16,        the same after a product with the scale     everywhere                        kernels/fast_rounding_test,
 //   scale_to_packed_bf16                                                                                kernels/quantize_test
-//   pack_bf16             a bf16 number's upper half; NaN stays one   bf16 numbers                      kernels/quantize_test
+//   pack_bf16             a bf16 number's upper half; NaN stays one   bf16 numbers                      kernels/fast_rounding_test,
+//                                                                                                       kernels/quantize_test
 //   round_finite          every mode but rne and sr                   formats that are not `general`,   kernels/quantize_presets_test,
 //                                                                     products below infinity           rounding/exhaustive_test
 //   NearestByAddition     rne                                         0 < M < 23, not `general`,        the same
@@ -39,7 +40,7 @@ PRECIPICE_HD bool is_nan_pattern(std::uint32_t bits) {
   return (bits & 0x7FFFFFFFu) > 0x7F800000u;
 }
 
-// Nearest even in the upper half; what the lower half then is, is not specified. The tail's carry walks through the
+// Nearest even in the upper half; the lower half is left as it comes out. The tail's carry walks through the
 // exponent into infinity by itself. NaN is the caller's.
 PRECIPICE_HD std::uint32_t nearest_bf16(std::uint32_t bits) {
   return bits + 0x7FFFu + ((bits >> 16) & 1u);

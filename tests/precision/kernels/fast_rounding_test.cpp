@@ -71,6 +71,22 @@ TEST_CASE("bf16 by an addition to the pattern is the definition's, and NaN stays
   }
 }
 
+TEST_CASE("bf16 numbers are packed as their upper halves, a NaN stays one, and the smallest magnitude is found") {
+  std::vector<float> in;
+  for (std::uint32_t upper = 0; upper < 0x10000; ++upper) in.push_back(float_of(upper << 16));
+  in.insert(in.end(), {float_of(0x7F800001u), float_of(0xFF80FFFFu), float_of(0x7FC00001u)});
+  std::vector<std::uint16_t> expected;
+  for (const float x : in) expected.push_back(static_cast<std::uint16_t>(bits_of(x) >> 16 | (is_nan(x) ? 0x40u : 0u)));
+  for (const Isa& isa : available_isas()) {
+    INFO(isa.name);
+    std::vector<std::uint16_t> packed(in.size());
+    const std::uint32_t smallest =
+        isa.kernels->blocks.pack_bf16(in.data(), packed.data(), static_cast<std::int64_t>(in.size()));
+    CHECK(packed == expected);
+    CHECK(smallest == 0x0000FFFFu);  // the pattern of 2^-133, less one
+  }
+}
+
 TEST_CASE("block scales in E4M3 by the processor's own rounding are the definition's from 0 to 448") {
   std::vector<float> in;
   for (const float x : numbers_of_every_kind())
