@@ -137,9 +137,12 @@ void add(EventCounts& total, const EventCounts& chunk) {
 
 void round_by_vectors(const ChunkPlaces& places, const QuantizeCall& call, VectorPass& pass) {
   const bool mixed = pass.mixed > places.size / kWidth / 4;  // of the chunk before
-  pass = call.rounding == Rounding::NearestEven ? round_vectors_with<NearestByAddition>(places, call)
-         : mixed                                ? round_vectors_with<StochasticByCutting<true>>(places, call)
-                                                : round_vectors_with<StochasticByCutting<false>>(places, call);
+  if (call.rounding == Rounding::NearestEven)
+    round_vectors_with<NearestByAddition>(places, call, pass);
+  else if (mixed)
+    round_vectors_with<StochasticByCutting<true>>(places, call, pass);
+  else
+    round_vectors_with<StochasticByCutting<false>>(places, call, pass);
 }
 
 template <Rounding R, bool General, class Source>
