@@ -46,10 +46,8 @@ Scaling parse_scaling(const std::string& key, std::string_view text) {
 
 // The longest word after the format's spelling that names a rounding.
 std::optional<Rounding> rounding_suffix(std::string_view& text) {
-  for (const Rounding rounding :
-       {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero, Rounding::Up, Rounding::Down,
-        Rounding::ToOdd, Rounding::Stochastic, Rounding::StochasticB, Rounding::StochasticC}) {
-    const std::string word = "-" + to_string(rounding);
+  for (const auto& [name, rounding] : kRoundings) {
+    const std::string word = std::string("-") + name;
     if (!text.ends_with(word)) continue;
     text.remove_suffix(word.size());
     return rounding;

@@ -2,6 +2,7 @@
 // The array loops of the instruction set in use, and the checks that they rely on.
 #include "precision/base/check.h"
 #include "precision/format/exact_value.h"
+#include "precision/format/format_presets.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
 
@@ -22,7 +23,6 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
                                        const RandomKey& key, std::uint64_t first_element) {
   check_call(size, spec, first_element);
   const bool in_place = static_cast<const void*>(in) == out;
-  constexpr FloatFormat kBf16{8, 7, 127, Specials::Ieee};
   const auto min_normal = __builtin_bit_cast(std::uint32_t, spec.format.min_normal());
   QuantizeCallOf<Source> call{
       in,

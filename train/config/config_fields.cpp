@@ -180,7 +180,7 @@ void add_data(Fields& f, DataConfig& c) {
 }
 
 void add_precision(Fields& f, PrecisionConfig& c) {
-  static const auto kRoundings = or_nothing("", words_to(Rounding::StochasticC));
+  static const auto kRoundings = or_nothing("", words_of(precipice::kRoundings));
   static const auto kOverflows = or_nothing("", words_to(Overflow::Propagate));
   static const auto kOperandScalings = or_nothing("", words_of(kScalings));
   static const auto kFlags = or_nothing("", Words<bool>{{"true", true}, {"false", false}});
