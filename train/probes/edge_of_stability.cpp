@@ -11,14 +11,13 @@
 #include <vector>
 
 #include "metrics/log/step_record.h"
-#include "precision/rounding/random_bits.h"
+#include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
 // Steps of hessian-eigenthings for fp32 and for coarse formats: long enough to leave a grid cell.
 constexpr double kExactStep = 1e-3, kRoundedStep = 0.1;
-constexpr std::uint16_t kStartStream = 0x300;  // apart from the other users of one seed
 
 bool rounds(const PrecisionPolicy& policy) {
   const PrecisionPolicy exact(policy.layers(), policy.block_sites());
@@ -32,7 +31,7 @@ TensorVector random_signs(const Model& model, std::uint64_t seed, std::int64_t s
   std::uint32_t site = 0;
   for (const NamedParameter& parameter : model.parameters()) {
     at::Tensor values = at::empty_like(parameter.value.detach());
-    const RandomKey key{seed, static_cast<std::uint32_t>(step), site++, kStartStream};
+    const RandomKey key = random_key(kStartVectorStream, seed, static_cast<std::uint32_t>(step), site++);
     for (std::int64_t i = 0; i < values.numel(); ++i)
       values.mutable_data_ptr<float>()[i] = random_word(key, static_cast<std::uint64_t>(i)) & 1u ? 1.0f : -1.0f;
     signs.push_back(values);
