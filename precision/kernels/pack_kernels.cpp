@@ -31,8 +31,8 @@ const PackKernels& pack_kernels_of(const std::string& isa) {
 }
 
 const PackKernels& pack_kernels() {
-  static const PackKernels& kernels = pack_kernels_of(active_isa());
-  return kernels;
+  static const PackKernels* const kernels = &pack_kernels_of(active_isa());
+  return *kernels;
 }
 
 }  // namespace precipice

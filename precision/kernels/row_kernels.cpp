@@ -11,8 +11,8 @@ const RowKernels& row_kernels_of(const std::string& isa) {
 }
 
 const RowKernels& row_kernels() {
-  static const RowKernels& kernels = row_kernels_of(active_isa());
-  return kernels;
+  static const RowKernels* const kernels = &row_kernels_of(active_isa());
+  return *kernels;
 }
 
 }  // namespace precipice
