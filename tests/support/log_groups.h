@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/log/series.h"
@@ -28,10 +29,11 @@ inline std::uint16_t group_of(const std::string& name) {
 }
 
 // Of the first row of the group.
-inline const std::vector<double>& values_of(const std::vector<SeriesRow>& rows, const std::string& name) {
+inline const std::vector<double>& values_of(const std::vector<SeriesRow>& rows, std::string_view name) {
+  const std::uint16_t group = group_of(std::string(name));
   for (const SeriesRow& row : rows)
-    if (row.group == group_of(name)) return row.values;
-  throw std::runtime_error("no row of group " + name);
+    if (row.group == group) return row.values;
+  throw std::runtime_error("no row of group " + std::string(name));
 }
 
 }  // namespace precipice::test

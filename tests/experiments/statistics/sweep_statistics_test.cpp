@@ -33,10 +33,10 @@ struct TwoFormats {
   TemporaryDirectory place;
 };
 
-const Json& cell_of(const Json& statistics, const std::string& format, double rate) {
+const Json& cell_of(const Json& statistics, const char* format, double rate) {
   for (const Json& cell : statistics["cells"])
     if (cell["format"] == format && cell["learning_rate"] == rate) return cell;
-  throw std::runtime_error("no cell of " + format);
+  throw std::runtime_error(std::string("no cell of ") + format);
 }
 
 }  // namespace

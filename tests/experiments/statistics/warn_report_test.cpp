@@ -28,10 +28,10 @@ Inventor planted(std::mt19937_64& random, double height) {
 
 const std::vector<std::string> kSettings{"seed=range(0,30)", "train.steps=300"};
 
-const Json& row_of(const Json& report, const std::string& signal, std::int64_t horizon) {
+const Json& row_of(const Json& report, const char* signal, std::int64_t horizon) {
   for (const Json& row : report["signals"])
     if (row["signal"] == signal && row["horizon"] == horizon) return row;
-  throw std::runtime_error("no row of " + signal);
+  throw std::runtime_error(std::string("no row of ") + signal);
 }
 
 WarnOptions horizons(std::vector<std::int64_t> values) {

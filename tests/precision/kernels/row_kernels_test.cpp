@@ -279,7 +279,8 @@ TEST_CASE("a row is scaled, and a bias added, with two roundings") {
 }
 
 TEST_CASE("row kernels give the same bits on every instruction set") {
-  const RowKernels& reference = row_kernels_of("generic");
+  const std::string generic = "generic";
+  const RowKernels& reference = row_kernels_of(generic);
   for (const RowKernels* k : kernels())
     for (std::int64_t width = 1; width <= 130; ++width) {
       for (const bool centred : {true, false})
