@@ -43,6 +43,33 @@ OneDnnMatmul& matmul_for(const CarrierProduct& call) {
   return *matmul;
 }
 
+// Whether a result is one column that does not lie without gaps.
+bool is_spread_column(const CarrierProduct& call) {
+  const std::size_t rows = call.a_sizes.size() - 2;
+  if (call.b_sizes[rows] != 1) return false;
+  std::int64_t stride = 1;
+  for (std::size_t d = rows + 1; d-- > 0; stride *= call.a_sizes[d])
+    if (call.a_sizes[d] > 1 && call.y_strides[d] != stride) return true;
+  return false;
+}
+
+// The column is made without gaps, then spread.
+void multiply_column(const CarrierProduct& call) {
+  thread_local std::vector<float> column;
+  CarrierProduct dense = call;
+  std::int64_t count = 1;
+  for (std::size_t d = call.a_sizes.size() - 1; d-- > 0; count *= call.a_sizes[d]) dense.y_strides[d] = count;
+  column.resize(static_cast<std::size_t>(count));
+  dense.y = column.data();
+  matmul_for(dense).multiply(dense);
+  for (std::int64_t row = 0; row < count; ++row) {
+    std::int64_t offset = 0, index = row;
+    for (std::size_t d = call.a_sizes.size() - 1; d-- > 0; index /= call.a_sizes[d])
+      offset += index % call.a_sizes[d] * call.y_strides[d];
+    call.y[offset] = column[static_cast<std::size_t>(row)];
+  }
+}
+
 }  // namespace
 
 Carrier parse_carrier(std::string_view text) {
@@ -62,6 +89,8 @@ OneThread::~OneThread() {
 }
 
 void multiply(const CarrierProduct& call) {
+  // oneDNN 3.7's kernels for AVX-512 write a result's only column as if its numbers lay side by side.
+  if (is_spread_column(call)) return multiply_column(call);
   matmul_for(call).multiply(call);
 }
 

@@ -210,8 +210,8 @@ TEST_CASE("bad command lines are exit code 2 with one line", "[integration]") {
   check_refused(place.run({"train", place.config(), "--out", ""}), 2, {"--out"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", ""}), 2, {"--out"});
   const std::string file = place.path("x.h5");
-  check_refused(place.run({"export", place.path("s"), "--step", "-1", "--out", file}), 2, {"--step", "range 0 to 1"});
-  check_refused(place.run({"batches", place.config(), "--steps", "0", "--out", file}), 2, {"--steps", "range 1 to 1"});
+  check_refused(place.run({"export", place.path("s"), "--step", "-1", "--out", file}), 2, {"--step", "range", "1000000000000"});
+  check_refused(place.run({"batches", place.config(), "--steps", "0", "--out", file}), 2, {"--steps", "range", "1000000000000"});
   check_refused(place.run({"batches", place.config(), "--out", file}), 2, {"--steps", "--validation"});
   check_refused(place.run({"batches", place.config(), "--steps", "1", "--validation", "--out", file}), 2,
                 {"--steps", "--validation"});
