@@ -8,6 +8,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "precision/base/seconds_since.h"
 #include "precision/gemm/carrier.h"
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/isa.h"
@@ -22,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 double timed(const std::function<void()>& work) {
   const auto start = Clock::now();
   work();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return seconds_since(start);
 }
 
 std::vector<double> ratios(const BenchRow& row) {

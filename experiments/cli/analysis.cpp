@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kMaxStep = 1'000'000'000'000;
 
-struct Options {
+struct AnalysisArguments {
   std::string directory, rule = kDefaultRule, reference;
   WarnOptions warn;
   std::vector<std::string> within;
@@ -29,13 +29,13 @@ void print_report(const Json& report, bool json, std::string (*to_text)(const Js
   print_result(json ? dump(report) : to_text(report));
 }
 
-int label(const Options& options) {
+int label(const AnalysisArguments& options) {
   print_report(label_report(read_sweep_data(options.directory, options.reference), options.rule), options.json,
                labels_text);
   return kSuccess;
 }
 
-int warn(Options& options) {
+int warn(AnalysisArguments& options) {
   options.warn.rule = options.rule;
   if (options.pooled) options.warn.within.emplace();
   if (!options.within.empty()) options.warn.within = options.within;
@@ -44,7 +44,7 @@ int warn(Options& options) {
   return kSuccess;
 }
 
-int merge(const Options& options) {
+int merge(const AnalysisArguments& options) {
   const SweepData data = read_sweep_data(options.directory, options.reference);
   const Json statistics = sweep_statistics(data);
   const std::filesystem::path path = data.directory / kIndexFileName;
@@ -54,7 +54,8 @@ int merge(const Options& options) {
   return kSuccess;
 }
 
-CLI::App* add_parser(CLI::App& app, const char* name, const char* what, const std::shared_ptr<Options>& options) {
+CLI::App* add_parser(CLI::App& app, const char* name, const char* what,
+                     const std::shared_ptr<AnalysisArguments>& options) {
   CLI::App* parser = app.add_subcommand(name, what);
   parser->add_option("SWEEP", options->directory, "Sweep or run directory")->required();
   parser->add_flag("--json", options->json, "As JSON");
@@ -64,7 +65,7 @@ CLI::App* add_parser(CLI::App& app, const char* name, const char* what, const st
 }  // namespace
 
 Command add_label(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AnalysisArguments>();
   CLI::App* parser = add_parser(app, "label", "Say what happened to each run, by every published definition", options);
   parser->add_option("--rule", options->rule, "A rule, or all")->capture_default_str();
   parser->add_option("--reference", options->reference, "Format whose seeds make the band of soft [bf16, fp32, tf32]");
@@ -73,7 +74,7 @@ Command add_label(CLI::App& app) {
 }
 
 Command add_warn(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AnalysisArguments>();
   CLI::App* parser = add_parser(app, "warn", "Say which stored signal warns of divergence, and how early", options);
   parser->add_option("--horizon", options->warn.horizons, "Steps ahead, separated by commas")
       ->delimiter(',')
@@ -95,7 +96,7 @@ Command add_warn(CLI::App& app) {
 }
 
 Command add_merge(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AnalysisArguments>();
   CLI::App* parser =
       add_parser(app, "merge", "Write index.h5: all runs in one file, with statistics per cell", options);
   parser->add_option("--reference", options->reference, "Format that the others are compared with [bf16, fp32, tf32]");

@@ -14,11 +14,11 @@
 namespace precipice {
 
 Command add_bench(CLI::App& app) {
-  struct Options : BenchOptions {
+  struct BenchArguments : BenchOptions {
     bool json = false;
     std::string check;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchArguments>();
   CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
   parser->add_option("part", options->part, "What is timed")
       ->check(CLI::IsMember(bench_parts()))

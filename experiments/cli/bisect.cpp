@@ -12,12 +12,12 @@
 namespace precipice {
 namespace {
 
-struct Options {
+struct BisectArguments {
   BisectRequest request;
   bool json = false, quiet = false;
 };
 
-int bisect(const Options& options) {
+int bisect(const BisectArguments& options) {
   BisectRequest request = options.request;
   install_stop_signals();
   request.stop = &stop_requested();
@@ -40,7 +40,7 @@ int bisect(const Options& options) {
 }  // namespace
 
 Command add_bisect(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BisectArguments>();
   BisectRequest& request = options->request;
   CLI::App* parser = app.add_subcommand("bisect", "Replay a run from a checkpoint, one part of its precision changed");
   parser->add_option("RUN", request.run, "Run directory")->required();

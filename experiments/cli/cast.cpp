@@ -25,7 +25,7 @@ constexpr std::uint64_t kLastElement = (std::uint64_t{1} << 50) - 1;  // of a ra
 constexpr Spellings<Rounding, 3> kVariants{
     {{"a", Rounding::Stochastic}, {"b", Rounding::StochasticB}, {"c", Rounding::StochasticC}}};
 
-struct Options {
+struct CastArguments {
   std::vector<std::string> numbers;
   std::string format, rounding = "rne", overflow = "saturate", sr_variant = "a", input = "f32", counters;
   int random_bits = 32, threads = 1;
@@ -36,16 +36,16 @@ struct Options {
   bool codes = false, from_codes = false, force = false;
 };
 
-[[noreturn]] void refuse(const std::string& option, const std::string& reason) {
+[[noreturn]] void refuse_option(const std::string& option, const std::string& reason) {
   throw ConfigError({"command line", 0, option, ""}, reason);
 }
 
 void refuse_given(const CLI::App& parser, const std::vector<const char*>& options, const std::string& reason) {
   for (const char* option : options)
-    if (parser.count(option) > 0) refuse(option, reason);
+    if (parser.count(option) > 0) refuse_option(option, reason);
 }
 
-Rounding resolve_rounding(const CLI::App& parser, const Options& options) {
+Rounding resolve_rounding(const CLI::App& parser, const CastArguments& options) {
   const Rounding rounding = parse_rounding(options.rounding);
   if (!is_stochastic(rounding))
     refuse_given(
@@ -54,7 +54,7 @@ Rounding resolve_rounding(const CLI::App& parser, const Options& options) {
   if (parser.count("--sr-variant") == 0) return rounding;
   const Rounding variant = parse_spelling("--sr-variant", options.sr_variant, kVariants);
   if (rounding != Rounding::Stochastic && rounding != variant)
-    refuse("--sr-variant", fmt::format("{} contradicts --rounding {}", options.sr_variant, options.rounding));
+    refuse_option("--sr-variant", fmt::format("{} contradicts --rounding {}", options.sr_variant, options.rounding));
   return variant;
 }
 
@@ -67,7 +67,7 @@ std::uint16_t stream_operand(const std::string& text) {
 }
 
 // With a recipe the stream is tensors, and what belongs to single values is refused.
-CastRecipeOptions resolve_recipe(const CLI::App& parser, const Options& options) {
+CastRecipeOptions resolve_recipe(const CLI::App& parser, const CastArguments& options) {
   refuse_given(parser,
                {"NUMBER", "--format", "--rounding", "--sr-variant", "--overflow", "--random-bits", "--step", "--site",
                 "--first-element", "--codes", "--from-codes", "--counters", "--threads"},
@@ -75,14 +75,14 @@ CastRecipeOptions resolve_recipe(const CLI::App& parser, const Options& options)
   CastRecipeOptions tensor = options.tensor;
   if (parser.count("--operand") > 0) tensor.operand = options.operand;
   if (tensor.shape.empty())
-    refuse("--shape", "a recipe needs the tensor's shape, rows x columns as the model holds it");
+    refuse_option("--shape", "a recipe needs the tensor's shape, rows x columns as the model holds it");
   tensor.input = options.input;
   tensor.seed = options.seed;
   tensor.force = options.force;
   return tensor;
 }
 
-CastSpec resolve(const CLI::App& parser, const Options& options) {
+CastSpec resolve(const CLI::App& parser, const CastArguments& options) {
   refuse_given(parser, {"--gemm", "--shape", "--steps", "--scales", "--grid"}, "belongs to --recipe");
   if (options.format.empty()) throw ConfigError("cast needs --format, such as e4m3; see precipice formats");
   if (options.from_codes)
@@ -107,7 +107,7 @@ CastSpec resolve(const CLI::App& parser, const Options& options) {
 }
 
 // Before the stream rather than after it. Renaming a file over a device would take the device away.
-void check_counters_file(const Options& options) {
+void check_counters_file(const CastArguments& options) {
   if (options.counters.empty()) return;
   refuse_existing(options.counters, options.force, "--counters");
   const fs::path path = options.counters;
@@ -117,7 +117,7 @@ void check_counters_file(const Options& options) {
     throw OutputError(fmt::format("{}: {} is not a directory", options.counters, path.parent_path().string()));
 }
 
-void write_counters(const Options& options, const CastSpec& spec, const EventCounts& counts) {
+void write_counters(const CastArguments& options, const CastSpec& spec, const EventCounts& counts) {
   if (!options.counters.empty()) write_file_atomic(options.counters, counters_json(spec, counts));
 }
 
@@ -134,19 +134,19 @@ CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
   return CLI::Validator(check, range);
 }
 
-int cast_numbers(const Options& options, const CastSpec& spec) {
+int cast_numbers(const CastArguments& options, const CastSpec& spec) {
   std::vector<CastNumber> numbers;
   for (const std::string& word : options.numbers)
     numbers.push_back(parse_number(word.starts_with(" -") ? word.substr(1) : word));
   if (options.first_element > kLastElement - (numbers.size() - 1))
-    refuse("--first-element", fmt::format("leaves fewer than {} random words of 2^50", numbers.size()));
+    refuse_option("--first-element", fmt::format("leaves fewer than {} random words of 2^50", numbers.size()));
   EventCounts counts;
   print_result(cast_table(numbers, spec, counts));
   write_counters(options, spec, counts);
   return kSuccess;
 }
 
-int cast_values(const Options& options, const CastSpec& spec) {
+int cast_values(const CastArguments& options, const CastSpec& spec) {
   if (isatty(STDIN_FILENO) == 1)
     throw ConfigError(
         "standard input is a terminal: cast reads raw values from a file or a pipe (< values.f32), or rounds numbers "
@@ -176,8 +176,8 @@ constexpr const char* kFooter =
 }  // namespace
 
 Command add_cast(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  Options& o = *options;
+  auto options = std::make_shared<CastArguments>();
+  CastArguments& o = *options;
   CLI::App* parser = app.add_subcommand("cast", "Round values to a number format, in a pipe or on the command line");
   parser->add_option("NUMBER", o.numbers, "Numbers to show rounded: 448, -1.5e-3, 0x1p-9, -inf, nan");
   parser->add_option("--format", o.format, "e4m3, e4m3:bias=8, q3.4, ...; see precipice formats");
@@ -232,7 +232,7 @@ Command add_cast(CLI::App& app) {
   parser->footer(kFooter);
   return {parser, [options, parser] {
             if (options->force && options->counters.empty() && options->tensor.scales.empty())
-              refuse("--force", "belongs to --counters and --scales");
+              refuse_option("--force", "belongs to --counters and --scales");
             if (!options->tensor.recipe.empty()) return cast_recipe(resolve_recipe(*parser, *options));
             const CastSpec spec = resolve(*parser, *options);
             check_counters_file(*options);

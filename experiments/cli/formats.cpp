@@ -9,12 +9,12 @@
 namespace precipice {
 namespace {
 
-struct Options {
+struct FormatsArguments {
   std::string name;
   bool json = false;
 };
 
-int show_formats(const Options& options) {
+int show_formats(const FormatsArguments& options) {
   if (options.name.empty()) {
     print_result(options.json ? presets_json() : presets_table());
     return kSuccess;
@@ -27,7 +27,7 @@ int show_formats(const Options& options) {
 }  // namespace
 
 Command add_formats(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FormatsArguments>();
   CLI::App* parser = app.add_subcommand("formats", "List the number formats, or the values of one");
   parser->add_option("NAME", options->name, "A name, eXmY or qI.F, with options: e4m3:bias=8,subnormals=flush");
   parser->add_flag("--json", options->json, "As JSON");

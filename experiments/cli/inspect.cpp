@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kSlice{50};
 
-struct Options {
+struct InspectArguments {
   std::string directory;
   bool json = false, watch = false;
   double every = 2;  // seconds between looks
@@ -41,7 +41,7 @@ bool wait_for(double seconds) {
 }
 
 // On a terminal the table is drawn anew at each look, cut to the screen; elsewhere each change is a line.
-int watch(const Options& options) {
+int watch(const InspectArguments& options) {
   constexpr std::size_t kOtherRows = 6;  // summary, heads, "and more", notes, cursor
   install_stop_signals();
   StatusReport report = make_report(options.directory), before = report;
@@ -61,7 +61,7 @@ int watch(const Options& options) {
   return stop_requested() ? stop_exit_code() : kSuccess;
 }
 
-int status(const Options& options) {
+int status(const InspectArguments& options) {
   if (options.watch) return watch(options);
   const StatusReport report = make_report(options.directory);
   const std::int64_t now = unix_time();
@@ -79,7 +79,7 @@ void print_checks(const std::vector<FileCheck>& checks, bool only_bad) {
       print_result(fmt::format("{}  {}  {}\n", check.ok ? "ok " : "BAD", check.path.string(), check.message));
 }
 
-int verify(const Options& options) {
+int verify(const InspectArguments& options) {
   const StatusReport report = make_report(options.directory);
   const bool is_sweep = !report.axes.empty() || report.runs.size() != 1 || report.runs[0].directory != report.directory;
   std::size_t damaged = 0, not_begun = 0;
@@ -109,7 +109,7 @@ int verify(const Options& options) {
 }  // namespace
 
 Command add_status(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectArguments>();
   CLI::App* parser = app.add_subcommand("status", "Show what the runs of a directory are doing");
   parser->add_option("DIR", options->directory, "Run or sweep directory")->required();
   CLI::Option* json = parser->add_flag("--json", options->json, "As JSON");
@@ -123,7 +123,7 @@ Command add_status(CLI::App& app) {
 }
 
 Command add_verify(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectArguments>();
   CLI::App* parser =
       app.add_subcommand("verify", "Check the files of a run or sweep, and those that it was trained on");
   parser->add_option("DIR", options->directory, "Run or sweep directory")->required();

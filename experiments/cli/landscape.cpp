@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kMaxPoints = 1001;  // of an axis
 
-struct Options {
+struct LandscapeArguments {
   EvaluationOptions evaluation;
   std::string grid = "25x25", directions = "random", range = "-1,1", out = "landscape.h5";
   std::size_t jobs = 1;
@@ -69,7 +69,7 @@ void check_directions(const std::string& word) {
              (near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
 }
 
-int landscape(const Options& options) {
+int landscape(const LandscapeArguments& options) {
   LandscapeRequest request;
   parse_grid(options.grid, request);
   parse_range(options.range, request);
@@ -107,7 +107,7 @@ int landscape(const Options& options) {
 }  // namespace
 
 Command add_landscape(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LandscapeArguments>();
   CLI::App* parser = app.add_subcommand("landscape", "Loss on a plane through a checkpoint's weights (HDF5)");
   add_evaluation_options(*parser, options->evaluation, "");
   parser->get_option("RUN")->required();

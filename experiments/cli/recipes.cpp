@@ -151,11 +151,11 @@ int cast_recipe(const CastRecipeOptions& options) {
 }
 
 Command add_recipes(CLI::App& app) {
-  struct Options {
+  struct RecipesArguments {
     std::string name;
     bool reference = false;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RecipesArguments>();
   CLI::App* parser = app.add_subcommand("recipes", "List the recipes, or show one: which quantizer in which GEMM");
   CLI::Option* name = parser->add_option("NAME", options->name, "Recipe with its options, mxfp8:rule=floor");
   parser->add_flag("--reference", options->reference, "All of them as docs/RECIPES.md")->excludes(name);

@@ -20,7 +20,7 @@
 namespace precipice {
 namespace {
 
-struct Options {
+struct SharpnessArguments {
   EvaluationOptions evaluation;
   SharpnessPlan plan;
   std::vector<std::string> kinds;
@@ -28,7 +28,7 @@ struct Options {
   bool logits = false, json = false;
 };
 
-[[noreturn]] void refuse(const std::string& option, const std::string& value, const std::string& problem) {
+[[noreturn]] void refuse_input(const std::string& option, const std::string& value, const std::string& problem) {
   throw ConfigError({"command line", 0, option, value.substr(0, 60)}, problem);
 }
 
@@ -42,10 +42,10 @@ std::string read_standard_input() {
   return text;
 }
 
-int answer_standard_input(const Options& options) {
-  if (!options.json) refuse("--logits", "", "needs --json: it reads JSON and answers JSON");
+int answer_standard_input(const SharpnessArguments& options) {
+  if (!options.json) refuse_input("--logits", "", "needs --json: it reads JSON and answers JSON");
   if (!options.evaluation.run.empty())
-    refuse("RUN", options.evaluation.run, "--logits reads standard input and no run");
+    refuse_input("RUN", options.evaluation.run, "--logits reads standard input and no run");
   print_result(answer_logits(read_standard_input(), {options.plan.lbfgs, options.plan.subspace, options.plan.seed}));
   return kSuccess;
 }
@@ -57,9 +57,9 @@ std::vector<std::string> checked_kinds(const std::vector<std::string>& words) {
     if (word == "all") return known;
     if (std::find(known.begin(), known.end(), word) == known.end()) {
       const std::string near = nearest_word(word.substr(0, 60), known);
-      refuse("--kind", word,
-             fmt::format("must be one of {}, all{}", fmt::join(known, ", "),
-                         near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
+      refuse_input("--kind", word,
+                   fmt::format("must be one of {}, all{}", fmt::join(known, ", "),
+                               near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
     }
     if (std::find(kinds.begin(), kinds.end(), word) == kinds.end()) kinds.push_back(word);
   }
@@ -70,14 +70,14 @@ CurvatureMethod checked_method(const std::string& word) {
   if (word == "double-backward") return CurvatureMethod::DoubleBackward;
   if (word == "differences") return CurvatureMethod::Differences;
   const std::string near = nearest_word(word.substr(0, 60), std::vector<std::string>{"double-backward", "differences"});
-  refuse(
+  refuse_input(
       "--method", word,
       "must be one of double-backward, differences" + (near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
 }
 
-int sharpness(const Options& options) {
+int sharpness(const SharpnessArguments& options) {
   if (options.logits) return answer_standard_input(options);
-  if (options.evaluation.run.empty()) refuse("RUN", "", "a run directory is missing (or --logits --json)");
+  if (options.evaluation.run.empty()) refuse_input("RUN", "", "a run directory is missing (or --logits --json)");
   SharpnessPlan plan = options.plan;
   if (!options.kinds.empty()) plan.kinds = checked_kinds(options.kinds);
   plan.method = checked_method(options.method);
@@ -102,7 +102,7 @@ int sharpness(const Options& options) {
 }  // namespace
 
 Command add_sharpness(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SharpnessArguments>();
   options->method = "double-backward";
   CLI::App* parser =
       app.add_subcommand("sharpness", "Curvature and sharpness at a run's checkpoints, or of given logits");

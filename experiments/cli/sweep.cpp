@@ -23,9 +23,9 @@
 namespace precipice {
 namespace {
 
-constexpr double kPipeInterval = 15;  // seconds
+constexpr double kSweepInterval = 15;  // seconds
 
-struct Options {
+struct SweepArguments {
   std::string config, out, only, invocation;
   std::vector<std::string> assignments;
   std::size_t workers = 0;  // 0: as cores and memory allow
@@ -38,7 +38,7 @@ RunSelection selection_of(const std::string& only) {
 }
 
 // Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
-std::size_t jobs_for(const std::vector<SweepRun>& runs, const Options& options) {
+std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& options) {
   std::vector<const SweepRun*> to_go;
   for (const SweepRun& run : runs)
     if (is_selected(observe_run(std::filesystem::path(options.out) / run.id, run.id).state, selection_of(options.only)))
@@ -48,7 +48,7 @@ std::size_t jobs_for(const std::vector<SweepRun>& runs, const Options& options) 
   return jobs.count;
 }
 
-int sweep(const Options& options) {
+int sweep(const SweepArguments& options) {
   const Sweep sweep = make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments));
   const std::vector<SweepRun> runs = expand_sweep(sweep);
   const std::filesystem::path directory = options.out;
@@ -70,7 +70,7 @@ int sweep(const Options& options) {
   }
   install_stop_signals();
   const JoinedSweep joined = record_sweep(directory, sweep, runs, options.invocation, options.add);
-  ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  ProgressPrinter printer = standard_progress(options.quiet, kSweepInterval);
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
   const auto in_fork = [](std::vector<std::string> words) {
@@ -100,7 +100,7 @@ int sweep(const Options& options) {
 }  // namespace
 
 Command add_sweep(CLI::App& app, const std::string& invocation) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepArguments>();
   options->invocation = invocation;
   CLI::App* parser = app.add_subcommand("sweep", "Train every combination of several values, one process per run");
   parser->add_option("SWEEP", options->config, "TOML file of settings with a [sweep] table")->required();

@@ -18,9 +18,9 @@
 namespace precipice {
 namespace {
 
-constexpr double kPipeInterval = 5;  // seconds
+constexpr double kRunInterval = 5;  // seconds
 
-struct Options {
+struct TrainArguments {
   std::string config, out, invocation;
   std::vector<std::string> assignments;
   bool dry_run = false, quiet = false;
@@ -36,7 +36,7 @@ std::string progress_text(const RunProgress& progress) {
 }
 
 // A run directory given as CONFIG stands for its own config.toml, and for --out.
-std::filesystem::path config_file(Options& options) {
+std::filesystem::path config_file(TrainArguments& options) {
   namespace fs = std::filesystem;
   const fs::path given = options.config;
   if (!fs::is_directory(given)) return given;
@@ -50,7 +50,7 @@ std::filesystem::path config_file(Options& options) {
   return given / kConfigFileName;
 }
 
-int train(Options options) {
+int train(TrainArguments options) {
   const std::filesystem::path file = config_file(options);
   const RunConfig config = single_run_config(read_settings(file), read_assignments(options.assignments));
   const std::filesystem::path directory =
@@ -64,7 +64,7 @@ int train(Options options) {
   if (!is_finished(observe_run(directory).state)) require_memory(config, available_memory());
 
   install_stop_signals();
-  ProgressPrinter printer = standard_progress(options.quiet, kPipeInterval);
+  ProgressPrinter printer = standard_progress(options.quiet, kRunInterval);
   RunRequest request{config, directory, options.invocation, &stop_requested(), {}};
   request.progress = [&](const RunProgress& progress) {
     const double now = monotonic_seconds();
@@ -79,7 +79,7 @@ int train(Options options) {
 }  // namespace
 
 Command add_train(CLI::App& app, const std::string& invocation) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainArguments>();
   options->invocation = invocation;
   CLI::App* parser = app.add_subcommand("train", "Train one run, or resume it");
   parser->add_option("CONFIG", options->config, "TOML file of settings (docs/CONFIG.md), or a run directory to resume")

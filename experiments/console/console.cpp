@@ -18,7 +18,7 @@ namespace precipice {
 namespace {
 
 // 0, or the errno of the write that failed.
-int write_all(int descriptor, std::string_view text) {
+int write_or_errno(int descriptor, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(descriptor, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
@@ -35,7 +35,7 @@ ProgressPrinter make_printer(int descriptor, bool quiet, double pipe_interval) {
   options.width = size ? size->columns : 0;
   options.pipe_interval = pipe_interval;
   if (quiet) return ProgressPrinter([](std::string_view) {}, options);
-  return ProgressPrinter([descriptor](std::string_view text) { write_all(descriptor, text); }, options);
+  return ProgressPrinter([descriptor](std::string_view text) { write_or_errno(descriptor, text); }, options);
 }
 
 bool is_plain(char c) {
@@ -56,17 +56,17 @@ std::string shell_word(const std::string& word) {
 }
 
 void print_result(std::string_view text) {
-  const int error = write_all(STDOUT_FILENO, printable(text));
+  const int error = write_or_errno(STDOUT_FILENO, printable(text));
   if (error == EPIPE) throw ReaderIsGone();
   if (error != 0) throw OutputError(std::string("standard output: ") + std::strerror(error));
 }
 
 void clear_screen() {
-  write_all(STDOUT_FILENO, "\x1b[H\x1b[2J");
+  write_or_errno(STDOUT_FILENO, "\x1b[H\x1b[2J");
 }
 
 void print_note(std::string_view text) {
-  write_all(STDOUT_FILENO, printable(text));
+  write_or_errno(STDOUT_FILENO, printable(text));
 }
 
 ProgressPrinter standard_progress(bool quiet, double pipe_interval) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 
+#include "metrics/log/files.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -22,17 +23,13 @@ bool try_again(int descriptor, short event) {
   return poll(&waiting, 1, -1) >= 0 || errno == EINTR;
 }
 
-std::string reason() {
-  return std::generic_category().message(errno);
-}
-
 }  // namespace
 
 std::size_t read_some(int descriptor, void* buffer, std::size_t size) {
   for (;;) {
     const ssize_t count = read(descriptor, buffer, size);
     if (count >= 0) return static_cast<std::size_t>(count);
-    if (!try_again(descriptor, POLLIN)) throw DataError("standard input: " + reason());
+    if (!try_again(descriptor, POLLIN)) throw DataError("standard input: " + system_reason(errno));
   }
 }
 
@@ -41,7 +38,7 @@ bool write_whole(int descriptor, const void* bytes, std::size_t size) {
   while (size > 0) {
     const ssize_t count = write(descriptor, next, size);
     if (count < 0 && errno == EPIPE) return false;
-    if (count < 0 && !try_again(descriptor, POLLOUT)) throw OutputError("standard output: " + reason());
+    if (count < 0 && !try_again(descriptor, POLLOUT)) throw OutputError("standard output: " + system_reason(errno));
     if (count > 0) next += count, size -= static_cast<std::size_t>(count);
   }
   return true;

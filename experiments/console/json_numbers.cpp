@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/console/json_numbers.h"
 
+#include <cmath>
+
 #include "precision/base/check.h"
 #include "precision/base/number_text.h"
 
@@ -38,6 +40,10 @@ Json parse_json_input(const std::string& text) {
   LostNumbers lost;
   Json::sax_parse(text, &lost);
   return Json::parse(text);
+}
+
+Json finite_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
 }
 
 }  // namespace precipice

@@ -10,4 +10,7 @@ namespace precipice {
 // Throws nlohmann::json::exception as its parser does, and DataError naming a number that would be lost.
 nlohmann::ordered_json parse_json_input(const std::string& text);
 
+// JSON has no NaN and no infinity; null stands for them.
+nlohmann::ordered_json finite_or_null(double value);
+
 }  // namespace precipice

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "experiments/console/json_numbers.h"
 #include "experiments/console/table.h"
 #include "experiments/stability/bisect.h"
 
@@ -12,10 +13,6 @@ namespace precipice {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
 
 std::string loss_of(const Replay& replay) {
   return std::isfinite(replay.final_loss) ? fmt::format("{:.4f}", replay.final_loss) : "nan";
@@ -45,14 +42,14 @@ Json event_json(const std::optional<TensorEvent>& event) {
   out["saturated"] = event->counts.saturated;
   out["overflowed"] = event->counts.overflowed;
   out["nan"] = event->counts.nan_in;
-  out["amax"] = number(event->counts.amax);
+  out["amax"] = finite_or_null(event->counts.amax);
   return out;
 }
 
 Json replay_json(const Replay& replay) {
   Json out;
-  out["final_loss"] = number(replay.final_loss);
-  out["validation_loss"] = number(replay.validation_loss);
+  out["final_loss"] = finite_or_null(replay.final_loss);
+  out["validation_loss"] = finite_or_null(replay.validation_loss);
   out["divergence_step"] = replay.divergence.step;
   out["divergence_reason"] = replay.divergence.reason;
   return out;
@@ -104,7 +101,7 @@ std::string bisect_json(const BisectResult& result, const BisectRequest& request
     Json one{{"kind", part.kind}, {"name", part.name}, {"rules", part.rules}};
     one.update(replay_json(part.replay));
     one["unchanged"] = part.unchanged;
-    one["share"] = number(part.share);
+    one["share"] = finite_or_null(part.share);
     one["decides"] = part.decides;
     out["parts"].push_back(one);
   }

@@ -10,6 +10,7 @@
 #include "experiments/console/worker_threads.h"
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
+#include "precision/base/seconds_since.h"
 #include "train/recipes/recipes.h"
 
 namespace precipice {
@@ -18,10 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kPublishSeconds = 10;
 constexpr double kPublishShare = 20;  // publishing takes at most one part in so many of the time
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 template <class T>
 std::string hash_of(const std::vector<T>& values) {

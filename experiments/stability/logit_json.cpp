@@ -5,20 +5,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "experiments/console/json_numbers.h"
 #include "metrics/logits/logit_ascent.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kDefaultEpsilon = 1e-3;
 
 // Bare NaN, Infinity and -Infinity, which JSON does not have, become the strings that JSON does.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "experiments/console/json_numbers.h"
 #include "metrics/curvature/trace_estimate.h"
 #include "precision/base/check.h"
 #include "train/analysis/checkpoint_sharpness.h"
@@ -19,23 +20,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kTraceProducts = 60;
 
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 Json numbers(const std::vector<double>& values) {
   Json array = Json::array();
-  for (const double value : values) array.push_back(number(value));
+  for (const double value : values) array.push_back(finite_or_null(value));
   return array;
 }
 
-void add_reason(Json& json, const std::string& reason) {
+void add_why(Json& json, const std::string& reason) {
   if (!reason.empty()) json["reason"] = reason;
 }
 
-class Measurement {
+class SharpnessMeasurement {
  public:
-  Measurement(RunEvaluator& evaluator, const SharpnessPlan& plan, const SharpnessProgress& progress)
+  SharpnessMeasurement(RunEvaluator& evaluator, const SharpnessPlan& plan, const SharpnessProgress& progress)
       : evaluator_(evaluator), plan_(plan), progress_(progress) {}
 
   Json all() {
@@ -48,8 +45,8 @@ class Measurement {
     out["parameters"] = evaluator_.size();
     out["batches"] = evaluator_.batches().size();
     out["sequences"] = evaluator_.batches()[0].x.size() / static_cast<std::size_t>(evaluator_.config().model.context);
-    out["loss"] = number(at.loss);
-    out["gradient_norm"] = number(norm);
+    out["loss"] = finite_or_null(at.loss);
+    out["gradient_norm"] = finite_or_null(norm);
     std::string reason;
     if (const std::string bad = evaluator_.first_non_finite(); !bad.empty())
       reason = "the weights are not finite: " + bad;
@@ -57,7 +54,7 @@ class Measurement {
       reason = "the loss is not finite";
     else if (!std::isfinite(norm))
       reason = "the gradient is not finite";
-    add_reason(out, reason);
+    add_why(out, reason);
     // Nothing has a value there; the keys stay.
     for (const std::string& kind : plan_.kinds) out[kind] = reason.empty() ? measure(kind) : Json();
     return out;
@@ -107,14 +104,14 @@ class Measurement {
     out["eigenvalues"] = numbers(found.values);
     out["residuals"] = numbers(found.residuals);
     out["errors"] = numbers(found.errors);
-    out["smallest"] = number(found.smallest);
-    out["smallest_residual"] = number(found.smallest_residual);
-    out["smallest_error"] = number(found.smallest_error);
+    out["smallest"] = finite_or_null(found.smallest);
+    out["smallest_residual"] = finite_or_null(found.smallest_residual);
+    out["smallest_error"] = finite_or_null(found.smallest_error);
     out["products"] = found.products;
     out["converged"] = found.largest_converged && found.smallest_converged;
     out["largest_converged"] = found.largest_converged;
     out["smallest_converged"] = found.smallest_converged;
-    add_reason(out, found.reason);
+    add_why(out, found.reason);
     return out;
   }
 
@@ -124,10 +121,10 @@ class Measurement {
         estimate_trace(counted(CurvatureMatrix::Hessian, "trace"), evaluator_.size(), products, plan_.seed);
     Json out;
     say_method(out);
-    out["trace"] = number(found.trace);
-    out["standard_error"] = number(found.standard_error);
+    out["trace"] = finite_or_null(found.trace);
+    out["standard_error"] = finite_or_null(found.standard_error);
     out["products"] = found.products;
-    add_reason(out, found.reason);
+    add_why(out, found.reason);
     return out;
   }
 
@@ -141,14 +138,14 @@ class Measurement {
     say_method(out);
     out["values"] = numbers(found.values);
     out["density"] = numbers(found.density);
-    out["sigma"] = number(found.sigma);
+    out["sigma"] = finite_or_null(found.sigma);
     out["nodes"] = Json::array();
     out["weights"] = Json::array();
     for (const auto& nodes : found.nodes) out["nodes"].push_back(numbers(nodes));
     for (const auto& weights : found.weights) out["weights"].push_back(numbers(weights));
-    out["trace_per_parameter"] = number(found.trace_per_parameter);
+    out["trace_per_parameter"] = finite_or_null(found.trace_per_parameter);
     out["products"] = found.products;
-    add_reason(out, found.reason);
+    add_why(out, found.reason);
     return out;
   }
 
@@ -156,8 +153,8 @@ class Measurement {
     const SamSharpness found = sam_sharpness(evaluator_, plan_.rho);
     Json out;
     out["rho"] = plan_.rho;
-    out["rise"] = number(found.rise);
-    add_reason(out, found.reason);
+    out["rise"] = finite_or_null(found.rise);
+    add_why(out, found.reason);
     return out;
   }
 
@@ -175,8 +172,8 @@ class Measurement {
       Json one;
       one["epsilon"] = epsilon;
       if (subspace) one["subspace"] = plan_.subspace;
-      one["rise"] = number(found.rise);
-      one["sharpness"] = number(found.sharpness);
+      one["rise"] = finite_or_null(found.rise);
+      one["sharpness"] = finite_or_null(found.sharpness);
       one["iterations"] = found.iterations;
       if (!std::isfinite(found.rise)) one["reason"] = "the loss or its gradient is not finite";
       out.push_back(one);
@@ -191,10 +188,10 @@ class Measurement {
     Json out = Json::array();
     for (std::size_t i = 0; i < found.size(); ++i)
       out.push_back({{"epsilon", epsilons()[i]},
-                     {"last_token", number(found[i].last_token.mean_of_metrics)},
-                     {"last_token_mean_loss", number(found[i].last_token.metric_of_mean)},
-                     {"all_tokens", number(found[i].all_tokens.mean_of_metrics)},
-                     {"all_tokens_mean_loss", number(found[i].all_tokens.metric_of_mean)}});
+                     {"last_token", finite_or_null(found[i].last_token.mean_of_metrics)},
+                     {"last_token_mean_loss", finite_or_null(found[i].last_token.metric_of_mean)},
+                     {"all_tokens", finite_or_null(found[i].all_tokens.mean_of_metrics)},
+                     {"all_tokens_mean_loss", finite_or_null(found[i].all_tokens.metric_of_mean)}});
     if (plan_.lbfgs) add_ascent(z, out);
     return out;
   }
@@ -209,9 +206,9 @@ class Measurement {
                                                              epsilons(), subspace ? &*subspace : nullptr);
     for (std::size_t i = 0; i < found.size(); ++i) {
       Json& lbfgs = out[i]["lbfgs"];
-      lbfgs["last_token"] = number(found[i].found.mean_of_metrics);
-      lbfgs["last_token_mean_loss"] = number(found[i].found.metric_of_mean);
-      lbfgs["fraction"] = number(found[i].fraction);
+      lbfgs["last_token"] = finite_or_null(found[i].found.mean_of_metrics);
+      lbfgs["last_token_mean_loss"] = finite_or_null(found[i].found.metric_of_mean);
+      lbfgs["fraction"] = finite_or_null(found[i].fraction);
       lbfgs["evaluations"] = found[i].evaluations;
       if (!subspace) continue;
       lbfgs["subspace"] = plan_.subspace;
@@ -294,7 +291,7 @@ const std::vector<std::string>& sharpness_kinds() {
 }
 
 Json measure_sharpness(RunEvaluator& evaluator, const SharpnessPlan& plan, const SharpnessProgress& progress) {
-  return Measurement(evaluator, plan, progress).all();
+  return SharpnessMeasurement(evaluator, plan, progress).all();
 }
 
 std::string sharpness_text(const Json& measured) {

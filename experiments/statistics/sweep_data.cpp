@@ -6,20 +6,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "experiments/sweep/run_directory.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 #include "train/run/resolve_config.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr const char* kRecipe = "precision.recipe";
 
 // Axes with several values that are neither seeds nor the learning rate.
@@ -144,14 +142,14 @@ double AnalysedRun::initial_loss() const {
   if (losses != nullptr)
     for (const double loss : *losses)
       if (std::isfinite(loss)) return loss;
-  return kNan;
+  return kNaN;
 }
 
 double AnalysedRun::final_loss() const {
-  if (!ended()) return kNan;
+  if (!ended()) return kNaN;
   if (diverged()) return kInfinity;
   const std::vector<double>* losses = find_series(columns, "eval", "validation_loss");
-  return losses == nullptr || losses->empty() ? kNan : std::isnan(losses->back()) ? kInfinity : losses->back();
+  return losses == nullptr || losses->empty() ? kNaN : std::isnan(losses->back()) ? kInfinity : losses->back();
 }
 
 double AnalysedRun::end_step() const {

@@ -5,22 +5,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 
 #include "experiments/sweep/run_directory.h"
 #include "metrics/log/hdf5_file.h"
 #include "metrics/log/run_file.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kSchema = "1";
 
 double number_of(const Json& value) {
-  return value.is_number() ? value.get<double>() : kNan;
+  return value.is_number() ? value.get<double>() : kNaN;
 }
 
 // Only a published run.h5 can be linked or be the source of a virtual row.
@@ -86,7 +85,7 @@ class IndexBuilder {
             "peak learning rate");
     numbers("/runs/final_loss", of_runs([](const AnalysedRun& run) {
               const double loss = run.final_loss();
-              return std::isfinite(loss) ? loss : kNan;
+              return std::isfinite(loss) ? loss : kNaN;
             }),
             "nats", "validation loss at the end; NaN for a run that diverged or has not ended");
     whole("/runs/step", of_runs([](const AnalysedRun& run) { return run.status.step; }), "steps done");

@@ -16,15 +16,15 @@
 namespace precipice {
 namespace {
 
-struct Measured {
+struct MeasuredSignal {
   Signal signal;
   std::vector<SignalSeries> series;  // one per run
   std::size_t present = 0;           // runs that have it
   bool is_constant = true;
 };
 
-Measured measure(const WarnRuns& runs, const Signal& signal) {
-  Measured measured{signal, {}, 0, true};
+MeasuredSignal measure(const WarnRuns& runs, const Signal& signal) {
+  MeasuredSignal measured{signal, {}, 0, true};
   double first = std::nan("");
   for (const AnalysedRun* run : runs.sources) {
     measured.series.push_back(signal_of(run->columns, signal));
@@ -40,7 +40,7 @@ Measured measure(const WarnRuns& runs, const Signal& signal) {
   return measured;
 }
 
-std::vector<Measured> measure_all(const WarnRuns& runs, std::vector<std::string>& absent) {
+std::vector<MeasuredSignal> measure_all(const WarnRuns& runs, std::vector<std::string>& absent) {
   std::map<std::string, std::set<std::string>> available;
   for (const AnalysedRun* run : runs.sources)
     for (const auto& [group, columns] : run->columns)
@@ -48,16 +48,17 @@ std::vector<Measured> measure_all(const WarnRuns& runs, std::vector<std::string>
         if (!values.empty()) available[group].insert(series);
   const SignalChoice choice = choose_signals(available);
   absent = choice.absent;
-  std::vector<Measured> all;
+  std::vector<MeasuredSignal> all;
   for (const Signal& signal : choice.signals) all.push_back(measure(runs, signal));
   return all;
 }
 
 // The signal with the largest AUC of those that anyone logs; null without any.
-const Measured* best_baseline(const WarnRuns& runs, const std::vector<Measured>& signals, std::int64_t horizon) {
-  const Measured* best = nullptr;
+const MeasuredSignal* best_baseline(const WarnRuns& runs, const std::vector<MeasuredSignal>& signals,
+                                    std::int64_t horizon) {
+  const MeasuredSignal* best = nullptr;
   double highest = 0;
-  for (const Measured& measured : signals) {
+  for (const MeasuredSignal& measured : signals) {
     if (!measured.signal.is_baseline || measured.is_constant) continue;
     const double auc = auc_of_pairs(pairs_at_horizon(runs.runs, measured.series, horizon)).value;
     if (!std::isnan(auc) && (best == nullptr || auc > highest)) best = &measured, highest = auc;
@@ -65,8 +66,8 @@ const Measured* best_baseline(const WarnRuns& runs, const std::vector<Measured>&
   return best;
 }
 
-Json compare_with(const WarnRuns& runs, const PairTable& pairs, const Measured& measured, const Measured* baseline,
-                  std::int64_t horizon, bool enough) {
+Json compare_with(const WarnRuns& runs, const PairTable& pairs, const MeasuredSignal& measured,
+                  const MeasuredSignal* baseline, std::int64_t horizon, bool enough) {
   Json json{{"baseline", baseline == nullptr ? Json(nullptr) : Json(baseline->signal.name)},
             {"difference", nullptr},
             {"interval", {nullptr, nullptr}},
@@ -80,7 +81,8 @@ Json compare_with(const WarnRuns& runs, const PairTable& pairs, const Measured& 
   return json;
 }
 
-Json row_of(const WarnRuns& runs, const Measured& measured, std::int64_t horizon, const Measured* baseline) {
+Json row_of(const WarnRuns& runs, const MeasuredSignal& measured, std::int64_t horizon,
+            const MeasuredSignal* baseline) {
   const PairTable pairs = pairs_at_horizon(runs.runs, measured.series, horizon);
   const PairCounts counts = comparable(pairs);
   const bool enough = counts.cases >= kMinWarnRuns && counts.controls >= kMinWarnRuns;
@@ -127,7 +129,7 @@ void set_verdicts(Json& rows) {
   }
 }
 
-Json alarms_of(const WarnRuns& runs, const Measured& measured) {
+Json alarms_of(const WarnRuns& runs, const MeasuredSignal& measured) {
   const AlarmTrial trial = try_alarms(runs.runs, measured.series);
   Json json{{"signal", measured.signal.name},
             {"thresholds", {json_number(trial.thresholds[0]), json_number(trial.thresholds[1])}},
@@ -185,15 +187,15 @@ Json warn_report(const SweepData& data, const WarnOptions& options) {
       {"untrained", count_in(runs, RunState::Untrained)},
       {"skipped", count_in(runs, RunState::Skipped)}};
   std::vector<std::string> absent;
-  const std::vector<Measured> signals = measure_all(runs, absent);
+  const std::vector<MeasuredSignal> signals = measure_all(runs, absent);
   Json rows = Json::array(), alarms = Json::array();
   for (const std::int64_t horizon : options.horizons) {
-    const Measured* baseline = best_baseline(runs, signals, horizon);
-    for (const Measured& measured : signals)
+    const MeasuredSignal* baseline = best_baseline(runs, signals, horizon);
+    for (const MeasuredSignal& measured : signals)
       if (measured.present > 0) rows.push_back(row_of(runs, measured, horizon, baseline));
   }
   set_verdicts(rows);
-  for (const Measured& measured : signals)
+  for (const MeasuredSignal& measured : signals)
     if (measured.present > 0) alarms.push_back(alarms_of(runs, measured));
   report["best"] = best_first(rows);
   report["signals"] = rows;

@@ -38,13 +38,13 @@ std::string reason_text(const RunStatus& status) {
 }
 
 // JSON has no NaN and no infinity.
-Json number(double value) {
+Json number_or_name(double value) {
   if (std::isfinite(value)) return value;
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
 
 Json to_json(const Scalar& scalar) {
-  if (const auto* real = std::get_if<double>(&scalar)) return number(*real);
+  if (const auto* real = std::get_if<double>(&scalar)) return number_or_name(*real);
   return std::visit([](const auto& value) { return Json(value); }, scalar);
 }
 
@@ -170,14 +170,14 @@ std::string to_json(const StatusReport& report, std::int64_t now) {
                             {"state", to_string(status.state)},
                             {"step", status.step},
                             {"steps", status.steps},
-                            {"loss", number(status.final_loss)},
+                            {"loss", number_or_name(status.final_loss)},
                             {"divergence_step", status.divergence_step},
                             {"skipped_steps", status.skipped_steps},
-                            {"unigram_floor", number(status.unigram_floor)},
+                            {"unigram_floor", number_or_name(status.unigram_floor)},
                             {"reason", status.reason},
                             {"age_seconds", status.heartbeat > 0 ? Json(now - status.heartbeat) : Json(nullptr)},
-                            {"steps_per_second", number(status.steps_per_second)},
-                            {"wall_seconds", number(status.wall_seconds)},
+                            {"steps_per_second", number_or_name(status.steps_per_second)},
+                            {"wall_seconds", number_or_name(status.wall_seconds)},
                             {"exit_code", status.exit_code}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

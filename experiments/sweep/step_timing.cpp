@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "precision/base/seconds_since.h"
 #include "precision/rounding/random_bits.h"
 #include "train/config/model_shapes.h"
 #include "train/data/tokens.h"
@@ -28,10 +29,6 @@ namespace precipice {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // One batch of random tokens, again and again.
 class RandomTokens final : public TokenSource {
@@ -113,9 +110,9 @@ double work_of(const RunConfig& config, std::int64_t layers) {
 }
 
 // Writes times to `pipe` as they are known, the better ones later.
-class Measurement {
+class StepMeasurement {
  public:
-  Measurement(const RunConfig& config, double limit, double memory, int pipe)
+  StepMeasurement(const RunConfig& config, double limit, double memory, int pipe)
       : config_(config),
         layers_(config.model.layers),
         batch_(config.train.batch),
@@ -220,7 +217,7 @@ StepTiming time_step(const RunConfig& config, double limit_seconds, double memor
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     at::set_num_threads(static_cast<int>(config.threads));
-    Measurement(config, limit_seconds, memory_bytes, ends[1]).run();
+    StepMeasurement(config, limit_seconds, memory_bytes, ends[1]).run();
     _exit(0);
   }
   close(ends[1]);

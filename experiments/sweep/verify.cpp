@@ -22,7 +22,6 @@ namespace precipice {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 constexpr unsigned kTimeLimit = 300;  // seconds per run
 
@@ -89,14 +88,14 @@ void doubt_status(const fs::path& directory, const std::string& identity, FileCh
 }
 
 std::string encode(const std::vector<FileCheck>& checks) {
-  Json json = Json::array();
+  nlohmann::json json = nlohmann::json::array();
   for (const FileCheck& check : checks) json.push_back({check.path.string(), check.ok, check.message, check.unknown});
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::vector<FileCheck> decode(const std::string& text) {
   std::vector<FileCheck> checks;
-  for (const Json& entry : Json::parse(text))
+  for (const nlohmann::json& entry : nlohmann::json::parse(text))
     checks.push_back(
         {entry[0].get<std::string>(), entry[1].get<bool>(), entry[2].get<std::string>(), entry[3].get<bool>()});
   return checks;

@@ -2,14 +2,13 @@
 #include "metrics/curvature/critical_step.h"
 
 #include <cmath>
-#include <limits>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int kRefinements = 3;
 constexpr int kMaxBracketing = kMaxCriticalPasses - kRefinements - 1;
 

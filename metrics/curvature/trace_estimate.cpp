@@ -3,16 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 #include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Adds to an orthonormal set what a vector has outside it; nothing where that is rounding.
 void extend(std::vector<FlatVector>& orthonormal, FlatVector v) {

@@ -5,16 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "metrics/divergence/rules.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kAverageWeight = 1.0 / 50;
 constexpr double kSoftSigma = 3;
 constexpr std::size_t kMinReference = 3;  // seeds that make a band
@@ -56,13 +55,13 @@ double final_average_loss(const LabelInput& input) {
     sum += kAverageWeight * (loss - sum);
     weight += kAverageWeight * (1 - weight);
   }
-  return weight > 0 ? sum / weight : kNan;
+  return weight > 0 ? sum / weight : kNaN;
 }
 
 Label soft_failure(const LabelInput& input, bool diverged, std::span<const double> reference) {
   constexpr const char* kRule = "soft";
   if (diverged) {
-    Label label{kRule, Outcome::Yes, input.steps.empty() ? -1 : input.steps.back(), kNan, "diverged", false};
+    Label label{kRule, Outcome::Yes, input.steps.empty() ? -1 : input.steps.back(), kNaN, "diverged", false};
     return label;
   }
   if (!input.finished) return labels::undecided(kRule, "the run has not ended");
@@ -73,7 +72,7 @@ Label soft_failure(const LabelInput& input, bool diverged, std::span<const doubl
   if (std::isnan(last)) return labels::undecided(kRule, "no finite loss");
   const auto n = static_cast<double>(reference.size());
   const double sd = labels::deviation(reference) * std::sqrt(n / (n - 1)), limit = centre + kSoftSigma * sd;
-  const double z = sd > 0 ? (last - centre) / sd : kNan;
+  const double z = sd > 0 ? (last - centre) / sd : kNaN;
   const std::string reason = fmt::format("final average {:.4f}, limit {:.4f} ({:.4f} + 3 x {:.4f} of {} seeds)", last,
                                          limit, centre, sd, reference.size());
   if (sd == 0) return labels::undecided(kRule, "the reference seeds agree in every digit: a band without width");
@@ -87,7 +86,7 @@ Label no(const char* rule, const std::string& reason, double value) {
 }
 
 Label undecided(const char* rule, const std::string& reason) {
-  return {rule, Outcome::Undecided, -1, kNan, reason, false};
+  return {rule, Outcome::Undecided, -1, kNaN, reason, false};
 }
 
 Label yes(const char* rule, const LabelInput& input, std::size_t row, const std::string& reason, double value) {

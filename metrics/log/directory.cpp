@@ -24,10 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
 [[noreturn]] void throw_unwritable(const fs::path& path, const std::string& why) {
   throw OutputError(path.string() + ": cannot write: " + why);
 }
@@ -68,7 +64,7 @@ Directory::Directory(const fs::path& path, FileDescriptor descriptor)
     : path_(path), descriptor_(std::move(descriptor)) {
   struct stat status {};
   if (!descriptor_.valid() || ::fstat(descriptor_.get(), &status) != 0)
-    throw OutputError(path_.string() + ": cannot open the directory: " + reason(errno));
+    throw OutputError(path_.string() + ": cannot open the directory: " + system_reason(errno));
   device_ = status.st_dev;
   inode_ = status.st_ino;
 }
@@ -85,7 +81,7 @@ void Directory::check() const {
   struct stat now {};
   const bool there = ::stat(path_.c_str(), &now) == 0;
   if (there && now.st_dev == device_ && now.st_ino == inode_) return;
-  if (!there && errno != ENOENT && errno != ENOTDIR) throw_unwritable(path_, reason(errno));
+  if (!there && errno != ENOENT && errno != ENOTDIR) throw_unwritable(path_, system_reason(errno));
   throw OutputError(path_.string() +
                     (there ? ": the directory was moved, and another one is in its place now"
                            : ": the directory was moved or deleted") +
@@ -128,7 +124,7 @@ std::string Directory::read_tail(const std::string& name, std::size_t bytes) con
 std::string Directory::obstacle(const std::string& name, int error) const {
   struct stat status {};
   if (::fstatat(descriptor_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(status.st_mode))
-    return reason(error);
+    return system_reason(error);
   return "it is " + kind_of(status.st_mode) + ", which is not written to; remove it";
 }
 
@@ -195,21 +191,21 @@ void Directory::write_atomic(const std::string& name, std::string_view bytes) co
 
 void Directory::sync() const {
   // EINVAL: a file system that cannot sync directories.
-  if (::fsync(descriptor_.get()) != 0 && errno != EINVAL) throw_unwritable(path_, reason(errno));
+  if (::fsync(descriptor_.get()) != 0 && errno != EINVAL) throw_unwritable(path_, system_reason(errno));
 }
 
 Directory Directory::folder(const std::string& name) const {
   check();
   const fs::path path = path_ / name;
   if (::mkdirat(descriptor_.get(), name.c_str(), 0777) != 0 && errno != EEXIST)
-    throw OutputError(path.string() + ": cannot create directory: " + reason(errno));
+    throw OutputError(path.string() + ": cannot create directory: " + system_reason(errno));
   FileDescriptor inner(descriptor_, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   const int error = errno;
   struct stat status {};
   if (!inner.valid() && ::fstatat(descriptor_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
       !S_ISDIR(status.st_mode))
     throw_unwritable(path, "it is " + kind_of(status.st_mode) + " where a directory is needed; remove it");
-  if (!inner.valid()) throw_unwritable(path, reason(error));
+  if (!inner.valid()) throw_unwritable(path, system_reason(error));
   return {path, std::move(inner)};
 }
 

@@ -14,15 +14,15 @@
 namespace precipice {
 namespace {
 
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
 [[noreturn]] void throw_unreadable(const std::filesystem::path& path, const std::string& why) {
   throw DataError(path.string() + ": cannot read: " + why);
 }
 
 }  // namespace
+
+std::string system_reason(int error) {
+  return std::generic_category().message(error);
+}
 
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
@@ -30,9 +30,9 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 }
 
 std::string read_whole(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t max_bytes) {
-  if (!file.valid()) throw_unreadable(path, reason(errno));
+  if (!file.valid()) throw_unreadable(path, system_reason(errno));
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) throw_unreadable(path, reason(errno));
+  if (::fstat(file.get(), &status) != 0) throw_unreadable(path, system_reason(errno));
   if (!S_ISREG(status.st_mode)) throw_unreadable(path, "not a regular file");
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size > max_bytes) throw_unreadable(path, join_parts(size, " bytes; at most ", max_bytes, " are allowed"));
@@ -42,7 +42,7 @@ std::string read_whole(const FileDescriptor& file, const std::filesystem::path& 
   while (done < bytes.size()) {
     const ssize_t n = ::read(file.get(), bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_unreadable(path, reason(errno));
+    if (n < 0) throw_unreadable(path, system_reason(errno));
     if (n == 0) break;  // another process cut the file meanwhile
     done += static_cast<std::size_t>(n);
   }
@@ -65,7 +65,7 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view bytes
   const bool there = ::stat(parent.c_str(), &status) == 0;
   if (!there || !S_ISDIR(status.st_mode)) {
     const int error = there ? ENOTDIR : errno;
-    throw OutputError(path.string() + ": cannot write: " + reason(error));
+    throw OutputError(path.string() + ": cannot write: " + system_reason(error));
   }
   Directory(parent).write_atomic(path.filename().string(), bytes);
 }

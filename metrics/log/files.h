@@ -11,6 +11,9 @@
 
 namespace precipice {
 
+// What the system calls an errno: "No such file or directory".
+std::string system_reason(int error);
+
 // Whole file, refusing anything that is not a regular file (directory, device, FIFO) and anything over max_bytes.
 // Throws DataError naming the path.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes);

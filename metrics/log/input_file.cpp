@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <system_error>
@@ -29,10 +28,6 @@ constexpr std::int64_t kSettledNanoseconds = 2'000'000'000;  // the coarsest clo
   throw DataError(name + ": cannot read: " + why);
 }
 
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
 // What changes when the contents do.
 using Stamp = std::tuple<dev_t, ino_t, off_t, std::int64_t, std::int64_t>;
 
@@ -48,7 +43,7 @@ std::int64_t now_in_nanoseconds() {
 
 struct stat status_of(int descriptor, const std::string& name) {
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) throw_unreadable(name, reason(errno));
+  if (::fstat(descriptor, &status) != 0) throw_unreadable(name, system_reason(errno));
   return status;
 }
 
@@ -73,7 +68,7 @@ std::size_t read_piece(int descriptor, const std::string& name, std::string& buf
     const ssize_t n =
         ::pread(descriptor, buffer.data() + done, buffer.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw_unreadable(name, reason(errno));
+    if (n < 0) throw_unreadable(name, system_reason(errno));
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
   }
@@ -107,7 +102,7 @@ std::string hash_of(int descriptor, const std::string& name) {
 
 FileDescriptor open_regular(const std::filesystem::path& path) {
   FileDescriptor file(path, O_RDONLY | O_NONBLOCK);  // opening a FIFO must not wait for a writer
-  if (!file.valid()) throw_unreadable(path.string(), reason(errno));
+  if (!file.valid()) throw_unreadable(path.string(), system_reason(errno));
   if (!S_ISREG(status_of(file.get(), path.string()).st_mode)) throw_unreadable(path.string(), "not a regular file");
   return file;
 }
@@ -142,7 +137,7 @@ InputFile::InputFile(const std::filesystem::path& path, std::uint64_t max_bytes)
   impl_->size = size;
   impl_->time = nanoseconds(status.st_mtim);
   void* mapping = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (mapping == MAP_FAILED) throw_unreadable(impl_->name, reason(errno));
+  if (mapping == MAP_FAILED) throw_unreadable(impl_->name, system_reason(errno));
   impl_->mapping = mapping;
   ::madvise(mapping, size, MADV_RANDOM);  // windows of a few kilobytes: what lies around them is not wanted
   impl_->file = std::move(file);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "metrics/log/files.h"
 #include "metrics/log/journal_format.h"
 #include "precision/base/check.h"
 
@@ -17,10 +18,6 @@ namespace {
 
 [[noreturn]] void throw_output_error(const std::filesystem::path& path, const std::string& why) {
   throw OutputError(path.string() + ": cannot write: " + why);
-}
-
-std::string errno_text() {
-  return std::generic_category().message(errno);
 }
 
 std::string encode_rows(std::int64_t step, std::span<const SeriesRow> rows, const std::vector<SeriesGroup>& groups) {
@@ -81,7 +78,7 @@ JournalWriter JournalWriter::resume(const Directory& directory, const std::strin
 }
 
 void JournalWriter::cut(std::uint64_t size) {
-  if (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0) throw_output_error(path_, errno_text());
+  if (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0) throw_output_error(path_, system_reason(errno));
   size_ = size;
 }
 
@@ -96,7 +93,7 @@ void JournalWriter::append(std::int64_t step, std::span<const SeriesRow> rows) {
   } while (written < 0 && errno == EINTR);
   if (written != static_cast<ssize_t>(record.size())) {
     // A short write is how a disk fills up: the next one would say so.
-    const std::string why = written < 0 ? errno_text() : "no space left for a whole record";
+    const std::string why = written < 0 ? system_reason(errno) : "no space left for a whole record";
     cut(size_);
     throw_output_error(path_, why);
   }
@@ -112,7 +109,7 @@ void JournalWriter::check_file() const {
 }
 
 void JournalWriter::sync() {
-  if (::fsync(file_.get()) != 0) throw_output_error(path_, errno_text());
+  if (::fsync(file_.get()) != 0) throw_output_error(path_, system_reason(errno));
 }
 
 }  // namespace precipice

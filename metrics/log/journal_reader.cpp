@@ -11,8 +11,6 @@ namespace precipice {
 namespace journal_format {
 namespace {
 
-using Json = nlohmann::json;
-
 // Bounds the search for whole records behind damage, which a hostile file could otherwise make quadratic.
 constexpr std::uint64_t kMaxSearchedBytes = std::uint64_t{1} << 28;
 
@@ -78,10 +76,10 @@ bool has_whole_record(std::string_view tail, const std::vector<SeriesGroup>& gro
   return false;
 }
 
-SeriesGroup decode_group(const Json& json) {
+SeriesGroup decode_group(const nlohmann::json& json) {
   SeriesGroup group;
   group.name = json.at("name").get<std::string>();
-  for (const Json& series : json.at("series")) {
+  for (const nlohmann::json& series : json.at("series")) {
     group.series.push_back({series.at("name").get<std::string>(), series.at("units").get<std::string>(),
                             series.at("long_name").get<std::string>()});
   }
@@ -92,21 +90,22 @@ SeriesGroup decode_group(const Json& json) {
 }
 
 void decode_header(std::string_view payload, JournalContents& contents) {
-  const Json header = Json::parse(payload);
+  const nlohmann::json header = nlohmann::json::parse(payload);
   contents.identity = header.at("identity").get<std::string>();
-  for (const Json& group : header.at("groups")) contents.series.groups.push_back(decode_group(group));
+  for (const nlohmann::json& group : header.at("groups")) contents.series.groups.push_back(decode_group(group));
 }
 
 }  // namespace
 
 std::string encode_header(const std::string& identity, const std::vector<SeriesGroup>& groups) {
-  Json header{{"identity", identity}, {"groups", Json::array()}};
+  nlohmann::json header{{"identity", identity}, {"groups", nlohmann::json::array()}};
   for (const SeriesGroup& group : groups) {
     PRECIPICE_CHECK(!group.series.empty() && group.row_width() <= kMaxRowWidth, "group ", group.name);
-    Json series = Json::array();
+    nlohmann::json series = nlohmann::json::array();
     for (const Series& s : group.series)
       series.push_back({{"name", s.name}, {"units", s.units}, {"long_name", s.long_name}});
-    Json& entry = header["groups"].emplace_back(Json{{"name", group.name}, {"series", series}, {"sites", group.sites}});
+    nlohmann::json& entry =
+        header["groups"].emplace_back(nlohmann::json{{"name", group.name}, {"series", series}, {"sites", group.sites}});
     if (!group.bins.empty()) entry["bins"] = group.bins;
   }
   const std::string text = header.dump();

@@ -13,6 +13,7 @@
 #include "metrics/log/files.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
@@ -86,7 +87,6 @@ void decode(const Json& json, Integer& number) {
 }
 
 void decode(const Json& json, double& number) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (json.is_number()) {
     number = json.get<double>();
     return;

@@ -5,18 +5,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 
 #include "metrics/logits/logistic.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 #include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kCorrections = 10;  // of the inverse Hessian, as in SciPy's L-BFGS-B
 
 // The loss of one token as a function of what is added to its logits, relative to the loss at nothing:

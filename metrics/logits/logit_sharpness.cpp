@@ -12,12 +12,10 @@
 #include "metrics/logits/logistic.h"
 #include "metrics/logits/logit_sums.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // max over i != target of f(z_i), and log of the sum of exp(f(z_i) - max): two numbers, so that large maxima can be
 // subtracted before the small logarithms are added.

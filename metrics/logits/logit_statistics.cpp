@@ -8,28 +8,28 @@
 
 #include "metrics/logits/logit_sharpness.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::size_t kLanes = 16;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr std::size_t kRowLanes = 16;
 
 struct Extremes {
-  float min = kInfinity;
-  float max = -kInfinity;
+  float min = kFloatInfinity;
+  float max = -kFloatInfinity;
 };
 
 // NaN is passed over: no comparison with it holds.
 Extremes extremes(std::span<const float> row) {
-  std::array<Extremes, kLanes> lanes;
+  std::array<Extremes, kRowLanes> lanes;
   const auto take = [](Extremes& lane, float z) {
     lane.min = z < lane.min ? z : lane.min;
     lane.max = z > lane.max ? z : lane.max;
   };
   std::size_t i = 0;
-  for (; i + kLanes <= row.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lanes[lane], row[i + lane]);
+  for (; i + kRowLanes <= row.size(); i += kRowLanes)
+    for (std::size_t lane = 0; lane < kRowLanes; ++lane) take(lanes[lane], row[i + lane]);
   for (; i < row.size(); ++i) take(lanes[0], row[i]);
   Extremes all;
   for (const Extremes& lane : lanes) all = {std::min(all.min, lane.min), std::max(all.max, lane.max)};

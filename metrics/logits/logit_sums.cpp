@@ -5,17 +5,16 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "metrics/curvature/vector_clones.h"
 #include "precision/base/check.h"
 #include "precision/base/host_device.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::size_t kLanes = 32;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr std::size_t kSumLanes = 32;
 constexpr double kLowest = -700;  // e^-700 is nothing beside the largest term, which is 1
 
 // x <= 0
@@ -57,11 +56,11 @@ PRECIPICE_HD double small_expm1(double b) {
   return p * b;
 }
 
-// One lane each of kLanes logits; whole rows are made of these.
+// One lane each of kSumLanes logits; whole rows are made of these.
 PRECIPICE_CLONES void add_lanes(const float* z, double m, const double* epsilons, std::size_t count, double* base,
                                 double* rises) {
-  double e[kLanes], size[kLanes];
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+  double e[kSumLanes], size[kSumLanes];
+  for (std::size_t lane = 0; lane < kSumLanes; ++lane) {
     const double x = z[lane];
     e[lane] = exponential(x - m);
     // A masked logit has e = 0 and must not meet infinity.
@@ -69,47 +68,47 @@ PRECIPICE_CLONES void add_lanes(const float* z, double m, const double* epsilons
     base[lane] += e[lane];
   }
   for (std::size_t k = 0; k < count; ++k)
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      rises[k * kLanes + lane] += e[lane] * small_expm1(epsilons[k] * size[lane]);
+    for (std::size_t lane = 0; lane < kSumLanes; ++lane)
+      rises[k * kSumLanes + lane] += e[lane] * small_expm1(epsilons[k] * size[lane]);
 }
 
 }  // namespace
 
 RowExtremes row_extremes(std::span<const float> logits) {
-  float low[kLanes], high[kLanes];
-  bool bad[kLanes];
-  std::fill(low, low + kLanes, kInfinity);
-  std::fill(high, high + kLanes, -kInfinity);
-  std::fill(bad, bad + kLanes, false);
+  float low[kSumLanes], high[kSumLanes];
+  bool bad[kSumLanes];
+  std::fill(low, low + kSumLanes, kFloatInfinity);
+  std::fill(high, high + kSumLanes, -kFloatInfinity);
+  std::fill(bad, bad + kSumLanes, false);
   const auto take = [&](std::size_t lane, float z) {
-    low[lane] = z < low[lane] && z > -kInfinity ? z : low[lane];
+    low[lane] = z < low[lane] && z > -kFloatInfinity ? z : low[lane];
     high[lane] = z > high[lane] ? z : high[lane];
-    bad[lane] |= !(z < kInfinity);
+    bad[lane] |= !(z < kFloatInfinity);
   };
   std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, logits[i + lane]);
+  for (; i + kSumLanes <= logits.size(); i += kSumLanes)
+    for (std::size_t lane = 0; lane < kSumLanes; ++lane) take(lane, logits[i + lane]);
   for (; i < logits.size(); ++i) take(0, logits[i]);
-  return {*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes),
-          std::find(bad, bad + kLanes, true) != bad + kLanes};
+  return {*std::min_element(low, low + kSumLanes), *std::max_element(high, high + kSumLanes),
+          std::find(bad, bad + kSumLanes, true) != bad + kSumLanes};
 }
 
 void add_logit_sums(std::span<const float> logits, double m, std::span<const double> epsilons, double& base,
                     std::span<double> rises) {
   PRECIPICE_CHECK(epsilons.size() == rises.size() && rises.size() <= kMaxBoxes, epsilons.size(), " epsilons");
-  double bases[kLanes] = {}, lanes[kMaxBoxes * kLanes] = {};
+  double bases[kSumLanes] = {}, lanes[kMaxBoxes * kSumLanes] = {};
   std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes)
+  for (; i + kSumLanes <= logits.size(); i += kSumLanes)
     add_lanes(logits.data() + i, m, epsilons.data(), epsilons.size(), bases, lanes);
   if (i < logits.size()) {
-    float rest[kLanes];
-    std::fill(std::copy(logits.begin() + static_cast<std::ptrdiff_t>(i), logits.end(), rest), rest + kLanes,
-              -kInfinity);
+    float rest[kSumLanes];
+    std::fill(std::copy(logits.begin() + static_cast<std::ptrdiff_t>(i), logits.end(), rest), rest + kSumLanes,
+              -kFloatInfinity);
     add_lanes(rest, m, epsilons.data(), epsilons.size(), bases, lanes);
   }
-  for (std::size_t lane = 0; lane < kLanes; ++lane) base += bases[lane];
+  for (std::size_t lane = 0; lane < kSumLanes; ++lane) base += bases[lane];
   for (std::size_t k = 0; k < rises.size(); ++k)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) rises[k] += lanes[k * kLanes + lane];
+    for (std::size_t lane = 0; lane < kSumLanes; ++lane) rises[k] += lanes[k * kSumLanes + lane];
 }
 
 }  // namespace precipice

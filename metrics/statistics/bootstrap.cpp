@@ -3,16 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 #include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<std::size_t> draw(const RandomKey& key, std::size_t size) {
   std::vector<std::size_t> indices(size);
@@ -34,19 +32,19 @@ std::vector<double> picked(std::span<const double> values, std::span<const std::
 }  // namespace
 
 double mean_of(std::span<const double> values) {
-  return values.empty() ? kNan
+  return values.empty() ? kNaN
                         : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 double sorted_quantile(std::span<const double> sorted, double probability) {
-  if (sorted.empty()) return kNan;
+  if (sorted.empty()) return kNaN;
   const double place = probability * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(place);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   const double part = place - static_cast<double>(below);
   // Equal neighbours may be infinite, whose difference is none.
   if (part == 0 || sorted[below] == sorted[above]) return sorted[below];
-  if (std::isinf(sorted[below])) return std::isinf(sorted[above]) ? kNan : sorted[below];
+  if (std::isinf(sorted[below])) return std::isinf(sorted[above]) ? kNaN : sorted[below];
   return sorted[below] + part * (sorted[above] - sorted[below]);
 }
 
@@ -63,7 +61,7 @@ Bootstrap bootstrap(std::span<const std::size_t> sizes, const ResampledStatistic
     indices.emplace_back(size);
     std::iota(indices.back().begin(), indices.back().end(), std::size_t{0});
   }
-  Bootstrap result{statistic(indices), {kNan, kNan}};
+  Bootstrap result{statistic(indices), {kNaN, kNaN}};
   if (std::any_of(sizes.begin(), sizes.end(), [](std::size_t size) { return size < 2; })) return result;
   std::vector<double> values;
   for (std::int64_t r = 0; r < options.resamples; ++r) {

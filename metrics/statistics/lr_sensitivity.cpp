@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 
 LrSensitivity lr_sensitivity(std::span<const double> losses, double initial_loss) {
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  if (losses.empty() || !std::isfinite(initial_loss)) return {kNan, kNan};
+  if (losses.empty() || !std::isfinite(initial_loss)) return {kNaN, kNaN};
   double sum = 0, best = initial_loss;
   for (const double loss : losses) {
     const double capped = std::isnan(loss) ? initial_loss : std::min(loss, initial_loss);

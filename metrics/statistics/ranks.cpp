@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "metrics/statistics/distributions.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
@@ -63,8 +63,7 @@ MannWhitney mann_whitney(std::span<const double> x, std::span<const double> y) {
   std::vector<double> values(x.begin(), x.end());
   values.insert(values.end(), y.begin(), y.end());
   PRECIPICE_CHECK(std::none_of(values.begin(), values.end(), [](double v) { return std::isnan(v); }));
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  if (x.empty() || y.empty()) return {kNan, kNan, kNan, false};
+  if (x.empty() || y.empty()) return {kNaN, kNaN, kNaN, false};
   const std::vector<std::size_t> ranks = doubled_midranks(values);
   const std::size_t w =
       std::accumulate(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(x.size()), std::size_t{0});

@@ -3,22 +3,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "metrics/statistics/ranks.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kNoVariance = 1e-12;  // a standard error below it is the rounding of sums
 
 // Deviations have the weighted mean 0, so their sum of squares needs no centring.
 double variance_of_mean(std::span<const double> deviations) {
   const auto n = static_cast<double>(deviations.size());
-  if (n < 2) return kNan;
+  if (n < 2) return kNaN;
   const double mean = std::accumulate(deviations.begin(), deviations.end(), 0.0) / n;
   double squares = 0;
   for (const double d : deviations) squares += (d - mean) * (d - mean);
@@ -82,13 +81,13 @@ PairTable compare_pairs(std::span<const double> cases, std::span<const double> c
   PairTable pairs{cases.size(), controls.size(), {}};
   for (const double x : cases)
     for (const double y : controls)
-      pairs.psi.push_back(std::isnan(x) || std::isnan(y) ? kNan : x > y ? 1 : x < y ? 0 : 0.5);
+      pairs.psi.push_back(std::isnan(x) || std::isnan(y) ? kNaN : x > y ? 1 : x < y ? 0 : 0.5);
   return pairs;
 }
 
 Auc auc_of_pairs(const PairTable& pairs) {
   PRECIPICE_CHECK(pairs.psi.size() == pairs.cases * pairs.controls, pairs.psi.size());
-  Auc auc{kNan, std::vector<double>(pairs.cases), std::vector<double>(pairs.controls), kNan, true};
+  Auc auc{kNaN, std::vector<double>(pairs.cases), std::vector<double>(pairs.controls), kNaN, true};
   double sum = 0, count = 0;
   for (const double psi : pairs.psi)
     if (!std::isnan(psi)) sum += psi, ++count;
@@ -114,7 +113,7 @@ Auc auc_of_pairs(const PairTable& pairs) {
 
 Auc auc_of_scores(std::span<const double> cases, std::span<const double> controls) {
   const std::size_t m = cases.size(), n = controls.size();
-  Auc auc{kNan, std::vector<double>(m), std::vector<double>(n), kNan, true};
+  Auc auc{kNaN, std::vector<double>(m), std::vector<double>(n), kNaN, true};
   if (m == 0 || n == 0) return auc;
   std::vector<double> all(cases.begin(), cases.end());
   all.insert(all.end(), controls.begin(), controls.end());
@@ -138,7 +137,7 @@ Auc auc_of_scores(std::span<const double> cases, std::span<const double> control
 }
 
 AucInterval auc_interval(const Auc& auc, bool small_sample, double confidence) {
-  if (std::isnan(auc.standard_error)) return {{kNan, kNan}, "none"};
+  if (std::isnan(auc.standard_error)) return {{kNaN, kNaN}, "none"};
   const double q = reach(degrees_of(auc), small_sample, confidence);
   if (auc.standard_error < kNoVariance)
     return {newcombe_interval(auc.value, static_cast<double>(auc.of_cases.size()),
@@ -149,7 +148,7 @@ AucInterval auc_interval(const Auc& auc, bool small_sample, double confidence) {
 }
 
 double auc_p_value(const Auc& auc, bool small_sample) {
-  if (std::isnan(auc.standard_error)) return kNan;
+  if (std::isnan(auc.standard_error)) return kNaN;
   double error = auc.standard_error;
   if (is_separated(auc) && auc.is_complete) {
     const auto m = static_cast<double>(auc.of_cases.size()), n = static_cast<double>(auc.of_controls.size());
@@ -165,14 +164,14 @@ AucComparison compare_auc(const PairTable& a, const PairTable& b, bool small_sam
   PRECIPICE_CHECK(a.cases == b.cases && a.controls == b.controls, a.cases, " and ", b.cases);
   PairTable both_a = a, both_b = b;
   for (std::size_t i = 0; i < both_a.psi.size(); ++i)
-    if (std::isnan(a.psi[i]) || std::isnan(b.psi[i])) both_a.psi[i] = both_b.psi[i] = kNan;
+    if (std::isnan(a.psi[i]) || std::isnan(b.psi[i])) both_a.psi[i] = both_b.psi[i] = kNaN;
   const Auc of_a = auc_of_pairs(both_a), of_b = auc_of_pairs(both_b);
-  Auc difference{of_a.value - of_b.value, of_a.of_cases, of_a.of_controls, kNan, true};
+  Auc difference{of_a.value - of_b.value, of_a.of_cases, of_a.of_controls, kNaN, true};
   // Both tables have the same pairs by now, so the same runs are left in them.
   for (std::size_t i = 0; i < of_b.of_cases.size(); ++i) difference.of_cases[i] -= of_b.of_cases[i];
   for (std::size_t j = 0; j < of_b.of_controls.size(); ++j) difference.of_controls[j] -= of_b.of_controls[j];
   set_standard_error(difference);
-  AucComparison result{difference.value, {kNan, kNan}, kNan};
+  AucComparison result{difference.value, {kNaN, kNaN}, kNaN};
   if (std::isnan(difference.value) || std::isnan(difference.standard_error)) return result;
   if (difference.standard_error < kNoVariance) {
     if (difference.value == 0) result.p = 1;
@@ -187,7 +186,7 @@ AucComparison compare_auc(const PairTable& a, const PairTable& b, bool small_sam
 double average_precision(std::span<const double> cases, std::span<const double> controls,
                          std::span<const double> control_weights) {
   PRECIPICE_CHECK(control_weights.empty() || control_weights.size() == controls.size(), control_weights.size());
-  if (cases.empty()) return kNan;
+  if (cases.empty()) return kNaN;
   struct Scored {
     double score, hit, miss;
   };

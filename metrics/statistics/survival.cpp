@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 struct Tally {
   std::vector<std::int64_t> events, leaving;  // per group; leaving counts events and censorings
@@ -44,13 +42,13 @@ Interval log_log_interval(double survival, double variance, double confidence) {
 // x' A^-1 x for a symmetric positive semi-definite A (row-major, n x n), by elimination with pivots on the diagonal; a
 // direction without variance adds nothing. `rank` counts the directions with variance.
 double quadratic_form(std::vector<double> a, std::vector<double> x, std::size_t& rank) {
-  constexpr double kNoVariance = 1e-12;
+  constexpr double kNoPivot = 1e-12;
   const std::size_t n = x.size();
   double value = 0, largest = 0;
   for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, a[i * n + i]);
   for (std::size_t i = 0; i < n; ++i) {
     const double pivot = a[i * n + i];
-    if (pivot <= kNoVariance * largest) continue;
+    if (pivot <= kNoPivot * largest) continue;
     ++rank;
     value += x[i] * x[i] / pivot;
     for (std::size_t r = i + 1; r < n; ++r) {
@@ -88,14 +86,14 @@ double median_survival(std::span<const SurvivalPoint> curve) {
   // 0.5 reached by a product of fractions may come out an ulp or two above.
   for (const SurvivalPoint& point : curve)
     if (point.survival <= 0.5 + 1e-12) return point.time;
-  return kNan;
+  return kNaN;
 }
 
 LogRank log_rank(std::span<const std::vector<SurvivalTime>> groups) {
   const std::size_t k = groups.size();
   LogRank result;
   result.observed.assign(k, 0), result.expected.assign(k, 0);
-  if (k < 2) return result.p = kNan, result;
+  if (k < 2) return result.p = kNaN, result;
   std::vector<double> at_risk, variance((k - 1) * (k - 1), 0.0);
   for (const auto& group : groups) at_risk.push_back(static_cast<double>(group.size()));
   for (const auto& [time, at] : tally(groups)) {
@@ -116,7 +114,7 @@ LogRank log_rank(std::span<const std::vector<SurvivalTime>> groups) {
   std::size_t rank = 0;
   result.chi_squared = quadratic_form(variance, excess, rank);
   result.degrees = static_cast<double>(rank);
-  result.p = rank > 0 ? chi_squared_tail(result.chi_squared, result.degrees) : kNan;
+  result.p = rank > 0 ? chi_squared_tail(result.chi_squared, result.degrees) : kNaN;
   return result;
 }
 

@@ -8,19 +8,19 @@
 
 #include "metrics/curvature/vector_clones.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kVectors = 4;  // sums side by side: one waits for its last addition
-constexpr std::size_t kLanes = kVectors * kDoubles;
+constexpr std::size_t kMomentLanes = kVectors * kDoubles;
 constexpr std::size_t kBlock = 32;  // of MX formats
 
 PRECIPICE_CLONES double sum_of(const float* x, std::size_t size) {
   Doubles sums[kVectors] = {};
-  const std::size_t whole = size / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes)
+  const std::size_t whole = size / kMomentLanes * kMomentLanes;
+  for (std::size_t i = 0; i < whole; i += kMomentLanes)
     for (std::size_t k = 0; k < kVectors; ++k) sums[k] += doubles_at(x + i + k * kDoubles);
   double sum = sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
   for (std::size_t i = whole; i < size; ++i) sum += x[i];
@@ -34,8 +34,8 @@ struct Moments {
 
 PRECIPICE_CLONES Moments moments_about(const float* x, std::size_t size, double mean) {
   Doubles second[kVectors] = {}, fourth[kVectors] = {};
-  const std::size_t whole = size / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes)
+  const std::size_t whole = size / kMomentLanes * kMomentLanes;
+  for (std::size_t i = 0; i < whole; i += kMomentLanes)
     for (std::size_t k = 0; k < kVectors; ++k) {
       const Doubles value = doubles_at(x + i + k * kDoubles) - mean, square = value * value;
       second[k] += square;

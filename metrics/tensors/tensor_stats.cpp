@@ -15,7 +15,7 @@ namespace precipice {
 namespace {
 
 constexpr std::size_t kNumOperands = std::size(kOperandNames);
-constexpr std::size_t kLanes = 16;
+constexpr std::size_t kStatLanes = 16;
 
 double fraction(std::uint64_t count, std::uint64_t total) {
   return static_cast<double>(count) / static_cast<double>(total);
@@ -32,19 +32,19 @@ PRECIPICE_HD float widened(std::uint16_t bf16) {
   return __builtin_bit_cast(float, std::uint32_t{bf16} << 16);
 }
 
-// Of a multiple of kLanes elements, element i into lane i % kLanes.
+// Of a multiple of kStatLanes elements, element i into lane i % kStatLanes.
 template <class Rounded>
 PRECIPICE_HD void add_squares_of(const float* x, const Rounded* rounded, std::size_t size, double scale, double* signal,
                                  double* error) {
-  double signals[kLanes] = {}, errors[kLanes] = {};
-  for (std::size_t i = 0; i < size; i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+  double signals[kStatLanes] = {}, errors[kStatLanes] = {};
+  for (std::size_t i = 0; i < size; i += kStatLanes)
+    for (std::size_t lane = 0; lane < kStatLanes; ++lane) {
       const double value = x[i + lane], difference = scale * double{widened(rounded[i + lane])} - value;
       signals[lane] += value * value;
       errors[lane] += difference * difference;
     }
-  std::copy_n(signals, kLanes, signal);
-  std::copy_n(errors, kLanes, error);
+  std::copy_n(signals, kStatLanes, signal);
+  std::copy_n(errors, kStatLanes, error);
 }
 PRECIPICE_CLONES void add_squares(const float* x, const float* rounded, std::size_t size, double scale, double* signal,
                                   double* error) {
@@ -58,8 +58,8 @@ PRECIPICE_CLONES void add_squares(const float* x, const std::uint16_t* rounded, 
 template <class Rounded>
 RoundingError rounding_error_of(std::span<const float> x, std::span<const Rounded> rounded, float scale) {
   PRECIPICE_CHECK(x.size() == rounded.size(), x.size(), " and ", rounded.size(), " elements");
-  double signal[kLanes] = {}, error[kLanes] = {};
-  const std::size_t whole = x.size() / kLanes * kLanes;
+  double signal[kStatLanes] = {}, error[kStatLanes] = {};
+  const std::size_t whole = x.size() / kStatLanes * kStatLanes;
   add_squares(x.data(), rounded.data(), whole, scale, signal, error);
   for (std::size_t i = whole; i < x.size(); ++i) {
     const double value = x[i], difference = double{scale} * double{widened(rounded[i])} - value;
@@ -67,7 +67,7 @@ RoundingError rounding_error_of(std::span<const float> x, std::span<const Rounde
     error[0] += difference * difference;
   }
   RoundingError sum{0, 0, scale};
-  for (std::size_t lane = 0; lane < kLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
+  for (std::size_t lane = 0; lane < kStatLanes; ++lane) sum.signal += signal[lane], sum.error += error[lane];
   return sum;
 }
 

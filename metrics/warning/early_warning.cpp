@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<std::size_t> runs_that(std::span<const WarnRun> runs, bool diverged) {
   std::vector<std::size_t> chosen;
@@ -21,7 +19,7 @@ std::vector<std::size_t> runs_that(std::span<const WarnRun> runs, bool diverged)
 }
 
 struct Comparison {
-  double of_case = kNan, of_control = kNan;  // NaN in either: not comparable
+  double of_case = kNaN, of_control = kNaN;  // NaN in either: not comparable
 };
 
 Comparison compare_at(const WarnRun& fallen, const SignalSeries& of_fallen, const WarnRun& control,
@@ -33,7 +31,7 @@ Comparison compare_at(const WarnRun& fallen, const SignalSeries& of_fallen, cons
 
 // The largest value that could raise an alarm in a run that did not diverge; NaN where none was measured.
 double peak(const WarnRun& run, const SignalSeries& series) {
-  double largest = kNan;
+  double largest = kNaN;
   for (std::size_t k = 0; k < series.steps.size(); ++k)
     if (series.steps[k] >= run.first_step && !std::isnan(series.values[k]))
       largest = std::isnan(largest) ? series.values[k] : std::max(largest, series.values[k]);
@@ -46,7 +44,7 @@ double value_at(const SignalSeries& series, std::int64_t step) {
   auto k = std::upper_bound(series.steps.begin(), series.steps.end(), step) - series.steps.begin();
   while (k > 0)
     if (const double value = series.values[static_cast<std::size_t>(--k)]; !std::isnan(value)) return value;
-  return kNan;
+  return kNaN;
 }
 
 PairTable pairs_at_horizon(std::span<const WarnRun> runs, std::span<const SignalSeries> signal, std::int64_t horizon) {
@@ -57,7 +55,7 @@ PairTable pairs_at_horizon(std::span<const WarnRun> runs, std::span<const Signal
     for (const std::size_t j : controls) {
       const Comparison both = compare_at(runs[i], signal[i], runs[j], signal[j], horizon);
       const double x = both.of_case, y = both.of_control;
-      pairs.psi.push_back(std::isnan(x) || std::isnan(y) ? kNan : x > y ? 1 : x < y ? 0 : 0.5);
+      pairs.psi.push_back(std::isnan(x) || std::isnan(y) ? kNaN : x > y ? 1 : x < y ? 0 : 0.5);
     }
   return pairs;
 }
@@ -69,7 +67,7 @@ double average_precision_at_horizon(std::span<const WarnRun> runs, std::span<con
   std::vector<std::size_t> owner;  // of each entry of of_controls
   std::vector<double> uses(controls.size(), 0.0);
   for (const std::size_t i : cases) {
-    double own = kNan;
+    double own = kNaN;
     for (std::size_t c = 0; c < controls.size(); ++c) {
       const Comparison both = compare_at(runs[i], signal[i], runs[controls[c]], signal[controls[c]], horizon);
       if (std::isnan(both.of_case) || std::isnan(both.of_control)) continue;
@@ -101,7 +99,7 @@ std::int64_t first_alarm(const WarnRun& run, const SignalSeries& series, double 
 
 double alarm_threshold(std::vector<double> peaks, double rate) {
   std::erase_if(peaks, [](double v) { return std::isnan(v); });
-  if (peaks.empty()) return kNan;
+  if (peaks.empty()) return kNaN;
   std::sort(peaks.begin(), peaks.end(), std::greater<>());
   // 0.05 of 20 is 1 on paper and must not become 0.
   return peaks[static_cast<std::size_t>(rate * static_cast<double>(peaks.size()) + 1e-9)];

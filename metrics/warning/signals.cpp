@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // Series are named by what they hold, whatever group they are in: group "*".
 constexpr SignalRule kTable[] = {
@@ -77,7 +76,7 @@ std::string name_of(const SignalRule& rule) {
 }
 
 double reduced(std::span<const double> sites, Reduction reduction) {
-  double worst = kNan;
+  double worst = kNaN;
   for (double value : sites) {
     if (reduction == Reduction::Least) value = -value;
     if (reduction == Reduction::Absolute) value = std::abs(value);
@@ -134,7 +133,7 @@ SignalSeries signal_of(const SeriesColumns& columns, const Signal& signal) {
       result.values.push_back(reduced(all.subspan(row * width, width), signal.reduction));
     else
       result.values.push_back(
-          row + 1 < kVarianceWindow ? kNan : variance_of(all.subspan(row + 1 - kVarianceWindow, kVarianceWindow)));
+          row + 1 < kVarianceWindow ? kNaN : variance_of(all.subspan(row + 1 - kVarianceWindow, kVarianceWindow)));
   }
   return result;
 }

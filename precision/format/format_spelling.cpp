@@ -80,7 +80,7 @@ constexpr Spellings<Sign, 3> kSigns{{{"signed", Sign::Signed}, {"twos", Sign::Tw
 constexpr Spellings<bool, 2> kYesNo{{{"yes", true}, {"no", false}}};
 constexpr std::array kOptions = {"bias", "lsb", "specials", "subnormals", "sign", "zero"};
 
-[[noreturn]] void refuse(std::string_view text, const std::string& problem) {
+[[noreturn]] void refuse_format(std::string_view text, const std::string& problem) {
   throw ConfigError(fmt::format("format \"{}\": {}", text.substr(0, 60), problem));
 }
 
@@ -126,8 +126,9 @@ FloatFormat parse_base(std::string_view text, std::string_view name) {
   if (const auto generic = parse_generic(name)) return *generic;
   if (const auto fixed = parse_fixed_point(name)) return *fixed;
   const std::string nearest = nearest_word(std::string(name.substr(0, 60)), preset_names());
-  refuse(text, fmt::format("must be one of {}, eXmY with X 0 to 8 and Y 0 to 23, or qI.F{}",
-                           fmt::join(preset_names(), " "), nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+  refuse_format(text,
+                fmt::format("must be one of {}, eXmY with X 0 to 8 and Y 0 to 23, or qI.F{}",
+                            fmt::join(preset_names(), " "), nearest.empty() ? "" : "; did you mean " + nearest + "?"));
 }
 
 void parse_option(std::string_view text, std::string_view option, FloatFormat& format) {
@@ -137,13 +138,13 @@ void parse_option(std::string_view text, std::string_view option, FloatFormat& f
   const auto whole_number = [&] {
     const std::optional<int> number = parse_number<int>(value);
     if (!number || *number < -1000 || *number > 1000)
-      refuse(text, fmt::format("{} must be a whole number between -1000 and 1000", key));
+      refuse_format(text, fmt::format("{} must be a whole number between -1000 and 1000", key));
     return *number;
   };
   if (key == "bias") {
     format.bias = whole_number();
   } else if (key == "lsb") {
-    if (format.exponent_bits != 0) refuse(text, "lsb is for fixed point (e0mY, qI.F) only; others have a bias");
+    if (format.exponent_bits != 0) refuse_format(text, "lsb is for fixed point (e0mY, qI.F) only; others have a bias");
     format.bias = bias_of_lsb(whole_number(), format.mantissa_bits);
   } else if (key == "specials") {
     format.specials = parse_spelling("specials of a format", value, kSpecials);
@@ -155,8 +156,9 @@ void parse_option(std::string_view text, std::string_view option, FloatFormat& f
     format.zero = parse_spelling("zero of a format", value, kYesNo);
   } else {
     const std::string nearest = nearest_word(std::string(key), kOptions);
-    refuse(text, fmt::format("\"{}\" is not an option; options are {}{}", key.substr(0, 60), fmt::join(kOptions, "=, "),
-                             nearest.empty() ? "=" : "=; did you mean " + nearest + "?"));
+    refuse_format(
+        text, fmt::format("\"{}\" is not an option; options are {}{}", key.substr(0, 60), fmt::join(kOptions, "=, "),
+                          nearest.empty() ? "=" : "=; did you mean " + nearest + "?"));
   }
 }
 
@@ -184,14 +186,14 @@ FloatFormat parse_float_format(std::string_view given) {
     const std::size_t end = std::min(text.find(',', begin + 1), text.size());
     const std::string_view option = text.substr(begin + 1, end - begin - 1);
     parse_option(text, option, format);
-    if (!seen.insert(option.substr(0, option.find('='))).second) refuse(text, "an option is given twice");
+    if (!seen.insert(option.substr(0, option.find('='))).second) refuse_format(text, "an option is given twice");
     begin = end;
   }
-  if (seen.count("lsb") + seen.count("bias") == 2) refuse(text, "lsb and bias say the same thing: give one");
+  if (seen.count("lsb") + seen.count("bias") == 2) refuse_format(text, "lsb and bias say the same thing: give one");
   try {
     validate(format);
   } catch (const ConfigError& error) {
-    refuse(text, error.problem());
+    refuse_format(text, error.problem());
   }
   return format;
 }

@@ -15,7 +15,7 @@ namespace precipice {
 namespace {
 
 constexpr std::int64_t kMaxLines = 256;
-constexpr std::int64_t kPiece = 1024;
+constexpr std::int64_t kTrialPiece = 1024;
 
 // Scales of one candidate, and sums of errors by line.
 struct Candidate {
@@ -45,14 +45,14 @@ class Choice {
 
   // Elements of a line one after the other, whatever the pieces.
   void add_errors(Candidate& candidate) const {
-    float multipliers[kPiece], block_scales[kPiece], staged[kPiece], errors[kPiece];
+    float multipliers[kTrialPiece], block_scales[kTrialPiece], staged[kTrialPiece], errors[kTrialPiece];
     const BlockKernels& kernels = active_kernels().blocks;
     const std::int64_t width = row_.block_cols;
     for (std::int64_t begin = 0; begin < row_.cols;) {
       // Whole blocks, or a part of one.
       const std::int64_t block = begin / width;
       const std::int64_t most =
-          width <= kPiece ? kPiece / width * width : std::min(kPiece, (block + 1) * width - begin);
+          width <= kTrialPiece ? kTrialPiece / width * width : std::min(kTrialPiece, (block + 1) * width - begin);
       const std::int64_t size = std::min(most, row_.cols - begin);
       kernels.expand(candidate.multiply.data() + block, width, multipliers, size);
       kernels.expand(candidate.block_scales.data() + block, width, block_scales, size);

@@ -11,12 +11,12 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kSlab = 1024;
+constexpr std::int64_t kRowSlab = 1024;
 
 void rotate_rows(const BlockKernels& kernels, const float* in, float* out, std::int64_t cols, bool through_bf16) {
-  float staged[kSlab];
-  for (std::int64_t c = 0; c < cols; c += kSlab) {
-    const std::int64_t width = std::min(kSlab, cols - c);
+  float staged[kRowSlab];
+  for (std::int64_t c = 0; c < cols; c += kRowSlab) {
+    const std::int64_t width = std::min(kRowSlab, cols - c);
     const float* source = in + c;
     if (through_bf16) {
       kernels.to_bf16(source, staged, width);

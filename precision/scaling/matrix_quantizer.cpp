@@ -21,12 +21,12 @@ constexpr Spellings<Arithmetic, 9> kArithmetics{{{"te", Arithmetic::Te},
                                                  {"deepgemm", Arithmetic::DeepGemm},
                                                  {"deepseek", Arithmetic::DeepSeek},
                                                  {"ms-amp", Arithmetic::MsAmp}}};
-constexpr Spellings<ScaleKind, 6> kKinds{{{"none", ScaleKind::None},
-                                          {"fixed", ScaleKind::Fixed},
-                                          {"tensor", ScaleKind::Tensor},
-                                          {"row", ScaleKind::Row},
-                                          {"column", ScaleKind::Column},
-                                          {"block", ScaleKind::Block}}};
+constexpr Spellings<ScaleKind, 6> kScaleKinds{{{"none", ScaleKind::None},
+                                               {"fixed", ScaleKind::Fixed},
+                                               {"tensor", ScaleKind::Tensor},
+                                               {"row", ScaleKind::Row},
+                                               {"column", ScaleKind::Column},
+                                               {"block", ScaleKind::Block}}};
 constexpr Spellings<ScaleRule, 7> kRules{{{"amax", ScaleRule::Amax},
                                           {"floor", ScaleRule::Floor},
                                           {"ceil", ScaleRule::Ceil},
@@ -205,7 +205,7 @@ std::string to_string(Arithmetic arithmetic) {
   return spelling_of(arithmetic, kArithmetics);
 }
 std::string to_string(ScaleKind kind) {
-  return spelling_of(kind, kKinds);
+  return spelling_of(kind, kScaleKinds);
 }
 std::string to_string(ScaleRule rule) {
   return spelling_of(rule, kRules);

@@ -4,18 +4,14 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
-#include <limits>
 
 #include "metrics/curvature/box_ascent.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 #include "precision/rounding/random_streams.h"
 
 namespace precipice {
-namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
+namespace {}  // namespace
 
 SamSharpness sam_sharpness(RunEvaluator& evaluator, double rho) {
   const LossGradient at = evaluator.gradient(evaluator.weights());

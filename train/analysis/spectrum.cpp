@@ -11,12 +11,12 @@
 #include <numbers>
 
 #include "metrics/curvature/lanczos.h"
+#include "precision/base/special_numbers.h"
 #include "precision/rounding/random_streams.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kNotFinite = "a product with the operator is not finite";
 
 // Eigenvalues of T, ascending, and its eigenvectors as columns.

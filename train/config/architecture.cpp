@@ -59,7 +59,7 @@ std::deque<Architecture> table() {
   return rows;
 }
 
-std::deque<Architecture>& rows() {
+std::deque<Architecture>& known_architectures() {
   static std::deque<Architecture> all = table();
   return all;
 }
@@ -71,7 +71,7 @@ bool Architecture::is_gated() const {
 }
 
 const std::deque<Architecture>& architectures() {
-  return rows();
+  return known_architectures();
 }
 
 const Architecture& find_architecture(std::string_view name) {
@@ -85,11 +85,11 @@ const Architecture& find_architecture(std::string_view name) {
 void add_architecture(Architecture architecture) {
   for (const Architecture& other : architectures())
     PRECIPICE_CHECK(other.name != architecture.name, "a second architecture ", architecture.name);
-  rows().push_back(std::move(architecture));
+  known_architectures().push_back(std::move(architecture));
 }
 
 void remove_last_architecture() {
-  rows().pop_back();
+  known_architectures().pop_back();
 }
 
 std::vector<std::string> names_of_architectures(const std::function<bool(const Architecture&)>& is_wanted) {

@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <functional>
-#include <limits>
 #include <map>
 #include <optional>
 #include <utility>

@@ -7,7 +7,7 @@
 namespace precipice {
 namespace {
 
-std::vector<MetricInterval>& all() {
+std::vector<MetricInterval>& known_intervals() {
   static std::vector<MetricInterval> intervals{
       {"sharpness", 10, "Steps between logit sharpness values; 0: never."},
       {"tensors", 10, "Steps between rows of tensor statistics; 0: never."},
@@ -28,21 +28,21 @@ std::vector<MetricInterval>& all() {
 }  // namespace
 
 const std::vector<MetricInterval>& metric_intervals() {
-  return all();
+  return known_intervals();
 }
 
 std::map<std::string, std::int64_t> usual_intervals() {
   std::map<std::string, std::int64_t> intervals;
-  for (const MetricInterval& interval : all()) intervals[interval.name] = interval.usual;
+  for (const MetricInterval& interval : known_intervals()) intervals[interval.name] = interval.usual;
   return intervals;
 }
 
 AddedInterval::AddedInterval(MetricInterval interval) {
-  all().push_back(std::move(interval));
+  known_intervals().push_back(std::move(interval));
 }
 
 AddedInterval::~AddedInterval() {
-  all().pop_back();
+  known_intervals().pop_back();
 }
 
 }  // namespace precipice

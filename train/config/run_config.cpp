@@ -15,7 +15,7 @@
 namespace precipice {
 namespace {
 
-std::string plain(double value) {
+std::string limit_text(double value) {
   return fmt::format("{}", value);
 }
 
@@ -37,15 +37,17 @@ double checked_number(const ConfigField& field, const Setting& setting, const Sc
   else if (const auto* w = std::get_if<std::int64_t>(&value))
     number = static_cast<double>(*w);
   else
-    reject(setting, fmt::format("expected a number from {} to {}", plain(field.minimum), plain(field.maximum)));
+    reject(setting,
+           fmt::format("expected a number from {} to {}", limit_text(field.minimum), limit_text(field.maximum)));
   if (!(number >= field.minimum && number <= field.maximum))
-    reject(setting, fmt::format("must be from {} to {}", plain(field.minimum), plain(field.maximum)));
+    reject(setting, fmt::format("must be from {} to {}", limit_text(field.minimum), limit_text(field.maximum)));
   return number;
 }
 
 std::int64_t checked_integer(const ConfigField& field, const Setting& setting) {
   const auto* value = std::get_if<std::int64_t>(&setting.values[0]);
-  const std::string allowed = fmt::format("a whole number from {} to {}", plain(field.minimum), plain(field.maximum));
+  const std::string allowed =
+      fmt::format("a whole number from {} to {}", limit_text(field.minimum), limit_text(field.maximum));
   if (!value) reject(setting, "expected " + allowed);
   checked_number(field, setting, *value);
   return *value;
@@ -256,7 +258,8 @@ std::vector<ConfigKey> config_keys() {
   std::vector<ConfigKey> keys;
   for (const auto& field : config_fields(defaults)) {
     const bool is_number = !is_flag(field) && !is_text(field);
-    std::string allowed = is_number ? fmt::format("{} to {}", plain(field.minimum), plain(field.maximum)) : "";
+    std::string allowed =
+        is_number ? fmt::format("{} to {}", limit_text(field.minimum), limit_text(field.maximum)) : "";
     if (is_flag(field)) allowed = "true, false";
     if (!field.choices.empty()) allowed = spell_choices(field.choices, " ");
     keys.push_back({field.key, value_text(field), allowed, field.help});

@@ -12,7 +12,7 @@ namespace precipice {
 namespace {
 
 constexpr std::uint64_t kMaxTokens = std::uint64_t{1} << 28;  // of /x, and of /y
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 33;
+constexpr std::uint64_t kMaxBatchesBytes = std::uint64_t{1} << 33;
 
 std::vector<std::uint64_t> shape_of(const RunConfig& config, std::int64_t steps) {
   return {static_cast<std::uint64_t>(steps), static_cast<std::uint64_t>(config.train.batch),
@@ -24,7 +24,7 @@ class BatchesSource final : public TokenSource {
   explicit BatchesSource(const RunConfig& config) : path_(config.data.path) {
     vocabulary_ = config.data.vocabulary;
     entropy_floor_ = std::numeric_limits<double>::quiet_NaN();
-    std::string bytes = read_file(path_, kMaxFileBytes);
+    std::string bytes = read_file(path_, kMaxBatchesBytes);
     sha256_ = sha256_hex(bytes);
     const Hdf5Reader reader(std::move(bytes), path_);
     x_ = read(reader, "/x", config);
@@ -76,8 +76,8 @@ class BatchesSource final : public TokenSource {
 
 // `what` is the key that `count` comes from; batch_of(i) gives one batch.
 template <class BatchOf>
-void write_all(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
-               std::int64_t count, const char* what, const BatchOf& batch_of) {
+void write_batches(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
+                   std::int64_t count, const char* what, const BatchOf& batch_of) {
   const std::uint64_t batch_tokens = static_cast<std::uint64_t>(config.train.batch * config.model.context);
   const std::uint64_t most = kMaxTokens / batch_tokens;
   if (count < 1 || static_cast<std::uint64_t>(count) > most)
@@ -109,15 +109,15 @@ std::unique_ptr<TokenSource> open_batches(const RunConfig& config) {
 
 void write_batches(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
                    std::int64_t steps) {
-  write_all(path, source, config, steps, "steps", [&](std::int64_t step) { return source.training_batch(step); });
+  write_batches(path, source, config, steps, "steps", [&](std::int64_t step) { return source.training_batch(step); });
 }
 
 std::int64_t write_validation_batches(const std::filesystem::path& path, const TokenSource& source,
                                       const RunConfig& config) {
   const std::int64_t count = source.validation_batches();
   if (count == 0) throw DataError("data.source = " + to_string(config.data.source) + " has no validation part");
-  write_all(path, source, config, count, "train.eval_batches",
-            [&](std::int64_t index) { return source.validation_batch(index); });
+  write_batches(path, source, config, count, "train.eval_batches",
+                [&](std::int64_t index) { return source.validation_batch(index); });
   return count;
 }
 

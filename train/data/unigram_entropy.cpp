@@ -26,11 +26,11 @@ double unigram_entropy(std::int64_t size, const std::function<std::int64_t(std::
   if (size <= kCountedTokens) {
     count(0, size);
   } else {
-    constexpr std::int64_t kBlock = kCountedTokens / kCountedBlocks;
+    constexpr std::int64_t kSampled = kCountedTokens / kCountedBlocks;
     for (std::int64_t b = 0; b < kCountedBlocks; ++b) {
       // In 128 bits: a stream may have 2^63 tokens.
-      const auto first = static_cast<std::int64_t>(static_cast<__int128>(size - kBlock) * b / (kCountedBlocks - 1));
-      count(first, kBlock);
+      const auto first = static_cast<std::int64_t>(static_cast<__int128>(size - kSampled) * b / (kCountedBlocks - 1));
+      count(first, kSampled);
     }
   }
   double entropy = 0;

@@ -14,13 +14,13 @@ MakeModel make_gpt, make_llama;
 
 namespace {
 
-struct Row {
+struct Maker {
   std::string name;
   MakeModel* make;
 };
 
-std::vector<Row>& rows() {
-  static std::vector<Row> all = {{"gpt", make_gpt}, {"llama", make_llama}};
+std::vector<Maker>& makers() {
+  static std::vector<Maker> all = {{"gpt", make_gpt}, {"llama", make_llama}};
   return all;
 }
 
@@ -29,7 +29,7 @@ std::vector<Row>& rows() {
 std::unique_ptr<Model> make_model(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary,
                                   PrecisionSchedule schedule) {
   PRECIPICE_CHECK(config.kind->has_biases || !config.bias, config.kind->name, " has no biases");
-  for (const Row& row : rows())
+  for (const Maker& row : makers())
     if (row.name == config.kind->name) return row.make(config, init, vocabulary, std::move(schedule));
   PRECIPICE_CHECK(false, "nothing makes a model of the architecture ", config.kind->name);
 }
@@ -37,11 +37,11 @@ std::unique_ptr<Model> make_model(const ModelConfig& config, const InitConfig& i
 AddedArchitecture::AddedArchitecture(Architecture architecture, MakeModel* make) {
   const std::string name = architecture.name;
   add_architecture(std::move(architecture));
-  rows().push_back({name, make});
+  makers().push_back({name, make});
 }
 
 AddedArchitecture::~AddedArchitecture() {
-  rows().pop_back();
+  makers().pop_back();
   remove_last_architecture();
 }
 

@@ -20,7 +20,7 @@ constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
 constexpr const char* kMetadata = "__metadata__";
 
-[[noreturn]] void refuse(const std::string& name, const std::string& problem) {
+[[noreturn]] void refuse_safetensors(const std::string& name, const std::string& problem) {
   throw DataError(name + ": " + problem);
 }
 
@@ -47,26 +47,26 @@ std::vector<std::int64_t> read_shape(const nlohmann::json& sizes, std::uint64_t 
   constexpr const char* kProblem = "its shape and its data disagree";
   std::vector<std::int64_t> shape;
   std::uint64_t product = 1;
-  if (!sizes.is_array()) refuse(where, kProblem);
+  if (!sizes.is_array()) refuse_safetensors(where, kProblem);
   for (const nlohmann::json& extent : sizes) {
     const std::uint64_t size = extent.is_number_unsigned() ? extent.get<std::uint64_t>() : 0;
-    if (size == 0 || product > elements / size) refuse(where, kProblem);
+    if (size == 0 || product > elements / size) refuse_safetensors(where, kProblem);
     product *= size;
     shape.push_back(static_cast<std::int64_t>(size));
   }
-  if (product != elements) refuse(where, kProblem);
+  if (product != elements) refuse_safetensors(where, kProblem);
   return shape;
 }
 
 Entry read_entry(const nlohmann::json& entry, const std::string& name, std::uint64_t bytes, const std::string& where) {
   const auto type = entry.at("dtype").get<std::string>();
-  if (type != "F32") refuse(where, "holds numbers of type " + beginning(type) + "; weights are F32");
+  if (type != "F32") refuse_safetensors(where, "holds numbers of type " + beginning(type) + "; weights are F32");
   const nlohmann::json& offsets = entry.at("data_offsets");
   if (offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
-    refuse(where, "data_offsets must be two whole numbers");
+    refuse_safetensors(where, "data_offsets must be two whole numbers");
   const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
-  if (begin > end || end > bytes) refuse(where, "its data lies outside the file");
-  if ((end - begin) % sizeof(float) != 0) refuse(where, "its data is no whole number of float32");
+  if (begin > end || end > bytes) refuse_safetensors(where, "its data lies outside the file");
+  if ((end - begin) % sizeof(float) != 0) refuse_safetensors(where, "its data is no whole number of float32");
   return {name, begin, end, read_shape(entry.at("shape"), (end - begin) / sizeof(float), where)};
 }
 
@@ -79,10 +79,10 @@ std::vector<NamedArray> read_arrays(const nlohmann::json& header, std::string_vi
   std::uint64_t reached = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != reached)
-      refuse(file + ": " + beginning(entry.name), "overlaps another array, or there is a gap before it");
+      refuse_safetensors(file + ": " + beginning(entry.name), "overlaps another array, or there is a gap before it");
     reached = entry.end;
   }
-  if (reached != data.size()) refuse(file, "has bytes behind its last array");
+  if (reached != data.size()) refuse_safetensors(file, "has bytes behind its last array");
   std::vector<NamedArray> arrays;
   for (Entry& entry : entries) {
     std::vector<float> values((entry.end - entry.begin) / sizeof(float));
@@ -121,16 +121,16 @@ bool looks_like_safetensors(const std::string& bytes) {
 }
 
 std::vector<NamedArray> from_safetensors(const std::string& bytes, const std::string& name) {
-  if (!looks_like_safetensors(bytes)) refuse(name, "is no safetensors file");
+  if (!looks_like_safetensors(bytes)) refuse_safetensors(name, "is no safetensors file");
   const std::uint64_t length = header_length(bytes);
-  if (length > bytes.size() - kLengthBytes) refuse(name, "is cut off inside its header");
+  if (length > bytes.size() - kLengthBytes) refuse_safetensors(name, "is cut off inside its header");
   const std::string_view all = bytes;
   try {
     const nlohmann::json header = nlohmann::json::parse(all.substr(kLengthBytes, length));
-    if (!header.is_object()) refuse(name, "its header is no JSON object");
+    if (!header.is_object()) refuse_safetensors(name, "its header is no JSON object");
     return read_arrays(header, all.substr(kLengthBytes + length), name);
   } catch (const nlohmann::json::exception& error) {
-    refuse(name, "its header cannot be read: " + beginning(error.what()));
+    refuse_safetensors(name, "its header cannot be read: " + beginning(error.what()));
   }
 }
 

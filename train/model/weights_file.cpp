@@ -14,7 +14,7 @@
 namespace precipice {
 namespace {
 
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 30;
+constexpr std::uint64_t kMaxWeightsBytes = std::uint64_t{16} << 30;
 constexpr Spellings<WeightsFormat, 2> kFormats = {
     {{"hdf5", WeightsFormat::Hdf5}, {"safetensors", WeightsFormat::Safetensors}}};
 
@@ -49,7 +49,7 @@ void write_weights(const std::filesystem::path& path, const std::vector<NamedArr
 }
 
 std::vector<NamedArray> read_weights(const std::filesystem::path& path) {
-  std::string bytes = read_file(path, kMaxFileBytes);
+  std::string bytes = read_file(path, kMaxWeightsBytes);
   if (looks_like_safetensors(bytes)) return from_safetensors(bytes, path.string());
   const Hdf5Reader reader(std::move(bytes), path.string());
   std::vector<NamedArray> weights;

@@ -12,7 +12,7 @@ AddProbe add_sharpness_probe, add_tensors_probe, add_attention_probe, add_heads_
 
 namespace {
 
-std::vector<AddedProbe::Add>& all() {
+std::vector<AddedProbe::Add>& probe_list() {
   static std::vector<AddedProbe::Add> list{
       add_sharpness_probe,        // sharpness
       add_tensors_probe,          // tensors
@@ -35,16 +35,16 @@ std::vector<AddedProbe::Add>& all() {
 
 Probes all_probes(const RunConfig& config, const ModelPlaces& places) {
   Probes probes;
-  for (const AddedProbe::Add& add : all()) add(config, places, probes);
+  for (const AddedProbe::Add& add : probe_list()) add(config, places, probes);
   return probes;
 }
 
 AddedProbe::AddedProbe(Add add) {
-  all().push_back(std::move(add));
+  probe_list().push_back(std::move(add));
 }
 
 AddedProbe::~AddedProbe() {
-  all().pop_back();
+  probe_list().pop_back();
 }
 
 }  // namespace precipice

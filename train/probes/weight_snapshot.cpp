@@ -9,13 +9,13 @@
 namespace precipice {
 namespace {
 
-constexpr std::size_t kLanes = 16;
+constexpr std::size_t kSnapshotLanes = 16;
 
 double dot(const float* a, const float* b, std::size_t size) {
-  std::array<double, kLanes> lanes{};
+  std::array<double, kSnapshotLanes> lanes{};
   std::size_t i = 0;
-  for (; i + kLanes <= size; i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += double{a[i + lane]} * b[i + lane];
+  for (; i + kSnapshotLanes <= size; i += kSnapshotLanes)
+    for (std::size_t lane = 0; lane < kSnapshotLanes; ++lane) lanes[lane] += double{a[i + lane]} * b[i + lane];
   for (; i < size; ++i) lanes[0] += double{a[i]} * b[i];
   double sum = 0;
   for (const double lane : lanes) sum += lane;

@@ -18,7 +18,6 @@
 namespace precipice {
 namespace {
 
-using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMagic = "PRCPCKP1";
@@ -26,7 +25,7 @@ constexpr std::size_t kPrefixBytes = 16;  // magic, header size, CRC
 constexpr std::size_t kSizeOffset = 8;
 constexpr std::size_t kCrcOffset = 12;
 constexpr std::uint32_t kMaxHeaderBytes = 64u << 20;
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 40;
+constexpr std::uint64_t kMaxCheckpointBytes = std::uint64_t{1} << 40;
 constexpr std::string_view kNamePrefix = "step_", kNameSuffix = ".ckpt";
 
 std::string_view bytes_of(const std::vector<float>& values) {
@@ -34,7 +33,7 @@ std::string_view bytes_of(const std::vector<float>& values) {
 }
 
 std::string encode_header(const Checkpoint& checkpoint) {
-  Json numbers = Json::object(), arrays = Json::array();
+  nlohmann::json numbers = nlohmann::json::object(), arrays = nlohmann::json::array();
   for (const auto& [name, value] : checkpoint.numbers) numbers[name] = std::bit_cast<std::uint64_t>(value);
   for (const NamedArray& array : checkpoint.arrays) {
     std::size_t size = 1;
@@ -42,7 +41,7 @@ std::string encode_header(const Checkpoint& checkpoint) {
     PRECIPICE_CHECK(size == array.values.size(), array.name, ": ", array.values.size(), " values for ", size);
     arrays.push_back({{"name", array.name}, {"shape", array.shape}, {"crc", crc32c(bytes_of(array.values))}});
   }
-  const Json header{
+  const nlohmann::json header{
       {"identity", checkpoint.identity}, {"step", checkpoint.step}, {"numbers", numbers}, {"arrays", arrays}};
   return header.dump();
 }
@@ -78,7 +77,7 @@ std::size_t array_size(const std::vector<std::int64_t>& shape, std::size_t bytes
   return size;
 }
 
-NamedArray read_array(const Json& entry, std::string_view& left) {
+NamedArray read_array(const nlohmann::json& entry, std::string_view& left) {
   NamedArray array{entry.at("name").get<std::string>(), entry.at("shape").get<std::vector<std::int64_t>>(), {}};
   const std::size_t size = array_size(array.shape, left.size());
   const std::string_view bytes = left.substr(0, size * sizeof(float));
@@ -144,7 +143,7 @@ void write_checkpoint_into(const Directory& directory, const Checkpoint& checkpo
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const std::string& identity) {
-  return parse_checkpoint(read_file(path, kMaxFileBytes), path.string(), identity);
+  return parse_checkpoint(read_file(path, kMaxCheckpointBytes), path.string(), identity);
 }
 
 Checkpoint parse_checkpoint(std::string_view file, const std::string& name, const std::string& identity) {
@@ -152,15 +151,15 @@ Checkpoint parse_checkpoint(std::string_view file, const std::string& name, cons
   std::string_view left = file.substr(kPrefixBytes + header.size());
   Checkpoint checkpoint;
   try {
-    const Json json = Json::parse(header);
+    const nlohmann::json json = nlohmann::json::parse(header);
     checkpoint.identity = json.at("identity").get<std::string>();
     checkpoint.step = json.at("step").get<std::int64_t>();
     for (const auto& [key, bits] : json.at("numbers").items())
       checkpoint.numbers[key] = std::bit_cast<double>(bits.get<std::uint64_t>());
-    for (const Json& entry : json.at("arrays")) checkpoint.arrays.push_back(read_array(entry, left));
+    for (const nlohmann::json& entry : json.at("arrays")) checkpoint.arrays.push_back(read_array(entry, left));
   } catch (const DataError& error) {
     throw_damaged(name, file.size() - left.size(), error.what());
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     throw_damaged(name, kPrefixBytes, "a header of another version");
   }
   if (!left.empty()) throw_damaged(name, file.size() - left.size(), fmt::format("{} bytes too many", left.size()));

@@ -16,7 +16,7 @@
 namespace precipice {
 namespace {
 
-constexpr double kFloat = 4;
+constexpr double kFloatBytes = 4;
 // What the first steps add to a process: kernels of oneDNN, pages of code, workspaces (an empty run's peak is that far
 // above the program's own; docs/PERFORMANCE.md).
 constexpr double kKernels = 30e6;
@@ -38,7 +38,7 @@ Terms pass_terms(const PassMemory& pass) {
 }
 
 double weight_bytes(const RunConfig& config) {
-  return kFloat * static_cast<double>(count_parameters(config.model, config.data.vocabulary).elements);
+  return kFloatBytes * static_cast<double>(count_parameters(config.model, config.data.vocabulary).elements);
 }
 
 struct Phase {

@@ -19,6 +19,7 @@
 #include "metrics/log/run_file.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
+#include "precision/base/seconds_since.h"
 #include "precision/quantize/device.h"
 #include "train/data/open_tokens.h"
 #include "train/recipes/recipes.h"
@@ -35,10 +36,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kStatusSeconds = 2;    // between heartbeats
 constexpr double kPublishSeconds = 30;  // between publications of run.h5
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // The directory's config.toml, written on first use; another run's directory is left alone.
 void claim_directory(const Directory& directory, const RunConfig& config) {
