@@ -2,15 +2,13 @@
 #include "optim/multi_tensor/multi_tensor.h"
 
 #include "optim/multi_tensor/multi_tensor_update.h"
+#include "precision/kernels/isa.h"
 
 namespace precipice {
 
-const ChunkKernels& chunk_kernels([[maybe_unused]] const std::string& isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return avx512::kChunkKernels;
-  if (isa == "avx2") return avx2::kChunkKernels;
-#endif
-  return generic::kChunkKernels;
+const ChunkKernels& chunk_kernels(const std::string& isa) {
+  static constexpr KernelsByIsa<ChunkKernels> kAll = PRECIPICE_KERNELS_BY_ISA(kChunkKernels);
+  return kernels_of(kAll, isa);
 }
 
 double multi_tensor_l2norm(const TensorList& x) {

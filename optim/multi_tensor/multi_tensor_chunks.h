@@ -68,7 +68,7 @@ namespace avx512 {
 extern const ChunkKernels kChunkKernels;
 }
 
-// Of an instruction set by its name (choose_isa in precision/kernels/quantize_isa.h).
+// Of an instruction set by its name (kernels_of in precision/kernels/isa.h).
 const ChunkKernels& chunk_kernels(const std::string& isa);
 
 }  // namespace precipice

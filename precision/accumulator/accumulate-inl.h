@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The emulated GEMM's loops (accumulator.h), across outputs: a tile is kRows rows by a panel of columns, in as many
 // lanes. Included by one file per instruction set, inside that set's namespace, as quantize-inl.h is and for its
-// reasons. Expects accumulate_isa.h, accumulate_step.h and <bit> to be included, and kVectorBytes, Floats, MultiplyAdd,
-// Lanes and LanesWideProduct (random_bits.h) to be declared in the surrounding namespace.
+// reasons. Expects accumulate_isa.h, accumulate_step.h, kernels/vector.h and <bit> to be included, and MultiplyAdd to be
+// declared in the surrounding namespace.
 //
 // Narrow loops compute in binary32, wide ones in binary64. Narrow needs (emulated_gemm.cpp checks): products and
 // registers are multiples of one power of two, 2^-120 or more, and products have 24 bits, so that every product is

@@ -5,18 +5,10 @@
 
 #include "precision/accumulator/accumulate_isa.h"
 #include "precision/accumulator/accumulate_step.h"
+#include "precision/kernels/vector.h"
 
 namespace precipice::generic {
 namespace {
-
-constexpr int kVectorBytes = 16;
-using Lanes = std::uint64_t __attribute__((vector_size(kVectorBytes)));
-
-struct LanesWideProduct {
-  PRECIPICE_HD Lanes operator()(std::uint32_t factor, Lanes lanes) const { return (lanes & 0xFFFFFFFFu) * factor; }
-};
-
-using Floats = float __attribute__((vector_size(kVectorBytes)));
 
 struct MultiplyAdd {
   static constexpr bool kFused = false;
@@ -25,5 +17,4 @@ struct MultiplyAdd {
 
 }  // namespace
 #include "precision/accumulator/accumulate-inl.h"
-#include "precision/base/host_device.h"
 }  // namespace precipice::generic

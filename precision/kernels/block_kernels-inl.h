@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of block_kernels.h, included once per instruction set inside that set's namespace, before quantize-inl.h
 // and under the same rules: internal linkage, nothing called that is not always_inline or a constant. Expects
-// quantize_isa.h, block_kernels.h, hadamard_matrix.h and log2_exponent.h to be included, and Ints and Mask with their
-// functions in the surrounding namespace (quantize_avx512.cpp).
+// quantize_isa.h, block_kernels.h, hadamard_matrix.h, log2_exponent.h and vector.h to be included.
 
-#include "precision/kernels/vectors-inl.h"
-// They expect it.
 #include "precision/kernels/block_amax-inl.h"
 #include "precision/kernels/fast_rounding-inl.h"
 #include "precision/kernels/hadamard_kernels-inl.h"

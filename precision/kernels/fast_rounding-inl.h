@@ -29,8 +29,8 @@
 // Apart from these stands accumulator/accumulate-inl.h, whose registers hold whole numbers of units and are cut by
 // other rules (accumulator.h); where it rounds to a format it calls the definition.
 // Included by one file per instruction set, inside that set's namespace, by block_kernels-inl.h and under its rules.
-// Expects quantize_isa.h, log2_exponent.h, vectors-inl.h, and Mask with its functions (quantize_avx512.cpp). Integers
-// wrap (-fwrapv): patterns of infinity and NaN in what is done again, and 2^31, which is its own negative.
+// Expects quantize_isa.h, log2_exponent.h and vector.h. Integers wrap (-fwrapv): patterns of infinity and NaN in what
+// is done again, and 2^31, which is its own negative.
 
 namespace {
 
@@ -230,7 +230,6 @@ struct StochasticByCutting {
     mixed += is_mixed;
     all_normal = !kMixed && !is_mixed;
     if (all_normal) {
-      using Uints = std::uint32_t __attribute__((vector_size(sizeof(Ints))));
       const Ints tail = __builtin_bit_cast(Ints, __builtin_bit_cast(Uints, word) >> (32 - drop)) & tail_bits;
       return (pattern + tail) & last_place;
     }

@@ -11,24 +11,17 @@
 #include <cstring>
 
 #include "precision/base/host_device.h"
+#include "precision/kernels/vector.h"
 
 // In a namespace of each file's own: the files' lanes differ in their parts.
 namespace precipice {
 namespace {
 
 constexpr std::int64_t kFloatLanes = 16;
-#if defined(__AVX512F__)
-constexpr int kPartBytes = 64;
-#elif defined(__AVX__)
-constexpr int kPartBytes = 32;
-#else
-constexpr int kPartBytes = 16;
-#endif
-
 struct FloatLanes {
-  using Part = float __attribute__((vector_size(kPartBytes)));
-  using IntPart = std::int32_t __attribute__((vector_size(kPartBytes)));
-  static constexpr int kPartLanes = kPartBytes / sizeof(float), kParts = kFloatLanes / kPartLanes;
+  using Part = Floats;
+  using IntPart = Ints;
+  static constexpr int kPartLanes = kWidth, kParts = kFloatLanes / kPartLanes;
   Part part[kParts];
 
   FloatLanes() = default;

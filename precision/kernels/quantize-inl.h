@@ -3,8 +3,7 @@
 // file per instruction set, inside that set's namespace; everything here has internal linkage and calls only
 // always_inline functions, so that no function compiled for AVX-512 can be what the linker keeps for all CPUs.
 // A tensor goes by in chunks that stay in the first-level cache with their random words and 32-bit event counts.
-// Expects precision/kernels/quantize_isa.h and <bit> to be included, and Lanes and LanesWideProduct (random_bits.h) to
-// be declared in the surrounding namespace.
+// Expects precision/kernels/quantize_isa.h, precision/kernels/vector.h and <bit> to be included.
 
 #include "precision/kernels/random_words-inl.h"
 #include "precision/kernels/vector_rounding-inl.h"

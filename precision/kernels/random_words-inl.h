@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An array of random words (random_bits.h), by blocks in the lanes of a vector. Included by one file per instruction
 // set, inside that set's namespace, as quantize-inl.h is and for its reasons. Expects precision/rounding/random_bits.h,
-// <bit> and <utility> to be included, and Lanes and LanesWideProduct to be declared in the surrounding namespace.
+// precision/kernels/vector.h, <bit> and <utility> to be included.
 
 namespace {
 

@@ -3,8 +3,8 @@
 // as round_to_format for formats that are not `general` and numbers that stay finite. One pass rounds, counts and takes
 // amax, whether the chunk was a finite one is known at its end, and one that was not is done again by the caller: so
 // memory is read at the pace of the arithmetic. Events are comparisons of the rounded magnitude with ends of ranges.
-// Included by one file per instruction set, inside that set's namespace. Expects quantize_isa.h, vectors-inl.h,
-// fast_rounding-inl.h, and in the surrounding namespace Mask, Counter and their functions (quantize_avx512.cpp).
+// Included by one file per instruction set, inside that set's namespace. Expects quantize_isa.h, vector.h
+// and fast_rounding-inl.h.
 
 namespace {
 
