@@ -5,13 +5,13 @@ Reads the run.h5 files of a sweep over precision.recipe and seed."""
 import argparse
 import math
 import sys
-import tomllib
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
 import h5py
 
+from report_lib.config_text import parse_config
 from safe_files import regular
 
 # Two-sided 95% quantiles of Student's t by degrees of freedom (any table of the distribution).
@@ -24,10 +24,10 @@ def read(sweep):
     for path in sorted(sweep.glob("*/run.h5")):
         with h5py.File(regular(path)) as run:
             config = run["config"][()]
-            config = tomllib.loads(config.decode() if isinstance(config, bytes) else config)
+            config = parse_config(config.decode() if isinstance(config, bytes) else config)
             status = run.attrs["status"]
             values = run["eval/validation_loss"][:]
-            losses[config["precision"]["recipe"]][config["seed"]] = (float(values[-1]), "diverged" in str(status))
+            losses[config["precision.recipe"]][config["seed"]] = (float(values[-1]), "diverged" in str(status))
     return losses
 
 
