@@ -11,6 +11,7 @@
 #include "experiments/formats/storage_report.h"
 #include "precision/policy/element_precision.h"
 #include "train/recipes/recipes.h"
+#include "train/run/planned_products.h"
 
 namespace precipice {
 namespace {
@@ -114,6 +115,7 @@ std::string make_precision_plan(const RunConfig& config) {
       }
       text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
     }
+    text += "  products on this CPU\n" + describe_products(config, policy, "    ");
   }
   return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
 }

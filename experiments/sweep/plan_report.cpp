@@ -133,6 +133,8 @@ void print_table(const Sweep& sweep, const std::vector<SweepRun>& runs, const Wo
 std::string precision_key(const RunConfig& config) {
   RunConfig only;
   only.model = config.model;
+  only.data.vocabulary = config.data.vocabulary;
+  only.train.batch = config.train.batch;
   only.precision = config.precision;
   only.precision.seed = 0;
   only.optimizer.kind = config.optimizer.kind;

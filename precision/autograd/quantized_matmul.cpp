@@ -18,6 +18,10 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
                     static_cast<std::uint16_t>(slot));
 }
 
+Slot output_of(Pass pass) {
+  return pass == Pass::Fprop ? Slot::FpropOut : pass == Pass::Dgrad ? Slot::DgradOut : Slot::WgradOut;
+}
+
 void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const at::Tensor& operand,
                 const Quantized& taken) {
   if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);
@@ -83,8 +87,7 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
   const bool as_bf16 = runs_on_bf16(p.fprop);
   Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
   Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
-  at::Tensor y = gemm(qx, qw, bias, p.fprop.arithmetic, key_of(site_, Slot::FpropOut), out,
-                      causal(p.fprop.first, Causal::Result, Causal::FirstPast));
+  at::Tensor y = multiply(Pass::Fprop, qx, qw, {bias, out, causal(p.fprop.first, Causal::Result, Causal::FirstPast)});
   const auto keep = [](bool shared, const at::Tensor& original, Quantized& quantized) {
     return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
   };
@@ -109,6 +112,13 @@ Causal QuantizedProduct::causal(const MatrixQuantizer& quantizer, Causal if_y, C
   return causal_ == CausalPart::Y ? if_y : if_x;
 }
 
+at::Tensor QuantizedProduct::multiply(Pass pass, const Quantized& a, const Quantized& b,
+                                      const GemmResult& result) const {
+  const PlannedGemm planned = plan_gemm(a, b, site_.precision->pass(pass).arithmetic, result);
+  if (site_.products) site_.products->multiply(site_.site, pass, planned.plan.kind);
+  return run_gemm(planned, key_of(site_, output_of(pass)));
+}
+
 QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, const Needs& needs) {
   const SitePrecision& p = *site_.precision;
   Gradients result;
@@ -117,8 +127,8 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
     const bool as_bf16 = runs_on_bf16(p.dgrad);
     qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
     const Quantized qw = again(w_, p.dgrad.second, Slot::DgradW, as_bf16);
-    result.dx = gemm(qdy, qw, {}, p.dgrad.arithmetic, key_of(site_, Slot::DgradOut), needs.dx_out,
-                     causal(p.dgrad.first, Causal::FirstPast, Causal::Result));
+    result.dx =
+        multiply(Pass::Dgrad, qdy, qw, {{}, needs.dx_out, causal(p.dgrad.first, Causal::FirstPast, Causal::Result)});
   }
   if (needs.dw) {
     const bool as_bf16 = runs_on_bf16(p.wgrad);
@@ -133,8 +143,8 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
     }
     const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
     const MatrixQuantizer& pairs = causal_ == CausalPart::X ? p.wgrad.second : p.wgrad.first;
-    result.dw = gemm(qdy, qx, {}, p.wgrad.arithmetic, key_of(site_, Slot::WgradOut), needs.dw_out,
-                     causal(pairs, Causal::FirstAhead, Causal::SecondAhead));
+    result.dw =
+        multiply(Pass::Wgrad, qdy, qx, {{}, needs.dw_out, causal(pairs, Causal::FirstAhead, Causal::SecondAhead)});
   }
   return result;
 }

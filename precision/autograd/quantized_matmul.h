@@ -29,7 +29,14 @@ class QuantizationObserver {
   virtual void take(std::size_t /*site*/, Slot /*slot*/, const at::Tensor& /*operand*/, const Quantized& /*taken*/) {}
 };
 
-// Where a matmul stands. Passed by value; `precision` and `observer` outlive the backward pass.
+// Is told of each product as it is planned; unlike a QuantizationObserver it changes nothing of how products are made.
+class ProductObserver {
+ public:
+  virtual ~ProductObserver() = default;
+  virtual void multiply(std::size_t site, Pass pass, const ProductKind& kind) = 0;
+};
+
+// Where a matmul stands. Passed by value; `precision` and the observers outlive the backward pass.
 struct MatmulSite {
   const SitePrecision* precision = nullptr;
   std::size_t site = 0;
@@ -38,6 +45,7 @@ struct MatmulSite {
   bool evaluation = false;                   // validation passes draw from streams of their own
   QuantizationObserver* observer = nullptr;  // null: nobody looks
   ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
+  ProductObserver* products = nullptr;       // null: nobody is told
 };
 
 // What of y = x w^T knows nothing of the future, where x or y is a matrix of pairs of positions: of y only y[m, n] with
@@ -73,6 +81,7 @@ class QuantizedProduct {
   Quantized again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot, bool as_bf16) const;
   // `if_y`, `if_x`: what of a product with an operand rounded by `quantizer` is zero for each causal part.
   Causal causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const;
+  at::Tensor multiply(Pass pass, const Quantized& a, const Quantized& b, const GemmResult& result) const;
 
   MatmulSite site_;
   CausalPart causal_;

@@ -17,56 +17,39 @@
 namespace precipice {
 namespace {
 
-using Numbers = std::vector<std::int64_t>;
-
 constexpr std::int64_t kTask = 1 << 20;  // multiplications: a task's start costs some microseconds
 
-std::int64_t matrices_of(const Numbers& sizes) {
-  std::int64_t count = 1;
-  for (std::size_t d = 0; d + 2 < sizes.size(); ++d) count *= sizes[d];
-  return count;
+std::size_t batch_dimensions(const CarrierProduct& product) {
+  return product.a_sizes.size() - 2;
 }
 
-// Where matrix `index` of a batch begins.
-std::int64_t offset_of(std::int64_t index, const Numbers& sizes, const Numbers& strides) {
-  std::int64_t offset = 0;
-  for (std::size_t d = sizes.size() - 2; d-- > 0; index /= sizes[d]) offset += index % sizes[d] * strides[d];
-  return offset;
+std::int64_t matrices_of(const CarrierProduct& product) {
+  return count_in(product.a_sizes, batch_dimensions(product));
 }
 
 template <class Number>
-MatrixSide<Number> side_of(const void* data, std::int64_t index, const Numbers& sizes, const Numbers& strides) {
-  const std::size_t d = sizes.size() - 2;
-  return {static_cast<const Number*>(data) + offset_of(index, sizes, strides), sizes[d], sizes[d + 1], strides[d],
-          strides[d + 1]};
+MatrixSide<Number> side_of(const void* data, std::int64_t matrix, const Dims& sizes, const Dims& strides) {
+  const std::int64_t offset = offset_in(matrix, sizes, strides, sizes.size() - 2);
+  return {static_cast<const Number*>(data) + offset, sizes.from_end(2), sizes.from_end(1), strides.from_end(2),
+          strides.from_end(1)};
 }
 
-template <class Number, class Multiplier>
-void multiply_with(const CarrierProduct& call, Causal causal) {
-  const std::size_t d = call.a_sizes.size() - 2;
-  const std::int64_t m = call.a_sizes[d], n = call.b_sizes[d], y_stride = std::max(call.y_strides[d], n);
-  at::parallel_for(0, matrices_of(call.a_sizes), std::max<std::int64_t>(1, kTask / (m * n * call.a_sizes[d + 1])),
+template <class Number, class Kernel>
+void multiply_each_matrix(const CarrierProduct& p, Causal causal) {
+  const std::int64_t m = p.a_sizes.from_end(2), n = p.b_sizes.from_end(2), k = p.a_sizes.from_end(1),
+                     y_stride = std::max(p.y_strides.from_end(2), n);
+  at::parallel_for(0, matrices_of(p), std::max<std::int64_t>(1, kTask / (m * n * k)),
                    [&](std::int64_t begin, std::int64_t end) {
-                     Multiplier multiplier;
+                     Kernel kernel;
                      for (std::int64_t i = begin; i < end; ++i) {
-                       float* const y = call.y + offset_of(i, call.a_sizes, call.y_strides);
-                       multiplier.multiply(side_of<Number>(call.a, i, call.a_sizes, call.a_strides),
-                                           side_of<Number>(call.b, i, call.b_sizes, call.b_strides), y, y_stride,
-                                           causal);
-                       if (call.scale == 1.0f) continue;
+                       float* const y = p.y + offset_in(i, p.a_sizes, p.y_strides, batch_dimensions(p));
+                       kernel.multiply(side_of<Number>(p.a, i, p.a_sizes, p.a_strides),
+                                       side_of<Number>(p.b, i, p.b_sizes, p.b_strides), y, y_stride, causal);
+                       if (p.scale == 1.0f) continue;
                        for (std::int64_t row = 0; row < m; ++row)
-                         row_kernels().scale_row(y + row * y_stride, n, call.scale);
+                         row_kernels().scale_row(y + row * y_stride, n, p.scale);
                      }
                    });
-}
-
-// Whether pairs along K are words of memory.
-bool has_whole_pairs(const void* data, const Numbers& sizes, const Numbers& strides) {
-  const std::size_t d = sizes.size() - 2;
-  bool even = sizes[d + 1] % 2 == 0 && reinterpret_cast<std::uintptr_t>(data) % sizeof(std::uint32_t) == 0;
-  if (strides[d + 1] == 1)
-    for (std::size_t i = 0; i <= d; ++i) even = even && (strides[i] % 2 == 0 || sizes[i] == 1);
-  return even;
 }
 
 // The rows of an outer product among threads.
@@ -80,89 +63,134 @@ void share_out([[maybe_unused]] const OuterProduct& product) {
 #endif
 }
 
-// Rows or columns of a part: enough that packing the other operand for each does not show.
-constexpr std::int64_t kPart = 128;
-
-// Rows (columns) of one matrix's product from `begin` on.
-CarrierProduct part_of(const CarrierProduct& call, std::int64_t matrix, bool by_rows, std::int64_t begin) {
-  const std::size_t d = call.a_sizes.size() - 2;
-  const auto last_two = [d](const Numbers& x) { return Numbers(x.begin() + static_cast<std::ptrdiff_t>(d), x.end()); };
-  CarrierProduct part = call;
-  part.a_sizes = last_two(call.a_sizes), part.a_strides = last_two(call.a_strides);
-  part.b_sizes = last_two(call.b_sizes), part.b_strides = last_two(call.b_strides);
-  part.y_strides = last_two(call.y_strides);
-  std::int64_t a = offset_of(matrix, call.a_sizes, call.a_strides), b = offset_of(matrix, call.b_sizes, call.b_strides);
-  Numbers& sizes = by_rows ? part.a_sizes : part.b_sizes;
-  sizes[0] = std::min(kPart, sizes[0] - begin);
-  (by_rows ? a : b) += begin * (by_rows ? part.a_strides : part.b_strides)[0];
-  const std::int64_t size_of_number = call.bf16 ? sizeof(at::BFloat16) : sizeof(float);
-  part.a = static_cast<const char*>(call.a) + a * size_of_number;
-  part.b = static_cast<const char*>(call.b) + b * size_of_number;
-  part.y += offset_of(matrix, call.a_sizes, call.y_strides) + (by_rows ? begin * part.y_strides[0] : begin);
-  if (call.bias != nullptr && !by_rows) part.bias += begin;
-  return part;
-}
-
-}  // namespace
-
-bool fits_batch_carrier(const CarrierProduct& call) {
-  if (call.bias != nullptr || call.a_sizes.size() < 3 || !has_block_kernels(call.bf16)) return false;
-  return !call.bf16 || (has_whole_pairs(call.a, call.a_sizes, call.a_strides) &&
-                        has_whole_pairs(call.b, call.b_sizes, call.b_strides));
-}
-
-void multiply_batch(const CarrierProduct& call, Causal causal, bool fine) {
-  PRECIPICE_CHECK(fits_batch_carrier(call), "not a batch for these kernels");
-  if (!call.bf16)
-    multiply_with<float, MatrixMultiplier<float>>(call, causal);
-  else if (fine)
-    multiply_with<at::BFloat16, ExactMultiplier>(call, causal);
-  else
-    multiply_with<at::BFloat16, MatrixMultiplier<at::BFloat16>>(call, causal);
-}
-
-bool fits_outer_carrier([[maybe_unused]] const CarrierProduct& call) {
-#if defined(__x86_64__)
-  return has_avx512_matmuls() && !call.bf16 && call.bias == nullptr && call.a_sizes.size() == 2 &&
-         call.a_strides[0] == 1 && call.b_strides[0] == 1;
-#else
-  return false;
-#endif
-}
-
-void multiply_outer(const CarrierProduct& call) {
-  PRECIPICE_CHECK(fits_outer_carrier(call), "not a product for this kernel");
-  OuterProduct product{call.a_sizes[0],
-                       call.b_sizes[0],
-                       call.a_sizes[1],
-                       static_cast<const float*>(call.a),
-                       static_cast<const float*>(call.b),
-                       call.a_strides[1],
-                       call.b_strides[1],
-                       call.y,
-                       call.y_strides[0],
-                       call.scale};
+void multiply_outer(const CarrierProduct& p) {
+  OuterProduct product{p.a_sizes[0],
+                       p.b_sizes[0],
+                       p.a_sizes[1],
+                       static_cast<const float*>(p.a),
+                       static_cast<const float*>(p.b),
+                       p.a_strides[1],
+                       p.b_strides[1],
+                       p.y,
+                       p.y_strides[0],
+                       p.scale};
   if (product.m >= product.n) {
     share_out(product);
     return;
   }
-  // Tiles want few columns, which are read again for each of them: b^T a, turned.
-  const at::Tensor turned = at::empty({product.n, product.m}, at::kFloat);
+  // Tiles want few columns, which are read again for each of them: b^T a, transposed.
+  const at::Tensor transposed = at::empty({product.n, product.m}, at::kFloat);
   std::swap(product.m, product.n), std::swap(product.a, product.b), std::swap(product.a_stride, product.b_stride);
-  product.y = turned.mutable_data_ptr<float>(), product.y_stride = product.n;
+  product.y = transposed.mutable_data_ptr<float>(), product.y_stride = product.n;
   share_out(product);
   pack_kernels().transpose_words(reinterpret_cast<const std::uint32_t*>(product.y), product.n, product.m, product.n,
-                                 reinterpret_cast<std::uint32_t*>(call.y), call.y_strides[0]);
+                                 reinterpret_cast<std::uint32_t*>(p.y), p.y_strides[0]);
 }
 
-void multiply_in_parts(const CarrierProduct& call) {
-  const std::size_t d = call.a_sizes.size() - 2;
-  const bool by_rows = call.a_sizes[d] >= call.b_sizes[d];
-  const std::int64_t length = (by_rows ? call.a_sizes : call.b_sizes)[d], parts = (length + kPart - 1) / kPart;
-  at::parallel_for(0, matrices_of(call.a_sizes) * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+const void* moved(const CarrierProduct& product, const void* operand, std::int64_t elements) {
+  const std::int64_t size = product.bf16 ? sizeof(at::BFloat16) : sizeof(float);
+  return static_cast<const char*>(operand) + elements * size;
+}
+
+CarrierProduct matrix_of(const CarrierProduct& p, std::int64_t matrix) {
+  const std::size_t batch = batch_dimensions(p);
+  CarrierProduct one = p;
+  one.a = moved(p, p.a, offset_in(matrix, p.a_sizes, p.a_strides, batch));
+  one.b = moved(p, p.b, offset_in(matrix, p.b_sizes, p.b_strides, batch));
+  one.y += offset_in(matrix, p.a_sizes, p.y_strides, batch);
+  one.a_sizes = p.a_sizes.of_matrix(), one.a_strides = p.a_strides.of_matrix();
+  one.b_sizes = p.b_sizes.of_matrix(), one.b_strides = p.b_strides.of_matrix();
+  one.y_strides = p.y_strides.of_matrix();
+  return one;
+}
+
+// Rows m of a times rows n of b, over depths k of both, in each matrix.
+CarrierProduct part_of(const CarrierProduct& p, const Range& m, const Range& n, const Range& k) {
+  CarrierProduct part = p;
+  part.a = moved(p, p.a, m.begin * p.a_strides.from_end(2) + k.begin * p.a_strides.from_end(1));
+  part.b = moved(p, p.b, n.begin * p.b_strides.from_end(2) + k.begin * p.b_strides.from_end(1));
+  part.y += m.begin * p.y_strides.from_end(2) + n.begin;
+  if (p.bias != nullptr) part.bias += n.begin;
+  part.a_sizes.from_end(2) = m.size(), part.b_sizes.from_end(2) = n.size();
+  part.a_sizes.from_end(1) = part.b_sizes.from_end(1) = k.size();
+  return part;
+}
+
+// Without what `causal` names, a part of the rows or columns at a time.
+void multiply_causal_parts(const CarrierProduct& p, Causal causal) {
+  const Range rows{0, p.a_sizes.from_end(2)}, columns{0, p.b_sizes.from_end(2)}, depths{0, p.a_sizes.from_end(1)};
+  const bool by_columns = causal == Causal::SecondPast || causal == Causal::SecondAhead;
+  const std::int64_t length = (by_columns ? columns : rows).size(), step = causal_part(length);
+  for (std::int64_t begin = 0; begin < length; begin += step) {
+    const Range cut{begin, std::min(begin + step, length)}, past{0, cut.end}, ahead{cut.begin, length};
+    const auto multiply_part = [&](const Range& m, const Range& n, const Range& k) {
+      const CarrierProduct part = part_of(p, m, n, k);
+      multiply_by(choose_multiplier(part, Causal::No, false, matmul_cpu()), part, Causal::No);
+    };
+    switch (causal) {
+      case Causal::No:
+        break;
+      case Causal::Result:
+        multiply_part(ahead, cut, depths);
+        break;
+      case Causal::FirstPast:
+        multiply_part(cut, columns, past);
+        break;
+      case Causal::FirstAhead:
+        multiply_part(cut, columns, ahead);
+        break;
+      case Causal::SecondPast:
+        multiply_part(rows, cut, past);
+        break;
+      case Causal::SecondAhead:
+        multiply_part(rows, cut, ahead);
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+void multiply_in_parts(const CarrierProduct& product) {
+  constexpr std::int64_t kPart = 128;  // enough that packing the other operand for each part does not show
+  const std::int64_t m = product.a_sizes.from_end(2), n = product.b_sizes.from_end(2);
+  const bool by_rows = m >= n;
+  const std::int64_t length = by_rows ? m : n, parts = (length + kPart - 1) / kPart;
+  at::parallel_for(0, matrices_of(product) * parts, 1, [&](std::int64_t begin, std::int64_t end) {
     const OneThread alone;
-    for (std::int64_t i = begin; i < end; ++i) multiply(part_of(call, i / parts, by_rows, i % parts * kPart));
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t first = i % parts * kPart;
+      const Range cut{first, std::min(first + kPart, length)};
+      const Range rows = by_rows ? cut : Range{0, m}, columns = by_rows ? Range{0, n} : cut;
+      multiply(part_of(matrix_of(product, i / parts), rows, columns, {0, product.a_sizes.from_end(1)}));
+    }
   });
+}
+
+void multiply_by(Multiplier multiplier, const CarrierProduct& product, Causal causal) {
+  switch (multiplier) {
+    case Multiplier::EachMatrix:
+      if (product.bf16)
+        multiply_each_matrix<at::BFloat16, MatrixMultiplier<at::BFloat16>>(product, causal);
+      else
+        multiply_each_matrix<float, MatrixMultiplier<float>>(product, causal);
+      break;
+    case Multiplier::EachMatrixInRange:
+      multiply_each_matrix<at::BFloat16, ExactMultiplier>(product, causal);
+      break;
+    case Multiplier::OuterProduct:
+      multiply_outer(product);
+      break;
+    case Multiplier::CausalParts:
+      multiply_causal_parts(product, causal);
+      break;
+    case Multiplier::FixedParts:
+      multiply_in_parts(product);
+      break;
+    case Multiplier::OneDnn:
+      multiply(product);
+      break;
+  }
 }
 
 }  // namespace precipice

@@ -4,19 +4,14 @@
 #pragma once
 
 #include "precision/gemm/carrier.h"
+#include "precision/gemm/multiplier.h"
 
 namespace precipice {
 
-// Whether it takes such operands; else they are for multiply().
-bool fits_batch_carrier(const CarrierProduct& call);
-// `fine`: some bf16 operands may be too small for bf16's instructions; each matrix is looked at.
-void multiply_batch(const CarrierProduct& call, Causal causal, bool fine);
-
-// The product of fp32 matrices that both lie along K, as in a weight's gradient (outer_product.h).
-bool fits_outer_carrier(const CarrierProduct& call);
-void multiply_outer(const CarrierProduct& call);
+// The product by what choose_multiplier() chose for it on this CPU.
+void multiply_by(Multiplier multiplier, const CarrierProduct& product, Causal causal);
 
 // multiply() in parts of fixed size, each by one thread: for CPUs where that would not keep sums whole (carrier.h).
-void multiply_in_parts(const CarrierProduct& call);
+void multiply_in_parts(const CarrierProduct& product);
 
 }  // namespace precipice

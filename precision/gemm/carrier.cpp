@@ -18,56 +18,52 @@ constexpr Spellings<Carrier, 3> kCarriers = {
 
 // What a primitive is made for. The scale and the bias are arguments of each call.
 struct Shape {
-  std::vector<std::int64_t> words;  // sizes and strides, type, whether scaled, whether with bias
+  Dims a_sizes, a_strides, b_sizes, b_strides, y_strides;
+  bool bf16, scaled, with_bias;
   bool operator==(const Shape&) const = default;
 };
 
 struct ShapeHash {
   std::size_t operator()(const Shape& shape) const {
     std::uint64_t hash = 14695981039346656037u;  // FNV-1a over words
-    for (const std::int64_t word : shape.words) hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u;
+    const auto take = [&](std::int64_t word) { hash = (hash ^ static_cast<std::uint64_t>(word)) * 1099511628211u; };
+    for (const Dims* dims : {&shape.a_sizes, &shape.a_strides, &shape.b_sizes, &shape.b_strides, &shape.y_strides})
+      for (const std::int64_t word : *dims) take(word);
+    take((shape.bf16 ? 1 : 0) + (shape.scaled ? 2 : 0) + (shape.with_bias ? 4 : 0));
     return static_cast<std::size_t>(hash);
   }
 };
 
-// The primitive of a call's shape, made once per thread: its arguments are set anew by each call.
-OneDnnMatmul& matmul_for(const CarrierProduct& call) {
+// The primitive of a product's shape, made once per thread: its arguments are set anew by each call.
+OneDnnMatmul& matmul_for(const CarrierProduct& p) {
   thread_local std::unordered_map<Shape, std::unique_ptr<OneDnnMatmul>, ShapeHash> made;
-  thread_local Shape shape;
-  shape.words.clear();
-  for (const auto* words : {&call.a_sizes, &call.a_strides, &call.b_sizes, &call.b_strides, &call.y_strides})
-    shape.words.insert(shape.words.end(), words->begin(), words->end());
-  shape.words.push_back((call.bf16 ? 1 : 0) + (call.scale != 1.0f ? 2 : 0) + (call.bias != nullptr ? 4 : 0));
-  std::unique_ptr<OneDnnMatmul>& matmul = made[shape];
-  if (!matmul) matmul = std::make_unique<OneDnnMatmul>(call);
+  std::unique_ptr<OneDnnMatmul>& matmul =
+      made[{p.a_sizes, p.a_strides, p.b_sizes, p.b_strides, p.y_strides, p.bf16, p.scale != 1.0f, p.bias != nullptr}];
+  if (!matmul) matmul = std::make_unique<OneDnnMatmul>(p);
   return *matmul;
 }
 
 // Whether a result is one column that does not lie without gaps.
-bool is_spread_column(const CarrierProduct& call) {
-  const std::size_t rows = call.a_sizes.size() - 2;
-  if (call.b_sizes[rows] != 1) return false;
+bool is_spread_column(const CarrierProduct& product) {
+  if (product.b_sizes.from_end(2) != 1) return false;
   std::int64_t stride = 1;
-  for (std::size_t d = rows + 1; d-- > 0; stride *= call.a_sizes[d])
-    if (call.a_sizes[d] > 1 && call.y_strides[d] != stride) return true;
+  for (std::size_t d = product.a_sizes.size() - 1; d-- > 0; stride *= product.a_sizes[d])
+    if (product.a_sizes[d] > 1 && product.y_strides[d] != stride) return true;
   return false;
 }
 
 // The column is made without gaps, then spread.
-void multiply_column(const CarrierProduct& call) {
+void multiply_column(const CarrierProduct& product) {
   thread_local std::vector<float> column;
-  CarrierProduct dense = call;
+  const std::size_t rows = product.a_sizes.size() - 1;
+  CarrierProduct dense = product;
   std::int64_t count = 1;
-  for (std::size_t d = call.a_sizes.size() - 1; d-- > 0; count *= call.a_sizes[d]) dense.y_strides[d] = count;
+  for (std::size_t d = rows; d-- > 0; count *= product.a_sizes[d]) dense.y_strides[d] = count;
   column.resize(static_cast<std::size_t>(count));
   dense.y = column.data();
   matmul_for(dense).multiply(dense);
-  for (std::int64_t row = 0; row < count; ++row) {
-    std::int64_t offset = 0, index = row;
-    for (std::size_t d = call.a_sizes.size() - 1; d-- > 0; index /= call.a_sizes[d])
-      offset += index % call.a_sizes[d] * call.y_strides[d];
-    call.y[offset] = column[static_cast<std::size_t>(row)];
-  }
+  for (std::int64_t row = 0; row < count; ++row)
+    product.y[offset_in(row, product.a_sizes, product.y_strides, rows)] = column[static_cast<std::size_t>(row)];
 }
 
 }  // namespace
@@ -88,10 +84,10 @@ OneThread::~OneThread() {
   omp_set_num_threads(before_);
 }
 
-void multiply(const CarrierProduct& call) {
+void multiply(const CarrierProduct& product) {
   // oneDNN 3.7's kernels for AVX-512 write a result's only column as if its numbers lay side by side.
-  if (is_spread_column(call)) return multiply_column(call);
-  matmul_for(call).multiply(call);
+  if (is_spread_column(product)) return multiply_column(product);
+  matmul_for(product).multiply(product);
 }
 
 }  // namespace precipice

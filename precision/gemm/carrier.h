@@ -13,9 +13,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "precision/format/quantum.h"
+#include "precision/gemm/dims.h"
 
 namespace precipice {
 
@@ -49,12 +49,12 @@ enum class Causal : std::uint8_t {
 struct CarrierProduct {
   bool bf16 = false;  // a and b are bf16 numbers, else fp32
   const void *a = nullptr, *b = nullptr;
-  std::vector<std::int64_t> a_sizes, a_strides, b_sizes, b_strides, y_strides;
+  Dims a_sizes, a_strides, b_sizes, b_strides, y_strides;
   float scale = 1.0f;
   const float* bias = nullptr;  // N, or none
   float* y = nullptr;
 };
-void multiply(const CarrierProduct& call);
+void multiply(const CarrierProduct& product);
 // Whether each sum of multiply() is one thread's, so that results do not depend on the number of threads: oneDNN's
 // kernels for AVX-512 kept that in all shapes tried, those for less share long sums out.
 inline bool keeps_sums_whole() {

@@ -88,7 +88,7 @@ void multiply_rows(const Number* a, std::int64_t a_stride, const PackedOperand<N
 }
 
 template <class Number>
-const Number* MatrixMultiplier<Number>::turned(const MatrixSide<Number>& side, const Range& m, const Range& k) {
+const Number* MatrixMultiplier<Number>::with_rows(const MatrixSide<Number>& side, const Range& m, const Range& k) {
   const std::int64_t depth = k.size() / kPerWord<Number>;
   std::uint32_t* const out = room(words_, m.size() * depth);
   if constexpr (kPerWord<Number> == 2) {
@@ -109,7 +109,7 @@ void MatrixMultiplier<Number>::multiply_part(const MatrixSide<Number>& a, const 
   if (a.has_rows())
     multiply_rows(a.data + m.begin * a.row_stride + k.begin, a.row_stride, b_, m.size(), n, k, y, y_stride_);
   else
-    multiply_rows(turned(a, m, k), k.size(), b_, m.size(), n, k, y, y_stride_);
+    multiply_rows(with_rows(a, m, k), k.size(), b_, m.size(), n, k, y, y_stride_);
 }
 
 template <class Number>

@@ -81,8 +81,8 @@ class MatrixMultiplier {
 
  private:
   void multiply_part(const MatrixSide<Number>& a, const Range& m, const Range& n, const Range& k);
-  // Rows of an operand whose depths do not lie side by side.
-  const Number* turned(const MatrixSide<Number>& side, const Range& m, const Range& k);
+  // A copy of rows of an operand, whose depths then lie side by side.
+  const Number* with_rows(const MatrixSide<Number>& side, const Range& m, const Range& k);
 
   PackedOperand<Number> b_;
   std::vector<std::uint32_t> joined_, words_;

@@ -27,10 +27,14 @@ memory without_data(const memory::desc& desc) {
   return {desc, cpu(), nullptr};
 }
 
+Numbers numbers_of(const Dims& dims) {
+  return {dims.begin(), dims.end()};
+}
+
 // b as the matrix (K, N) that oneDNN multiplies by.
-Numbers turned(Numbers words) {
-  std::swap(words[words.size() - 1], words[words.size() - 2]);
-  return words;
+Numbers transposed(Dims dims) {
+  std::swap(dims.from_end(1), dims.from_end(2));
+  return numbers_of(dims);
 }
 
 struct Descriptors {
@@ -39,13 +43,13 @@ struct Descriptors {
 
 Descriptors descriptors_of(const CarrierProduct& call) {
   const std::size_t dims = call.a_sizes.size();
-  Numbers y_sizes = call.a_sizes, bias_sizes(dims, 1);
+  Numbers y_sizes = numbers_of(call.a_sizes), bias_sizes(dims, 1);
   const Numbers ones(dims, 1);
   y_sizes[dims - 1] = bias_sizes[dims - 1] = call.b_sizes[dims - 2];
   const memory::data_type type = call.bf16 ? memory::data_type::bf16 : memory::data_type::f32;
-  return {{call.a_sizes, type, call.a_strides},
-          {turned(call.b_sizes), type, turned(call.b_strides)},
-          {y_sizes, memory::data_type::f32, call.y_strides},
+  return {{numbers_of(call.a_sizes), type, numbers_of(call.a_strides)},
+          {transposed(call.b_sizes), type, transposed(call.b_strides)},
+          {y_sizes, memory::data_type::f32, numbers_of(call.y_strides)},
           {ones, memory::data_type::f32, ones},
           {bias_sizes, memory::data_type::f32, ones}};
 }
@@ -82,8 +86,8 @@ Choice choose(const CarrierProduct& call, const Descriptors& of) {
 #if defined(__x86_64__)
   const std::string name = choice.description.impl_info_str();
   PRECIPICE_CHECK(!is_reference(name), "oneDNN ", onednn_version(), " on ", onednn_isa(), " has but its reference (",
-                  name, ") for a product of ", call.a_sizes[call.a_sizes.size() - 2], " x ", call.a_sizes.back(),
-                  " and ", call.b_sizes[call.b_sizes.size() - 2], " x ", call.b_sizes.back());
+                  name, ") for a product of ", call.a_sizes.from_end(2), " x ", call.a_sizes.from_end(1), " and ",
+                  call.b_sizes.from_end(2), " x ", call.b_sizes.from_end(1));
 #endif
   return choice;
 }
@@ -101,13 +105,11 @@ Made& made() {
 void finish(const CarrierProduct& call) {
   const std::size_t d = call.a_sizes.size() - 1;
   const std::int64_t n = call.b_sizes[d - 1];
-  std::int64_t rows = 1;
-  for (std::size_t i = 0; i < d; ++i) rows *= call.a_sizes[i];
+  const std::int64_t rows = count_in(call.a_sizes, d);
   const RowKernels& kernels = row_kernels();
 #pragma omp parallel for schedule(static) if (rows * n >= kSharedPass)
   for (std::int64_t row = 0; row < rows; ++row) {
-    std::int64_t offset = 0, index = row;
-    for (std::size_t i = d; i-- > 0; index /= call.a_sizes[i]) offset += index % call.a_sizes[i] * call.y_strides[i];
+    const std::int64_t offset = offset_in(row, call.a_sizes, call.y_strides, d);
     if (has_bias(call))
       kernels.scale_and_add_row(call.y + offset, n, call.scale, call.bias);
     else

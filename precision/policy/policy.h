@@ -18,6 +18,7 @@
 namespace precipice {
 
 enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
+inline constexpr Pass kAllPasses[] = {Pass::Fprop, Pass::Dgrad, Pass::Wgrad};
 
 struct GemmPrecision {
   MatrixQuantizer first, second;  // operands in the order of the formulas above
@@ -43,6 +44,7 @@ struct SitePrecision {
   static SitePrecision of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
                                   const GemmArithmetic& arithmetic);
   GemmPrecision& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
+  const GemmPrecision& pass(Pass p) const { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
   bool operator==(const SitePrecision&) const = default;
 };
 

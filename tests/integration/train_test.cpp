@@ -238,6 +238,7 @@ TEST_CASE("a dry run prints a config that reads back, with estimates, and writes
   REQUIRE(plan.exit_code == 0);
   CHECK_FALSE(fs::exists(place.path("run")));
   CHECK(contains(plan.out, "4400 parameters, 20 steps"));
+  CHECK(contains(plan.out, "#   products on this CPU\n#     attn.qkv "));
   write_text(place.path("printed.toml"), plan.out);
   REQUIRE(place.run({"train", place.path("printed.toml"), "--out", place.path("a")}).exit_code == 0);
   REQUIRE(place.run({"train", place.config(), "seed=8", "--out", place.path("b")}).exit_code == 0);

@@ -39,7 +39,7 @@ ALONE = {
 TORCH = re.compile(r"(ATen|c10|torch)/")
 # These must build without torch: their tests build in seconds, and the rounding code stays readable alone.
 TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(base|format|rounding|kernels|scaling|accumulator|cuda)/"
-                        r"|precision/gemm/(carrier|onednn)")
+                        r"|precision/gemm/(carrier|dims|gemm_plan|onednn)")
 SOURCE = (".h", ".cpp", ".cu", ".cuh", ".py")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 

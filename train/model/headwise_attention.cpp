@@ -27,13 +27,13 @@ bool is_by_pieces(const MatrixQuantizer& operand, bool on_bf16) {
                                    (!on_bf16 || operand.element.mantissa_bits == kBf16MantissaBits));
 }
 
-bool is_plain(const SitePrecision& site, bool on_bf16) {
-  const auto is_plain_pass = [on_bf16](const GemmPrecision& pass) {
+bool has_no_scales(const SitePrecision& site, bool on_bf16) {
+  const auto is_by_pieces_in = [on_bf16](const GemmPrecision& pass) {
     return is_by_pieces(pass.first, on_bf16) && is_by_pieces(pass.second, on_bf16) &&
            !is_stochastic(pass.arithmetic.output.rounding) && pass.arithmetic.accumulator.kind == AccumulatorKind::Fp32;
   };
   // Each tensor is quantized once for both of its passes.
-  return is_plain_pass(site.fprop) && is_plain_pass(site.dgrad) && is_plain_pass(site.wgrad) &&
+  return is_by_pieces_in(site.fprop) && is_by_pieces_in(site.dgrad) && is_by_pieces_in(site.wgrad) &&
          site.fprop.first == site.wgrad.second && site.fprop.second == site.dgrad.second &&
          site.dgrad.first == site.wgrad.first;
 }
@@ -72,25 +72,27 @@ struct Scratch {
 class HeadwiseAttention : public Operation {
  public:
   HeadwiseAttention(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, bool keeps)
-      : h_(heads), qk_(*qk.precision), pv_(*pv.precision), keeps_(keeps) {}
+      : h_(heads), qk_site_(qk), pv_site_(pv), qk_(*qk.precision), pv_(*pv.precision), keeps_(keeps) {}
 
   Tensors forward(const Tensors& inputs) override {
     const HeadParts parts = HeadParts::of(inputs, h_);
     q_ = quantized(parts.q, qk_.fprop.first);
     k_ = quantized(parts.k, qk_.fprop.second);
     v_ = quantized(parts.v, pv_.fprop.second);
+    tell_products(Pass::Fprop);
     if (keeps_) p_ = at::empty({h_.batch, h_.heads, h_.length, h_.length}, parts.q.options());
     const at::Tensor mixed = at::empty({h_.batch, h_.length, h_.heads, h_.depth}, parts.q.options());
     if (on_bf16())
-      mix<c10::BFloat16>(mixed);
+      forward_heads<c10::BFloat16>(mixed);
     else
-      mix<float>(mixed);
+      forward_heads<float>(mixed);
     round_output(mixed, 1.0f, pv_.fprop.arithmetic.output, {});
     return {mixed.view({h_.batch, h_.length, h_.heads * h_.depth})};
   }
 
   Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
     PRECIPICE_CHECK(p_.defined(), "the forward pass kept nothing");
+    for (const Pass pass : {Pass::Dgrad, Pass::Wgrad}) tell_products(pass);
     const auto empty = [&](std::int64_t heads) {
       return at::empty({h_.batch, h_.length, heads, h_.depth}, p_.options());
     };
@@ -101,9 +103,9 @@ class HeadwiseAttention : public Operation {
     const Quantized dmixed =
         quantized(gradients[0].contiguous().view({h_.batch, h_.length, h_.heads, h_.depth}), pv_.dgrad.first);
     if (on_bf16())
-      pull<c10::BFloat16>(dmixed, d);
+      backward_heads<c10::BFloat16>(dmixed, d);
     else
-      pull<float>(dmixed, d);
+      backward_heads<float>(dmixed, d);
     round_gradients(results, d);
     return results;
   }
@@ -113,6 +115,11 @@ class HeadwiseAttention : public Operation {
 
   float scale() const { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(h_.depth))); }
   bool on_bf16() const { return passes_on_bf16(qk_) > 0; }
+
+  void tell_products(Pass pass) const {
+    for (const MatmulSite* site : {&qk_site_, &pv_site_})
+      if (site->products) site->products->multiply(site->site, pass, headwise_product(*site->precision));
+  }
 
   void round_gradients(const Tensors& results, const HeadParts& d) const {
     const MatrixQuantizer &to_q = qk_.dgrad.arithmetic.output, &to_k = qk_.wgrad.arithmetic.output,
@@ -169,12 +176,12 @@ class HeadwiseAttention : public Operation {
     return quantizer.is_identity() ? Pieces() : Pieces(quantizer);
   }
   // Rows to where a product takes them from; with the identity, which is of fp32, where they are.
-  static const float* taken(Pieces& pieces, const float* in, std::int64_t size, float* out) {
+  static const float* rounded_rows(Pieces& pieces, const float* in, std::int64_t size, float* out) {
     if (!pieces) return in;
     pieces->run(in, size, out);
     return out;
   }
-  static const c10::BFloat16* taken(Pieces& pieces, const float* in, std::int64_t size, c10::BFloat16* out) {
+  static const c10::BFloat16* rounded_rows(Pieces& pieces, const float* in, std::int64_t size, c10::BFloat16* out) {
     pieces->run(in, size, reinterpret_cast<std::uint16_t*>(out));
     return out;
   }
@@ -210,7 +217,7 @@ class HeadwiseAttention : public Operation {
 
   // O = P V
   template <class Number>
-  void mix(const at::Tensor& mixed) {
+  void forward_heads(const at::Tensor& mixed) {
     const PieceRounder rounder(qk_.fprop.arithmetic.output);
     const bool scores_fit = fit(q_.quantum, k_);
     float* const weights = keeps_ ? p_.mutable_data_ptr<float>() : nullptr;
@@ -219,13 +226,13 @@ class HeadwiseAttention : public Operation {
       Pieces pieces = pieces_of(pv_.fprop.first);
       const Number* p = s.p.data();
       float* const square = weights != nullptr ? weights + head * length * length : pieces ? nullptr : s.square(length);
-      const auto weigh = [&](float* rows, const Range& m) {
+      const auto softmax_rows = [&](float* rows, const Range& m) {
         rounder.round(rows, 0, m.size() * length);
         row_kernels().causal_softmax(rows, length, scale(), m.begin, m.end);
-        const Number* p_rows = taken(pieces, rows, m.size() * length, s.p.data() + m.begin * length);
+        const Number* p_rows = rounded_rows(pieces, rows, m.size() * length, s.p.data() + m.begin * length);
         if (m.begin == 0) p = p_rows;
       };
-      for_rows_of(s, side<Number>(q_, head), side<Number>(k_, head), scores_fit, square, weigh);
+      for_rows_of(s, side<Number>(q_, head), side<Number>(k_, head), scores_fit, square, softmax_rows);
       multiply(s, whole(p), side<Number>(v_, head).transposed(), !pieces || fit(pieces->quantum(), v_),
                mixed.mutable_data_ptr<float>() + place(mixed, head), mixed.stride(1), Causal::FirstPast);
     });
@@ -233,7 +240,7 @@ class HeadwiseAttention : public Operation {
 
   // dP = dO V^T, dS from it and P, dQ = dS K, dK = dS^T Q, dV = P^T dO
   template <class Number>
-  void pull(const Quantized& dmixed, const HeadParts& d) {
+  void backward_heads(const Quantized& dmixed, const HeadParts& d) {
     const PieceRounder rounder(pv_.dgrad.arithmetic.output);
     const bool dp_fits = fit(dmixed.quantum, v_);
     const float* const weights = p_.const_data_ptr<float>();
@@ -241,20 +248,20 @@ class HeadwiseAttention : public Operation {
     for_heads<Number>(true, [&](std::int64_t head, Scratch<Number>& s) {
       Pieces p_pieces = pieces_of(pv_.fprop.first), ds_pieces = pieces_of(qk_.dgrad.first);
       const float* const p = weights + head * length * length;
-      const Number* p_taken = s.p.data();
-      const auto pull_rows = [&](float* rows, const Range& m) {
+      const Number* p_rounded = s.p.data();
+      const auto backward_rows = [&](float* rows, const Range& m) {
         const std::int64_t size = m.size() * length, begin = m.begin * length;
         rounder.round(rows, 0, size);
         row_kernels().causal_softmax_backward(p + begin, rows, length, scale(), m.begin, m.end);
         Number* const ds = s.ds.data() + begin;
-        const Number* ds_rows = taken(ds_pieces, rows, size, ds);
+        const Number* ds_rows = rounded_rows(ds_pieces, rows, size, ds);
         if (ds_rows != ds) std::copy_n(ds_rows, size, ds);
-        const Number* p_rows = taken(p_pieces, p + begin, size, s.p.data() + begin);
-        if (m.begin == 0) p_taken = p_rows;
+        const Number* p_rows = rounded_rows(p_pieces, p + begin, size, s.p.data() + begin);
+        if (m.begin == 0) p_rounded = p_rows;
       };
       const auto q = side<Number>(q_, head), k = side<Number>(k_, head), v = side<Number>(v_, head),
                  dout = side<Number>(dmixed, head), ds = whole<Number>(s.ds.data());
-      for_rows_of(s, dout, v, dp_fits, nullptr, pull_rows);
+      for_rows_of(s, dout, v, dp_fits, nullptr, backward_rows);
       const auto multiply_to = [&](const at::Tensor& x, const MatrixSide<Number>& a, const MatrixSide<Number>& b,
                                    bool fits, Causal causal) {
         multiply(s, a, b, fits, x.mutable_data_ptr<float>() + place(x, head), x.stride(1), causal);
@@ -264,11 +271,12 @@ class HeadwiseAttention : public Operation {
                  fits_dout = !p_pieces || fit(p_pieces->quantum(), dmixed);
       multiply_to(d.q, ds, k.transposed(), fits_k, Causal::FirstPast);
       multiply_to(d.k, ds.transposed(), q.transposed(), fits_q, Causal::FirstAhead);
-      multiply_to(d.v, whole(p_taken).transposed(), dout.transposed(), fits_dout, Causal::FirstAhead);
+      multiply_to(d.v, whole(p_rounded).transposed(), dout.transposed(), fits_dout, Causal::FirstAhead);
     });
   }
 
   Heads h_;
+  MatmulSite qk_site_, pv_site_;
   const SitePrecision &qk_, &pv_;
   bool keeps_;
   Quantized q_, k_, v_;  // (B, T, H, D)
@@ -277,10 +285,14 @@ class HeadwiseAttention : public Operation {
 
 }  // namespace
 
+ProductKind headwise_product(const SitePrecision& site) {
+  return {Preparation::None, Way::HeadByHead, passes_on_bf16(site) > 0 ? OperandType::Bf16 : OperandType::Fp32};
+}
+
 bool serves_headwise(const Heads& h, const MatmulSite& qk, const MatmulSite& pv) {
   if (qk.observer != nullptr || pv.observer != nullptr) return false;
   const std::size_t on_bf16 = passes_on_bf16(*qk.precision) + passes_on_bf16(*pv.precision);
-  if (!is_plain(*qk.precision, on_bf16 > 0) || !is_plain(*pv.precision, on_bf16 > 0)) return false;
+  if (!has_no_scales(*qk.precision, on_bf16 > 0) || !has_no_scales(*pv.precision, on_bf16 > 0)) return false;
   const bool has_pairs = h.length % 2 == 0 && h.depth % 2 == 0;
   return h.heads == h.groups && h.batch * h.length > 0 && has_block_kernels(on_bf16 > 0) &&
          (on_bf16 == 0 || (on_bf16 == 6 && has_pairs));

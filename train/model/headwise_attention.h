@@ -11,6 +11,9 @@
 
 namespace precipice {
 
+// What an observer is told of the products of a site that it serves.
+ProductKind headwise_product(const SitePrecision& site);
+
 // Whether it serves these sites.
 bool serves_headwise(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv);
 

@@ -66,7 +66,7 @@ MatmulSite Model::site(SiteKind kind, std::int64_t layer, const ForwardContext& 
   const PrecisionPolicy& policy = schedule_.at_step(context.step);
   const std::size_t index = policy.site_index(kind, layer);
   return {&policy.at(index), index,         context.rounding_seed, context.step, context.evaluation,
-          context.observer,  context.scales};
+          context.observer,  context.scales, context.products};
 }
 
 at::Tensor Model::linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,

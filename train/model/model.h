@@ -38,6 +38,7 @@ struct ForwardContext {
   QuantizationObserver* observer = nullptr;
   ScaleStates* scales = nullptr;  // of delayed scaling
   AttentionObserver* attention = nullptr;
+  ProductObserver* products = nullptr;
   bool plain = false;  // by the operations of plain_operations.h, which autograd can differentiate twice
 };
 

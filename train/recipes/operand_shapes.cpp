@@ -9,24 +9,7 @@
 namespace precipice {
 namespace {
 
-// y (rows, out) = x (rows, in) w (out, in)^T
-struct Product {
-  std::int64_t rows, in, out;
-};
-
-Product product_at(SiteKind kind, const RunConfig& c) {
-  const ModelConfig& m = c.model;
-  const std::int64_t tokens = c.train.batch * m.context;
-  // Query heads that share keys are rows of one product.
-  const std::int64_t queries = m.context * (m.heads / m.key_heads());
-  if (kind == SiteKind::AttnQk) return {queries, m.head_size(), m.context};
-  if (kind == SiteKind::AttnPv) return {queries, m.context, m.head_size()};
-  if (kind == SiteKind::LmHead) return {tokens, m.width, c.data.vocabulary};
-  const WeightShape weight = weight_at(m, kind);
-  return {tokens, weight.in, weight.out};
-}
-
-void check_site(const std::string& name, const SitePrecision& site, const Product& p) {
+void check_site(const std::string& name, const SitePrecision& site, const MatmulShape& p) {
   struct Slot {
     const char* name;
     const MatrixQuantizer& quantizer;
@@ -45,6 +28,18 @@ void check_site(const std::string& name, const SitePrecision& site, const Produc
 
 }  // namespace
 
+MatmulShape matmul_shape(SiteKind kind, const RunConfig& c) {
+  const ModelConfig& m = c.model;
+  const std::int64_t tokens = c.train.batch * m.context;
+  // Query heads that share keys are rows of one product.
+  const std::int64_t queries = m.context * (m.heads / m.key_heads());
+  if (kind == SiteKind::AttnQk) return {queries, m.head_size(), m.context};
+  if (kind == SiteKind::AttnPv) return {queries, m.context, m.head_size()};
+  if (kind == SiteKind::LmHead) return {tokens, m.width, c.data.vocabulary};
+  const WeightShape weight = weight_at(m, kind);
+  return {tokens, weight.in, weight.out};
+}
+
 void check_operand_shapes(const PrecisionSchedule& schedule, const RunConfig& config) {
   for (const PrecisionPolicy& policy : schedule.policies) {
     const std::vector<std::string> names = policy.site_names();
@@ -53,7 +48,7 @@ void check_operand_shapes(const PrecisionSchedule& schedule, const RunConfig& co
       const bool is_head = i + 1 == policy.num_sites();
       // Layers are alike in their shapes; most are in their quantizers too.
       if (!is_head && i >= kinds.size() && policy.at(i) == policy.at(i - kinds.size())) continue;
-      check_site(names[i], policy.at(i), product_at(is_head ? SiteKind::LmHead : kinds[i % kinds.size()], config));
+      check_site(names[i], policy.at(i), matmul_shape(is_head ? SiteKind::LmHead : kinds[i % kinds.size()], config));
     }
   }
 }

@@ -8,6 +8,12 @@
 
 namespace precipice {
 
+// y (rows, out) = x (rows, in) w (out, in)^T, in each matrix of a batch.
+struct MatmulShape {
+  std::int64_t rows, in, out;
+};
+MatmulShape matmul_shape(SiteKind kind, const RunConfig& config);
+
 // Throws ConfigError naming the site, the GEMM and the operand.
 void check_operand_shapes(const PrecisionSchedule& schedule, const RunConfig& config);
 

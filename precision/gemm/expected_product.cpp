@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/gemm/expected_product.h"
+
+#include "precision/format/log2_exponent.h"
+#include "precision/scaling/scale_rules.h"
+
+namespace precipice {
+namespace {
+
+ScaleLayout layout_of(const MatrixQuantizer& quantizer, std::int64_t k) {
+  switch (quantizer.kind) {
+    case ScaleKind::None:
+      return ScaleLayout::None;
+    case ScaleKind::Fixed:
+      return quantizer.fixed == 1.0f ? ScaleLayout::None : ScaleLayout::Tensor;
+    case ScaleKind::Tensor:
+      return ScaleLayout::Tensor;
+    case ScaleKind::Row:
+      return ScaleLayout::Rows;
+    case ScaleKind::Column:
+      return k > 1 ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
+    case ScaleKind::Block:
+      return k > quantizer.block_along ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
+  }
+  return ScaleLayout::None;
+}
+
+// Whether folded() will find that products with the scales are exact. Of a block of zeros E8M0 has the scale 2^-127,
+// which folded() takes for no power of two, since fp32 holds it as a subnormal.
+bool has_foldable_scales(const MatrixQuantizer& quantizer, std::int64_t zeros) {
+  const bool has_zero_block =
+      quantizer.kind == ScaleKind::Block && quantizer.block_across == 1 && zeros >= quantizer.block_along;
+  if (has_zero_block && has_mantissa(scale_of(prepare_scales(quantizer), 0.0f).inverse)) return false;
+  switch (quantizer.rule) {
+    case ScaleRule::Amax:
+      return quantizer.power_of_two;
+    case ScaleRule::Nvfp4:
+      return quantizer.two_level && !quantizer.row_scaled;
+    default:
+      return true;  // E8M0 and shared exponents
+  }
+}
+
+struct Expected {
+  OperandKind kind;
+  bool folds;  // scales of rows and blocks, where the plan wants that
+};
+
+Expected expected_operand(const MatrixQuantizer& quantizer, bool as_bf16, std::int64_t k, std::int64_t zeros) {
+  const ScaleLayout scales = layout_of(quantizer, k);
+  const bool is_one = scales == ScaleLayout::None || scales == ScaleLayout::Tensor;
+  // Of numbers that are not too small for bf16's instructions.
+  return {{as_bf16, 1.0, scales}, is_one || has_foldable_scales(quantizer, zeros)};
+}
+
+}  // namespace
+
+ProductKind expected_product(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic,
+                             const ExpectedOperands& operands, const MatmulCpu& cpu) {
+  const bool as_bf16 = runs_on_bf16(a, b, arithmetic, cpu);
+  const Expected of_a = expected_operand(a, as_bf16, operands.k, operands.zeros_in_a),
+                 of_b = expected_operand(b, as_bf16, operands.k, 0);
+  GemmFacts facts;
+  facts.emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
+  facts.a = of_a.kind, facts.b = of_b.kind;
+  facts.preparation = choose_preparation(facts.a, facts.b, arithmetic.scales, facts.emulated);
+  if (facts.preparation == Preparation::Folded && !(of_a.folds && of_b.folds)) facts.preparation = Preparation::None;
+  if (facts.preparation != Preparation::None) facts.a.scales = facts.b.scales = ScaleLayout::None;
+  return choose_gemm(facts, cpu).kind;
+}
+
+}  // namespace precipice

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scales of a quantized operand: read one by one, or multiplied into its values before a product.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "precision/accumulator/emulated_gemm.h"
+#include "precision/gemm/gemm_plan.h"
+#include "precision/quantize/quantizer.h"
+
+namespace precipice {
+
+OperandKind kind_of(const Quantized& operand);
+
+// Matrix `index` of a batch; undefined if x is.
+at::Tensor matrix_at(const at::Tensor& x, std::int64_t index);
+std::int64_t matrices_of(const at::Tensor& x);
+
+// The scale of row `row` of one matrix in K block `block`.
+class RowScales {
+ public:
+  // `scales`: of one matrix, or undefined; outlives this object, as its copies do.
+  RowScales(const Quantized& operand, const at::Tensor& scales);
+  float operator()(std::int64_t row, std::int64_t block) const {
+    return data_ == nullptr ? fixed_ : data_[row / block_rows_ * row_stride_ + block * block_stride_];
+  }
+  OperandScales as_operand() const {
+    if (data_ == nullptr) return {&fixed_, 1, 0, 0};
+    return {data_, block_rows_, row_stride_, block_stride_};
+  }
+
+ private:
+  float fixed_;
+  const float* data_;
+  std::int64_t block_rows_, row_stride_ = 0, block_stride_ = 0;
+};
+
+// Values times scales in fp32, the shape of `values`.
+at::Tensor dequantized(const Quantized& operand);
+
+// The operand with its values multiplied by their scales, and none beside them but a tensor's: where every such product
+// is exact. Scales are powers of two that take nothing out of fp32's range, NaN blocks and zeros among them. NVFP4's
+// E4M3 block scales are exact on its elements too, once the tensor's part is left out: they have 4 significant bits and
+// the elements 2, so that bf16 has room for the products as well.
+std::optional<Quantized> folded(const Quantized& operand);
+
+}  // namespace precipice
