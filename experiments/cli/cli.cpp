@@ -118,6 +118,7 @@ int run_commands(int argc, char** argv) {
                                          add_label(app),
                                          add_warn(app),
                                          add_merge(app),
+                                         add_claims(app),
                                          add_report(app),
                                          add_completion(app)};
   if (const auto answer = answer_shell(app, argc, argv)) {

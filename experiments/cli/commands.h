@@ -44,6 +44,7 @@ Command add_stats(CLI::App& app);
 Command add_label(CLI::App& app);
 Command add_warn(CLI::App& app);
 Command add_merge(CLI::App& app);
+Command add_claims(CLI::App& app);
 Command add_report(CLI::App& app);
 Command add_completion(CLI::App& app);
 

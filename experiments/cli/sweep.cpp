@@ -2,8 +2,12 @@
 // precipice sweep: many runs, one process each.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
+#include "experiments/claims/claims_report.h"
+#include "experiments/claims/registry.h"
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
@@ -37,6 +41,15 @@ RunSelection selection_of(const std::string& only) {
   return only == "missing" ? RunSelection::Missing : RunSelection::Unfinished;
 }
 
+// Of all that the directory ever held.
+bool any_run_begun(const std::filesystem::path& directory) {
+  const std::optional<SweepRecord> record = read_record(directory);
+  if (!record) return false;
+  return std::any_of(record->runs.begin(), record->runs.end(), [&](const RecordedRun& run) {
+    return observe_run(directory / run.id, run.id).state != RunState::Pending;
+  });
+}
+
 // Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
 std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& options) {
   std::vector<const SweepRun*> to_go;
@@ -51,6 +64,7 @@ std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& op
 int sweep(const SweepArguments& options) {
   const Sweep sweep = make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments));
   const std::vector<SweepRun> runs = expand_sweep(sweep);
+  const std::vector<Claim> claims = read_claims(options.config);
   const std::filesystem::path directory = options.out;
   if (std::filesystem::exists(directory / kConfigFileName))
     throw ConfigError({"command line", 0, "--out", options.out}, "this is a run directory; choose another one");
@@ -58,6 +72,7 @@ int sweep(const SweepArguments& options) {
     // What a sweep would refuse, its plan refuses.
     join_sweep(directory, sweep, runs, options.invocation, options.add);
     print_sweep_plan(sweep, runs, {directory, selection_of(options.only), options.workers, options.all_runs});
+    for (const std::string& line : undecidable_claims(claims)) print_result(line + "\n");
     return kSuccess;
   }
   const std::size_t workers = jobs_for(runs, options);
@@ -69,7 +84,9 @@ int sweep(const SweepArguments& options) {
   } catch (const DataError&) {
   }
   install_stop_signals();
+  const bool begun = any_run_begun(directory);
   const JoinedSweep joined = record_sweep(directory, sweep, runs, options.invocation, options.add);
+  register_claims(directory, claims, begun);
   ProgressPrinter printer = standard_progress(options.quiet, kSweepInterval);
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));

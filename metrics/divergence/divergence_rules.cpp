@@ -66,21 +66,28 @@ Label systems_scaling(const LabelInput& input) {
   return no(kRule, fmt::format("none; blind before row {}", kScalingWindow));
 }
 
+Spikes jump_spikes(std::span<const double> loss) {
+  Spikes spikes;
+  for (std::size_t i = kJumpWindow; i < loss.size(); ++i) {
+    const double before = mean(loss.subspan(i - kJumpWindow, kJumpWindow)), here = loss[i] - before;
+    if (!std::isfinite(before)) continue;
+    ++spikes.judged;
+    // A loss that is NaN is a jump.
+    if (!(here <= std::max(kMargin, kRelativeMargin * before))) spikes.rows.push_back(i);
+  }
+  return spikes;
+}
+
 Label jump(const LabelInput& input) {
   constexpr const char* kRule = "jump";
   const std::size_t n = input.loss.size();
   if (n <= kJumpWindow) return undecided(kRule, fmt::format("{} losses, the rule needs {}", n, kJumpWindow + 1));
-  const std::span<const double> losses(input.loss);
-  std::int64_t count = 0;
-  std::size_t first = 0;
-  double rise = 0;
-  for (std::size_t i = kJumpWindow; i < n; ++i) {
-    const double before = mean(losses.subspan(i - kJumpWindow, kJumpWindow)), here = losses[i] - before;
-    if (!std::isfinite(before) || (here <= std::max(kMargin, kRelativeMargin * before))) continue;
-    if (count++ == 0) first = i, rise = here;
-  }
-  if (count == 0) return no(kRule, "none");
-  return yes(kRule, input, first, fmt::format("loss {:+.4f} over the 5 before; {} such steps", rise, count), rise);
+  const Spikes spikes = jump_spikes(input.loss);
+  if (spikes.rows.empty()) return no(kRule, "none");
+  const std::size_t first = spikes.rows.front();
+  const double rise = input.loss[first] - mean(std::span(input.loss).subspan(first - kJumpWindow, kJumpWindow));
+  return yes(kRule, input, first,
+             fmt::format("loss {:+.4f} over the 5 before; {} such steps", rise, spikes.rows.size()), rise);
 }
 
 }  // namespace precipice::labels

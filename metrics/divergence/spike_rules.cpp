@@ -20,13 +20,8 @@ constexpr double kMonitorSigma = 6;
 constexpr std::size_t kOlmo2Window = 1000;
 constexpr double kOlmo2Sigma = 7;
 constexpr double kLlmcZ = 5;
-constexpr double kMinSpread = 1e-10;                    // StabilityMonitor's; a constant series has no spikes
-constexpr std::int64_t kRestart = 100, kSkipped = 500;  // PaLM
-
-struct Spikes {
-  std::vector<std::size_t> rows;
-  std::size_t judged = 0;  // values that the rule could judge
-};
+constexpr double kMinSpread = 1e-10;    // StabilityMonitor's; a constant series has no spikes
+constexpr std::int64_t kRestart = 100;  // PaLM
 
 using Judge = std::function<bool(const std::deque<double>& window, double value)>;
 
@@ -56,13 +51,6 @@ Moments moments_of(const std::deque<double>& values) {
   return {mean(copy), deviation(copy)};
 }
 
-Spikes monitor_spikes(std::span<const double> series) {
-  return find_spikes(series, kWindow, kWindow, [](const std::deque<double>& window, double value) {
-    const Moments m = moments_of(window);
-    return m.sd >= kMinSpread && value > m.mean + kMonitorSigma * m.sd;
-  });
-}
-
 std::string share_text(const char* name, const Spikes& spikes) {
   if (spikes.judged == 0) return fmt::format("{} not judged", name);
   return fmt::format("{} {}/{}", name, spikes.rows.size(), spikes.judged);
@@ -85,15 +73,24 @@ Label of_two_series(const char* rule, const LabelInput& input, std::size_t least
 
 }  // namespace
 
+Spikes monitor_spikes(std::span<const double> series) {
+  return find_spikes(series, kWindow, kWindow, [](const std::deque<double>& window, double value) {
+    const Moments m = moments_of(window);
+    return m.sd >= kMinSpread && value > m.mean + kMonitorSigma * m.sd;
+  });
+}
+
 // "At least seven standard deviations away from a rolling average of the last 1000 values": on either side. The paper
 // does not say what happens before 1000 values are there; here the window grows, from 128 on.
-Label olmo2(const LabelInput& input) {
-  const Judge judge = [](const std::deque<double>& window, double value) {
+Spikes olmo2_spikes(std::span<const double> series) {
+  return find_spikes(series, kOlmo2Window, kWindow, [](const std::deque<double>& window, double value) {
     const Moments m = moments_of(window);
     return m.sd >= kMinSpread && std::abs(value - m.mean) >= kOlmo2Sigma * m.sd;
-  };
-  return of_two_series("olmo2", input, kWindow, find_spikes(input.loss, kOlmo2Window, kWindow, judge),
-                       find_spikes(input.grad_norm, kOlmo2Window, kWindow, judge));
+  });
+}
+
+Label olmo2(const LabelInput& input) {
+  return of_two_series("olmo2", input, kWindow, olmo2_spikes(input.loss), olmo2_spikes(input.grad_norm));
 }
 
 Label olmo_core(const LabelInput& input) {
@@ -101,15 +98,17 @@ Label olmo_core(const LabelInput& input) {
 }
 
 // The window holds the new value, too, so z cannot exceed 127 / sqrt(127) = 11.3.
-Label llm_c(const LabelInput& input) {
-  const Judge judge = [](const std::deque<double>& before, double value) {
+Spikes llm_c_spikes(std::span<const double> series) {
+  return find_spikes(series, kWindow - 1, kWindow - 1, [](const std::deque<double>& before, double value) {
     std::deque<double> window = before;
     window.push_back(value);
     const Moments m = moments_of(window);
     return m.sd > 0 && (value - m.mean) / m.sd > kLlmcZ;
-  };
-  return of_two_series("llm.c", input, kWindow - 1, find_spikes(input.loss, kWindow - 1, kWindow - 1, judge),
-                       find_spikes(input.grad_norm, kWindow - 1, kWindow - 1, judge));
+  });
+}
+
+Label llm_c(const LabelInput& input) {
+  return of_two_series("llm.c", input, kWindow - 1, llm_c_spikes(input.loss), llm_c_spikes(input.grad_norm));
 }
 
 Label palm(const LabelInput& input) {
@@ -120,7 +119,7 @@ Label palm(const LabelInput& input) {
   if (spikes.rows.empty()) return no(kRule, fmt::format("none; blind before row {}", kWindow));
   std::int64_t episodes = 0, last = std::numeric_limits<std::int64_t>::min() / 2;
   for (const std::size_t row : spikes.rows) {
-    episodes += input.steps[row] - last > kSkipped;
+    episodes += input.steps[row] - last > kPalmSkipped;
     last = input.steps[row];
   }
   const std::int64_t restart = std::max<std::int64_t>(0, input.steps[spikes.rows.front()] - kRestart);

@@ -2,6 +2,7 @@
 #include "metrics/statistics/variance_components.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 

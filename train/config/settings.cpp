@@ -19,6 +19,7 @@ constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic time
 constexpr std::size_t kMaxLabelBytes = 100;
 constexpr const char* kSweepTable = "sweep.";
+constexpr const char* kClaimTables = "claim";
 
 using Labels = std::map<std::string, std::vector<std::string>>;
 
@@ -105,6 +106,8 @@ void collect(const toml::table& table, const std::string& prefix, const std::str
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
     ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
+    // A sweep file's claims are data of their own (experiments/claims/claim.h).
+    if (labels != nullptr && depth == 0 && key == kClaimTables && node.is_array_of_tables()) continue;
     if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
     if (const auto* inner = node.as_table()) {
       collect(*inner, key + ".", file, depth + 1, source, settings, labels);

@@ -2,6 +2,7 @@
 // Ratios of rates: with equal exposures the exact binomial of SciPy; with unequal ones the tails summed over all counts.
 #include "metrics/statistics/rates.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>

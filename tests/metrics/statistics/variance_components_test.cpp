@@ -2,6 +2,7 @@
 // Components from crossed seeds: mean squares of statsmodels' analysis of variance, and designs whose answer is known.
 #include "metrics/statistics/variance_components.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/metrics/statistics/golden.h"

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/claims/claim.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <set>
+#include <sstream>
+
+#include "metrics/divergence/episodes.h"
+#include "metrics/log/files.h"
+#include "metrics/statistics/signed_ranks.h"
+#include "precision/base/check.h"
+#include "precision/base/spellings.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::uint64_t kMaxBytes = 1 << 20;
+constexpr std::int64_t kMaxPairs = 10'000;
+
+constexpr Spellings<ClaimDirection, 3> kDirections{
+    {{"higher", ClaimDirection::Higher}, {"lower", ClaimDirection::Lower}, {"equivalent", ClaimDirection::Equivalent}}};
+constexpr Spellings<ClaimTest, 7> kTests{{{"paired-t", ClaimTest::PairedT},
+                                          {"signed-rank", ClaimTest::SignedRank},
+                                          {"sign", ClaimTest::Sign},
+                                          {"tost", ClaimTest::Tost},
+                                          {"mcnemar", ClaimTest::McNemar},
+                                          {"rate-ratio", ClaimTest::RateRatio},
+                                          {"bits", ClaimTest::Bits}}};
+constexpr Spellings<bool, 2> kSeeds{{{"fresh", false}, {"sequential", true}}};
+const std::vector<std::string> kKeys{"id",        "source", "says",    "metric",      "compare", "at",
+                                     "direction", "margin", "effect",  "test",        "family",  "alpha",
+                                     "n",         "seeds",  "literal", "accelerated", "bands",   "window"};
+
+// One [[claim]] table with the place of what is wrong in it.
+class ClaimTable {
+ public:
+  ClaimTable(const toml::table& table, const std::string& file) : table_(table), file_(file) {
+    for (const auto& [name, node] : table_) {
+      const std::string key(name.str());
+      if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) continue;
+      const std::string near = nearest_word(key, kKeys);
+      fail(key, fmt::format("is no key of a claim{}; the keys are {}",
+                            near.empty() ? "" : fmt::format(" (did you mean {}?)", near), fmt::join(kKeys, ", ")));
+    }
+  }
+
+  [[noreturn]] void fail(const std::string& key, const std::string& problem) const {
+    const toml::node* node = table_.get(key);
+    std::ostringstream value;
+    if (node != nullptr) node->visit([&](const auto& typed) { value << typed; });
+    const toml::source_region& place = node != nullptr ? node->source() : table_.source();
+    throw ConfigError({file_, static_cast<int>(place.begin.line), "claim." + key, value.str()}, problem);
+  }
+
+  bool has(const std::string& key) const { return table_.get(key) != nullptr; }
+  std::string text(const std::string& key) const {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) fail(key, "is missing");
+    const auto* value = node->as_string();
+    if (value == nullptr || value->get().empty()) fail(key, "must be text");
+    return value->get();
+  }
+  double number(const std::string& key, double low, double high) const {
+    const std::optional<double> value = table_[key].value<double>();
+    if (!value || !table_[key].is_number() || !(*value >= low && *value <= high))
+      fail(key, fmt::format("must be a number from {} to {}", low, high));
+    return *value;
+  }
+  std::int64_t whole(const std::string& key, std::int64_t low, std::int64_t high) const {
+    const auto* value = table_[key].as_integer();
+    if (value == nullptr || value->get() < low || value->get() > high)
+      fail(key, fmt::format("must be a whole number from {} to {}", low, high));
+    return value->get();
+  }
+  template <class Value, std::size_t N>
+  Value word(const std::string& key, const Spellings<Value, N>& words) const {
+    try {
+      return parse_spelling(key, text(key), words);
+    } catch (const ConfigError& error) {
+      fail(key, error.what());
+    }
+  }
+  const toml::table& table() const { return table_; }
+  const std::string& file() const { return file_; }
+
+ private:
+  const toml::table& table_;
+  const std::string& file_;
+};
+
+std::string text_of(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  std::ostringstream out;
+  if (const auto* real = node.as_floating_point()) return fmt::format("{}", real->get());
+  node.visit([&](const auto& typed) { out << typed; });
+  return out.str();
+}
+
+SeriesName series_name(const ClaimTable& table, const std::string& text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == text.size())
+    table.fail("metric", fmt::format("\"{}\" must be GROUP/NAME, as in sharpness/all_tokens", text));
+  return {text.substr(0, slash), text.substr(slash + 1)};
+}
+
+void read_series(const ClaimTable& table, const std::string& text, Claim& claim) {
+  const std::size_t at = text.find('@'), colon = text.find(':', at == std::string::npos ? 0 : at);
+  if (at == std::string::npos || colon == std::string::npos) table.fail("metric", "must be series:GROUP/NAME@FROM:TO");
+  claim.series = series_name(table, text.substr(0, at));
+  const auto step = [&](const std::string& digits) {
+    if (digits.empty() || digits.size() > 12 || digits.find_first_not_of("0123456789") != std::string::npos)
+      table.fail("metric", fmt::format("\"{}\" is no step", digits));
+    return std::int64_t{std::stoll(digits)};
+  };
+  claim.from = step(text.substr(at + 1, colon - at - 1)), claim.to = step(text.substr(colon + 1));
+  if (claim.from > claim.to) table.fail("metric", "must end after it begins");
+}
+
+void read_departure(const ClaimTable& table, const std::string& text, Claim& claim) {
+  const std::size_t less = text.find('<');
+  if (less == std::string::npos) table.fail("metric", "must be first_departure:GROUP/A<GROUP/B");
+  claim.series = series_name(table, text.substr(0, less));
+  claim.other_series = series_name(table, text.substr(less + 1));
+  if (table.has("window")) claim.window = table.whole("window", 1, 1'000'000'000);
+  if (!table.has("bands")) return;
+  const auto* bands = table.table()["bands"].as_array();
+  std::vector<double> ends;
+  if (bands != nullptr)
+    for (const toml::node& node : *bands) ends.push_back(node.value<double>().value_or(NAN));
+  if (ends.size() != 4 || !(0 < ends[0] && ends[0] < ends[1] && 0 < ends[2] && ends[2] < ends[3]))
+    table.fail("bands", "must be [low of A, high of A, low of B, high of B], ratios to the second format, rising");
+  claim.band = {ends[0], ends[1]}, claim.other_band = {ends[2], ends[3]};
+}
+
+void read_metric(const ClaimTable& table, Claim& claim) {
+  static const std::vector<std::pair<std::string, ClaimMetric>> kPlain{
+      {"final_loss", ClaimMetric::FinalLoss}, {"diverged", ClaimMetric::Diverged},
+      {"untrained", ClaimMetric::Untrained},  {"failed", ClaimMetric::Failed},
+      {"jumps", ClaimMetric::Episodes},       {"identical", ClaimMetric::Identical}};
+  claim.metric = table.text("metric");
+  const std::size_t colon = claim.metric.find(':');
+  const std::string head = claim.metric.substr(0, colon),
+                    rest = colon == std::string::npos ? "" : claim.metric.substr(colon + 1);
+  if (colon == std::string::npos) {
+    for (const auto& [name, kind] : kPlain) {
+      if (claim.metric != name) continue;
+      claim.kind = kind, claim.rule = "jump";
+      return;
+    }
+  } else if (head == "spikes") {
+    claim.kind = ClaimMetric::Episodes, claim.rule = rest;
+    const std::vector<std::string> rules = episode_rules();
+    if (std::find(rules.begin(), rules.end(), rest) == rules.end())
+      table.fail("metric",
+                 fmt::format("has no rule \"{}\"; the rules with episodes are {}", rest, fmt::join(rules, ", ")));
+    return;
+  } else if (head == "series") {
+    claim.kind = ClaimMetric::Series;
+    return read_series(table, rest, claim);
+  } else if (head == "first_departure") {
+    claim.kind = ClaimMetric::FirstDeparture;
+    return read_departure(table, rest, claim);
+  }
+  table.fail(
+      "metric",
+      "must be final_loss, diverged, untrained, failed, jumps, identical, spikes:RULE, series:GROUP/NAME@FROM:TO "
+      "or first_departure:GROUP/A<GROUP/B");
+}
+
+// The tests that a metric can be decided by, its own first.
+std::vector<ClaimTest> tests_of(const Claim& claim) {
+  switch (claim.kind) {
+    case ClaimMetric::FinalLoss:
+    case ClaimMetric::Series:
+      if (claim.direction == ClaimDirection::Equivalent) return {ClaimTest::Tost};
+      return {ClaimTest::PairedT, ClaimTest::SignedRank, ClaimTest::Sign};
+    case ClaimMetric::Diverged:
+    case ClaimMetric::Untrained:
+    case ClaimMetric::Failed:
+      return {ClaimTest::McNemar};
+    case ClaimMetric::Episodes:
+      return {ClaimTest::RateRatio};
+    case ClaimMetric::FirstDeparture:
+      return {ClaimTest::Sign};
+    case ClaimMetric::Identical:
+      return {ClaimTest::Bits};
+  }
+  return {};
+}
+
+void read_test(const ClaimTable& table, Claim& claim) {
+  const std::vector<ClaimTest> tests = tests_of(claim);
+  claim.test = tests.front();
+  if (!table.has("test")) return;
+  claim.test = table.word("test", kTests);
+  if (std::find(tests.begin(), tests.end(), claim.test) != tests.end()) return;
+  std::vector<std::string> names;
+  for (const ClaimTest test : tests) names.push_back(to_string(test));
+  table.fail("test", fmt::format("does not decide {} {}; allowed: {}", claim.metric, to_string(claim.direction),
+                                 fmt::join(names, ", ")));
+}
+
+void read_margin(const ClaimTable& table, Claim& claim) {
+  if (!table.has("margin")) {
+    if (claim.direction == ClaimDirection::Equivalent) table.fail("margin", "is missing: an equivalence needs one");
+    return;
+  }
+  if (!table.has("direction")) table.fail("margin", "needs a direction: higher, lower or equivalent");
+  const auto* text = table.table()["margin"].as_string();
+  if (text != nullptr) {
+    char* end = nullptr;
+    claim.margin = std::strtod(text->get().c_str(), &end) / 100;
+    claim.margin_is_relative = true;
+    if (std::string(end) != " %" || !std::isfinite(claim.margin) || claim.margin < 0)
+      table.fail("margin", "must be a number, or a percentage of the second's mean as \"0.25 %\"");
+  } else {
+    claim.margin = table.number("margin", 0, 1e30);
+  }
+  const bool is_mean = claim.kind == ClaimMetric::FinalLoss || claim.kind == ClaimMetric::Series;
+  if (claim.margin_is_relative && !is_mean)
+    table.fail("margin", "of a percentage goes with final_loss and series alone");
+  if (claim.margin > 0 && !is_mean && claim.kind != ClaimMetric::Episodes)
+    table.fail("margin", "must be 0 with metric " + claim.metric);
+  if (claim.direction == ClaimDirection::Equivalent && claim.margin == 0)
+    table.fail("margin", "of an equivalence must be positive");
+}
+
+void read_compared(const ClaimTable& table, Claim& claim) {
+  const auto* pair = table.table()["compare"].as_array();
+  if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_value() || !(*pair)[1].is_value())
+    table.fail("compare", "must be two values, as [\"e8m3\", \"bf16\"]");
+  claim.first = text_of((*pair)[0]), claim.second = text_of((*pair)[1]);
+  if (claim.first == claim.second) table.fail("compare", "names the same value twice");
+  if (!table.has("at")) return;
+  const auto* at = table.table()["at"].as_table();
+  if (at == nullptr) table.fail("at", "must be a table, as {\"optimizer.lr\" = 1e-3}");
+  for (const auto& [key, value] : *at) {
+    if (!value.is_value()) table.fail("at", "has values, no arrays or tables");
+    claim.at[std::string(key.str())] = text_of(value);
+  }
+}
+
+void read_lever(const ClaimTable& table, Claim& claim) {
+  const bool literal = table.table()["literal"].value<bool>().value_or(false);
+  if (table.has("literal") && !table.table()["literal"].is_boolean()) table.fail("literal", "must be true or false");
+  if (literal == table.has("accelerated"))
+    table.fail("literal", "a claim says literal = true or accelerated = \"the lever\", one of both");
+  if (!literal) claim.accelerated = table.text("accelerated");
+}
+
+// All keys in the order of kKeys, so that the order in the file and comments do not matter.
+std::string canonical_text(const toml::table& table) {
+  std::string text;
+  for (const std::string& key : kKeys) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) continue;
+    std::ostringstream value;
+    node->visit([&](const auto& typed) { value << typed; });
+    text += key + " = " + value.str() + "\n";
+  }
+  return text;
+}
+
+Claim read_claim(const toml::table& toml_table, const std::string& file) {
+  const ClaimTable table(toml_table, file);
+  Claim claim;
+  claim.file = file, claim.line = static_cast<int>(toml_table.source().begin.line);
+  claim.id = table.text("id");
+  const auto is_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+  };
+  if (claim.id.size() > 60 || !std::all_of(claim.id.begin(), claim.id.end(), is_word))
+    table.fail("id", "must be one word of at most 60 letters, digits, _ - and .");
+  claim.source = table.text("source"), claim.says = table.text("says");
+  read_metric(table, claim);
+  read_compared(table, claim);
+  if (claim.kind == ClaimMetric::Identical || claim.kind == ClaimMetric::FirstDeparture) {
+    if (table.has("direction")) table.fail("direction", "is a part of the metric itself here");
+  } else {
+    claim.direction = table.word("direction", kDirections);
+  }
+  if (claim.direction == ClaimDirection::Equivalent && tests_of(claim).front() != ClaimTest::Tost)
+    table.fail("direction", "equivalent goes with final_loss and series alone");
+  read_margin(table, claim);
+  read_test(table, claim);
+  if (table.has("effect")) claim.effect = table.number("effect", 0, 1e30);
+  claim.family = table.has("family") ? table.text("family") : claim.id;
+  if (table.has("alpha")) claim.alpha = table.number("alpha", 1e-6, 0.5);
+  claim.n = table.whole("n", claim.kind == ClaimMetric::Identical ? 1 : 2, kMaxPairs);
+  if (table.has("seeds")) claim.sequential = table.word("seeds", kSeeds);
+  read_lever(table, claim);
+  claim.text = canonical_text(toml_table);
+  return claim;
+}
+
+}  // namespace
+
+std::string to_string(ClaimDirection direction) {
+  return spelling_of(direction, kDirections);
+}
+std::string to_string(ClaimTest test) {
+  return spelling_of(test, kTests);
+}
+
+std::vector<Claim> parse_claims(const std::string& toml_text, const std::string& file_name) {
+  std::vector<Claim> claims;
+  try {
+    const toml::table file = toml::parse(toml_text, file_name);
+    const toml::node* node = file.get("claim");
+    if (node == nullptr) return claims;
+    const auto* tables = node->as_array();
+    if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table))
+      throw ConfigError({file_name, static_cast<int>(node->source().begin.line), "claim", ""},
+                        "claims are [[claim]] tables");
+    std::set<std::string> ids;
+    std::map<std::string, double> alphas;
+    for (const toml::node& table : *tables) {
+      claims.push_back(read_claim(*table.as_table(), file_name));
+      const Claim& claim = claims.back();
+      if (!ids.insert(claim.id).second)
+        throw ConfigError({file_name, claim.line, "claim.id", claim.id}, "names two claims");
+      if (const auto [family, is_new] = alphas.emplace(claim.family, claim.alpha);
+          !is_new && family->second != claim.alpha)
+        throw ConfigError(
+            {file_name, claim.line, "claim.alpha", fmt::format("{}", claim.alpha)},
+            fmt::format("claims of family {} share one alpha, which is {} above", claim.family, family->second));
+    }
+  } catch (const toml::parse_error& error) {
+    throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
+                      "not TOML: " + std::string(error.description()));
+  }
+  return claims;
+}
+
+std::vector<Claim> read_claims(const std::filesystem::path& path) {
+  return parse_claims(read_file(path, kMaxBytes), path.string());
+}
+
+double least_p(const Claim& claim) {
+  const bool counts_signs =
+      claim.test == ClaimTest::Sign || claim.test == ClaimTest::SignedRank || claim.test == ClaimTest::McNemar;
+  return counts_signs ? least_exact_p(claim.n) : 0;
+}
+
+}  // namespace precipice

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runs that a claim speaks of: pairs of one seed, one of each of the two formats that it compares, all else equal.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/claims/claim.h"
+#include "experiments/statistics/sweep_data.h"
+
+namespace precipice {
+
+struct RunPair {
+  const AnalysedRun* first = nullptr;
+  const AnalysedRun* second = nullptr;
+};
+
+struct ClaimRuns {
+  std::vector<RunPair> pairs;  // the claim's n, the lowest seeds first
+  std::string problem;         // why the claim cannot be judged; "" where it can
+};
+
+// Never throws for what a claim names: a value, an axis or seeds that the sweep has not are the `problem`.
+ClaimRuns select_runs(const SweepData& data, const Claim& claim);
+
+}  // namespace precipice

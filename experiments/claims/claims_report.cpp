@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/claims/claims_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "experiments/console/console.h"
+#include "experiments/console/table.h"
+#include "metrics/statistics/signed_ranks.h"
+
+namespace precipice {
+namespace {
+
+std::string number_text(double value) {
+  return std::isnan(value) ? "-" : fmt::format("{:.4g}", value);
+}
+
+std::string interval_text(const Interval& interval) {
+  return std::isnan(interval.low) ? "-" : fmt::format("[{:.4g}, {:.4g}]", interval.low, interval.high);
+}
+
+// Why a verdict is no confirmation.
+std::string standing(const RegisteredClaim& registered) {
+  if (registered.changed) return "changed after its runs began";
+  if (registered.late) return "written after its runs began";
+  if (registered.claim.sequential) return "exploratory: its n grew as results came in";
+  return "";
+}
+
+std::string notes_of(const JudgedClaim& claim, const RegisteredClaim& registered) {
+  std::vector<std::string> notes;
+  if (!standing(registered).empty()) notes.push_back(standing(registered));
+  if (!claim.reason.empty()) notes.push_back(claim.reason);
+  if (claim.dropped > 0) notes.push_back(fmt::format("{} pairs without a number left out", claim.dropped));
+  if (claim.would_need > 0) notes.push_back(fmt::format("would need {} pairs of fresh seeds", claim.would_need));
+  if (claim.would_need < 0) notes.push_back("no number of seeds up to 1000 would decide it");
+  if (!claim.interval_of.empty() && !std::isnan(claim.interval.low)) notes.push_back("interval: " + claim.interval_of);
+  std::string text;
+  for (const std::string& note : notes) text += (text.empty() ? "" : "; ") + note;
+  return text;
+}
+
+std::string claimed_text(const Claim& claim) {
+  const std::string margin = claim.margin == 0          ? ""
+                             : claim.margin_is_relative ? fmt::format(" by {:g} %", 100 * claim.margin)
+                                                        : fmt::format(" by {:g}", claim.margin);
+  if (claim.kind == ClaimMetric::Identical) return fmt::format("{} is {} in every bit", claim.first, claim.second);
+  if (claim.kind == ClaimMetric::FirstDeparture)
+    return fmt::format("{} of {} over {}", claim.metric, claim.first, claim.second);
+  if (claim.direction == ClaimDirection::Equivalent)
+    return fmt::format("{} of {} within{} of {}", claim.metric, claim.first, margin.substr(margin.empty() ? 0 : 3),
+                       claim.second);
+  return fmt::format("{} of {} {} than {}{}", claim.metric, claim.first, to_string(claim.direction), claim.second,
+                     margin);
+}
+
+Json counts_json(const PairedCounts& counts) {
+  return {{"both", counts.both},
+          {"only_first", counts.only_first},
+          {"only_second", counts.only_second},
+          {"neither", counts.neither}};
+}
+
+Json beside_json(const BesideTests& beside) {
+  return {{"sign_p", json_number(beside.sign_p)},
+          {"signed_rank_p", json_number(beside.signed_rank_p)},
+          {"hodges_lehmann", json_number(beside.hodges_lehmann)},
+          {"hodges_lehmann_interval", to_json(beside.hodges_lehmann_interval)}};
+}
+
+Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
+  const Claim& claim = judged.claim;
+  Json json{{"id", claim.id},
+            {"source", claim.source},
+            {"says", claim.says},
+            {"claim", claimed_text(claim)},
+            {"verdict", to_string(judged.verdict)},
+            {"reason", judged.reason},
+            {"n", claim.n},
+            {"pairs", judged.pairs},
+            {"dropped", judged.dropped},
+            {"effect", json_number(judged.effect)},
+            {"unit", judged.effect_unit},
+            {"interval", to_json(judged.interval)},
+            {"interval_of", judged.interval_of},
+            {"confidence", json_number(judged.confidence)},
+            {"test", to_string(claim.test)},
+            {"p", json_number(judged.p)},
+            {"holm_p", json_number(judged.holm_p)},
+            {"family", claim.family},
+            {"alpha", claim.alpha},
+            {"literal", claim.accelerated.empty()},
+            {"accelerated", claim.accelerated},
+            {"would_need", judged.would_need},
+            {"changed", registered.changed},
+            {"late", registered.late},
+            {"sequential", claim.sequential},
+            {"training_seconds", judged.seconds}};
+  if (judged.counts) json["counts"] = counts_json(*judged.counts);
+  if (judged.beside) json["beside"] = beside_json(*judged.beside);
+  return json;
+}
+
+}  // namespace
+
+ClaimsReport claims_report(const SweepData& data, const std::vector<RegisteredClaim>& claims) {
+  ClaimsReport report;
+  report.directory = data.directory.string();
+  report.command = "precipice claims " + shell_word(path_argument(data.directory));
+  report.registered = claims;
+  std::vector<Claim> plain;
+  for (const RegisteredClaim& claim : claims) plain.push_back(claim.claim);
+  report.judged = judge_claims(data, plain);
+  return report;
+}
+
+std::string to_text(const ClaimsReport& report) {
+  std::vector<std::vector<std::string>> rows{
+      {"claim", "verdict", "pairs", "effect", "interval", "p", "Holm p", "test"}};
+  for (const JudgedClaim& claim : report.judged)
+    rows.push_back({claim.claim.id, to_string(claim.verdict), fmt::format("{} of {}", claim.pairs, claim.claim.n),
+                    number_text(claim.effect), interval_text(claim.interval), number_text(claim.p),
+                    number_text(claim.holm_p), to_string(claim.claim.test)});
+  std::string text = format_table(rows) + "\n";
+  for (std::size_t i = 0; i < report.judged.size(); ++i) {
+    const Claim& claim = report.judged[i].claim;
+    const std::string notes = notes_of(report.judged[i], report.registered[i]);
+    text += format_table({{fmt::format("{}: {} ({}): {}; {}{}", claim.id, claim.says, claim.source, claimed_text(claim),
+                                       claim.accelerated.empty() ? "literal" : "accelerated: " + claim.accelerated,
+                                       notes.empty() ? "" : "; " + notes)}});
+  }
+  return text;
+}
+
+Json to_json(const ClaimsReport& report) {
+  Json claims = Json::array();
+  for (std::size_t i = 0; i < report.judged.size(); ++i)
+    claims.push_back(claim_json(report.judged[i], report.registered[i]));
+  return {{"directory", report.directory}, {"command", report.command}, {"claims", claims}};
+}
+
+std::vector<std::string> undecidable_claims(const std::vector<Claim>& claims) {
+  std::vector<std::string> lines;
+  for (const Claim& claim : claims) {
+    const auto members =
+        std::count_if(claims.begin(), claims.end(), [&](const Claim& c) { return c.family == claim.family; });
+    const double level = claim.alpha / static_cast<double>(members);
+    if (least_p(claim) <= level) continue;
+    std::int64_t needed = claim.n;
+    while (least_exact_p(needed) > level) ++needed;
+    lines.push_back(
+        fmt::format("claim {}: {} pairs cannot decide it: the least p of {} is {:.2g}, and the first of {} claims of "
+                    "family {} is tested at {:.2g}; {} pairs that differ could",
+                    claim.id, claim.n, to_string(claim.test), least_p(claim), members, claim.family, level, needed));
+  }
+  return lines;
+}
+
+}  // namespace precipice

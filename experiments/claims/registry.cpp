@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiments/claims/registry.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <map>
+
+#include "metrics/log/files.h"
+#include "precision/base/check.h"
+
+namespace precipice {
+namespace {
+
+constexpr std::uint64_t kMaxBytes = 4 << 20;
+
+struct Entry {
+  std::string sha256;
+  bool late = false;
+};
+
+struct Registry {
+  std::map<std::string, Entry> entries;  // by id
+  std::vector<Claim> claims;
+};
+
+std::string hash_of(const Claim& claim) {
+  return sha256_hex(claim.text);
+}
+
+Registry read_registry(const std::filesystem::path& directory) {
+  Registry registry;
+  const std::filesystem::path path = directory / kClaimsFileName;
+  if (!std::filesystem::exists(path)) return registry;
+  const std::string text = read_file(path, kMaxBytes);
+  try {
+    const toml::table file = toml::parse(text, path.string());
+    if (const auto* entries = file["registered"].as_array())
+      for (const toml::node& node : *entries) {
+        const auto* entry = node.as_table();
+        if (entry == nullptr) throw DataError(path.string() + ": \"registered\" has no tables");
+        const std::string id = (*entry)["id"].value_or(std::string());
+        registry.entries[id] = {(*entry)["sha256"].value_or(std::string()), (*entry)["late"].value_or(false)};
+      }
+    registry.claims = parse_claims(text, path.string());
+  } catch (const toml::parse_error& error) {
+    throw DataError(fmt::format("{}: not TOML: {}", path.string(), error.description()));
+  } catch (const ConfigError& error) {
+    throw DataError(error.what());
+  }
+  for (const Claim& claim : registry.claims)
+    if (!registry.entries.contains(claim.id))
+      throw DataError(fmt::format("{}: claim {} is not registered", path.string(), claim.id));
+  return registry;
+}
+
+RegisteredClaim with_entry(const Registry& registry, const Claim& claim) {
+  const auto entry = registry.entries.find(claim.id);
+  if (entry == registry.entries.end()) return {claim, false, true};
+  return {claim, entry->second.sha256 != hash_of(claim), entry->second.late};
+}
+
+}  // namespace
+
+void register_claims(const std::filesystem::path& directory, const std::vector<Claim>& claims, bool begun) {
+  Registry registry = read_registry(directory);
+  if (claims.empty() && registry.claims.empty()) return;
+  for (const Claim& claim : claims) {
+    // Before any run has begun a claim may be edited freely.
+    if (!begun || !registry.entries.contains(claim.id)) registry.entries[claim.id] = {hash_of(claim), begun};
+    const auto known =
+        std::find_if(registry.claims.begin(), registry.claims.end(), [&](const Claim& c) { return c.id == claim.id; });
+    if (known != registry.claims.end())
+      *known = claim;
+    else
+      registry.claims.push_back(claim);
+  }
+  std::string text = "# The claims of this sweep, and the hashes of their texts when its runs began.\n";
+  for (const auto& [id, entry] : registry.entries)
+    text += fmt::format("[[registered]]\nid = \"{}\"\nsha256 = \"{}\"\nlate = {}\n", id, entry.sha256, entry.late);
+  for (const Claim& claim : registry.claims) text += "\n[[claim]]\n" + claim.text;
+  write_file_atomic(directory / kClaimsFileName, text);
+}
+
+std::vector<RegisteredClaim> registered_claims(const std::filesystem::path& directory) {
+  const Registry registry = read_registry(directory);
+  std::vector<RegisteredClaim> claims;
+  for (const Claim& claim : registry.claims) claims.push_back(with_entry(registry, claim));
+  return claims;
+}
+
+std::vector<RegisteredClaim> compare_with_registered(const std::filesystem::path& directory,
+                                                     const std::vector<Claim>& claims) {
+  const Registry registry = read_registry(directory);
+  std::vector<RegisteredClaim> compared;
+  for (const Claim& claim : claims) compared.push_back(with_entry(registry, claim));
+  return compared;
+}
+
+}  // namespace precipice

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// DIR/claims.toml: the claims of a sweep as they stood when its runs began. A claim that is edited afterwards, or written
+// afterwards, is judged all the same and marked so: it is no longer a prediction.
+//   [[registered]] id = "ladder_e8m3", sha256 = "...", late = false     of the claim's text; late: runs had begun
+//   [[claim]] ...                                                       the claims as the sweep file has them now
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "experiments/claims/claim.h"
+
+namespace precipice {
+
+inline constexpr const char* kClaimsFileName = "claims.toml";
+
+struct RegisteredClaim {
+  Claim claim;
+  bool changed = false;  // other text than when its runs began
+  bool late = false;     // written when runs of the sweep had begun
+};
+
+// Called before a sweep's runs are started; `begun`: whether any run of the directory has begun. Claims of earlier commands
+// that are not among these stay. Throws OutputError, DataError.
+void register_claims(const std::filesystem::path& directory, const std::vector<Claim>& claims, bool begun);
+
+// Empty where the directory has no claims. Throws DataError where the file is damaged.
+std::vector<RegisteredClaim> registered_claims(const std::filesystem::path& directory);
+
+// Claims of another file beside what the directory has registered under the same ids: late where it has none.
+std::vector<RegisteredClaim> compare_with_registered(const std::filesystem::path& directory,
+                                                     const std::vector<Claim>& claims);
+
+}  // namespace precipice
