@@ -38,8 +38,7 @@ Claim claim_of(const std::string& lines, std::int64_t n = 8) {
       .at(0);
 }
 
-const std::string kLoss =
-    "metric = \"final_loss\"\ncompare = [\"fp8\", \"bf16\"]\nat = {\"optimizer.lr\" = 1e-3}\n";
+const std::string kLoss = "metric = \"final_loss\"\ncompare = [\"fp8\", \"bf16\"]\nat = {\"optimizer.lr\" = 1e-3}\n";
 
 JudgedClaim judged(const SweepData& data, const Claim& claim) {
   return judge_claims(data, {claim}).at(0);
@@ -138,9 +137,8 @@ TEST_CASE("jumps are episodes over the steps that could be judged") {
   CHECK(claim.p == Approx(0.125));
   CHECK(claim.verdict == Verdict::Undecided);
   CHECK(claim.reason.find("blind for 80 of 960 steps") != std::string::npos);
-  const JudgedClaim blind =
-      judged(data, claim_of("metric = \"spikes:olmo-core\"\ncompare = [\"fp8\", \"bf16\"]\nat = "
-                            "{\"optimizer.lr\" = 1e-3}\ndirection = \"higher\"\n"));
+  const JudgedClaim blind = judged(data, claim_of("metric = \"spikes:olmo-core\"\ncompare = [\"fp8\", \"bf16\"]\nat = "
+                                                  "{\"optimizer.lr\" = 1e-3}\ndirection = \"higher\"\n"));
   CHECK(blind.verdict == Verdict::CannotBeJudged);
   CHECK(blind.reason.find("judges no step") != std::string::npos);
 }
