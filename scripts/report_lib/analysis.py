@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics, labels and warnings of a sweep: the JSON of `precipice merge`, `label` and `warn`. Numbers are computed there,
-once; the report draws them. Where the program is missing or refuses, the page says so instead."""
+"""Statistics, labels, warnings and claims of a sweep: the JSON of `precipice merge`, `label`, `warn` and `claims`. Numbers are
+computed there, once; the report draws them. Where the program is missing or refuses, the page says so instead."""
 
 import json
 import os
@@ -19,7 +19,9 @@ COMMANDS = {
     "statistics": ("merge", "--no-index", "--json"),
     "labels": ("label", "--rule", "all", "--json"),
     "warnings": ("warn", "--json"),
+    "claims": ("claims", "--json"),
 }
+CLAIMS_FILE = "claims.toml"  # there where a sweep has claims
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Analysis:
     statistics: Dict[str, Any] = field(default_factory=dict)
     labels: Dict[str, Any] = field(default_factory=dict)
     warnings: Dict[str, Any] = field(default_factory=dict)
+    claims: Dict[str, Any] = field(default_factory=dict)
     problems: List[str] = field(default_factory=list)
 
 
@@ -50,6 +53,8 @@ class Analyses:
             return
         settings = [axis for axis in axes if axis != "seed" and not axis.endswith(".seed")]
         for name, (command, *options) in COMMANDS.items():
+            if name == "claims" and not (directory / CLAIMS_FILE).exists():
+                continue
             within = [f"--within={axis}" for axis in settings] if command == "warn" else []
             arguments = [program, command, path_argument(directory), *options, *within]
             try:

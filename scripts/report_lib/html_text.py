@@ -2,7 +2,7 @@
 """Text for the page and for the terminal, and tables that turn into lists where the page is narrow."""
 
 import html
-from typing import Any, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 
 def clean(text: Any) -> str:
@@ -19,8 +19,15 @@ def code_list(names: Sequence[str]) -> str:
     return ", ".join(f"<code>{escape(name)}</code>" for name in names)
 
 
-def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> str:
-    """The first column names the row. Each cell carries its column's name, which a narrow page shows before it."""
+def table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[int] = (),
+    html_of: Optional[Mapping[int, Callable[[str], str]]] = None,
+) -> str:
+    """The first column names the row. Each cell carries its column's name, which a narrow page shows before it. `html_of`:
+    by column, what makes HTML of its text, which is escaped otherwise."""
 
     def kind_of(index: int) -> str:
         return ' class="n"' if index in numeric else ""
@@ -29,7 +36,7 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], n
         kind = kind_of(index)
         if index == 0:
             return f'<th scope="row"{kind}>{escape(text)}</th>'
-        return f'<td{kind} data-of="{escape(columns[index])}">{escape(text)}</td>'
+        return f'<td{kind} data-of="{escape(columns[index])}">{(html_of or {}).get(index, escape)(text)}</td>'
 
     body = "\n".join(f"<tr>{''.join(cell(i, text) for i, text in enumerate(row))}</tr>" for row in rows)
     head = "".join(f'<th scope="col"{kind_of(i)}>{escape(name)}</th>' for i, name in enumerate(columns))

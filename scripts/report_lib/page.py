@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from report_lib.analysis import Analysis
 from report_lib.analysis_tables import analysis_sections
+from report_lib.claims_table import claims_section
 from report_lib.grouping import RATE, Sweep
 from report_lib.html_text import code_list, escape, folded
 from report_lib.legend_html import legend_html
@@ -68,6 +69,7 @@ def page_sections(
     open_pictures = [picture for picture in pictures if not picture.folded]
     sections = [
         ("without-result", "Runs without a result", without_result(results)),
+        ("claims", "Claims", claims_section(analysis.claims)),
         ("names", "Names of formats", names_table(sweep)),
         *((anchor(picture), picture.title, figure(picture)) for picture in open_pictures),
         ("table", "By format and learning rate", summary(sweep, analysis)),

@@ -41,6 +41,8 @@ td { min-width: 2.5rem; }
 thead th { color: #555; font-weight: 600; border-bottom: 2px solid #999; vertical-align: bottom; overflow-wrap: normal; }
 tbody th { font-weight: 600; }
 .n { text-align: right; }
+.verdict { font-weight: 600; white-space: nowrap; }
+.verdict.yes { color: #00674b; } .verdict.no { color: #a33b00; } .verdict.open { color: #555; }
 @media (min-width: 56.01rem) { td.n { white-space: nowrap; } }
 @media (max-width: 56rem) {
   body { padding: 0.7rem 0.75rem 2rem; }
