@@ -109,9 +109,18 @@ class Selection {
       if (is_seed_axis(key) || (axis_ && *axis_ == a)) continue;
       if (!axis_ && key != "optimizer.lr") continue;  // a part of the format
       const std::vector<std::string> values = values_of(runs_, a);
+      if (axis_ && moves_with(a, *axis_)) continue;
       if (values.size() > 1) return fail(fmt::format("\"at\" has to name one {} of {}", key, fmt::join(values, ", ")));
     }
     return true;
+  }
+
+  // Linked axes: what is compared moves this one too.
+  bool moves_with(std::size_t axis, std::size_t leader) const {
+    std::map<std::string, std::string> seen;
+    return std::all_of(runs_.begin(), runs_.end(), [&](const AnalysedRun* run) {
+      return seen.emplace(run->values[leader], run->values[axis]).first->second == run->values[axis];
+    });
   }
 
   bool is(const AnalysedRun& run, const std::string& wanted) const {

@@ -20,11 +20,29 @@ namespace {
 
 constexpr const char* kRecipe = "precision.recipe";
 
-// Axes with several values that are neither seeds nor the learning rate.
+// Whether runs of equal values of `leader` have equal values of `axis`: axes that move together.
+bool is_determined_by(const StatusReport& report, std::size_t axis, std::size_t leader) {
+  std::map<std::string, std::string> seen;
+  return std::all_of(report.runs.begin(), report.runs.end(), [&](const ReportedRun& run) {
+    const std::string value = to_text(run.values[axis]);
+    return seen.emplace(to_text(run.values[leader]), value).first->second == value;
+  });
+}
+
+// Moves together with an axis whose values have labels, which say what both are.
+bool is_named_by_another(const StatusReport& report, std::size_t axis) {
+  if (report.labels.contains(report.axes[axis])) return false;
+  for (std::size_t leader = 0; leader < report.axes.size(); ++leader)
+    if (leader != axis && report.labels.contains(report.axes[leader]) && is_determined_by(report, axis, leader))
+      return true;
+  return false;
+}
+
+// Axes with several values that are neither seeds nor the learning rate, nor named by the labels of another axis.
 std::vector<std::size_t> format_axes(const StatusReport& report) {
   std::vector<std::size_t> chosen;
   for (std::size_t a = 0; a < report.axes.size(); ++a) {
-    if (is_seed_axis(report.axes[a]) || report.axes[a] == "optimizer.lr") continue;
+    if (is_seed_axis(report.axes[a]) || report.axes[a] == "optimizer.lr" || is_named_by_another(report, a)) continue;
     const bool varies = std::any_of(report.runs.begin(), report.runs.end(), [&](const ReportedRun& run) {
       return !(run.values[a] == report.runs.front().values[a]);
     });

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "precision/base/check.h"
@@ -92,6 +93,18 @@ void apply_labels(Axis& own, const std::vector<std::string>& labels, Axis* axis)
   check_labels(*axis);
 }
 
+// Axes of the file that move together; a command line that sets one of their keys would tear them apart.
+void apply_link(const std::vector<std::string>& settings, int link, const std::vector<Assignment>& assignments,
+                Sweep& sweep) {
+  for (const std::string& setting : settings) {
+    const std::string key = setting.substr(std::string(kTable).size());
+    for (const Assignment& assignment : assignments)
+      if (assignment.key == key)
+        throw ConfigError(assignment.where, "moves together with other keys of the sweep file and cannot be set alone");
+    find_axis(sweep, key)->link = link;
+  }
+}
+
 // A comma inside a value of the command line has made two of it: the word that is refused says how to keep it.
 [[noreturn]] void rethrow_with_comma(const ConfigError& error, const Axis& axis) {
   throw ConfigError(error.where(),
@@ -117,9 +130,17 @@ RunConfig resolve_run(const Sweep& sweep, const std::vector<Setting>& settings) 
   }
 }
 
+// Whether an earlier axis of the same link moves for this one too.
+bool follows(const std::vector<Axis>& axes, std::size_t index) {
+  return axes[index].link >= 0 && std::any_of(axes.begin(), axes.begin() + static_cast<std::ptrdiff_t>(index),
+                                              [&](const Axis& axis) { return axis.link == axes[index].link; });
+}
+
 std::size_t count_combinations(const std::vector<Axis>& axes) {
   std::size_t count = 1;
-  for (const Axis& axis : axes) {
+  for (std::size_t a = 0; a < axes.size(); ++a) {
+    const Axis& axis = axes[a];
+    if (follows(axes, a)) continue;
     count *= axis.values.size();  // both factors are at most kMaxRuns here
     if (count > kMaxRuns)
       throw ConfigError(axis.where, fmt::format("a sweep has at most {} runs; its axes make more", kMaxRuns));
@@ -173,6 +194,8 @@ Sweep make_labelled_sweep(const LabelledSettings& file, const std::vector<Assign
     const std::string key = setting.substr(std::string(kTable).size());
     apply_labels(*find_axis(own, key), labels, find_axis(sweep, key));
   }
+  for (std::size_t link = 0; link < file.links.size(); ++link)
+    apply_link(file.links[link], static_cast<int>(link), assignments, sweep);
   return sweep;
 }
 
@@ -184,9 +207,12 @@ std::vector<SweepRun> expand_sweep(const Sweep& sweep) {
     SweepRun run;
     std::vector<Setting> settings = sweep.base;
     std::size_t stride = combinations;
+    std::map<int, std::size_t> moved;  // by link: the place of its axes
     for (const Axis& axis : sweep.axes) {
-      stride /= axis.values.size();
-      const std::size_t v = index / stride % axis.values.size();
+      const auto with = moved.find(axis.link);
+      if (axis.link < 0 || with == moved.end()) stride /= axis.values.size();
+      const std::size_t v = axis.link < 0 || with == moved.end() ? index / stride % axis.values.size() : with->second;
+      moved[axis.link] = v;
       run.values.push_back(axis.values[v]);
       run.shown.push_back(axis.labels.empty() || axis.labels[v].empty() ? to_text(axis.values[v]) : axis.labels[v]);
       settings.push_back(setting_of(axis.key, run.values.back(), axis.where));

@@ -19,6 +19,7 @@ struct Axis {
   ConfigError::Where where;
   std::vector<std::string> labels{};  // none, or one per value, "" where a value has none
   std::string text{};                 // as the command line had it; "" for an axis of the file
+  int link = -1;                      // axes of one link move together: as many values, the i-th with the i-th
 };
 
 struct Sweep {

@@ -6,7 +6,9 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "metrics/log/files.h"
 #include "precision/base/number_text.h"
@@ -20,8 +22,6 @@ constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic tim
 constexpr std::size_t kMaxLabelBytes = 100;
 constexpr const char* kSweepTable = "sweep.";
 constexpr const char* kClaimTables = "claim";
-
-using Labels = std::map<std::string, std::vector<std::string>>;
 
 // The text of a file by line, for what its parser does not keep.
 class SourceText {
@@ -71,6 +71,16 @@ std::string source_text(const toml::node& node) {
   return out.str();
 }
 
+std::string label_text(const toml::node& name, const ConfigError::Where& where) {
+  const std::string label = name.value_exact<std::string>().value_or("");
+  const bool control =
+      std::any_of(label.begin(), label.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (label.find_first_not_of(' ') == std::string::npos || control || label.size() > kMaxLabelBytes)
+    throw ConfigError(where,
+                      fmt::format("a label is text of 1 to {} bytes without control characters", kMaxLabelBytes));
+  return label;
+}
+
 // The value of {value = ..., label = "..."}.
 Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, const SourceText& source,
                        std::string& label) {
@@ -78,44 +88,94 @@ Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where
   if (!value || !name || table.size() != 2)
     throw ConfigError(where,
                       "a value with a label is {value = ..., label = \"...\"}, with these two keys and no others");
-  label = name->value_exact<std::string>().value_or("");
-  const bool control =
-      std::any_of(label.begin(), label.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (label.find_first_not_of(' ') == std::string::npos || control || label.size() > kMaxLabelBytes)
-    throw ConfigError(where,
-                      fmt::format("a label is text of 1 to {} bytes without control characters", kMaxLabelBytes));
+  label = label_text(*name, where);
   return to_scalar(*value, where, source);
 }
 
+// [{label = "...", KEY = ..., KEY = ...}, ...]: several keys that move together.
+bool is_linked(const toml::array& array) {
+  const auto* first = array.empty() ? nullptr : array[0].as_table();
+  return first != nullptr && first->get("value") == nullptr;
+}
+
+// The keys of a table but its label, in the order in which they are written.
+std::vector<std::string> keys_of(const toml::table& table) {
+  std::vector<std::pair<toml::source_position, std::string>> places;
+  for (const auto& [key, node] : table)
+    if (key.str() != "label") places.emplace_back(key.source().begin, std::string(key.str()));
+  std::sort(places.begin(), places.end());
+  std::vector<std::string> keys;
+  for (auto& [place, key] : places) keys.push_back(std::move(key));
+  return keys;
+}
+
+// One setting per key. The labels go with the first key whose values all differ: by a value its label is found again.
+void collect_linked(const toml::array& array, const ConfigError::Where& where, const SourceText& source,
+                    std::vector<Setting>& settings, LabelledSettings& words) {
+  std::vector<std::string> link, names(array.size());
+  std::vector<Setting> linked;
+  for (const std::string& key : keys_of(*array[0].as_table())) {
+    link.push_back(kSweepTable + key);
+    linked.push_back({link.back(), {}, true, where});
+    linked.back().where.key = link.back();
+  }
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const auto* table = array[i].as_table();
+    const toml::node* name = table ? table->get("label") : nullptr;
+    if (!name || link.size() < 2 || table->size() != link.size() + 1)
+      throw ConfigError(where,
+                        "linked values are {label = \"...\", \"KEY\" = ..., \"KEY\" = ...}, with the same keys in all");
+    names[i] = label_text(*name, where);
+    for (Setting& setting : linked) {
+      const toml::node* value = table->get(setting.key.substr(std::string(kSweepTable).size()));
+      if (!value) throw ConfigError(where, fmt::format("\"{}\" has no {}", names[i], setting.key));
+      setting.values.push_back(to_scalar(*value, setting.where, source));
+    }
+  }
+  const auto all_differ = [](const Setting& setting) {
+    return std::set<Scalar>(setting.values.begin(), setting.values.end()).size() == setting.values.size();
+  };
+  const auto named = std::find_if(linked.begin(), linked.end(), all_differ);
+  if (named == linked.end())
+    throw ConfigError(where, "of linked values one key has to have another value for each label");
+  words.labels[named->key] = std::move(names);
+  words.links.push_back(link);
+  settings.insert(settings.end(), linked.begin(), linked.end());
+}
+
 Setting array_setting(const toml::array& array, const std::string& key, const ConfigError::Where& where,
-                      const SourceText& source, Labels* labels) {
+                      const SourceText& source, LabelledSettings* words) {
   Setting setting{key, {}, true, where};
   std::vector<std::string> names(array.size());
   for (std::size_t i = 0; i < array.size(); ++i) {
-    const auto* table = labels && key.starts_with(kSweepTable) ? array[i].as_table() : nullptr;
+    const auto* table = words && key.starts_with(kSweepTable) ? array[i].as_table() : nullptr;
     setting.values.push_back(table ? labelled_scalar(*table, where, source, names[i])
                                    : to_scalar(array[i], where, source));
   }
   if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return !name.empty(); }))
-    (*labels)[key] = std::move(names);
+    words->labels[key] = std::move(names);
   return setting;
 }
 
 void collect(const toml::table& table, const std::string& prefix, const std::string& file, int depth,
-             const SourceText& source, std::vector<Setting>& settings, Labels* labels) {
+             const SourceText& source, std::vector<Setting>& settings, LabelledSettings* words) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
     ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
     // A sweep file's claims are data of their own (experiments/claims/claim.h).
-    if (labels != nullptr && depth == 0 && key == kClaimTables && node.is_array_of_tables()) continue;
+    if (words != nullptr && depth == 0 && key == kClaimTables && node.is_array_of_tables()) continue;
     if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
     if (const auto* inner = node.as_table()) {
-      collect(*inner, key + ".", file, depth + 1, source, settings, labels);
+      collect(*inner, key + ".", file, depth + 1, source, settings, words);
+      continue;
+    }
+    if (words != nullptr && key.starts_with(kSweepTable) && node.is_array() && is_linked(*node.as_array())) {
+      collect_linked(*node.as_array(), where, source, settings, *words);
       continue;
     }
     where.value = source_text(node);
     const auto* array = node.as_array();
-    settings.push_back(array ? array_setting(*array, key, where, source, labels)
+    settings.push_back(array ? array_setting(*array, key, where, source, words)
                              : Setting{key, {to_scalar(node, where, source)}, false, where});
   }
 }
@@ -131,12 +191,12 @@ void check_depth(const std::string& text, const std::string& file) {
   }
 }
 
-// `labels`: null where none are allowed.
-std::vector<Setting> parse_file(const std::string& toml_text, const std::string& file_name, Labels* labels) {
+// `words`: null where none are allowed.
+std::vector<Setting> parse_file(const std::string& toml_text, const std::string& file_name, LabelledSettings* words) {
   check_depth(toml_text, file_name);
   std::vector<Setting> settings;
   try {
-    collect(toml::parse(toml_text, file_name), "", file_name, 0, SourceText(toml_text), settings, labels);
+    collect(toml::parse(toml_text, file_name), "", file_name, 0, SourceText(toml_text), settings, words);
   } catch (const toml::parse_error& error) {
     throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
                       "not TOML: " + std::string(error.description()));
@@ -166,7 +226,7 @@ std::vector<Setting> read_settings(const std::filesystem::path& path) {
 
 LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::string& file_name) {
   LabelledSettings read;
-  read.settings = parse_file(toml_text, file_name, &read.labels);
+  read.settings = parse_file(toml_text, file_name, &read);
   return read;
 }
 
