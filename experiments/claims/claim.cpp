@@ -20,7 +20,7 @@
 namespace precipice {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = 1 << 20;
+constexpr std::uint64_t kMaxClaimBytes = 1 << 20;
 constexpr std::int64_t kMaxPairs = 10'000;
 
 constexpr Spellings<ClaimDirection, 3> kDirections{
@@ -94,7 +94,7 @@ class ClaimTable {
   const std::string& file_;
 };
 
-std::string text_of(const toml::node& node) {
+std::string toml_text(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
   std::ostringstream out;
   if (const auto* real = node.as_floating_point()) return fmt::format("{}", real->get());
@@ -235,14 +235,14 @@ void read_compared(const ClaimTable& table, Claim& claim) {
   const auto* pair = table.table()["compare"].as_array();
   if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_value() || !(*pair)[1].is_value())
     table.fail("compare", "must be two values, as [\"e8m3\", \"bf16\"]");
-  claim.first = text_of((*pair)[0]), claim.second = text_of((*pair)[1]);
+  claim.first = toml_text((*pair)[0]), claim.second = toml_text((*pair)[1]);
   if (claim.first == claim.second) table.fail("compare", "names the same value twice");
   if (!table.has("at")) return;
   const auto* at = table.table()["at"].as_table();
   if (at == nullptr) table.fail("at", "must be a table, as {\"optimizer.lr\" = 1e-3}");
   for (const auto& [key, value] : *at) {
     if (!value.is_value()) table.fail("at", "has values, no arrays or tables");
-    claim.at[std::string(key.str())] = text_of(value);
+    claim.at[std::string(key.str())] = toml_text(value);
   }
 }
 
@@ -339,7 +339,7 @@ std::vector<Claim> parse_claims(const std::string& toml_text, const std::string&
 }
 
 std::vector<Claim> read_claims(const std::filesystem::path& path) {
-  return parse_claims(read_file(path, kMaxBytes), path.string());
+  return parse_claims(read_file(path, kMaxClaimBytes), path.string());
 }
 
 double least_p(const Claim& claim) {

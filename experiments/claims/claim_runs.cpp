@@ -32,7 +32,7 @@ bool same_recipe(const std::string& a, const std::string& b) {
   }
 }
 
-std::vector<std::string> values_of(const std::vector<const AnalysedRun*>& runs, std::size_t axis) {
+std::vector<std::string> axis_texts(const std::vector<const AnalysedRun*>& runs, std::size_t axis) {
   std::vector<std::string> values;
   for (const AnalysedRun* run : runs)
     if (std::find(values.begin(), values.end(), run->values[axis]) == values.end()) values.push_back(run->values[axis]);
@@ -95,7 +95,7 @@ class Selection {
       const auto axis = static_cast<std::size_t>(found - data_.axes.begin());
       if (!any_has(axis, value))
         return fail(
-            fmt::format("no run has {} = {}; there are {}", key, value, fmt::join(values_of(runs_, axis), ", ")));
+            fmt::format("no run has {} = {}; there are {}", key, value, fmt::join(axis_texts(runs_, axis), ", ")));
       std::erase_if(runs_, [&](const AnalysedRun* run) { return !has_value(*run, axis, value); });
     }
     std::erase_if(runs_, [&](const AnalysedRun* run) { return !is_first(*run) && !is_second(*run); });
@@ -108,7 +108,7 @@ class Selection {
       const std::string& key = data_.axes[a];
       if (is_seed_axis(key) || (axis_ && *axis_ == a)) continue;
       if (!axis_ && key != "optimizer.lr") continue;  // a part of the format
-      const std::vector<std::string> values = values_of(runs_, a);
+      const std::vector<std::string> values = axis_texts(runs_, a);
       if (axis_ && moves_with(a, *axis_)) continue;
       if (values.size() > 1) return fail(fmt::format("\"at\" has to name one {} of {}", key, fmt::join(values, ", ")));
     }

@@ -13,11 +13,11 @@
 namespace precipice {
 namespace {
 
-std::string number_text(double value) {
+std::string effect_text(double value) {
   return std::isnan(value) ? "-" : fmt::format("{:.4g}", value);
 }
 
-std::string interval_text(const Interval& interval) {
+std::string range_text(const Interval& interval) {
   return std::isnan(interval.low) ? "-" : fmt::format("[{:.4g}, {:.4g}]", interval.low, interval.high);
 }
 
@@ -56,7 +56,7 @@ std::string claimed_text(const Claim& claim) {
                      margin);
 }
 
-Json counts_json(const PairedCounts& counts) {
+Json paired_counts_json(const PairedCounts& counts) {
   return {{"both", counts.both},
           {"only_first", counts.only_first},
           {"only_second", counts.only_second},
@@ -98,7 +98,7 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
             {"late", registered.late},
             {"sequential", claim.sequential},
             {"training_seconds", judged.seconds}};
-  if (judged.counts) json["counts"] = counts_json(*judged.counts);
+  if (judged.counts) json["counts"] = paired_counts_json(*judged.counts);
   if (judged.beside) json["beside"] = beside_json(*judged.beside);
   return json;
 }
@@ -121,8 +121,8 @@ std::string to_text(const ClaimsReport& report) {
       {"claim", "verdict", "pairs", "effect", "interval", "p", "Holm p", "test"}};
   for (const JudgedClaim& claim : report.judged)
     rows.push_back({claim.claim.id, to_string(claim.verdict), fmt::format("{} of {}", claim.pairs, claim.claim.n),
-                    number_text(claim.effect), interval_text(claim.interval), number_text(claim.p),
-                    number_text(claim.holm_p), to_string(claim.claim.test)});
+                    effect_text(claim.effect), range_text(claim.interval), effect_text(claim.p),
+                    effect_text(claim.holm_p), to_string(claim.claim.test)});
   std::string text = format_table(rows) + "\n";
   for (std::size_t i = 0; i < report.judged.size(); ++i) {
     const Claim& claim = report.judged[i].claim;

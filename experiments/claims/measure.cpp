@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 
 #include "metrics/statistics/signed_ranks.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice::claims {
 namespace {
@@ -20,12 +20,11 @@ bool has_outcome(ClaimMetric metric, const AnalysedRun& run) {
 }  // namespace
 
 Measured cannot_be_judged(const Claim& claim, const std::string& reason) {
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   Measured measured;
   measured.result.claim = claim;
   measured.result.reason = reason;
-  measured.result.effect = measured.result.p = measured.result.holm_p = kNan;
-  measured.result.interval = {kNan, kNan};
+  measured.result.effect = measured.result.p = measured.result.holm_p = kNaN;
+  measured.result.interval = {kNaN, kNaN};
   return measured;
 }
 

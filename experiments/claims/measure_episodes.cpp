@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <limits>
 
 #include "experiments/claims/measure.h"
 #include "metrics/divergence/episodes.h"

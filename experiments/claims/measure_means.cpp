@@ -3,45 +3,43 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <limits>
 
 #include "experiments/claims/measure.h"
 #include "metrics/statistics/bootstrap.h"
 #include "metrics/statistics/paired.h"
 #include "metrics/statistics/signed_ranks.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice::claims {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 double series_mean(const AnalysedRun& run, const Claim& claim) {
   const std::vector<double>* values = find_series(run.columns, claim.series.group, claim.series.name);
-  if (values == nullptr) return kNan;
+  if (values == nullptr) return kNaN;
   const ColumnGroup& group = run.columns.at(claim.series.group);
   double sum = 0, count = 0;
   for (std::size_t row = 0; row < group.steps.size(); ++row) {
     if (group.steps[row] < claim.from || group.steps[row] > claim.to) continue;
     for (std::size_t i = 0; i < group.width(); ++i) sum += (*values)[row * group.width() + i], ++count;
   }
-  return count > 0 ? sum / count : kNan;
+  return count > 0 ? sum / count : kNaN;
 }
 
-double value_of(const AnalysedRun& run, const Claim& claim) {
+double compared_value(const AnalysedRun& run, const Claim& claim) {
   return claim.kind == ClaimMetric::FinalLoss ? run.final_loss() : series_mean(run, claim);
 }
 
-struct Differences {
+struct PairDifferences {
   std::vector<double> finite, ranked;  // first minus second; ranked keeps +-inf of runs that diverged
   std::vector<double> second;          // of the finite pairs
   std::int64_t dropped = 0;
   bool first_lost = false, second_lost = false;  // of a dropped pair
 };
 
-Differences differences_of(const Claim& claim, std::span<const RunPair> pairs) {
-  Differences d;
+PairDifferences differences_of(const Claim& claim, std::span<const RunPair> pairs) {
+  PairDifferences d;
   for (const RunPair& pair : pairs) {
-    const double first = value_of(*pair.first, claim), second = value_of(*pair.second, claim);
+    const double first = compared_value(*pair.first, claim), second = compared_value(*pair.second, claim);
     if (std::isfinite(first) && std::isfinite(second)) {
       d.finite.push_back(first - second), d.second.push_back(second);
       d.ranked.push_back(first - second);
@@ -55,13 +53,13 @@ Differences differences_of(const Claim& claim, std::span<const RunPair> pairs) {
   return d;
 }
 
-bool wins_by_survivors(const Claim& claim, const Differences& d) {
+bool wins_by_survivors(const Claim& claim, const PairDifferences& d) {
   if (d.dropped == 0) return false;
   if (claim.direction == ClaimDirection::Equivalent) return true;
   return claim.direction == ClaimDirection::Lower ? d.first_lost : d.second_lost;
 }
 
-BesideTests beside(const std::vector<double>& ranked) {
+BesideTests tests_beside(const std::vector<double>& ranked) {
   const HodgesLehmann shift = hodges_lehmann(ranked);
   return {sign_test(ranked).p, signed_rank_test(ranked).p, shift.estimate, shift.interval};
 }
@@ -110,7 +108,7 @@ Measured measure_means(const Claim& claim, std::span<const RunPair> pairs) {
         if (find_series(run->columns, claim.series.group, claim.series.name) == nullptr)
           return cannot_be_judged(
               claim, fmt::format("run {} has no series {}/{}", run->id, claim.series.group, claim.series.name));
-  const Differences d = differences_of(claim, pairs);
+  const PairDifferences d = differences_of(claim, pairs);
   Measured measured = cannot_be_judged(claim, "");
   measured.result.dropped = d.dropped;
   measured.result.pairs = static_cast<std::int64_t>(d.finite.size());
@@ -122,7 +120,7 @@ Measured measure_means(const Claim& claim, std::span<const RunPair> pairs) {
   measured.result.effect = test.mean, measured.deviation = std::isnan(test.deviation) ? 0 : test.deviation;
   measured.result.effect_unit =
       claim.kind == ClaimMetric::FinalLoss ? "nats" : claim.series.group + "/" + claim.series.name;
-  measured.result.beside = beside(d.ranked);
+  measured.result.beside = tests_beside(d.ranked);
   if (test.is_constant) measured.result.reason = fmt::format("every seed is shifted by exactly {:+.6g}", test.mean);
   const bool by_ranks = claim.test == ClaimTest::Sign || claim.test == ClaimTest::SignedRank;
   if (!by_ranks && wins_by_survivors(claim, d)) {

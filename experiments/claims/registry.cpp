@@ -13,15 +13,15 @@
 namespace precipice {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = 4 << 20;
+constexpr std::uint64_t kMaxRegistryBytes = 4 << 20;
 
-struct Entry {
+struct RegisteredText {
   std::string sha256;
   bool late = false;
 };
 
 struct Registry {
-  std::map<std::string, Entry> entries;  // by id
+  std::map<std::string, RegisteredText> entries;  // by id
   std::vector<Claim> claims;
 };
 
@@ -33,7 +33,7 @@ Registry read_registry(const std::filesystem::path& directory) {
   Registry registry;
   const std::filesystem::path path = directory / kClaimsFileName;
   if (!std::filesystem::exists(path)) return registry;
-  const std::string text = read_file(path, kMaxBytes);
+  const std::string text = read_file(path, kMaxRegistryBytes);
   try {
     const toml::table file = toml::parse(text, path.string());
     if (const auto* entries = file["registered"].as_array())

@@ -10,12 +10,12 @@
 namespace precipice {
 namespace {
 
-struct Options {
+struct ClaimsArguments {
   std::string directory, from;
   bool json = false;
 };
 
-int judge(const Options& options) {
+int judge(const ClaimsArguments& options) {
   const SweepData data = read_sweep_data(options.directory);
   const std::vector<RegisteredClaim> claims =
       options.from.empty() ? registered_claims(options.directory)
@@ -34,7 +34,7 @@ int judge(const Options& options) {
 }  // namespace
 
 Command add_claims(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ClaimsArguments>();
   CLI::App* parser =
       app.add_subcommand("claims", "Judge the claims of a sweep: reproduced, equivalent, undecided, ...");
   parser->add_option("SWEEP", options->directory, "Sweep directory")->required();

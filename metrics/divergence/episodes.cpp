@@ -15,22 +15,22 @@ struct EpisodeRule {
   labels::Spikes (*find)(std::span<const double> loss);
   std::int64_t gap;  // steps
 };
-constexpr EpisodeRule kRules[]{{"jump", labels::jump_spikes, kEpisodeGap},
-                               {"olmo2", labels::olmo2_spikes, kEpisodeGap},
-                               {"olmo-core", labels::monitor_spikes, kEpisodeGap},
-                               {"llm.c", labels::llm_c_spikes, kEpisodeGap},
-                               {"palm", labels::monitor_spikes, labels::kPalmSkipped}};
+constexpr EpisodeRule kEpisodeRules[]{{"jump", labels::jump_spikes, kEpisodeGap},
+                                      {"olmo2", labels::olmo2_spikes, kEpisodeGap},
+                                      {"olmo-core", labels::monitor_spikes, kEpisodeGap},
+                                      {"llm.c", labels::llm_c_spikes, kEpisodeGap},
+                                      {"palm", labels::monitor_spikes, labels::kPalmSkipped}};
 
 }  // namespace
 
 std::vector<std::string> episode_rules() {
   std::vector<std::string> names;
-  for (const EpisodeRule& rule : kRules) names.emplace_back(rule.name);
+  for (const EpisodeRule& rule : kEpisodeRules) names.emplace_back(rule.name);
   return names;
 }
 
 Episodes find_episodes(const std::string& rule, const LabelInput& input) {
-  for (const EpisodeRule& known : kRules) {
+  for (const EpisodeRule& known : kEpisodeRules) {
     if (rule != known.name) continue;
     const labels::Spikes spikes = known.find(input.loss);
     Episodes episodes{{}, static_cast<std::int64_t>(spikes.judged), 0};

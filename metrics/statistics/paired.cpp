@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "metrics/statistics/power.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 bool all_equal(std::span<const double> values) {
   return std::all_of(values.begin(), values.end(), [&](double v) { return v == values.front(); });
@@ -19,7 +17,7 @@ bool all_equal(std::span<const double> values) {
 
 // P(T >= t) of the mean against the null: how small it is speaks for a mean above the null.
 double upper_p(const PairedT& test, double null) {
-  if (test.n < 2) return kNan;
+  if (test.n < 2) return kNaN;
   if (test.is_constant) return test.mean > null ? 0 : 1;
   const double t = (test.mean - null) / (test.deviation / std::sqrt(static_cast<double>(test.n)));
   const double half = two_sided_student_p(t, static_cast<double>(test.n - 1)) / 2;
@@ -33,7 +31,7 @@ PairedT paired_t(std::span<const double> differences, double null, double confid
   PairedT result;
   result.n = static_cast<std::int64_t>(differences.size());
   const auto n = static_cast<double>(differences.size());
-  result.interval = {kNan, kNan}, result.deviation = result.p = result.mean = kNan;
+  result.interval = {kNaN, kNaN}, result.deviation = result.p = result.mean = kNaN;
   if (differences.empty()) return result;
   // About the first difference: a mean of equal numbers is that number, and no digit of a small spread is lost.
   double sum = 0, squares = 0;
@@ -61,7 +59,7 @@ Equivalence equivalence_test(std::span<const double> differences, const Interval
   const double below_high = upper_p(result.test, margins.high);
   result.p_low = upper_p(result.test, margins.low);
   result.p_high = result.test.is_constant ? (result.test.mean < margins.high ? 0 : 1) : 1 - below_high;
-  result.p = std::isnan(result.p_low) ? kNan : std::max(result.p_low, result.p_high);
+  result.p = std::isnan(result.p_low) ? kNaN : std::max(result.p_low, result.p_high);
   const Interval& interval = result.test.interval;  // comparisons with NaN are false
   result.is_inside = interval.low > margins.low && interval.high < margins.high;
   result.is_outside = interval.high < margins.low || interval.low > margins.high;

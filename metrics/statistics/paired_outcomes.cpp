@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/statistics/paired_outcomes.h"
 
-#include <limits>
 
 #include "metrics/statistics/signed_ranks.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 
 McNemar mcnemar(const PairedCounts& counts, double confidence) {
   PRECIPICE_CHECK(counts.both >= 0 && counts.only_first >= 0 && counts.only_second >= 0 && counts.neither >= 0);
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   const std::int64_t discordant = counts.only_first + counts.only_second;
   const auto first = static_cast<double>(counts.only_first), second = static_cast<double>(counts.only_second);
   McNemar result;
   result.p = two_sided_sign_p(counts.only_first, counts.only_second);
-  result.share = discordant > 0 ? first / (first + second) : kNan;
+  result.share = discordant > 0 ? first / (first + second) : kNaN;
   result.interval = clopper_pearson_interval({counts.only_first, discordant}, confidence);
-  result.difference = counts.pairs() > 0 ? (first - second) / static_cast<double>(counts.pairs()) : kNan;
+  result.difference = counts.pairs() > 0 ? (first - second) / static_cast<double>(counts.pairs()) : kNaN;
   return result;
 }
 

@@ -3,16 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kClumped = 0.05;
 
 double share_of_first(const PairedEpisodes& seed, double ratio) {
@@ -20,7 +19,7 @@ double share_of_first(const PairedEpisodes& seed, double ratio) {
 }
 
 // Probability of each sum of the first format's counts.
-std::vector<double> distribution(std::span<const PairedEpisodes> seeds, double ratio) {
+std::vector<double> counts_distribution(std::span<const PairedEpisodes> seeds, double ratio) {
   std::vector<double> probability{1.0};
   for (const PairedEpisodes& seed : seeds) {
     const double pi = share_of_first(seed, ratio);
@@ -34,18 +33,18 @@ std::vector<double> distribution(std::span<const PairedEpisodes> seeds, double r
   return probability;
 }
 
-struct Tails {
+struct RateTails {
   double lower, upper;  // P(S <= s), P(S >= s)
 };
-Tails tails(std::span<const PairedEpisodes> seeds, double ratio, std::int64_t sum) {
-  const std::vector<double> probability = distribution(seeds, ratio);
+RateTails rate_tails(std::span<const PairedEpisodes> seeds, double ratio, std::int64_t sum) {
+  const std::vector<double> probability = counts_distribution(seeds, ratio);
   const auto at = probability.begin() + static_cast<std::ptrdiff_t>(sum);
   return {std::accumulate(probability.begin(), at + 1, 0.0), std::accumulate(at, probability.end(), 0.0)};
 }
 
 // The ratio at which a rising function of it passes 0, by bisection of its logarithm.
 template <class Rising>
-double root(Rising rising) {
+double root_of(Rising rising) {
   double low = -60, high = 60;
   for (int i = 0; i < 100; ++i) {
     const double middle = (low + high) / 2;
@@ -54,7 +53,7 @@ double root(Rising rising) {
   return std::exp((low + high) / 2);
 }
 
-double expected(std::span<const PairedEpisodes> seeds, double ratio) {
+double expected_first(std::span<const PairedEpisodes> seeds, double ratio) {
   double sum = 0;
   for (const PairedEpisodes& seed : seeds)
     sum += static_cast<double>(seed.first + seed.second) * share_of_first(seed, ratio);
@@ -70,7 +69,7 @@ double clumping_p_of(std::span<const PairedEpisodes> seeds, double ratio) {
     chi_squared += std::pow(static_cast<double>(seed.first) - n * pi, 2) / (n * pi * (1 - pi));
     ++informative;
   }
-  return informative < 2 ? kNan : chi_squared_tail(chi_squared, informative - 1);
+  return informative < 2 ? kNaN : chi_squared_tail(chi_squared, informative - 1);
 }
 
 double log_ratio_of_totals(std::span<const PairedEpisodes> seeds, std::size_t left_out) {
@@ -80,11 +79,11 @@ double log_ratio_of_totals(std::span<const PairedEpisodes> seeds, std::size_t le
     first += static_cast<double>(seeds[s].first), second += static_cast<double>(seeds[s].second);
     first_steps += seeds[s].first_steps, second_steps += seeds[s].second_steps;
   }
-  return first > 0 && second > 0 ? std::log(first / first_steps) - std::log(second / second_steps) : kNan;
+  return first > 0 && second > 0 ? std::log(first / first_steps) - std::log(second / second_steps) : kNaN;
 }
 
 void jackknife(std::span<const PairedEpisodes> seeds, double confidence, RateRatio& result) {
-  result.ratio_by_seeds = result.p_by_seeds = kNan, result.by_seeds = {kNan, kNan};
+  result.ratio_by_seeds = result.p_by_seeds = kNaN, result.by_seeds = {kNaN, kNaN};
   const double all = log_ratio_of_totals(seeds, seeds.size()), n = static_cast<double>(seeds.size());
   if (seeds.size() < 2 || std::isnan(all)) return;
   std::vector<double> without;
@@ -111,16 +110,18 @@ RateRatio rate_ratio(std::span<const PairedEpisodes> seeds, double confidence) {
   }
   RateRatio result;
   jackknife(seeds, confidence, result);
-  result.ratio = kNan, result.interval = {0, kInfinity}, result.clumping_p = kNan;
+  result.ratio = kNaN, result.interval = {0, kInfinity}, result.clumping_p = kNaN;
   if (total == 0) return result;
   const double tail = (1 - confidence) / 2;
-  const Tails at_one = tails(seeds, 1, first);
+  const RateTails at_one = rate_tails(seeds, 1, first);
   result.p = std::min(1.0, 2 * std::min(at_one.lower, at_one.upper));
-  if (first > 0) result.interval.low = root([&](double ratio) { return tails(seeds, ratio, first).upper - tail; });
-  if (first < total) result.interval.high = root([&](double ratio) { return tail - tails(seeds, ratio, first).lower; });
+  if (first > 0)
+    result.interval.low = root_of([&](double ratio) { return rate_tails(seeds, ratio, first).upper - tail; });
+  if (first < total)
+    result.interval.high = root_of([&](double ratio) { return tail - rate_tails(seeds, ratio, first).lower; });
   if (first == 0) return result.ratio = 0, result;
   if (first == total) return result.ratio = kInfinity, result;
-  result.ratio = root([&](double ratio) { return expected(seeds, ratio) - static_cast<double>(first); });
+  result.ratio = root_of([&](double ratio) { return expected_first(seeds, ratio) - static_cast<double>(first); });
   result.clumping_p = clumping_p_of(seeds, result.ratio);
   result.is_clumped = result.clumping_p < kClumped;
   return result;

@@ -3,18 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "metrics/statistics/bootstrap.h"
 #include "metrics/statistics/ranks.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 void check_numbers(std::span<const double> differences) {
   PRECIPICE_CHECK(std::none_of(differences.begin(), differences.end(), [](double d) { return std::isnan(d); }));
@@ -34,7 +32,7 @@ std::vector<double> sums_of_random_halves(std::span<const std::size_t> numbers) 
   return probability;
 }
 
-double exact_p(std::span<const std::size_t> ranks, std::size_t w) {
+double exact_signed_p(std::span<const std::size_t> ranks, std::size_t w) {
   const std::vector<double> probability = sums_of_random_halves(ranks);
   const std::size_t total = probability.size() - 1, nearer = std::min(w, total - w);
   // Symmetric about total / 2: both tails are the lower one twice.
@@ -43,7 +41,7 @@ double exact_p(std::span<const std::size_t> ranks, std::size_t w) {
   return std::min(1.0, 2 * tail);
 }
 
-double normal_p(std::span<const std::size_t> ranks, std::size_t w) {
+double normal_signed_p(std::span<const std::size_t> ranks, std::size_t w) {
   double mean = 0, variance = 0;
   for (const std::size_t rank : ranks) {
     const double r = static_cast<double>(rank) / 2;
@@ -91,7 +89,7 @@ SignedRankTest signed_rank_test(std::span<const double> differences) {
   }
   result.w_plus = static_cast<double>(w) / 2;
   result.exact = ranks.size() <= kMaxExactPairs;
-  if (!ranks.empty()) result.p = result.exact ? exact_p(ranks, w) : normal_p(ranks, w);
+  if (!ranks.empty()) result.p = result.exact ? exact_signed_p(ranks, w) : normal_signed_p(ranks, w);
   return result;
 }
 
@@ -100,7 +98,7 @@ HodgesLehmann hodges_lehmann(std::span<const double> differences, double confide
   std::vector<double> walsh;
   for (std::size_t i = 0; i < differences.size(); ++i)
     for (std::size_t j = i; j < differences.size(); ++j) walsh.push_back(differences[i] / 2 + differences[j] / 2);
-  HodgesLehmann result{kNan, {kNan, kNan}};
+  HodgesLehmann result{kNaN, {kNaN, kNaN}};
   // An average of +inf and -inf has no place in the order, so neither has the middle.
   if (walsh.empty() || std::any_of(walsh.begin(), walsh.end(), [](double w) { return std::isnan(w); })) return result;
   std::sort(walsh.begin(), walsh.end());

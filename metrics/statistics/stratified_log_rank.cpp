@@ -3,19 +3,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMaxWays = 1e5;           // of one seed
 constexpr std::size_t kMaxSums = 1 << 22;  // different values of U
 
-struct Run {
+struct RankedRun {
   SurvivalTime time;
   bool is_first;
 };
@@ -25,10 +24,10 @@ struct Score {
 };
 
 // U and its variance for runs that are sorted by time.
-Score score_of(std::span<const Run> runs) {
+Score score_of(std::span<const RankedRun> runs) {
   Score score;
   double n = static_cast<double>(runs.size()), first = 0;
-  for (const Run& run : runs) first += run.is_first;
+  for (const RankedRun& run : runs) first += run.is_first;
   for (std::size_t i = 0; i < runs.size();) {
     double events = 0, first_events = 0, leaving = 0, first_leaving = 0;
     for (const double time = runs[i].time.time; i < runs.size() && runs[i].time.time == time; ++i) {
@@ -53,12 +52,12 @@ std::int64_t key_of(double u) {
   return std::llround(u * 1e9);
 }
 
-using Distribution = std::map<std::int64_t, double>;
+using ScoreDistribution = std::map<std::int64_t, double>;
 
-Distribution ways_of(std::vector<Run> runs) {
-  Distribution ways;
+ScoreDistribution ways_of(std::vector<RankedRun> runs) {
+  ScoreDistribution ways;
   std::vector<char> labels;
-  for (const Run& run : runs) labels.push_back(run.is_first);
+  for (const RankedRun& run : runs) labels.push_back(run.is_first);
   std::sort(labels.begin(), labels.end());
   double count = 0;
   do {
@@ -69,8 +68,8 @@ Distribution ways_of(std::vector<Run> runs) {
   return ways;
 }
 
-Distribution sum_of(const Distribution& a, const Distribution& b) {
-  Distribution sum;
+ScoreDistribution sum_of(const ScoreDistribution& a, const ScoreDistribution& b) {
+  ScoreDistribution sum;
   for (const auto& [u, p] : a)
     for (const auto& [v, q] : b) sum[u + v] += p * q;
   return sum;
@@ -82,12 +81,13 @@ StratifiedLogRank stratified_log_rank(std::span<const SurvivalStratum> strata) {
   StratifiedLogRank result;
   double variance = 0;
   std::int64_t seen = 0;
-  Distribution all{{0, 1.0}};
+  ScoreDistribution all{{0, 1.0}};
   for (const SurvivalStratum& stratum : strata) {
-    std::vector<Run> runs;
+    std::vector<RankedRun> runs;
     for (const SurvivalTime& time : stratum.first) runs.push_back({time, true});
     for (const SurvivalTime& time : stratum.second) runs.push_back({time, false});
-    std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.time.time < b.time.time; });
+    std::sort(runs.begin(), runs.end(),
+              [](const RankedRun& a, const RankedRun& b) { return a.time.time < b.time.time; });
     const Score score = score_of(runs);
     result.u += score.u, variance += score.variance, seen += key_of(score.u);
     if (!result.exact) continue;
@@ -95,12 +95,12 @@ StratifiedLogRank stratified_log_rank(std::span<const SurvivalStratum> strata) {
       result.exact = false;
       continue;
     }
-    const Distribution ways = ways_of(std::move(runs));
+    const ScoreDistribution ways = ways_of(std::move(runs));
     result.informative += ways.size() > 1;
     all = sum_of(all, ways);
     result.exact = all.size() <= kMaxSums;
   }
-  result.chi_squared_p = variance > 0 ? chi_squared_tail(result.u * result.u / variance, 1) : kNan;
+  result.chi_squared_p = variance > 0 ? chi_squared_tail(result.u * result.u / variance, 1) : kNaN;
   if (!result.exact || variance == 0) return result.p = result.chi_squared_p, result;
   // Each seed's sum was rounded by half a unit at most: what is that near to |U| is as extreme.
   const auto slack = static_cast<std::int64_t>(strata.size());

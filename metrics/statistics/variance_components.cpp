@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
 #include <numeric>
 
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // Means over the runs of each level of the factor whose levels lie `stride` values apart.
 std::vector<double> level_means(std::span<const double> values, std::size_t levels, std::size_t stride) {
@@ -48,13 +46,13 @@ VarianceComponents variance_components(std::span<const double> values, std::span
     rest_squares -= squares.back(), rest_degrees -= static_cast<double>(level_count) - 1;
   }
   VarianceComponents result;
-  const double rest = rest_degrees > 0 ? std::max(0.0, rest_squares) / rest_degrees : kNan;
-  result.rest = rest_degrees > 0 ? component(rest, rest_degrees) : VarianceComponent{kNan, kNan, 0};
+  const double rest = rest_degrees > 0 ? std::max(0.0, rest_squares) / rest_degrees : kNaN;
+  result.rest = rest_degrees > 0 ? component(rest, rest_degrees) : VarianceComponent{kNaN, kNaN, 0};
   for (std::size_t f = 0; f < levels.size(); ++f) {
     const double degrees = static_cast<double>(levels[f]) - 1, per_level = n / static_cast<double>(levels[f]);
     const bool is_known = degrees > 0 && rest_degrees > 0;
     result.factors.push_back(is_known ? component((squares[f] / degrees - rest) / per_level, degrees)
-                                      : VarianceComponent{kNan, kNan, degrees});
+                                      : VarianceComponent{kNaN, kNaN, degrees});
   }
   return result;
 }
