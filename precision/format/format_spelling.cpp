@@ -76,7 +76,7 @@ constexpr Spellings<Subnormals, 4> kSubnormals{{{"keep", Subnormals::Keep},
                                                 {"flush", Subnormals::Flush},
                                                 {"flush-inputs", Subnormals::FlushInputs},
                                                 {"none", Subnormals::None}}};
-constexpr Spellings<Sign, 3> kSigns{{{"signed", Sign::Signed}, {"twos", Sign::Twos}, {"unsigned", Sign::Unsigned}}};
+constexpr Spellings<Sign, 3> kSignWords{{{"signed", Sign::Signed}, {"twos", Sign::Twos}, {"unsigned", Sign::Unsigned}}};
 constexpr Spellings<bool, 2> kYesNo{{{"yes", true}, {"no", false}}};
 constexpr std::array kOptions = {"bias", "lsb", "specials", "subnormals", "sign", "zero"};
 
@@ -151,7 +151,7 @@ void parse_option(std::string_view text, std::string_view option, FloatFormat& f
   } else if (key == "subnormals") {
     format.subnormals = parse_spelling("subnormals of a format", value, kSubnormals);
   } else if (key == "sign") {
-    format.sign = parse_spelling("sign of a format", value, kSigns);
+    format.sign = parse_spelling("sign of a format", value, kSignWords);
   } else if (key == "zero") {
     format.zero = parse_spelling("zero of a format", value, kYesNo);
   } else {
@@ -168,7 +168,7 @@ std::string spell(const std::string& name, const FloatFormat& base, const FloatF
     options += format.is_fixed_point() ? fmt::format(",lsb={}", lsb_of(format)) : fmt::format(",bias={}", format.bias);
   if (format.specials != base.specials) options += ",specials=" + spelling_of(format.specials, kSpecials);
   if (format.subnormals != base.subnormals) options += ",subnormals=" + spelling_of(format.subnormals, kSubnormals);
-  if (format.sign != base.sign) options += ",sign=" + spelling_of(format.sign, kSigns);
+  if (format.sign != base.sign) options += ",sign=" + spelling_of(format.sign, kSignWords);
   if (format.zero != base.zero) options += ",zero=" + spelling_of(format.zero, kYesNo);
   if (!options.empty()) options[0] = ':';
   return name + options;

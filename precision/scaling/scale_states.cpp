@@ -55,8 +55,8 @@ void ScaleStates::end_step() {
 std::vector<std::pair<std::string, std::vector<float>>> ScaleStates::save() const {
   std::vector<std::pair<std::string, std::vector<float>>> saved;
   for (const auto& [key, entry] : entries_) {
-    std::vector<float> values = {entry.state.scale, static_cast<float>(entry.state.updates / kHalf),
-                                 static_cast<float>(entry.state.updates % kHalf)};
+    const auto high = entry.state.updates / kHalf, low = entry.state.updates % kHalf;
+    std::vector<float> values = {entry.state.scale, static_cast<float>(high), static_cast<float>(low)};
     values.insert(values.end(), entry.state.history.begin(), entry.state.history.end());
     saved.emplace_back(join_parts(kPrefix, key.first, ".", key.second), std::move(values));
   }
