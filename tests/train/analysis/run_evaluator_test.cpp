@@ -23,7 +23,7 @@ EvaluationRequest of(const MadeRun& run) {
   return request;
 }
 
-bool same_bits(double a, double b) {
+bool same_number(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
@@ -67,7 +67,7 @@ TEST_CASE("the loss at a checkpoint has the bits of the run's own validation los
     for (const std::int64_t step : {0, 10, 20}) {
       evaluator.load(step);
       REQUIRE(run.validation_loss(step));
-      CHECK(same_bits(evaluator.loss(evaluator.weights()), *run.validation_loss(step)));
+      CHECK(same_number(evaluator.loss(evaluator.weights()), *run.validation_loss(step)));
     }
   }
 }
@@ -87,7 +87,7 @@ TEST_CASE("a second evaluator of the same weights gives the same bits after the 
   evaluator.load(20);
   std::filesystem::remove_all(run.path() / "ckpt");
   RunEvaluator second(evaluator);
-  CHECK(same_bits(second.loss(second.weights()), *run.validation_loss(20)));
+  CHECK(same_number(second.loss(second.weights()), *run.validation_loss(20)));
 }
 
 TEST_CASE("the gradient is the slope of the loss along itself, and the batches' mean") {
@@ -95,7 +95,7 @@ TEST_CASE("the gradient is the slope of the loss along itself, and the batches' 
   RunEvaluator evaluator(of(run));
   evaluator.load(20);
   const LossGradient at = evaluator.gradient(evaluator.weights());
-  CHECK(same_bits(at.loss, evaluator.loss(evaluator.weights())));
+  CHECK(same_number(at.loss, evaluator.loss(evaluator.weights())));
   double squares = 0;
   for (const float g : at.gradient) squares += double{g} * g;
   const double norm = std::sqrt(squares);
@@ -118,10 +118,10 @@ TEST_CASE("another recipe is evaluated at the same weights, and its delayed scal
     return evaluator.loss(evaluator.weights());
   };
   const double fp32 = *run.validation_loss(20);
-  CHECK(same_bits(loss_under("fp32"), fp32));
+  CHECK(same_number(loss_under("fp32"), fp32));
   for (const char* recipe : {"bf16", "mxfp8", "te-delayed"}) {
     INFO(recipe);
-    CHECK_FALSE(same_bits(loss_under(recipe), fp32));
+    CHECK_FALSE(same_number(loss_under(recipe), fp32));
     // Three mantissa bits change logits near 1 by a few percent: far below the losses' 0.3.
     CHECK(loss_under(recipe) == Approx(fp32).margin(0.1));
   }
@@ -166,7 +166,7 @@ TEST_CASE("a run of no steps made with init.from is evaluated at those weights")
   RunEvaluator evaluator(of(second));
   evaluator.load(0);
   CHECK(evaluator.weights() == source.weights());
-  CHECK(same_bits(evaluator.loss(evaluator.weights()), *second.validation_loss(0)));
+  CHECK(same_number(evaluator.loss(evaluator.weights()), *second.validation_loss(0)));
 }
 
 TEST_CASE("a diverged run's weights give NaN and name their first parameter that is not finite") {

@@ -23,11 +23,11 @@ using test::same_bits;
 
 namespace {
 
-at::Tensor leaf(const at::Tensor& x) {
+at::Tensor leaf_of(const at::Tensor& x) {
   return x.clone().set_requires_grad(true);
 }
 
-float largest_difference(const at::Tensor& a, const at::Tensor& b) {
+float largest_gap(const at::Tensor& a, const at::Tensor& b) {
   REQUIRE(a.sizes() == b.sizes());
   return a.detach().to(at::kDouble).sub(b.detach().to(at::kDouble)).abs().max().item<float>();
 }
@@ -57,17 +57,17 @@ TEST_CASE("rotary positions turn the complex pairs (x_i, x_(i + D/2)) by t theta
 
 TEST_CASE("the gradient of a rotation is the rotation back, and positions enter scores as differences only") {
   const RopeTable table = make_rope_table(16, 8, 10000, {});
-  const at::Tensor x = leaf(random_tensor({1, 16, 2, 8}, 2)), upstream = random_tensor({1, 16, 2, 8}, 3);
+  const at::Tensor x = leaf_of(random_tensor({1, 16, 2, 8}, 2)), upstream = random_tensor({1, 16, 2, 8}, 3);
   apply_rope(x, table).backward(upstream);
   // <R x, u> = <x, R^T u>, and R^T undoes R.
-  CHECK(largest_difference(apply_rope(x.grad(), table), upstream) <= 8 * 0x1p-23f);
+  CHECK(largest_gap(apply_rope(x.grad(), table), upstream) <= 8 * 0x1p-23f);
   // One vector at all positions: q_t . k_s depends on t - s.
   const at::Tensor same = random_tensor({1, 1, 1, 8}, 4).expand({1, 16, 1, 8});
   const at::Tensor turned = apply_rope(same, table).view({16, 8});
   const at::Tensor scores = turned.matmul(turned.t());
   for (std::int64_t shift = 1; shift < 5; ++shift)
-    CHECK(largest_difference(scores.slice(0, 0, 10).slice(1, 0, 10),
-                             scores.slice(0, shift, 10 + shift).slice(1, shift, 10 + shift)) < 64 * 0x1p-23f);
+    CHECK(largest_gap(scores.slice(0, 0, 10).slice(1, 0, 10),
+                      scores.slice(0, shift, 10 + shift).slice(1, shift, 10 + shift)) < 64 * 0x1p-23f);
 }
 
 TEST_CASE("a rounded rope table holds values of its format and turns by it in both directions") {
@@ -77,15 +77,15 @@ TEST_CASE("a rounded rope table holds values of its format and turns by it in bo
   CHECK(same_bits(rounded.sines, exact.sines.to(at::kBFloat16).to(at::kFloat)));
   CHECK(same_bits(rounded.cosines, exact.cosines.to(at::kBFloat16).to(at::kFloat)));
   CHECK_FALSE(same_bits(rounded.sines, exact.sines));
-  const at::Tensor x = leaf(random_tensor({1, 64, 1, 8}, 5));
+  const at::Tensor x = leaf_of(random_tensor({1, 64, 1, 8}, 5));
   const at::Tensor y = apply_rope(x, rounded);
   CHECK_FALSE(same_bits(y.detach(), apply_rope(x, exact).detach()));
   // The gradient of |R x|^2 / 2 is R^T R x, and R^T R is the table's c^2 + s^2, not 1.
   y.square().sum().mul(0.5).backward();
   const at::Tensor length =
       rounded.cosines.square().add(rounded.sines.square()).view({1, 64, 1, 4}).repeat({1, 1, 1, 2});
-  CHECK(largest_difference(x.grad(), x.detach().mul(length)) <= 8 * 0x1p-23f);
-  CHECK(largest_difference(x.grad(), x.detach()) > 0x1p-10f);
+  CHECK(largest_gap(x.grad(), x.detach().mul(length)) <= 8 * 0x1p-23f);
+  CHECK(largest_gap(x.grad(), x.detach()) > 0x1p-10f);
 }
 
 TEST_CASE("an odd head size is refused by the rope table") {
@@ -95,18 +95,18 @@ TEST_CASE("an odd head size is refused by the rope table") {
 TEST_CASE("RMSNorm and its gradients are the definition's") {
   for (const std::int64_t width : {1, 7, 48}) {
     const double eps = 1e-3;  // visible
-    const at::Tensor x = leaf(random_tensor({5, 3, width}, 1)), gain = leaf(random_tensor({width}, 2));
+    const at::Tensor x = leaf_of(random_tensor({5, 3, width}, 1)), gain = leaf_of(random_tensor({width}, 2));
     const at::Tensor upstream = random_tensor({5, 3, width}, 3);
-    const at::Tensor xd = leaf(x.detach().to(at::kDouble)), gd = leaf(gain.detach().to(at::kDouble));
+    const at::Tensor xd = leaf_of(x.detach().to(at::kDouble)), gd = leaf_of(gain.detach().to(at::kDouble));
     const at::Tensor expected = xd.div(xd.square().mean(-1, true).add(eps).sqrt()).mul(gd);
     expected.backward(upstream.to(at::kDouble));
     const at::Tensor y = normalise(x, {NormKind::Rms, gain, {}}, eps, {});
     y.backward(upstream);
     INFO("width " << width);
     // Values below 2 sqrt(width); gradients below 2 / sqrt(eps) = 64; 15 rows sum up in a gain.
-    CHECK(largest_difference(y, expected) <= 16 * 0x1p-23f * std::sqrt(float(width)));
-    CHECK(largest_difference(x.grad(), xd.grad()) <= 256 * 0x1p-23f);
-    CHECK(largest_difference(gain.grad(), gd.grad()) <= 64 * 0x1p-23f * std::sqrt(float(width)));
+    CHECK(largest_gap(y, expected) <= 16 * 0x1p-23f * std::sqrt(float(width)));
+    CHECK(largest_gap(x.grad(), xd.grad()) <= 256 * 0x1p-23f);
+    CHECK(largest_gap(gain.grad(), gd.grad()) <= 64 * 0x1p-23f * std::sqrt(float(width)));
   }
 }
 
@@ -127,15 +127,15 @@ TEST_CASE("grouped-query attention is attention with every key and value head re
   const SitePrecision fp32;
   const MatmulSite site{&fp32};
   for (const std::int64_t groups : {1, 2, 3, 6}) {
-    const at::Tensor q = leaf(random_tensor({batch, length, heads, depth}, 1));
-    const at::Tensor k = leaf(random_tensor({batch, length, groups, depth}, 2));
-    const at::Tensor v = leaf(random_tensor({batch, length, groups, depth}, 3));
+    const at::Tensor q = leaf_of(random_tensor({batch, length, heads, depth}, 1));
+    const at::Tensor k = leaf_of(random_tensor({batch, length, groups, depth}, 2));
+    const at::Tensor v = leaf_of(random_tensor({batch, length, groups, depth}, 3));
     const at::Tensor upstream = random_tensor({batch, length, heads * depth}, 4);
     const at::Tensor ours = causal_attention(q, k, v, site, site, {});
     ours.backward(upstream);
 
-    const at::Tensor qd = leaf(q.detach().to(at::kDouble)), kd = leaf(k.detach().to(at::kDouble)),
-                     vd = leaf(v.detach().to(at::kDouble));
+    const at::Tensor qd = leaf_of(q.detach().to(at::kDouble)), kd = leaf_of(k.detach().to(at::kDouble)),
+                     vd = leaf_of(v.detach().to(at::kDouble));
     const at::Tensor keys = kd.repeat_interleave(heads / groups, 2), values = vd.repeat_interleave(heads / groups, 2);
     const at::Tensor mask = at::ones({length, length}).triu(1).to(at::kBool);
     const at::Tensor scores = qd.transpose(1, 2).matmul(keys.permute({0, 2, 3, 1})).div(std::sqrt(double(depth)));
@@ -145,10 +145,10 @@ TEST_CASE("grouped-query attention is attention with every key and value head re
     INFO(groups << " key heads, " << length << " positions");
     // Sums of at most `length` products below 4 each; a key head gathers up to six heads' gradients.
     const float unit = static_cast<float>(length) / 5 * 0x1p-23f;
-    CHECK(largest_difference(ours, theirs) <= 8 * unit);
-    CHECK(largest_difference(q.grad(), qd.grad()) <= 16 * unit);
-    CHECK(largest_difference(k.grad(), kd.grad()) <= 64 * unit);
-    CHECK(largest_difference(v.grad(), vd.grad()) <= 64 * unit);
+    CHECK(largest_gap(ours, theirs) <= 8 * unit);
+    CHECK(largest_gap(q.grad(), qd.grad()) <= 16 * unit);
+    CHECK(largest_gap(k.grad(), kd.grad()) <= 64 * unit);
+    CHECK(largest_gap(v.grad(), vd.grad()) <= 64 * unit);
   }
 }
 
@@ -167,11 +167,11 @@ TEST_CASE("the softmax's output and gradient are rounded to its format, nothing 
 }
 
 TEST_CASE("z-loss is mean log^2 Z, and its gradient 2 log Z softmax / N") {
-  const at::Tensor logits = leaf(random_tensor({6, 13}, 1, 3.0f));
+  const at::Tensor logits = leaf_of(random_tensor({6, 13}, 1, 3.0f));
   z_loss(logits).mul(0.25).backward();
   const at::Tensor z = logits.detach().to(at::kDouble);
   const at::Tensor log_z = z.exp().sum(-1, true).log();
   CHECK(z_loss(logits).item<double>() == Approx(log_z.square().mean().item<double>()).epsilon(4 * 0x1p-23));
   const at::Tensor gradient = at::softmax(z, -1).mul(log_z).mul(0.25 * 2 / 6.0);
-  CHECK(largest_difference(logits.grad(), gradient) <= 4 * 0x1p-23f);
+  CHECK(largest_gap(logits.grad(), gradient) <= 4 * 0x1p-23f);
 }

@@ -24,7 +24,7 @@ at::Tensor logits_of(const Model& model) {
 }
 
 // Logits, and all gradients of the cross-entropy.
-std::vector<at::Tensor> pass(const Model& model) {
+std::vector<at::Tensor> llama_pass(const Model& model) {
   const at::Tensor logits = model.forward(random_tokens(3, 6, 1), {});
   cross_entropy(logits, random_tokens(3, 6, 2).view({-1})).backward();
   std::vector<at::Tensor> result{logits.detach()};
@@ -32,7 +32,7 @@ std::vector<at::Tensor> pass(const Model& model) {
   return result;
 }
 
-bool same(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+bool same_tensors(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i)
     if (!same_bits(a[i], b[i])) return false;
@@ -51,7 +51,7 @@ std::optional<NormKind> norm_of(std::string_view word) {
   return word == "none" ? std::nullopt : std::optional(parse_spelling("norm", word, kNormKinds));
 }
 
-ModelConfig small_gpt() {
+ModelConfig gpt_beside() {
   ModelConfig config = tiny_llama_config();
   config.kind = &find_architecture("gpt");
   return config;
@@ -183,15 +183,15 @@ TEST_CASE("a Llama's weights leave and come back as the same model") {
     const auto source = tiny(config, "fp32", 1), target = tiny(config, "fp32", 2);
     CHECK_FALSE(same_bits(logits_of(*source), logits_of(*target)));
     target->load(source->weights());
-    CHECK(same(pass(*source), pass(*target)));
+    CHECK(same_tensors(llama_pass(*source), llama_pass(*target)));
     CHECK(source->weights().back().name == "lm_head.weight");
   }
-  CHECK_THROWS_WITH(tiny(tiny_llama_config())->load(tiny(small_gpt())->weights()),
+  CHECK_THROWS_WITH(tiny(tiny_llama_config())->load(tiny(gpt_beside())->weights()),
                     Catch::Contains("model.embed_tokens.weight is missing"));
 }
 
 TEST_CASE("sites of a gated block have a name more, and only there") {
-  const auto llama = tiny(tiny_llama_config(), "bf16"), gpt = tiny(small_gpt(), "bf16");
+  const auto llama = tiny(tiny_llama_config(), "bf16"), gpt = tiny(gpt_beside(), "bf16");
   const auto names = llama->policy().site_names();
   CHECK(names == std::vector<std::string>{"h.0.attn.qkv", "h.0.attn.qk", "h.0.attn.pv", "h.0.attn.proj", "h.0.mlp.gate",
                                           "h.0.mlp.up", "h.0.mlp.down", "h.1.attn.qkv", "h.1.attn.qk", "h.1.attn.pv",

@@ -48,7 +48,7 @@ SitePrecision site_of(const MatrixQuantizer& q, SmoothSwiglu kind) {
   return site;
 }
 
-double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+double largest_double_difference(const at::Tensor& a, const at::Tensor& b) {
   return a.sub(b).abs().max().item<double>() / b.abs().max().item<double>();
 }
 
@@ -65,10 +65,10 @@ TEST_CASE("Smooth-SwiGLU changes nothing but rounding: product and gradients in 
     const Result smooth = run(site_of({}, kind));
     CHECK_FALSE(same_bits(smooth.y, plain.y));  // a division and a product more
     // A few roundings of 2^-24 per operation, and sums of 20 terms.
-    CHECK(largest_difference(smooth.y, plain.y) < 2e-6);
-    CHECK(largest_difference(smooth.dgate, plain.dgate) < 2e-6);
-    CHECK(largest_difference(smooth.dup, plain.dup) < 2e-6);
-    CHECK(largest_difference(smooth.dweight, plain.dweight) < 2e-6);
+    CHECK(largest_double_difference(smooth.y, plain.y) < 2e-6);
+    CHECK(largest_double_difference(smooth.dgate, plain.dgate) < 2e-6);
+    CHECK(largest_double_difference(smooth.dup, plain.dup) < 2e-6);
+    CHECK(largest_double_difference(smooth.dweight, plain.dweight) < 2e-6);
   }
 }
 
@@ -98,7 +98,7 @@ TEST_CASE("per channel, what is quantized is silu(g) u / s and w s") {
   const at::Tensor y = swiglu_down(gate, up, weight, {&site, 3, 11}, {});
   const at::Tensor expected = at::matmul(quantized(at::silu(gate).mul(scaled_up)), quantized(scaled_weight).t());
   // The program applies the scales to sums: one rounding each of 2^-24, and another order of 20 terms.
-  CHECK(largest_difference(y, expected) < 2e-6);
+  CHECK(largest_double_difference(y, expected) < 2e-6);
 }
 
 TEST_CASE("per token, the largest of a token comes back behind the product") {
@@ -111,7 +111,7 @@ TEST_CASE("per token, the largest of a token comes back behind the product") {
   const SitePrecision site = site_of(e4m3(), SmoothSwiglu::Token);
   const at::Tensor y = swiglu_down(gate, up, weight, {&site, 3, 11}, {});
   const at::Tensor expected = at::matmul(quantized(at::silu(gate).mul(divided)), quantized(weight).t()).mul(s);
-  CHECK(largest_difference(y, expected) < 2e-6);
+  CHECK(largest_double_difference(y, expected) < 2e-6);
   CHECK(y[7].abs().max().item<float>() == 0.0f);
 }
 

@@ -42,7 +42,7 @@ SeriesColumns run_file_of(const MadeRun& run) {
 }
 
 // NaN equals NaN.
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+bool same_series(const std::vector<double>& a, const std::vector<double>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
 }
 
@@ -110,7 +110,8 @@ TEST_CASE("every group of run.h5 has the sites, the series and the values of the
     for (const Series& series : group.series) {
       INFO(series.name);
       CHECK(found.meanings.at(series.name) == series);
-      CHECK(same_bits(found.series.at(series.name), alone.at(probe->interval()).at(group.name).series.at(series.name)));
+      CHECK(
+          same_series(found.series.at(series.name), alone.at(probe->interval()).at(group.name).series.at(series.name)));
     }
   }
 }
@@ -157,7 +158,7 @@ TEST_CASE("a probe that is added gets its key, its group and its values in run.h
     }
     for (const auto& [name, group] : others) {
       INFO(name);
-      for (const auto& [series, values] : group.series) CHECK(same_bits(columns.at(name).series.at(series), values));
+      for (const auto& [series, values] : group.series) CHECK(same_series(columns.at(name).series.at(series), values));
     }
     // What a plan says of the run knows it as well.
     const LoggedGroup planned = logged_groups(run.config).back();

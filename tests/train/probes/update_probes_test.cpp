@@ -24,8 +24,8 @@ namespace {
 constexpr std::int64_t kMeasuredStep = 6;
 
 // A run up to step kMeasuredStep, which it then takes with every probe due.
-struct Measured {
-  explicit Measured(std::vector<std::string> assignments)
+struct MeasuredUpdate {
+  explicit MeasuredUpdate(std::vector<std::string> assignments)
       : config(tiny_config(with_intervals(std::move(assignments)))), tokens(open_tokens(config)) {
     at::set_num_threads(1);  // as a run does; threads cost such small tensors more than they give
     Trainer trainer(config, *tokens);
@@ -89,7 +89,7 @@ double square(const std::vector<std::vector<double>>& g) {
 TEST_CASE("along the update the loss rises just beyond the critical learning rate, in every recipe and optimizer") {
   for (const char* way : {"optimizer.kind=adamw", "optimizer.kind=sgd", "precision.recipe=fp8", "model.kind=llama"}) {
     INFO(way);
-    const Measured run({"precision.recipe=fp32", way, "train.z_loss=1e-2"});
+    const MeasuredUpdate run({"precision.recipe=fp32", way, "train.z_loss=1e-2"});
     const auto v = values_of(run.rows, "critical");
     const double rate = values_of(run.rows, "metrics")[2];
     REQUIRE(v[3] == 0);  // found
@@ -111,7 +111,7 @@ TEST_CASE("along the update the loss rises just beyond the critical learning rat
 }
 
 TEST_CASE("SAM sharpness is the rise at distance 0.05 along the gradient") {
-  const Measured run({"precision.recipe=fp32"});
+  const MeasuredUpdate run({"precision.recipe=fp32"});
   run.set([&](std::size_t i, std::size_t k) { return run.array(run.before, i)[k]; });
   const double start = run.loss(run.batch);
   const auto g = run.gradient(run.batch);
@@ -126,7 +126,7 @@ TEST_CASE("SAM sharpness is the rise at distance 0.05 along the gradient") {
 TEST_CASE("the noise scale is that of the gradients of the batch's sequences") {
   for (const int batch : {4, 8}) {  // four parts of one sequence, of two
     INFO(batch);
-    const Measured run({"precision.recipe=fp32", "train.batch=" + std::to_string(batch)});
+    const MeasuredUpdate run({"precision.recipe=fp32", "train.batch=" + std::to_string(batch)});
     run.set([&](std::size_t i, std::size_t k) { return run.array(run.before, i)[k]; });
     double small = 0;
     const auto part = static_cast<std::ptrdiff_t>(run.config.model.context) * (batch / 4);
@@ -186,7 +186,7 @@ TEST_CASE("a loss scale is taken out of the gradients that probes compute") {
 }
 
 TEST_CASE("a batch of one sequence has no noise scale") {
-  const Measured run({"train.batch=1"});
+  const MeasuredUpdate run({"train.batch=1"});
   for (const double x : values_of(run.rows, "noise")) CHECK(std::isnan(x));
 }
 

@@ -10,12 +10,12 @@ using namespace precipice;
 
 namespace {
 
-RunConfig config_of(const std::string& toml) {
+RunConfig config_from(const std::string& toml) {
   return resolve_config(parse_settings(toml, "run.toml"));
 }
 
 std::string difference(const std::string& there, const std::string& here) {
-  return describe(config_differences(config_of(there), config_of(here)));
+  return describe(config_differences(config_from(there), config_from(here)));
 }
 
 }  // namespace
@@ -52,9 +52,9 @@ TEST_CASE("many differences are counted, not listed without end", "[config_diffe
 TEST_CASE("a config file of another run is refused with its path, the keys and both values", "[config_difference]") {
   TemporaryDirectory dir;
   write_text(dir / "config.toml", "# mine\ntrain.steps = 30\n");
-  CHECK_NOTHROW(check_same_config(dir / "config.toml", config_of("train.steps = 30")));
+  CHECK_NOTHROW(check_same_config(dir / "config.toml", config_from("train.steps = 30")));
   try {
-    check_same_config(dir / "config.toml", config_of("train.steps = 60"));
+    check_same_config(dir / "config.toml", config_from("train.steps = 60"));
     FAIL("accepted");
   } catch (const ConfigError& error) {
     CHECK(contains(error.what(), (dir / "config.toml").string()));

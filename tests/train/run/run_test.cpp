@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::map<std::string, std::string> files_of(const fs::path& directory) {
+std::map<std::string, std::string> files_in(const fs::path& directory) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(directory))
     if (entry.is_regular_file()) files[fs::relative(entry.path(), directory)] = text_of(entry.path());
@@ -64,10 +64,10 @@ TEST_CASE("a run whose directory is moved ends there, and what another run made 
                           [&] {
                             fs::rename(run, moved);
                             train(second, run);
-                            others = files_of(run);
+                            others = files_in(run);
                           }),
                     Catch::Contains("the directory was moved, and another one is in its place"));
-  CHECK(files_of(run) == others);
+  CHECK(files_in(run) == others);
   CHECK(read_status(run / kStatusFileName)->run_id == run_id(second));
   const JournalContents journal = read_journal(moved / kJournalFileName);
   CHECK(journal.identity == run_id(first));
@@ -177,9 +177,9 @@ TEST_CASE("results that are not those of the status are made again from the last
 
   fs::remove(run / kRunFileName);
   fs::remove_all(run / kCheckpointFolder);
-  const auto before = files_of(run);
+  const auto before = files_in(run);
   CHECK_THROWS_WITH(train(config, run), Catch::Contains("run.h5 is missing, and no checkpoint is left"));
-  CHECK(files_of(run) == before);
+  CHECK(files_in(run) == before);
 }
 
 TEST_CASE("a finished run of a version that named no run in its status is left alone", "[run]") {
@@ -189,9 +189,9 @@ TEST_CASE("a finished run of a version that named no run in its status is left a
   RunStatus status = *read_status(place / "run/status.json");
   status.run_id.clear();
   write_status(place / "run", status);
-  const auto before = files_of(place / "run");
+  const auto before = files_in(place / "run");
   CHECK(train(config, place / "run").state == RunState::Untrained);
-  CHECK(files_of(place / "run") == before);
+  CHECK(files_in(place / "run") == before);
 }
 
 TEST_CASE("links in a run's directory are not written through", "[run]") {
