@@ -8,8 +8,8 @@
 #include "experiments/console/console.h"
 #include "experiments/statistics/label_report.h"
 #include "experiments/statistics/sweep_index.h"
-#include "experiments/statistics/sweep_statistics.h"
-#include "experiments/statistics/warn_report.h"
+#include "experiments/statistics/sweep_statistics_text.h"
+#include "experiments/statistics/warn_text.h"
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
 
@@ -25,13 +25,9 @@ struct AnalysisArguments {
   bool json = false, no_index = false, pooled = false, all = false;
 };
 
-void print_report(const Json& report, bool json, std::string (*to_text)(const Json&)) {
-  print_result(json ? dump(report) : to_text(report));
-}
-
 int label(const AnalysisArguments& options) {
-  print_report(label_report(read_sweep_data(options.directory, options.reference), options.rule), options.json,
-               labels_text);
+  const LabelReport report = label_report(read_sweep_data(options.directory, options.reference), options.rule);
+  print_result(options.json ? dump(statistics_json(report)) : labels_text(report));
   return kSuccess;
 }
 
@@ -39,17 +35,17 @@ int warn(AnalysisArguments& options) {
   options.warn.rule = options.rule;
   if (options.pooled) options.warn.within.emplace();
   if (!options.within.empty()) options.warn.within = options.within;
-  const Json report = warn_report(read_sweep_data(options.directory), options.warn);
-  print_result(options.json ? dump(report) : warnings_text(report, options.all));
+  const WarnReport report = warn_report(read_sweep_data(options.directory), options.warn);
+  print_result(options.json ? dump(statistics_json(report)) : warnings_text(report, options.all));
   return kSuccess;
 }
 
 int merge(const AnalysisArguments& options) {
   const SweepData data = read_sweep_data(options.directory, options.reference);
-  const Json statistics = sweep_statistics(data);
+  const SweepStatistics statistics = sweep_statistics(data);
   const std::filesystem::path path = data.directory / kIndexFileName;
   if (!options.no_index) write_file_atomic(path, build_index(data, statistics));
-  print_report(statistics, options.json, statistics_text);
+  print_result(options.json ? dump(statistics_json(statistics)) : statistics_text(statistics));
   if (!options.json && !options.no_index) print_result(fmt::format("{}: {} runs\n", path.string(), data.runs.size()));
   return kSuccess;
 }

@@ -14,7 +14,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/descriptor_io.h"
 #include "experiments/stability/logit_json.h"
-#include "experiments/stability/sharpness_report.h"
+#include "experiments/stability/sharpness_print.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -90,10 +90,12 @@ int sharpness(const SharpnessArguments& options) {
     const auto progress = [&](const std::string& kind, std::int64_t products) {
       printer.show(fmt::format("step {}: {}, {} products", step, kind, products), monotonic_seconds());
     };
-    all.push_back(measure_sharpness(evaluator, plan, progress));
+    const SharpnessReport report = measure_sharpness(evaluator, plan, progress);
     printer.close();
-    if (options.json) continue;
-    print_result(sharpness_text(all.back()));
+    if (options.json)
+      all.push_back(sharpness_json(report));
+    else
+      print_result(sharpness_text(report));
   }
   if (options.json) print_result((options.evaluation.checkpoint == "all" ? all : all[0]).dump() + "\n");
   return kSuccess;

@@ -46,4 +46,8 @@ Json finite_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
+Json finite_or_word(double value) {
+  return std::isinf(value) ? Json(value > 0 ? "inf" : "-inf") : finite_or_null(value);
+}
+
 }  // namespace precipice

@@ -12,5 +12,7 @@ nlohmann::ordered_json parse_json_input(const std::string& text);
 
 // JSON has no NaN and no infinity; null stands for them.
 nlohmann::ordered_json finite_or_null(double value);
+// The same where it matters which one: null for NaN, and "inf" or "-inf".
+nlohmann::ordered_json finite_or_word(double value);
 
 }  // namespace precipice

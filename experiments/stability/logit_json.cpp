@@ -64,10 +64,9 @@ class Item {
   Json answer(const LogitQuestions& questions) const {
     const LogitSharpness s = logit_sharpness(std::span<const double>(logits_), target_, epsilon_);
     Json out;
-    const auto set = [&](const char* name, double value) { out[name] = std::isfinite(value) ? Json(value) : Json(); };
-    set("loss", s.loss);
-    set("rise", s.rise);
-    set("sharpness", s.sharpness);
+    out["loss"] = finite_or_null(s.loss);
+    out["rise"] = finite_or_null(s.rise);
+    out["sharpness"] = finite_or_null(s.sharpness);
     if (const std::string why = reason(); !why.empty()) out["reason"] = why;
     if (questions.lbfgs) out["lbfgs"] = ascent(s, questions);
     return out;
@@ -82,11 +81,10 @@ class Item {
     if (questions.subspace > 0) subspace = logit_subspace(size, questions.subspace, questions.seed);
     const LogitAscent found =
         ascend_logits(std::span<const double>(logits_), target_, epsilon_, subspace ? &*subspace : nullptr);
-    const auto number_or_null = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
     const double fraction = subspace || !(exact.rise > 0) ? kNaN : found.found.rise / exact.rise;
-    return {{"rise", number_or_null(found.found.rise)},
-            {"sharpness", number_or_null(found.found.sharpness)},
-            {"fraction", number_or_null(fraction)},
+    return {{"rise", finite_or_null(found.found.rise)},
+            {"sharpness", finite_or_null(found.found.sharpness)},
+            {"fraction", finite_or_null(fraction)},
             {"evaluations", found.evaluations}};
   }
 

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `precipice sharpness RUN` measures at one checkpoint, as JSON with stable keys and as text for people. A number
-// that is undefined is null, and "reason" beside it says why.
+// What `precipice sharpness RUN` measures at one checkpoint. A number that is undefined is NaN, and `reason` beside it
+// says why. sharpness_print.h has it as JSON and as text.
 #pragma once
 
 #include <functional>
-#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
+#include "metrics/curvature/trace_estimate.h"
+#include "train/analysis/checkpoint_sharpness.h"
 #include "train/analysis/curvature.h"
+#include "train/analysis/spectrum.h"
 
 namespace precipice {
 
@@ -29,13 +34,67 @@ struct SharpnessPlan {
   std::uint64_t seed = 0;               // of start vectors, probes and subspaces
 };
 
+// How products with a matrix of second derivatives were made.
+struct ProductMethod {
+  std::string method;                     // "double backward", "central differences"
+  std::optional<double> difference_step;  // of these
+  std::string precision;                  // a recipe
+};
+
+struct EigenvalueResult {
+  ProductMethod how;
+  TopSpectrum found;
+};
+struct TraceResult {
+  ProductMethod how;
+  TraceEstimate found;
+};
+struct DensityResult {
+  ProductMethod how;
+  SpectralDensity found;
+};
+struct SamResult {
+  double rho;
+  SamSharpness found;
+};
+struct KeskarResult {
+  double epsilon;
+  std::optional<std::int64_t> subspace;
+  KeskarSharpness found;
+  std::string reason;
+};
+// What L-BFGS finds for the last tokens.
+struct LogitAscentResult {
+  double last_token, last_token_mean_loss;
+  double fraction;  // of the exact value; NaN in a subspace
+  double evaluations;
+  std::optional<std::int64_t> subspace;
+};
+struct LogitResult {
+  double epsilon;
+  double last_token, last_token_mean_loss, all_tokens, all_tokens_mean_loss;
+  std::optional<LogitAscentResult> lbfgs;
+};
+using KindResult = std::variant<EigenvalueResult, TraceResult, DensityResult, SamResult, std::vector<KeskarResult>,
+                                std::vector<LogitResult>>;
+
+struct SharpnessReport {
+  std::string run;
+  std::int64_t step;
+  std::string recipe;
+  std::int64_t parameters;
+  std::size_t batches, sequences;
+  double loss, gradient_norm;
+  std::string reason;  // why nothing has a value there; "" where it has
+  // In the plan's order; empty with a reason.
+  std::vector<std::pair<std::string, std::optional<KindResult>>> kinds;
+};
+
 // Called with what is being computed and the products done so far.
 using SharpnessProgress = std::function<void(const std::string& kind, std::int64_t products)>;
 
 // At the step that the evaluator has loaded.
-nlohmann::ordered_json measure_sharpness(RunEvaluator& evaluator, const SharpnessPlan& plan,
-                                         const SharpnessProgress& progress);
-
-std::string sharpness_text(const nlohmann::ordered_json& measured);
+SharpnessReport measure_sharpness(RunEvaluator& evaluator, const SharpnessPlan& plan,
+                                  const SharpnessProgress& progress);
 
 }  // namespace precipice

@@ -7,9 +7,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "experiments/console/table.h"
-#include "experiments/statistics/sweep_statistics.h"
+#include "experiments/statistics/sweep_statistics_text.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -52,61 +53,51 @@ bool is_apart(const AnalysedRun& run, const LabelRule& rule) {
   return (run.untrained() || run.skipped()) && rule.name != to_string(run.status.state);
 }
 
-std::string counts_text(const Json& count) {
+std::string counts_text(const LabelCounts& count) {
   std::string apart;
-  for (const char* state : {"untrained", "skipped"})
-    if (count[state] != 0)
-      apart += fmt::format("{}{} {}", apart.empty() ? " (of them " : ", ", count[state].get<int>(), state);
-  return fmt::format("{} yes, {} no{}, {} undecided", count["yes"].get<int>(), count["no"].get<int>(),
-                     apart.empty() ? "" : apart + ")", count["undecided"].get<int>());
+  for (const auto& [state, runs] : {std::pair("untrained", count.untrained), {"skipped", count.skipped}})
+    if (runs != 0) apart += fmt::format("{}{} {}", apart.empty() ? " (of them " : ", ", runs, state);
+  return fmt::format("{} yes, {} no{}, {} undecided", count.yes, count.no, apart.empty() ? "" : apart + ")",
+                     count.undecided);
+}
+
+void add_to(LabelCounts& count, const Label& label, const AnalysedRun& run, bool apart) {
+  ++(label.outcome == Outcome::Yes ? count.yes : label.outcome == Outcome::No ? count.no : count.undecided);
+  if (apart) ++(run.untrained() ? count.untrained : count.skipped);
 }
 
 }  // namespace
 
-Json label_report(const SweepData& data, const std::string& rule_name) {
+LabelReport label_report(const SweepData& data, const std::string& rule_name) {
   const std::vector<const LabelRule*> rules = chosen_rules(rule_name);
-  Json report{{"directory", data.directory.string()}, {"reference", data.reference}, {"rules", Json::array()}};
-  for (const LabelRule* rule : rules) report["rules"].push_back({{"name", rule->name}, {"source", rule->source}});
-  Json runs = Json::array(), counts = Json::object();
-  for (const LabelRule* rule : rules)
-    counts[rule->name] = {{"yes", 0}, {"no", 0}, {"undecided", 0}, {"untrained", 0}, {"skipped", 0}};
+  LabelReport report{data.directory.string(), data.reference, {}, {}, {}};
+  for (const LabelRule* rule : rules) {
+    report.rules.push_back({rule->name, rule->source});
+    report.counts.emplace_back(rule->name, LabelCounts{});
+  }
   for (const AnalysedRun& run : data.runs) {
     const LabelInput input = run.label_input();
-    for (const LabelRule* rule : rules) {
-      Label label = apply(data, run, *rule, input);
-      const std::string outcome = to_string(label.outcome), state = to_string(run.status.state);
-      Json& count = counts[rule->name];
-      count[outcome] = count[outcome].get<int>() + 1;
-      if (label.outcome == Outcome::No && is_apart(run, *rule)) {
-        count[state] = count[state].get<int>() + 1;
-        label.reason += "; " + run.status.reason;
-      }
-      runs.push_back({{"run", run.id},
-                      {"format", run.format},
-                      {"learning_rate", run.learning_rate},
-                      {"seed", run.seeds},
-                      {"state", state},
-                      {"rule", label.rule},
-                      {"outcome", outcome},
-                      {"step", label.step},
-                      {"value", json_number(label.value)},
-                      {"in_warmup", label.in_warmup},
-                      {"reason", label.reason}});
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      Label label = apply(data, run, *rules[i], input);
+      const bool apart = label.outcome == Outcome::No && is_apart(run, *rules[i]);
+      add_to(report.counts[i].second, label, run, apart);
+      if (apart) label.reason += "; " + run.status.reason;
+      report.labels.push_back(
+          {run.id, run.format, run.learning_rate, run.seeds, to_string(run.status.state), std::move(label)});
     }
   }
-  report["counts"] = counts;
-  report["labels"] = runs;
   return report;
 }
 
-std::string labels_text(const Json& report) {
+std::string labels_text(const LabelReport& report) {
   std::vector<std::vector<std::string>> rows{{"run", "format", "lr", "seed", "rule", "label", "step", "reason"}};
-  for (const Json& label : report["labels"])
-    rows.push_back({label["run"], label["format"], rate_text(label["learning_rate"]), label["seed"], label["rule"],
-                    label["outcome"], label["step"] == -1 ? "-" : std::to_string(label["step"].get<std::int64_t>()),
-                    label["reason"]});
+  for (const RunLabel& one : report.labels) {
+    const Label& label = one.label;
+    rows.push_back({one.run, one.format, rate_text(one.learning_rate), one.seed, label.rule, to_string(label.outcome),
+                    label.step == -1 ? "-" : std::to_string(label.step), label.reason});
+  }
   std::string text = format_table(rows) + "\n";
-  for (const auto& [rule, count] : report["counts"].items()) text += fmt::format("{}: {}\n", rule, counts_text(count));
+  for (const auto& [rule, count] : report.counts) text += fmt::format("{}: {}\n", rule, counts_text(count));
   return text;
 }
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/statistics/statistics_json.h"
+#include "experiments/console/json_fields.h"
 
 namespace precipice {
 

@@ -18,8 +18,9 @@ namespace {
 
 constexpr const char* kSchema = "1";
 
-double number_of(const Json& value) {
-  return value.is_number() ? value.get<double>() : kNaN;
+// index.h5 has no infinite numbers: NaN stands for what was not reached.
+double finite_or_nan(double value) {
+  return std::isfinite(value) ? value : kNaN;
 }
 
 // Only a published run.h5 can be linked or be the source of a virtual row.
@@ -34,7 +35,7 @@ std::string file_of(const AnalysedRun& run, const SweepData& data) {
 
 class IndexBuilder {
  public:
-  IndexBuilder(const SweepData& data, const Json& statistics) : data_(data), statistics_(statistics) {}
+  IndexBuilder(const SweepData& data, const SweepStatistics& statistics) : data_(data), statistics_(statistics) {}
 
   std::string build() {
     for (const std::string& group : groups_of_runs()) write_series(group);
@@ -43,7 +44,7 @@ class IndexBuilder {
       if (is_published(run)) file_.link("/links/" + run.id, file_of(run, data_), "/");
     write_cells();
     write_survival();
-    Json relative = statistics_;
+    Json relative = statistics_json(statistics_);
     relative.erase("directory");
     file_.write("/statistics", relative.dump(-1, ' ', false, Json::error_handler_t::replace));
     file_.attribute("/", "schema_version", std::string(kSchema));
@@ -146,17 +147,17 @@ class IndexBuilder {
     std::vector<std::string> formats;
     std::vector<double> rates, wilson[2], jeffreys[2], medians, losses;
     std::vector<std::int64_t> runs, ended, diverged, untrained, skipped;
-    for (const Json& cell : statistics_["cells"]) {
-      formats.push_back(cell["format"]);
-      rates.push_back(cell["learning_rate"]);
-      runs.push_back(cell["runs"]), ended.push_back(cell["ended"]), diverged.push_back(cell["diverged"]["events"]);
-      untrained.push_back(cell["untrained"]), skipped.push_back(cell["skipped"]);
-      for (const std::size_t end : {0, 1}) {
-        wilson[end].push_back(number_of(cell["diverged"]["wilson"][end]));
-        jeffreys[end].push_back(number_of(cell["diverged"]["jeffreys"][end]));
-      }
-      medians.push_back(number_of(cell["survival"]["median"]));
-      losses.push_back(number_of(cell["final_loss"]["median"]));
+    for (const CellStatistics& cell : statistics_.cells) {
+      formats.push_back(cell.format);
+      rates.push_back(cell.learning_rate);
+      runs.push_back(static_cast<std::int64_t>(cell.runs));
+      ended.push_back(cell.diverged.count.trials), diverged.push_back(cell.diverged.count.events);
+      untrained.push_back(cell.untrained), skipped.push_back(cell.skipped);
+      const Interval &w = cell.diverged.wilson, &j = cell.diverged.jeffreys;
+      wilson[0].push_back(finite_or_nan(w.low)), wilson[1].push_back(finite_or_nan(w.high));
+      jeffreys[0].push_back(finite_or_nan(j.low)), jeffreys[1].push_back(finite_or_nan(j.high));
+      medians.push_back(finite_or_nan(cell.survival.median));
+      losses.push_back(finite_or_nan(cell.final_loss.median));
     }
     file_.write("/cells/format", formats);
     numbers("/cells/learning_rate", rates, "1", "peak learning rate");
@@ -178,12 +179,12 @@ class IndexBuilder {
     std::vector<std::int64_t> cells, at_risk, events, censored;
     std::vector<double> steps, survival, low, high;
     std::int64_t number = 0;
-    for (const Json& cell : statistics_["cells"]) {
-      for (const Json& point : cell["survival"]["curve"]) {
+    for (const CellStatistics& cell : statistics_.cells) {
+      for (const SurvivalPoint& point : cell.survival.curve) {
         cells.push_back(number);
-        at_risk.push_back(point["at_risk"]), events.push_back(point["events"]), censored.push_back(point["censored"]);
-        steps.push_back(number_of(point["step"])), survival.push_back(number_of(point["survival"]));
-        low.push_back(number_of(point["interval"][0])), high.push_back(number_of(point["interval"][1]));
+        at_risk.push_back(point.at_risk), events.push_back(point.events), censored.push_back(point.censored);
+        steps.push_back(finite_or_nan(point.time)), survival.push_back(finite_or_nan(point.survival));
+        low.push_back(finite_or_nan(point.interval.low)), high.push_back(finite_or_nan(point.interval.high));
       }
       ++number;
     }
@@ -198,14 +199,14 @@ class IndexBuilder {
   }
 
   const SweepData& data_;
-  const Json& statistics_;
+  const SweepStatistics& statistics_;
   Hdf5Writer file_;
   std::set<std::size_t> misfits_;
 };
 
 }  // namespace
 
-std::string build_index(const SweepData& data, const Json& statistics) {
+std::string build_index(const SweepData& data, const SweepStatistics& statistics) {
   return IndexBuilder(data, statistics).build();
 }
 

@@ -18,12 +18,12 @@
 
 #include <string>
 
-#include "experiments/statistics/statistics_json.h"
 #include "experiments/statistics/sweep_data.h"
+#include "experiments/statistics/sweep_statistics.h"
 #include "experiments/sweep/index_state.h"
 
 namespace precipice {
 
-std::string build_index(const SweepData& data, const Json& statistics);
+std::string build_index(const SweepData& data, const SweepStatistics& statistics);
 
 }  // namespace precipice

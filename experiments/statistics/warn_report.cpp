@@ -6,15 +6,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <tuple>
 
 #include "experiments/statistics/warn_runs.h"
 #include "metrics/warning/signals.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
+
+constexpr const char* kConstant = "constant";
 
 struct MeasuredSignal {
   Signal signal;
@@ -66,95 +70,96 @@ const MeasuredSignal* best_baseline(const WarnRuns& runs, const std::vector<Meas
   return best;
 }
 
-Json compare_with(const WarnRuns& runs, const PairTable& pairs, const MeasuredSignal& measured,
-                  const MeasuredSignal* baseline, std::int64_t horizon, bool enough) {
-  Json json{{"baseline", baseline == nullptr ? Json(nullptr) : Json(baseline->signal.name)},
-            {"difference", nullptr},
-            {"interval", {nullptr, nullptr}},
-            {"p", nullptr}};
+// `enough`: runs for a test of this signal.
+BaselineComparison compare_with(const WarnRuns& runs, const PairTable& pairs, const MeasuredSignal& measured,
+                                const MeasuredSignal* baseline, std::int64_t horizon, bool enough) {
+  BaselineComparison result{{}, kNaN, {kNaN, kNaN}, kNaN, kNaN, "-"};
+  if (baseline != nullptr) result.baseline = baseline->signal.name;
   // Baselines are not compared among each other: Holm would take it from the signals that are asked about.
-  if (baseline == nullptr || measured.signal.is_baseline || !enough) return json;
+  if (baseline == nullptr || measured.signal.is_baseline || !enough) return result;
   const AucComparison comparison = compare_auc(pairs, pairs_at_horizon(runs.runs, baseline->series, horizon), true);
-  json["difference"] = json_number(comparison.difference);
-  json["interval"] = to_json(comparison.interval);
-  json["p"] = json_number(comparison.p);
-  return json;
+  result.difference = comparison.difference;
+  result.interval = comparison.interval;
+  result.p = comparison.p;
+  return result;
 }
 
-Json row_of(const WarnRuns& runs, const MeasuredSignal& measured, std::int64_t horizon,
-            const MeasuredSignal* baseline) {
+SignalResult result_of(const WarnRuns& runs, const MeasuredSignal& measured, std::int64_t horizon,
+                       const MeasuredSignal* baseline) {
   const PairTable pairs = pairs_at_horizon(runs.runs, measured.series, horizon);
   const PairCounts counts = comparable(pairs);
   const bool enough = counts.cases >= kMinWarnRuns && counts.controls >= kMinWarnRuns;
-  Json row{{"signal", measured.signal.name},
-           {"series", measured.signal.group + "/" + measured.signal.series},
-           {"is_baseline", measured.signal.is_baseline},
-           {"horizon", horizon}};
-  row.update(auc_json(auc_of_pairs(pairs), true, kConfidence));
-  row["cases"] = counts.cases, row["controls"] = counts.controls;
-  row["average_precision"] = json_number(average_precision_at_horizon(runs.runs, measured.series, horizon));
   const double all = static_cast<double>(counts.cases + counts.controls);
-  row["base_rate"] = all > 0 ? Json(static_cast<double>(counts.cases) / all) : Json(nullptr);
-  if (measured.is_constant) {
-    row["p"] = nullptr, row["reason"] = "constant";
-  } else if (!enough) {
-    row["p"] = nullptr;
-    row["reason"] = fmt::format("n too small: {} cases and {} controls can be compared, at least {} of each are needed",
+  SignalResult result{};
+  result.signal = measured.signal.name;
+  result.series = measured.signal.group + "/" + measured.signal.series;
+  result.is_baseline = measured.signal.is_baseline;
+  result.horizon = horizon;
+  result.auc = summary_of(auc_of_pairs(pairs), true, kConfidence);
+  result.auc.cases = counts.cases, result.auc.controls = counts.controls;
+  result.average_precision = average_precision_at_horizon(runs.runs, measured.series, horizon);
+  result.base_rate = all > 0 ? static_cast<double>(counts.cases) / all : kNaN;
+  result.reason = result.auc.reason;
+  if (measured.is_constant)
+    result.reason = kConstant;
+  else if (!enough)
+    result.reason = fmt::format("n too small: {} cases and {} controls can be compared, at least {} of each are needed",
                                 counts.cases, counts.controls, kMinWarnRuns);
-  }
-  row["against_baseline"] = compare_with(runs, pairs, measured, baseline, horizon, enough && !measured.is_constant);
-  return row;
+  if (measured.is_constant || !enough) result.auc.p = kNaN;
+  result.against_baseline = compare_with(runs, pairs, measured, baseline, horizon, enough && !measured.is_constant);
+  return result;
 }
 
-void set_verdicts(Json& rows) {
-  add_holm(rows);
-  Json compared = Json::array();
-  for (const Json& row : rows) compared.push_back(row["against_baseline"]);
-  add_holm(compared);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    Json& row = rows[i];
-    const Json p = row["holm_p"];  // a copy: a new key moves the others
-    if (row.contains("reason") && !p.is_number())
-      row["verdict"] = row["reason"] == "constant" ? "undecided: constant" : "n too small";
-    else if (!p.is_number())
-      row["verdict"] = "undecided: no variance";
-    else
-      row["verdict"] = p.get<double>() >= 0.05 ? "undecided" : row["auc"].get<double>() > 0.5 ? "warns" : "inverse";
-    const Json better = compared[i]["holm_p"];
-    compared[i]["verdict"] = !better.is_number()             ? "-"
-                             : better.get<double>() >= 0.05  ? "undecided"
-                             : compared[i]["difference"] > 0 ? "better"
-                                                             : "worse";
-    row["against_baseline"] = compared[i];
+std::string verdict_of(const SignalResult& result) {
+  if (std::isfinite(result.holm_p))
+    return result.holm_p >= 0.05 ? "undecided" : result.auc.auc > 0.5 ? "warns" : "inverse";
+  if (result.reason.empty()) return "undecided: no variance";
+  return result.reason == kConstant ? "undecided: constant" : "n too small";
+}
+
+std::string verdict_of(const BaselineComparison& against) {
+  if (!std::isfinite(against.holm_p)) return "-";
+  return against.holm_p >= 0.05 ? "undecided" : against.difference > 0 ? "better" : "worse";
+}
+
+void set_verdicts(std::vector<SignalResult>& results) {
+  std::vector<BaselineComparison> compared;
+  for (const SignalResult& result : results) compared.push_back(result.against_baseline);
+  adjust_by_holm(results, [](const SignalResult& result) { return result.auc.p; });
+  adjust_by_holm(compared, [](const BaselineComparison& against) { return against.p; });
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    compared[i].verdict = verdict_of(compared[i]);
+    results[i].verdict = verdict_of(results[i]);
+    results[i].against_baseline = compared[i];
   }
 }
 
-Json alarms_of(const WarnRuns& runs, const MeasuredSignal& measured) {
+AlarmResult alarms_of(const WarnRuns& runs, const MeasuredSignal& measured) {
   const AlarmTrial trial = try_alarms(runs.runs, measured.series);
-  Json json{{"signal", measured.signal.name},
-            {"thresholds", {json_number(trial.thresholds[0]), json_number(trial.thresholds[1])}},
-            {"detected", count_json(trial.detected, kConfidence)},
-            {"false_alarms", count_json(trial.false_alarms, kConfidence)},
-            {"median_lead", json_number(median_of(trial.leads))},
-            {"leads", trial.leads}};
+  AlarmResult result{measured.signal.name,
+                     trial,
+                     summary_of(trial.detected, kConfidence),
+                     summary_of(trial.false_alarms, kConfidence),
+                     median_of(trial.leads),
+                     ""};
   if (std::isnan(trial.thresholds[0]) || std::isnan(trial.thresholds[1]))
-    json["reason"] = "a half of the seeds has no run that ended without divergence: no threshold to try on the other";
+    result.reason = "a half of the seeds has no run that ended without divergence: no threshold to try on the other";
   else if (trial.leads.empty())
-    json["reason"] = "no divergence was announced";
-  return json;
+    result.reason = "no divergence was announced";
+  return result;
 }
 
 // The names of the signals, the most telling first.
-Json best_first(const Json& rows) {
+std::vector<std::string> best_first(const std::vector<SignalResult>& results) {
   struct Rank {
-    double p = 2, distance = -1;  // beyond those of any row with numbers
+    double p = 2, distance = -1;  // beyond those of any result with numbers
     std::size_t place = 0;
   };
   std::map<std::string, Rank> ranks;
-  for (const Json& row : rows) {
-    Rank& rank = ranks.try_emplace(row["signal"], Rank{2, -1, ranks.size()}).first->second;
-    if (!row["holm_p"].is_number()) continue;
-    const double p = row["holm_p"], distance = std::abs(row["auc"].get<double>() - 0.5);
+  for (const SignalResult& result : results) {
+    Rank& rank = ranks.try_emplace(result.signal, Rank{2, -1, ranks.size()}).first->second;
+    if (!std::isfinite(result.holm_p)) continue;
+    const double p = result.holm_p, distance = std::abs(result.auc.auc - 0.5);
     if (std::tie(p, rank.distance) < std::tie(rank.p, distance)) rank.p = p, rank.distance = distance;
   }
   std::vector<std::pair<std::string, Rank>> order(ranks.begin(), ranks.end());
@@ -162,7 +167,7 @@ Json best_first(const Json& rows) {
     return std::tuple(a.second.p, -a.second.distance, a.second.place) <
            std::tuple(b.second.p, -b.second.distance, b.second.place);
   });
-  Json names = Json::array();
+  std::vector<std::string> names;
   for (const auto& [name, rank] : order) names.push_back(name);
   return names;
 }
@@ -173,35 +178,29 @@ std::int64_t count_in(const WarnRuns& runs, RunState state) {
 
 }  // namespace
 
-Json warn_report(const SweepData& data, const WarnOptions& options) {
+WarnReport warn_report(const SweepData& data, const WarnOptions& options) {
   const WarnRuns runs = make_warn_runs(data, options);
-  Json report{
-      {"directory", data.directory.string()},
-      {"rule", options.rule},
-      {"horizons", options.horizons},
-      {"within", runs.within},
-      {"equal_settings", !options.within.has_value()},
-      {"false_alarm_rate", kFalseAlarmRate},
-      {"cases", std::count_if(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return r.diverged; })},
-      {"controls", std::count_if(runs.runs.begin(), runs.runs.end(), [](const WarnRun& r) { return !r.diverged; })},
-      {"untrained", count_in(runs, RunState::Untrained)},
-      {"skipped", count_in(runs, RunState::Skipped)}};
-  std::vector<std::string> absent;
-  const std::vector<MeasuredSignal> signals = measure_all(runs, absent);
-  Json rows = Json::array(), alarms = Json::array();
+  WarnReport report{};
+  report.directory = data.directory.string();
+  report.rule = options.rule;
+  report.horizons = options.horizons;
+  report.within = runs.within;
+  report.equal_settings = !options.within.has_value();
+  report.cases = std::ranges::count_if(runs.runs, [](const WarnRun& run) { return run.diverged; });
+  report.controls = static_cast<std::int64_t>(runs.runs.size()) - report.cases;
+  report.untrained = count_in(runs, RunState::Untrained);
+  report.skipped = count_in(runs, RunState::Skipped);
+  report.notes = runs.notes;
+  const std::vector<MeasuredSignal> signals = measure_all(runs, report.absent);
   for (const std::int64_t horizon : options.horizons) {
     const MeasuredSignal* baseline = best_baseline(runs, signals, horizon);
     for (const MeasuredSignal& measured : signals)
-      if (measured.present > 0) rows.push_back(row_of(runs, measured, horizon, baseline));
+      if (measured.present > 0) report.signals.push_back(result_of(runs, measured, horizon, baseline));
   }
-  set_verdicts(rows);
+  set_verdicts(report.signals);
   for (const MeasuredSignal& measured : signals)
-    if (measured.present > 0) alarms.push_back(alarms_of(runs, measured));
-  report["best"] = best_first(rows);
-  report["signals"] = rows;
-  report["alarms"] = alarms;
-  report["absent"] = absent;
-  report["notes"] = runs.notes;
+    if (measured.present > 0) report.alarms.push_back(alarms_of(runs, measured));
+  report.best = best_first(report.signals);
   return report;
 }
 

@@ -1,64 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// The warning report as tables for people.
+#include "experiments/statistics/warn_text.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
 #include "experiments/console/table.h"
-#include "experiments/statistics/warn_report.h"
 
 namespace precipice {
 namespace {
 
-std::string number(const Json& value, const char* format) {
-  return value.is_number() ? fmt::format(fmt::runtime(format), value.get<double>()) : "-";
+std::string number(double value, const char* format) {
+  return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "-";
 }
 
-std::string interval(const Json& value, const char* format) {
-  return value[0].is_number() ? number(value[0], format) + " to " + number(value[1], format) : "-";
+std::string interval(const Interval& ends, const char* format) {
+  return std::isfinite(ends.low) ? number(ends.low, format) + " to " + number(ends.high, format) : "-";
 }
 
-std::string count(const Json& value) {
-  return fmt::format("{}/{}", value["events"].get<int>(), value["trials"].get<int>());
+std::string count(const CountSummary& of) {
+  return fmt::format("{}/{}", of.count.events, of.count.trials);
 }
 
-std::string percent(const Json& value) {
-  return value["trials"] == 0 ? "-"
-                              : fmt::format("{:.0f}-{:.0f}%", 100 * value["wilson"][0].get<double>(),
-                                            100 * value["wilson"][1].get<double>());
+std::string percent(const CountSummary& of) {
+  return of.count.trials == 0 ? "-" : fmt::format("{:.0f}-{:.0f}%", 100 * of.wilson.low, 100 * of.wilson.high);
 }
 
-std::string head(const Json& report) {
+std::string head(const WarnReport& report) {
   std::string apart;
-  for (const char* state : {"untrained", "skipped"})
-    if (report[state] != 0)
-      apart += fmt::format("{}{} {}", apart.empty() ? " (of them " : ", ", report[state].get<int>(), state);
-  const auto keys = report["within"].get<std::vector<std::string>>();
-  const std::string compared = report["equal_settings"] ? "runs of equal settings"
-                               : keys.empty()           ? "all runs, whatever their settings"
-                                                        : fmt::format("runs with equal {}", fmt::join(keys, ", "));
-  return fmt::format("{}: {} cases (rule {}), {} controls{}; compared: {}\n\n", report["directory"].get<std::string>(),
-                     report["cases"].get<int>(), report["rule"].get<std::string>(), report["controls"].get<int>(),
-                     apart.empty() ? "" : apart + ")", compared);
+  for (const auto& [state, runs] : {std::pair("untrained", report.untrained), {"skipped", report.skipped}})
+    if (runs != 0) apart += fmt::format("{}{} {}", apart.empty() ? " (of them " : ", ", runs, state);
+  const std::string compared = report.equal_settings ? "runs of equal settings"
+                               : report.within.empty()
+                                   ? "all runs, whatever their settings"
+                                   : fmt::format("runs with equal {}", fmt::join(report.within, ", "));
+  return fmt::format("{}: {} cases (rule {}), {} controls{}; compared: {}\n\n", report.directory, report.cases,
+                     report.rule, report.controls, apart.empty() ? "" : apart + ")", compared);
 }
 
 // The names that the tables show.
-std::set<std::string> shown_names(const Json& report, bool all) {
-  std::set<std::string> names;
-  for (const Json& name : report["best"])
-    if (all || names.size() < kShownSignals) names.insert(name);
-  return names;
+std::set<std::string> shown_names(const WarnReport& report, bool all) {
+  const std::size_t shown = all ? report.best.size() : std::min(report.best.size(), kShownSignals);
+  return {report.best.begin(), report.best.begin() + static_cast<std::ptrdiff_t>(shown)};
 }
 
 // What is not shown, by verdict: "28 more signals: 25 undecided, 3 warns".
-std::string folded(const Json& report, const std::set<std::string>& shown) {
+std::string rest_by_verdict(const WarnReport& report, const std::set<std::string>& shown) {
   std::map<std::string, std::string> verdicts;  // of each signal, the most telling one
-  for (const Json& row : report["signals"]) {
-    const std::string name = row["signal"], verdict = row["verdict"];
-    if (shown.contains(name)) continue;
-    std::string& known = verdicts[name];
+  for (const SignalResult& row : report.signals) {
+    const std::string& verdict = row.verdict;
+    if (shown.contains(row.signal)) continue;
+    std::string& known = verdicts[row.signal];
     if (known.empty() || verdict == "warns" || (verdict == "inverse" && known != "warns")) known = verdict;
   }
   std::map<std::string, std::size_t> counts;
@@ -70,25 +66,33 @@ std::string folded(const Json& report, const std::set<std::string>& shown) {
              : fmt::format("{} more signals: {}; --all shows them\n", verdicts.size(), fmt::join(parts, ", "));
 }
 
-std::string signal_table(const Json& report, const std::set<std::string>& shown) {
+std::vector<std::string> row_of(const SignalResult& row) {
+  const BaselineComparison& against = row.against_baseline;
+  return {row.signal,
+          std::to_string(row.horizon),
+          fmt::format("{}+{}", row.auc.cases, row.auc.controls),
+          number(row.auc.auc, "{:.3f}"),
+          interval(row.auc.interval, "{:.3f}"),
+          number(row.holm_p, "{:.2g}"),
+          number(row.average_precision, "{:.2f}") + " (" + number(row.base_rate, "{:.2f}") + ")",
+          row.verdict,
+          against.baseline.value_or("-"),
+          number(against.difference, "{:+.3f}"),
+          interval(against.interval, "{:+.3f}"),
+          number(against.holm_p, "{:.2g}"),
+          against.verdict};
+}
+
+std::string signal_table(const WarnReport& report, const std::set<std::string>& shown) {
   std::vector<std::vector<std::string>> rows{{"signal", "horizon", "n", "AUC", "95 %", "Holm p", "AUPRC (base)",
                                               "verdict", "baseline", "difference", "95 %", "Holm p", "than baseline"}};
   std::map<std::pair<std::int64_t, std::string>, std::vector<std::string>> without_numbers;  // by horizon and reason
-  for (const Json& row : report["signals"]) {
-    if (!shown.contains(row["signal"])) continue;
-    const Json& against = row["against_baseline"];
-    if (!row["holm_p"].is_number()) {
-      without_numbers[{row["horizon"].get<std::int64_t>(), row.value("reason", "no variance")}].push_back(
-          row["signal"]);
-      continue;
-    }
-    rows.push_back({row["signal"], std::to_string(row["horizon"].get<int>()),
-                    fmt::format("{}+{}", row["cases"].get<int>(), row["controls"].get<int>()),
-                    number(row["auc"], "{:.3f}"), interval(row["interval"], "{:.3f}"), number(row["holm_p"], "{:.2g}"),
-                    number(row["average_precision"], "{:.2f}") + " (" + number(row["base_rate"], "{:.2f}") + ")",
-                    row["verdict"], against["baseline"].is_string() ? against["baseline"].get<std::string>() : "-",
-                    number(against["difference"], "{:+.3f}"), interval(against["interval"], "{:+.3f}"),
-                    number(against["holm_p"], "{:.2g}"), against["verdict"]});
+  for (const SignalResult& row : report.signals) {
+    if (!shown.contains(row.signal)) continue;
+    if (std::isfinite(row.holm_p))
+      rows.push_back(row_of(row));
+    else
+      without_numbers[{row.horizon, row.reason.empty() ? "no variance" : row.reason}].push_back(row.signal);
   }
   std::string text = rows.size() > 1 ? format_table(rows) : "";
   for (const auto& [why, names] : without_numbers)
@@ -96,27 +100,26 @@ std::string signal_table(const Json& report, const std::set<std::string>& shown)
   return text;
 }
 
-std::string alarm_table(const Json& report, const std::set<std::string>& shown) {
+std::string alarm_table(const WarnReport& report, const std::set<std::string>& shown) {
   std::vector<std::vector<std::string>> rows{
       {"signal", "detected", "95 %", "false alarms", "95 %", "median lead", "thresholds"}};
-  for (const Json& row : report["alarms"])
-    if (shown.contains(row["signal"]))
-      rows.push_back({row["signal"], count(row["detected"]), percent(row["detected"]), count(row["false_alarms"]),
-                      percent(row["false_alarms"]), number(row["median_lead"], "{:g}"),
-                      number(row["thresholds"][0], "{:.4g}") + ", " + number(row["thresholds"][1], "{:.4g}")});
+  for (const AlarmResult& row : report.alarms)
+    if (shown.contains(row.signal))
+      rows.push_back({row.signal, count(row.detected), percent(row.detected), count(row.false_alarms),
+                      percent(row.false_alarms), number(row.median_lead, "{:g}"),
+                      number(row.trial.thresholds[0], "{:.4g}") + ", " + number(row.trial.thresholds[1], "{:.4g}")});
   return "\nAlarms at a 5 % rate of false ones; thresholds from one half of the seeds, tried on the other:\n" +
          format_table(rows);
 }
 
 }  // namespace
 
-std::string warnings_text(const Json& report, bool all) {
+std::string warnings_text(const WarnReport& report, bool all) {
   const std::set<std::string> shown = shown_names(report, all);
-  std::string text = head(report) + signal_table(report, shown) + folded(report, shown) + alarm_table(report, shown);
-  const auto& absent = report["absent"];
-  if (!absent.empty())
-    text += fmt::format("\nNot logged: {}\n", fmt::join(absent.get<std::vector<std::string>>(), ", "));
-  for (const Json& note : report["notes"]) text += "Note: " + note.get<std::string>() + "\n";
+  std::string text =
+      head(report) + signal_table(report, shown) + rest_by_verdict(report, shown) + alarm_table(report, shown);
+  if (!report.absent.empty()) text += fmt::format("\nNot logged: {}\n", fmt::join(report.absent, ", "));
+  for (const std::string& note : report.notes) text += "Note: " + note + "\n";
   return text;
 }
 

@@ -4,6 +4,7 @@
 
 #include "experiments/statistics/label_report.h"
 #include "experiments/statistics/sweep_index.h"
+#include "experiments/statistics/sweep_statistics_text.h"
 #include "experiments/sweep/power_report.h"
 #include "metrics/log/hdf5_file.h"
 #include "metrics/statistics/power.h"
@@ -46,7 +47,8 @@ TEST_CASE("a sweep's counts, curves, losses and comparisons are those counted by
   const SweepData data = read_sweep_data(sweep.place.path());
   CHECK(data.formats == std::vector<std::string>{"bf16", "fp8"});
   CHECK(data.reference == "bf16");
-  const Json statistics = sweep_statistics(data);
+  const auto found_statistics = sweep_statistics(data);
+  const Json statistics = statistics_json(found_statistics);
   REQUIRE(statistics["cells"].size() == 4);
   const Json& cell = cell_of(statistics, "fp8", 1e-2);
   CHECK(cell["diverged"]["events"] == 6);
@@ -84,7 +86,7 @@ TEST_CASE("a sweep's counts, curves, losses and comparisons are those counted by
   CHECK(sensitivity[1]["seeds"] == 8);
   // Six seeds lose (initial - final) / 2 each, which is (2.5 - 2.1 - 0.01 seed) / 2 or so, two lose nothing.
   CHECK(sensitivity[1]["mean"] == Approx(6 * (0.4 - 0.025) / 2 / 8).margin(0.02));  // noise of 0.02 in initial losses
-  CHECK_FALSE(statistics_text(statistics).empty());
+  CHECK_FALSE(statistics_text(found_statistics).empty());
 }
 
 TEST_CASE("sweeps in which all, no or single runs diverge say why there is no number instead of a zero") {
@@ -97,7 +99,8 @@ TEST_CASE("sweeps in which all, no or single runs diverge say why there is no nu
   };
   const std::vector<std::string> grid = {"precision.recipe=bf16,fp8", "optimizer.lr=1e-3,1e-2", "seed=range(0,3)",
                                          "train.steps=100"};
-  const Json all = statistics_of(grid, 20);
+  const auto found_all = statistics_of(grid, 20);
+  const Json all = statistics_json(found_all);
   CHECK(all["lr_sensitivity"][0]["mean"].is_null());
   CHECK(all["lr_sensitivity"][0]["reason"] == "no run ended below its initial loss");
   const Json& times = all["comparisons"]["survival"][0];
@@ -105,13 +108,15 @@ TEST_CASE("sweeps in which all, no or single runs diverge say why there is no nu
   CHECK(contains(times["sentence"], "n = 3 and 3) cannot be compared: no event at a time when others"));
   CHECK(all["comparisons"]["divergence"][0]["verdict"] == "undecided");
   CHECK(all["cells"][0]["diverged"]["events"] == 3);
-  CHECK(contains(statistics_text(all), "seeds: 3, rates: 2): no run ended below its initial loss"));
+  CHECK(contains(statistics_text(found_all), "seeds: 3, rates: 2): no run ended below its initial loss"));
 
-  const Json none = statistics_of(grid, -1);
+  const auto found_none = statistics_of(grid, -1);
+  const Json none = statistics_json(found_none);
   CHECK(none["lr_sensitivity"][0]["mean"].is_number());
   CHECK(contains(none["comparisons"]["survival"][0]["sentence"], "cannot be compared: no run had an event"));
 
-  const Json single = statistics_of({"precision.recipe=bf16,fp8", "train.steps=100"}, -1);
+  const auto found_single = statistics_of({"precision.recipe=bf16,fp8", "train.steps=100"}, -1);
+  const Json single = statistics_json(found_single);
   CHECK(single["lr_sensitivity"][0]["mean"].is_null());
   CHECK(contains(single["lr_sensitivity"][0]["reason"], "one learning rate"));
   for (const char* kind : {"divergence", "final_loss"})
@@ -133,18 +138,20 @@ TEST_CASE("a sweep with runs missing, killed, damaged or unequal gives what it c
   write_text(before.runs[3].directory / kRunFileName, "damaged");
   const SweepData data = read_sweep_data(place.path());
   CHECK(data.runs[3].problem.find("SHA-256") != std::string::npos);
-  const Json statistics = sweep_statistics(data);
+  const auto found_statistics = sweep_statistics(data);
+  const Json statistics = statistics_json(found_statistics);
   const Json& cell = statistics["cells"][0];
   CHECK(cell["runs"] == 4);
   CHECK(cell["diverged"]["trials"] == 1);
   CHECK(statistics["notes"].size() == 3);
   CHECK(statistics["comparisons"]["divergence"][0]["verdict"] == "n too small");
   CHECK(contains(statistics["notes"].dump(), "not begun"));
-  const Json labels = label_report(data, "all");
+  const auto found_labels = label_report(data, "all");
+  const Json labels = statistics_json(found_labels);
   CHECK(labels["labels"].size() == 8 * label_rules().size());
   CHECK(labels["counts"]["divergence"]["no"] == 5);
   CHECK(labels["counts"]["divergence"]["undecided"] == 3);
-  CHECK_NOTHROW(build_index(data, statistics));
+  CHECK_NOTHROW(build_index(data, found_statistics));
 }
 
 TEST_CASE("runs that learnt nothing are counted apart in every claim on divergence") {
@@ -161,7 +168,8 @@ TEST_CASE("runs that learnt nothing are counted apart in every claim on divergen
                         return invented;
                       });
   const SweepData data = read_sweep_data(place.path());
-  const Json all = sweep_statistics(data);
+  const auto found_all = sweep_statistics(data);
+  const Json all = statistics_json(found_all);
   CHECK(all["cells"][0]["ended"] == 5);
   CHECK(all["cells"][0]["diverged"]["events"] == 0);
   CHECK(all["cells"][0]["untrained"] == 3);
@@ -173,10 +181,11 @@ TEST_CASE("runs that learnt nothing are counted apart in every claim on divergen
   CHECK(
       contains(all["comparisons"]["survival"][0]["sentence"], "(n = 5 and 5) (untrained: 0 and 3; skipped: 1 and 0)"));
   CHECK(all["cells"][0]["final_loss"]["n"] == 5);  // their losses are losses
-  const Json labels = label_report(data, "divergence");
-  CHECK(contains(labels_text(labels), "divergence: 2 yes, 8 no (of them 3 untrained, 1 skipped), 0 undecided"));
-  CHECK(contains(labels_text(labels), "none; skipped all"));
-  const Hdf5Reader index(build_index(data, all), "index.h5");
+  const auto found_labels = label_report(data, "divergence");
+  const Json labels = statistics_json(found_labels);
+  CHECK(contains(labels_text(found_labels), "divergence: 2 yes, 8 no (of them 3 untrained, 1 skipped), 0 undecided"));
+  CHECK(contains(labels_text(found_labels), "none; skipped all"));
+  const Hdf5Reader index(build_index(data, found_all), "index.h5");
   CHECK(index.read_integers("/cells/untrained") == std::vector<std::int64_t>{3, 0});
   CHECK(index.read_integers("/cells/skipped") == std::vector<std::int64_t>{0, 1});
 }
@@ -184,12 +193,13 @@ TEST_CASE("runs that learnt nothing are counted apart in every claim on divergen
 TEST_CASE("labels of a stored run are recomputed and agree with what its status records") {
   const TwoFormats sweep;
   const SweepData data = read_sweep_data(sweep.place.path());
-  const Json report = label_report(data, "divergence");
+  const auto found_report = label_report(data, "divergence");
+  const Json report = statistics_json(found_report);
   REQUIRE(report["labels"].size() == data.runs.size());
   for (std::size_t i = 0; i < data.runs.size(); ++i)
     CHECK(report["labels"][i]["step"] == data.runs[i].status.divergence_step);
   CHECK(report["counts"]["divergence"]["yes"] == 6);
-  CHECK(contains(labels_text(report), "divergence: 6 yes, 26 no, 0 undecided"));
+  CHECK(contains(labels_text(found_report), "divergence: 6 yes, 26 no, 0 undecided"));
   CHECK_THROWS_WITH(label_report(data, "olmo-cor"), Catch::Contains("did you mean olmo-core?"));
   CHECK_THROWS_WITH(read_sweep_data(sweep.place.path(), "bf61"), Catch::Contains("did you mean bf16?"));
 }
@@ -202,7 +212,8 @@ TEST_CASE("a seed of the reference is judged by its other seeds: one that ends a
       for (double& loss : invented.loss) loss += 1;
     return invented;
   });
-  const Json report = label_report(data, "soft");
+  const auto found_report = label_report(data, "soft");
+  const Json report = statistics_json(found_report);
   // With itself in the band, of mean 2.7 and sd 0.45, it would lie within 3 sd.
   for (std::size_t i = 0; i < 5; ++i) {
     INFO(report["labels"][i].dump());

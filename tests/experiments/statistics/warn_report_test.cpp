@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "experiments/statistics/warn_report.h"
+#include "experiments/statistics/warn_text.h"
 
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"
@@ -46,7 +47,8 @@ TEST_CASE("a signal planted 50 steps ahead in run.h5 files is found up to 50 ste
   std::mt19937_64 random(1);
   TemporaryDirectory place;
   write_planted_sweep(place.path(), {"seed=range(0,60)", "train.steps=300"}, planted(random, 1));
-  const Json report = warn_report(read_sweep_data(place.path()), horizons({10, 50, 51, 80}));
+  const auto found_report = warn_report(read_sweep_data(place.path()), horizons({10, 50, 51, 80}));
+  const Json report = statistics_json(found_report);
   CHECK(report["cases"] == 20);
   CHECK(report["controls"] == 40);
   for (const std::int64_t horizon : {10, 50}) {
@@ -68,7 +70,7 @@ TEST_CASE("a signal planted 50 steps ahead in run.h5 files is found up to 50 ste
     CHECK(alarm["median_lead"] == 50.0);
     CHECK(alarm["false_alarms"]["trials"] == 40);
   }
-  const std::string text = warnings_text(report);
+  const std::string text = warnings_text(found_report);
   CHECK(contains(text, "20 cases (rule divergence), 40 controls"));
   CHECK(contains(text, "Not logged: "));
 }
@@ -78,7 +80,8 @@ TEST_CASE("among signals and baselines of pure noise no more than about 5 percen
   constexpr int kSweeps = 150;
   int named = 0, better = 0, rows = 0;
   for (int sweep = 0; sweep < kSweeps; ++sweep) {
-    const Json report = warn_report(planted_data(kSettings, planted(random, 0)), horizons({10, 40}));
+    const auto found_report = warn_report(planted_data(kSettings, planted(random, 0)), horizons({10, 40}));
+    const Json report = statistics_json(found_report);
     bool any = false, any_better = false;
     for (const Json& row : report["signals"]) {
       ++rows;
@@ -101,24 +104,27 @@ TEST_CASE("sweeps that cannot tell say why: none or all diverged, too few, one s
   const auto all = [&](const SweepRun&, std::size_t) { return quiet_run(random, kSteps, 200); };
   const auto few = [&](const SweepRun&, std::size_t i) { return quiet_run(random, kSteps, i < 3 ? 200 : -1); };
   for (const Inventor& inventor : {Inventor(none), Inventor(all), Inventor(few)}) {
-    const Json report = warn_report(planted_data(kSettings, inventor), horizons({10}));
+    const auto found_report = warn_report(planted_data(kSettings, inventor), horizons({10}));
+    const Json report = statistics_json(found_report);
     const Json& row = row_of(report, kPlanted, 10);
     CHECK(row["verdict"] == "n too small");
     CHECK(contains(row["reason"], "at least 5 of each"));
     CHECK(row["holm_p"].is_null());
-    CHECK_FALSE(warnings_text(report).empty());
+    CHECK_FALSE(warnings_text(found_report).empty());
   }
-  const Json one = warn_report(planted_data({"seed=7", "optimizer.lr=1e-3,1e-2"}, few), horizons({10}));
+  const auto found_one = warn_report(planted_data({"seed=7", "optimizer.lr=1e-3,1e-2"}, few), horizons({10}));
+  const Json one = statistics_json(found_one);
   CHECK(contains(one["notes"].dump(), "one seed"));
   const auto constant = [&](const SweepRun&, std::size_t i) {
     Invented run = quiet_run(random, kSteps, i % 2 ? 200 : -1);
     std::fill(run.signal.begin(), run.signal.end(), 0.25);
     return run;
   };
-  CHECK(row_of(warn_report(planted_data(kSettings, constant), horizons({10})), kPlanted, 10)["verdict"] ==
-        "undecided: constant");
+  CHECK(row_of(statistics_json(warn_report(planted_data(kSettings, constant), horizons({10}))), kPlanted,
+               10)["verdict"] == "undecided: constant");
   const auto early = [&](const SweepRun&, std::size_t i) { return quiet_run(random, kSteps, i % 2 ? 5 : -1); };
-  const Json report = warn_report(planted_data(kSettings, early), horizons({10}));
+  const auto found_report = warn_report(planted_data(kSettings, early), horizons({10}));
+  const Json report = statistics_json(found_report);
   CHECK(row_of(report, kPlanted, 10)["cases"] == 0);
   CHECK(contains(report["notes"].dump(), "diverged before step 10, within the shortest horizon: 15;"));
 }
@@ -131,7 +137,7 @@ TEST_CASE("NaN values of a signal are missing, not alarms, and a run without the
     if (i == 1) invented.signal.clear();
     return invented;
   };
-  const Json row = row_of(warn_report(planted_data(kSettings, holes), horizons({10})), kPlanted, 10);
+  const Json row = row_of(statistics_json(warn_report(planted_data(kSettings, holes), horizons({10}))), kPlanted, 10);
   CHECK(row["verdict"] == "warns");
   CHECK(row["controls"] == 19);
 }
@@ -149,21 +155,23 @@ TEST_CASE(
   TemporaryDirectory place;
   write_planted_sweep(place.path(), {"seed=range(0,8)", "optimizer.lr=1e-3,1e-2", "train.steps=300"}, by_rate);
   const SweepData data = read_sweep_data(place.path());
-  const Json equal = warn_report(data, horizons({10}));
+  const auto found_equal = warn_report(data, horizons({10}));
+  const Json equal = statistics_json(found_equal);
   CHECK(row_of(equal, kPlanted, 10)["verdict"] == "n too small");
   CHECK(contains(equal["within"].dump(), "optimizer.lr"));
   CHECK_FALSE(contains(equal["within"].dump(), "seed"));
   CHECK(contains(equal["notes"].dump(), "no setting has both"));
-  CHECK(contains(warnings_text(equal), "compared: runs of equal settings"));
+  CHECK(contains(warnings_text(found_equal), "compared: runs of equal settings"));
   WarnOptions pooled = horizons({10});
   pooled.within.emplace();
-  const Json naive = warn_report(data, pooled);
-  CHECK(contains(warnings_text(naive), "compared: all runs, whatever their settings"));
+  const auto found_naive = warn_report(data, pooled);
+  const Json naive = statistics_json(found_naive);
+  CHECK(contains(warnings_text(found_naive), "compared: all runs, whatever their settings"));
   CHECK(row_of(naive, kPlanted, 10)["verdict"] == "warns");
   CHECK(contains(naive["notes"].dump(), "0 of 64 pairs of a diverged and another run have the same format"));
   WarnOptions within = horizons({10});
   within.within = {{"optimizer.lr"}};
-  CHECK(row_of(warn_report(data, within), kPlanted, 10)["verdict"] == "n too small");
+  CHECK(row_of(statistics_json(warn_report(data, within)), kPlanted, 10)["verdict"] == "n too small");
   within.within = {{"optimiser.lr"}};
   CHECK_THROWS_WITH(warn_report(data, within), Catch::Contains("did you mean optimizer.lr?"));
   WarnOptions soft;
@@ -187,11 +195,12 @@ TEST_CASE("the five signals that tell most are shown, best first, and the rest i
       for (std::size_t i = 0; i < group.steps.size(); ++i) values.push_back(static_cast<double>(random() % 1000));
     }
   }
-  const Json report = warn_report(data, horizons({10}));
+  const auto found_report = warn_report(data, horizons({10}));
+  const Json report = statistics_json(found_report);
   CHECK(report["best"].size() == 8);
   CHECK(report["best"][0] == kPlanted);
   CHECK(report["untrained"] == 2);
-  const std::string text = warnings_text(report), all = warnings_text(report, true);
+  const std::string text = warnings_text(found_report), all = warnings_text(found_report, true);
   CHECK(contains(text, "20 controls (of them 2 untrained); compared: runs of equal settings"));
   CHECK(contains(text, "3 more signals: 3 undecided; --all shows them"));
   for (std::size_t i = 0; i < 8; ++i) {
