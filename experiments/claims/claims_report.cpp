@@ -64,10 +64,10 @@ Json paired_counts_json(const PairedCounts& counts) {
 }
 
 Json beside_json(const BesideTests& beside) {
-  return {{"sign_p", json_number(beside.sign_p)},
-          {"signed_rank_p", json_number(beside.signed_rank_p)},
-          {"hodges_lehmann", json_number(beside.hodges_lehmann)},
-          {"hodges_lehmann_interval", to_json(beside.hodges_lehmann_interval)}};
+  return {{"sign_p", finite_or_word(beside.sign_p)},
+          {"signed_rank_p", finite_or_word(beside.signed_rank_p)},
+          {"hodges_lehmann", finite_or_word(beside.hodges_lehmann)},
+          {"hodges_lehmann_interval", json_of<finite_or_word>(beside.hodges_lehmann_interval)}};
 }
 
 Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
@@ -81,14 +81,14 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
             {"n", claim.n},
             {"pairs", judged.pairs},
             {"dropped", judged.dropped},
-            {"effect", json_number(judged.effect)},
+            {"effect", finite_or_word(judged.effect)},
             {"unit", judged.effect_unit},
-            {"interval", to_json(judged.interval)},
+            {"interval", json_of<finite_or_word>(judged.interval)},
             {"interval_of", judged.interval_of},
-            {"confidence", json_number(judged.confidence)},
+            {"confidence", finite_or_word(judged.confidence)},
             {"test", to_string(claim.test)},
-            {"p", json_number(judged.p)},
-            {"holm_p", json_number(judged.holm_p)},
+            {"p", finite_or_word(judged.p)},
+            {"holm_p", finite_or_word(judged.holm_p)},
             {"family", claim.family},
             {"alpha", claim.alpha},
             {"literal", claim.accelerated.empty()},

@@ -7,7 +7,7 @@
 
 #include "experiments/claims/judge.h"
 #include "experiments/claims/registry.h"
-#include "experiments/statistics/statistics_json.h"
+#include "experiments/console/json_fields.h"
 
 namespace precipice {
 

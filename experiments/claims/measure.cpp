@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-
 #include "metrics/statistics/signed_ranks.h"
 #include "precision/base/special_numbers.h"
 

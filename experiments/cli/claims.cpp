@@ -5,6 +5,7 @@
 #include "experiments/claims/claims_report.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
+#include "experiments/statistics/summaries.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "experiments/claims/claims_report.h"
+#include "experiments/statistics/summaries.h"
 #include "metrics/statistics/paired.h"
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"
