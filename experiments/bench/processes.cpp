@@ -81,7 +81,7 @@ void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows) {
   starts.rate = fmt::format("{:.2f} s", median(starts.ours));
   rows.push_back(starts);
 
-  const std::string config = folder / "config.toml";
+  const std::string config = folder / "bench.toml";
   write_file_atomic(config,
                     "[model]\nlayers = 2\nwidth = 64\nheads = 2\ncontext = 64\n[data]\nvocabulary = 65\n"
                     "[train]\nbatch = 16\n[precision]\nrecipe = \"fp8\"\n");

@@ -8,8 +8,7 @@
 
 #include "experiments/claims/measure.h"
 #include "precision/base/check.h"
-#include "train/run/checkpoint.h"
-#include "train/run/run_layout.h"
+#include "train/run/run_directory.h"
 
 namespace precipice::claims {
 namespace {
@@ -47,13 +46,13 @@ std::string different_rows(const AnalysedRun& a, const AnalysedRun& b) {
 
 // "" where the last weights are the same, or neither run has kept any.
 std::string different_weights(const AnalysedRun& a, const AnalysedRun& b, bool& kept) {
-  const auto folder = [](const AnalysedRun& run) { return run.directory / kCheckpointFolder; };
-  const std::vector<std::int64_t> steps = checkpoint_steps(folder(a)), other_steps = checkpoint_steps(folder(b));
+  const RunDirectory here(a.directory), there(b.directory);
+  const std::vector<std::int64_t> steps = here.checkpoint_steps(), other_steps = there.checkpoint_steps();
   kept = !steps.empty() && !other_steps.empty();
   if (!kept) return "";
   if (steps.back() != other_steps.back()) return "their last checkpoints are of different steps";
-  const Checkpoint first = read_checkpoint(checkpoint_path(folder(a), steps.back()), a.id);
-  const Checkpoint second = read_checkpoint(checkpoint_path(folder(b), steps.back()), b.id);
+  const Checkpoint first = here.load_checkpoint(steps.back(), a.id).value();
+  const Checkpoint second = there.load_checkpoint(steps.back(), b.id).value();
   if (first.arrays.size() != second.arrays.size()) return "their checkpoints hold different arrays";
   for (std::size_t i = 0; i < first.arrays.size(); ++i)
     if (first.arrays[i].name != second.arrays[i].name ||

@@ -60,7 +60,7 @@ Command add_bisect(CLI::App& app) {
   parser->footer(
       "Writes nothing into the run's directory. docs/METRICS.md says what the shares mean.\n"
       "Example:\n  precipice bisect runs/first --from 200 --steps 100 --jobs 2");
-  return {parser, [options] { return bisect(*options); }};
+  return {parser, [options] { return bisect(*options); }, {{"checkpoint", "--from"}}};
 }
 
 }  // namespace precipice

@@ -36,13 +36,13 @@ struct CastArguments {
   bool codes = false, from_codes = false, force = false;
 };
 
-[[noreturn]] void refuse_option(const std::string& option, const std::string& reason) {
-  throw ConfigError({"command line", 0, option, ""}, reason);
+[[noreturn]] void refuse_cast(const std::string& option, const std::string& reason) {
+  throw ConfigError({kCommandLine, 0, option, ""}, reason);
 }
 
 void refuse_given(const CLI::App& parser, const std::vector<const char*>& options, const std::string& reason) {
   for (const char* option : options)
-    if (parser.count(option) > 0) refuse_option(option, reason);
+    if (parser.count(option) > 0) refuse_cast(option, reason);
 }
 
 Rounding resolve_rounding(const CLI::App& parser, const CastArguments& options) {
@@ -54,14 +54,14 @@ Rounding resolve_rounding(const CLI::App& parser, const CastArguments& options) 
   if (parser.count("--sr-variant") == 0) return rounding;
   const Rounding variant = parse_spelling("--sr-variant", options.sr_variant, kVariants);
   if (rounding != Rounding::Stochastic && rounding != variant)
-    refuse_option("--sr-variant", fmt::format("{} contradicts --rounding {}", options.sr_variant, options.rounding));
+    refuse_cast("--sr-variant", fmt::format("{} contradicts --rounding {}", options.sr_variant, options.rounding));
   return variant;
 }
 
 std::uint16_t stream_operand(const std::string& text) {
   const auto number = parse_number<std::uint16_t>(text);
   if (!number)
-    throw ConfigError({"command line", 0, "--operand", text},
+    throw ConfigError({kCommandLine, 0, "--operand", text},
                       "must be a whole number from 0 to 65535, or x, w, dy with --recipe");
   return *number;
 }
@@ -75,7 +75,7 @@ CastRecipeOptions resolve_recipe(const CLI::App& parser, const CastArguments& op
   CastRecipeOptions tensor = options.tensor;
   if (parser.count("--operand") > 0) tensor.operand = options.operand;
   if (tensor.shape.empty())
-    refuse_option("--shape", "a recipe needs the tensor's shape, rows x columns as the model holds it");
+    refuse_cast("--shape", "a recipe needs the tensor's shape, rows x columns as the model holds it");
   tensor.input = options.input;
   tensor.seed = options.seed;
   tensor.force = options.force;
@@ -112,7 +112,7 @@ void check_counters_file(const CastArguments& options) {
   refuse_existing(options.counters, options.force, "--counters");
   const fs::path path = options.counters;
   if (fs::exists(path) && !fs::is_regular_file(fs::symlink_status(path)))
-    throw ConfigError({"command line", 0, "--counters", options.counters}, "is not a regular file");
+    throw ConfigError({kCommandLine, 0, "--counters", options.counters}, "is not a regular file");
   if (path.has_parent_path() && !fs::is_directory(path.parent_path()))
     throw OutputError(fmt::format("{}: {} is not a directory", options.counters, path.parent_path().string()));
 }
@@ -139,7 +139,7 @@ int cast_numbers(const CastArguments& options, const CastSpec& spec) {
   for (const std::string& word : options.numbers)
     numbers.push_back(parse_number(word.starts_with(" -") ? word.substr(1) : word));
   if (options.first_element > kLastElement - (numbers.size() - 1))
-    refuse_option("--first-element", fmt::format("leaves fewer than {} random words of 2^50", numbers.size()));
+    refuse_cast("--first-element", fmt::format("leaves fewer than {} random words of 2^50", numbers.size()));
   EventCounts counts;
   print_result(cast_table(numbers, spec, counts));
   write_counters(options, spec, counts);
@@ -232,7 +232,7 @@ Command add_cast(CLI::App& app) {
   parser->footer(kFooter);
   return {parser, [options, parser] {
             if (options->force && options->counters.empty() && options->tensor.scales.empty())
-              refuse_option("--force", "belongs to --counters and --scales");
+              refuse_cast("--force", "belongs to --counters and --scales");
             if (!options->tensor.recipe.empty()) return cast_recipe(resolve_recipe(*parser, *options));
             const CastSpec spec = resolve(*parser, *options);
             check_counters_file(*options);

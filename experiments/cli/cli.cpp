@@ -14,6 +14,7 @@
 
 #include "experiments/cli/commands.h"
 #include "experiments/cli/completion.h"
+#include "experiments/cli/option_names.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/printable.h"
@@ -36,6 +37,7 @@ constexpr const char* kExamples =
     "3 some runs failed, 4 bad data, 5 output not written, 6 not enough memory, 130/143 interrupted after a\n"
     "checkpoint, 141 the reader of a pipe left.";
 
+constexpr std::size_t kMostValue = 60;      // bytes of an option's value
 constexpr std::size_t kMostMessage = 6000;  // bytes; the rest of an echoed word is no news
 
 // One line whatever the message holds.
@@ -142,7 +144,7 @@ int run_commands(int argc, char** argv) {
     return exit_code;
   }
   for (const Command& command : commands)
-    if (command.parser->parsed()) return command.action();
+    if (command.parser->parsed()) return OptionNames(command.parser, command.parameters).translate(command.action);
   return kUsageError;
 }
 
@@ -152,15 +154,18 @@ std::string refuse_empty_path(const std::string& path) {
   return path.empty() ? "a path is missing" : "";
 }
 
-void refuse_existing(const std::string& path, bool force, const std::string& option) {
-  if (!force && std::filesystem::exists(std::filesystem::symlink_status(path)))
-    throw ConfigError({"command line", 0, option, path}, "the file exists; --force replaces it");
+void refuse_option(const std::string& option, const std::string& value, const std::string& problem) {
+  throw ConfigError({kCommandLine, 0, option, value.substr(0, kMostValue)}, problem);
 }
 
-int run_cli(int argc, char** argv) {
+void refuse_existing(const std::string& path, bool force, const std::string& option) {
+  if (!force && std::filesystem::exists(std::filesystem::symlink_status(path)))
+    throw ConfigError({kCommandLine, 0, option, path}, "the file exists; --force replaces it");
+}
+
+int exit_code_of(const std::function<int()>& work) {
   try {
-    set_up_process();
-    return run_commands(argc, argv);
+    return work();
   } catch (const ConfigError& error) {
     return report_error(kUsageError, std::string("error: ") + error.what());
   } catch (const DataError& error) {
@@ -182,6 +187,13 @@ int run_cli(int argc, char** argv) {
   } catch (...) {
     return report_error(kInternalError, "internal error: unknown exception");
   }
+}
+
+int run_cli(int argc, char** argv) {
+  return exit_code_of([&] {
+    set_up_process();
+    return run_commands(argc, argv);
+  });
 }
 
 }  // namespace precipice

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <string>
 
 namespace precipice {
@@ -21,7 +22,8 @@ enum ExitCode {
 
 struct Command {
   CLI::App* parser = nullptr;
-  std::function<int()> action;  // returns the exit code; throws what cli.cpp maps to one
+  std::function<int()> action;                      // returns the exit code; throws what cli.cpp maps to one
+  std::map<std::string, std::string> parameters{};  // option_names.h: options that have another name than the parameter
 };
 
 // `invocation` is the command line as typed, for the records of runs and sweeps.
@@ -47,6 +49,11 @@ Command add_merge(CLI::App& app);
 Command add_claims(CLI::App& app);
 Command add_report(CLI::App& app);
 Command add_completion(CLI::App& app);
+
+// Where settings and options of the command line were found, as errors say it.
+inline constexpr const char* kCommandLine = "command line";
+// Throws the ConfigError of an option: "command line: --range = 1,-1: must be ...".
+[[noreturn]] void refuse_option(const std::string& option, const std::string& value, const std::string& problem);
 
 // A CLI11 check: an empty --out is an unset variable of a script, not a wish for the default.
 std::string refuse_empty_path(const std::string& path);

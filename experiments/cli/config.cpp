@@ -28,7 +28,7 @@ int print_matching(const std::string& filter) {
   }
   if (text.empty()) {
     const std::string near = nearest_key(filter, names);
-    throw ConfigError({"command line", 0, "FILTER", filter},
+    throw ConfigError({kCommandLine, 0, "FILTER", filter},
                       "no key and no meaning holds this" + (near.empty() ? "" : "; did you mean " + near + "?"));
   }
   print_result(text);

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice export and batches: files for other programs.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/sweep.h"
 #include "train/analysis/run_evaluator.h"
 #include "train/data/batches_file.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
 #include "train/model/weights_file.h"
-#include "train/run/checkpoint.h"
 #include "train/run/model_attributes.h"
 #include "train/run/model_weights.h"
-#include "train/run/resolve_config.h"
+#include "train/run/run_directory.h"
 #include "train/run/run_inputs.h"
 
 namespace precipice {
@@ -42,11 +41,12 @@ struct BatchesOptions {
 };
 
 // A checkpoint's parameters, through the model, which knows what belongs to its reference's state_dict.
-std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const std::filesystem::path& path) {
+std::vector<NamedArray> checkpoint_weights(const RunConfig& config, const Checkpoint& checkpoint,
+                                           const std::string& name) {
   RunConfig loaded = config;
   loaded.init.from.clear();
   const auto model = make_model(loaded, config.data.vocabulary);
-  model->load(checkpoint_parameters(read_checkpoint(path, run_id(config))), path.string());
+  model->load(checkpoint_parameters(checkpoint), name);
   return model->weights();
 }
 
@@ -54,18 +54,13 @@ int export_weights(const ExportOptions& options) {
   refuse_existing(options.out, options.force);
   const WeightsFormat format =
       options.format.empty() ? weights_format_of(options.out) : parse_weights_format(options.format);
-  const std::filesystem::path directory = options.run, folder = directory / kCheckpointFolder;
-  const RunConfig config = resolve_config(read_settings(directory / kConfigFileName));
-  std::vector<std::int64_t> steps = checkpoint_steps(folder);
-  // The initial weights need no checkpoint.
-  if (steps.empty() || steps.front() != 0) steps.insert(steps.begin(), 0);
-  const std::int64_t step = options.step == kNewest ? steps.back() : options.step;
-  if (std::find(steps.begin(), steps.end(), step) == steps.end())
-    throw ConfigError({"command line", 0, "--step", std::to_string(step)},
-                      fmt::format("{} has weights of the steps {}", options.run, fmt::join(steps, ", ")));
-  if (step == 0) check_input(directory, config, kInitInput);
-  const auto weights = step == 0 ? make_model(config, config.data.vocabulary)->weights()
-                                 : checkpoint_weights(config, checkpoint_path(folder, step));
+  const RunDirectory run(options.run);
+  const RunConfig config = run.read_config();
+  const std::int64_t step = options.step == kNewest ? run.steps_with_weights().back() : options.step;
+  const auto checkpoint = step == 0 ? std::nullopt : run.load_checkpoint(step, run_id(config));
+  if (!checkpoint) check_input(run.path(), config, kInitInput);
+  const auto weights = checkpoint ? checkpoint_weights(config, *checkpoint, run.checkpoint_file(step).string())
+                                  : make_model(config, config.data.vocabulary)->weights();
   write_weights(options.out, weights, weights_attributes(config, step), format);
   print_note(fmt::format("{}: {} arrays, step {} of run {}\n", options.out, weights.size(), step, run_id(config)));
   return kSuccess;
@@ -73,7 +68,8 @@ int export_weights(const ExportOptions& options) {
 
 int write_batch_file(const BatchesOptions& options) {
   refuse_existing(options.out, options.force);
-  const RunConfig config = single_run_config(read_settings(options.config), read_assignments(options.assignments));
+  const RunConfig config =
+      single_run_config(read_settings(options.config), read_assignments(options.assignments, kCommandLine));
   const auto source = open_tokens(config);
   std::int64_t count = options.steps;
   if (options.validation)
@@ -102,7 +98,7 @@ Command add_export(CLI::App& app) {
   parser->footer(
       "A later run starts from it with init.from=weights.h5. docs/EXPORT.md loads it in PyTorch.\n"
       "Example:\n  precipice export runs/first --out weights.safetensors");
-  return {parser, [options] { return export_weights(*options); }};
+  return {parser, [options] { return export_weights(*options); }, {{"checkpoint", "--step"}}};
 }
 
 Command add_batches(CLI::App& app) {
@@ -123,7 +119,7 @@ Command add_batches(CLI::App& app) {
   return {parser, [options, steps] {
             if (!options->validation && steps->count() == 0)
               throw ConfigError(
-                  {"command line", 0, "--steps", ""},
+                  {kCommandLine, 0, "--steps", ""},
                   "the number of training batches is needed, or --validation for those of the validation loss");
             return write_batch_file(*options);
           }};

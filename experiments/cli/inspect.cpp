@@ -12,7 +12,7 @@
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 #include "experiments/console/process_setup.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/status_report.h"
 #include "experiments/sweep/status_watch.h"
 #include "experiments/sweep/verify.h"

@@ -28,10 +28,6 @@ struct LandscapeArguments {
   bool force = false, quiet = false;
 };
 
-[[noreturn]] void refuse(const std::string& option, const std::string& value, const std::string& problem) {
-  throw ConfigError({"command line", 0, option, value.substr(0, 60)}, problem);
-}
-
 // The two parts around a separator; without one, the same part twice.
 std::pair<std::string_view, std::string_view> halves(std::string_view text, char separator) {
   const std::size_t at = text.find(separator);
@@ -44,7 +40,7 @@ void parse_grid(const std::string& text, LandscapeRequest& request) {
   request.x.points = parse_number<Points>(x).value_or(0);
   request.y.points = parse_number<Points>(y).value_or(0);
   if (request.x.points < 1 || request.y.points < 1 || request.x.points > kMaxPoints || request.y.points > kMaxPoints)
-    refuse("--grid", text, fmt::format("must be NX x NY as 25x25, each from 1 to {}", kMaxPoints));
+    refuse_option("--grid", text, fmt::format("must be NX x NY as 25x25, each from 1 to {}", kMaxPoints));
 }
 
 void parse_range(const std::string& text, LandscapeRequest& request) {
@@ -53,7 +49,7 @@ void parse_range(const std::string& text, LandscapeRequest& request) {
   LandscapeAxis& x = request.x;
   if (text.find(',') == std::string::npos || !first || !last || !std::isfinite(*first) || !std::isfinite(*last) ||
       !(*first < *last))
-    refuse("--range", text, "must be FIRST,LAST as -1,1 with FIRST < LAST");
+    refuse_option("--range", text, "must be FIRST,LAST as -1,1 with FIRST < LAST");
   x.first = *first;
   x.last = *last;
   request.y.first = x.first;
@@ -64,9 +60,9 @@ void check_directions(const std::string& word) {
   static const std::vector<std::string> kKinds = {"random", "hessian", "trajectory"};
   if (std::find(kKinds.begin(), kKinds.end(), word) != kKinds.end() || std::filesystem::exists(word)) return;
   const std::string near = nearest_word(word.substr(0, 60), kKinds);
-  refuse("--directions", word,
-         "must be random, hessian, trajectory or a file that exists" +
-             (near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
+  refuse_option("--directions", word,
+                "must be random, hessian, trajectory or a file that exists" +
+                    (near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
 }
 
 int landscape(const LandscapeArguments& options) {

@@ -49,14 +49,14 @@ std::vector<std::int64_t> parse_shape(const std::string& text, std::size_t dimen
     start = end + 1;
   }
   if (shape.size() != dimensions)
-    throw ConfigError({"command line", 0, "--shape", text},
+    throw ConfigError({kCommandLine, 0, "--shape", text},
                       fmt::format("must be {} whole numbers from 1, such as {}", dimensions,
                                   dimensions == 2 ? "4096x1024" : "512x512x1024"));
   return shape;
 }
 
 void check_size(const std::string& text, std::int64_t rows, std::int64_t cols) {
-  if (rows > kMostValues / cols) throw ConfigError({"command line", 0, "--shape", text}, "has more than 2^31 values");
+  if (rows > kMostValues / cols) throw ConfigError({kCommandLine, 0, "--shape", text}, "has more than 2^31 values");
 }
 
 // The quantizer of an operand in a GEMM, and the axis of the tensor that the GEMM sums over.
@@ -117,7 +117,7 @@ int cast_recipe(const CastRecipeOptions& options) {
   const std::vector<std::int64_t> shape = parse_shape(options.shape, 2);
   check_size(options.shape, shape[0], shape[1]);
   if (options.input != "f32" && options.input != "bf16")
-    throw ConfigError({"command line", 0, "--input", options.input}, "a recipe's tensors are f32 or bf16");
+    throw ConfigError({kCommandLine, 0, "--input", options.input}, "a recipe's tensors are f32 or bf16");
   if (isatty(STDIN_FILENO) == 1 || isatty(STDOUT_FILENO) == 1)
     throw ConfigError("cast --recipe reads raw values from a file or a pipe and writes them to one: < x.f32 > xq.f32");
   CastTensorSpec spec;

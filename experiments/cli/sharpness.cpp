@@ -28,10 +28,6 @@ struct SharpnessArguments {
   bool logits = false, json = false;
 };
 
-[[noreturn]] void refuse_input(const std::string& option, const std::string& value, const std::string& problem) {
-  throw ConfigError({"command line", 0, option, value.substr(0, 60)}, problem);
-}
-
 std::string read_standard_input() {
   constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
   std::string text, buffer(1 << 16, '\0');
@@ -43,9 +39,9 @@ std::string read_standard_input() {
 }
 
 int answer_standard_input(const SharpnessArguments& options) {
-  if (!options.json) refuse_input("--logits", "", "needs --json: it reads JSON and answers JSON");
+  if (!options.json) refuse_option("--logits", "", "needs --json: it reads JSON and answers JSON");
   if (!options.evaluation.run.empty())
-    refuse_input("RUN", options.evaluation.run, "--logits reads standard input and no run");
+    refuse_option("RUN", options.evaluation.run, "--logits reads standard input and no run");
   print_result(answer_logits(read_standard_input(), {options.plan.lbfgs, options.plan.subspace, options.plan.seed}));
   return kSuccess;
 }
@@ -57,9 +53,9 @@ std::vector<std::string> checked_kinds(const std::vector<std::string>& words) {
     if (word == "all") return known;
     if (std::find(known.begin(), known.end(), word) == known.end()) {
       const std::string near = nearest_word(word.substr(0, 60), known);
-      refuse_input("--kind", word,
-                   fmt::format("must be one of {}, all{}", fmt::join(known, ", "),
-                               near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
+      refuse_option("--kind", word,
+                    fmt::format("must be one of {}, all{}", fmt::join(known, ", "),
+                                near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
     }
     if (std::find(kinds.begin(), kinds.end(), word) == kinds.end()) kinds.push_back(word);
   }
@@ -70,19 +66,20 @@ CurvatureMethod checked_method(const std::string& word) {
   if (word == "double-backward") return CurvatureMethod::DoubleBackward;
   if (word == "differences") return CurvatureMethod::Differences;
   const std::string near = nearest_word(word.substr(0, 60), std::vector<std::string>{"double-backward", "differences"});
-  refuse_input(
+  refuse_option(
       "--method", word,
       "must be one of double-backward, differences" + (near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));
 }
 
 int sharpness(const SharpnessArguments& options) {
   if (options.logits) return answer_standard_input(options);
-  if (options.evaluation.run.empty()) refuse_input("RUN", "", "a run directory is missing (or --logits --json)");
+  if (options.evaluation.run.empty()) refuse_option("RUN", "", "a run directory is missing (or --logits --json)");
   SharpnessPlan plan = options.plan;
   if (!options.kinds.empty()) plan.kinds = checked_kinds(options.kinds);
   plan.method = checked_method(options.method);
   RunEvaluator evaluator(evaluation_request(options.evaluation));
-  const std::vector<std::int64_t> steps = evaluated_steps(options.evaluation.run, options.evaluation.checkpoint);
+  const std::vector<std::int64_t> steps =
+      evaluated_steps(RunDirectory(options.evaluation.run), options.evaluation.checkpoint);
   ProgressPrinter printer = waiting_progress(false);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::int64_t step : steps) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "experiments/claims/registry.h"
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/option_names.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
@@ -45,9 +47,8 @@ RunSelection selection_of(const std::string& only) {
 bool any_run_begun(const std::filesystem::path& directory) {
   const std::optional<SweepRecord> record = read_record(directory);
   if (!record) return false;
-  return std::any_of(record->runs.begin(), record->runs.end(), [&](const RecordedRun& run) {
-    return observe_run(directory / run.id, run.id).state != RunState::Pending;
-  });
+  return std::any_of(record->runs.begin(), record->runs.end(),
+                     [&](const RecordedRun& run) { return has_begun(directory / run.id); });
 }
 
 // Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
@@ -61,13 +62,32 @@ std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& op
   return jobs.count;
 }
 
-int sweep(const SweepArguments& options) {
-  const Sweep sweep = make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments));
+std::map<std::string, std::string> parameters() {
+  return {{"directory", "--out"}};
+}
+
+// The work of a run's own process: what `precipice train CONFIG --out DIR --quiet` does.
+int train_run(const SweepRun& run, const std::filesystem::path& directory, const OptionNames& names) {
+  const std::string config = shell_word(path_argument(RunDirectory(directory).config_file()));
+  const std::string invocation =
+      fmt::format("precipice train {} --out {} --quiet", config, shell_word(path_argument(directory)));
+  return exit_code_of([&] {
+    return names.translate([&] {
+      const RunStatus status = execute_run({run.config, directory, invocation, &stop_requested(), {}});
+      print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
+      return status.state == RunState::Interrupted ? stop_exit_code() : static_cast<int>(kSuccess);
+    });
+  });
+}
+
+int sweep(const SweepArguments& options, const OptionNames& names) {
+  const Sweep sweep =
+      make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments, kCommandLine));
   const std::vector<SweepRun> runs = expand_sweep(sweep);
   const std::vector<Claim> claims = read_claims(options.config);
   const std::filesystem::path directory = options.out;
-  if (std::filesystem::exists(directory / kConfigFileName))
-    throw ConfigError({"command line", 0, "--out", options.out}, "this is a run directory; choose another one");
+  if (std::filesystem::exists(RunDirectory(directory).config_file()))
+    throw ConfigError({kCommandLine, 0, "--out", options.out}, "this is a run directory; choose another one");
   if (options.dry_run) {
     // What a sweep would refuse, its plan refuses.
     join_sweep(directory, sweep, runs, options.invocation, options.add);
@@ -90,17 +110,11 @@ int sweep(const SweepArguments& options) {
   ProgressPrinter printer = standard_progress(options.quiet, kSweepInterval);
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
-  const auto in_fork = [](std::vector<std::string> words) {
-    trust_memory();
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    return run_cli(static_cast<int>(words.size()), argv.data());
+  const auto train = [&names](const SweepRun& run, const std::filesystem::path& place) {
+    return train_run(run, place, names);
   };
   SweepSession session(
-      runs,
-      {directory, {"precipice"}, workers, selection_of(options.only), options.fail_fast, &stop_requested(), in_fork},
-      printer);
+      runs, {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested()}, printer);
   const SweepSummary summary = session.run();
   const std::string beside = joined.earlier > 0
                                  ? fmt::format("; beside {} of earlier commands, see precipice status {}",
@@ -145,7 +159,7 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
       "--jobs 2 "
       "--out "
       "runs/x");
-  return {parser, [options] { return sweep(*options); }};
+  return {parser, [options, parser] { return sweep(*options, {parser, parameters()}); }, parameters()};
 }
 
 }  // namespace precipice

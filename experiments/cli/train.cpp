@@ -8,9 +8,9 @@
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/plan.h"
 #include "experiments/sweep/plan_report.h"
-#include "experiments/sweep/run_directory.h"
 #include "experiments/sweep/sweep.h"
 #include "experiments/sweep/sweep_record.h"
 #include "train/run/run.h"
@@ -41,22 +41,23 @@ std::filesystem::path config_file(TrainArguments& options) {
   const fs::path given = options.config;
   if (!fs::is_directory(given)) return given;
   if (const auto record = read_record(given))
-    throw ConfigError({"command line", 0, "CONFIG", options.config},
+    throw ConfigError({kCommandLine, 0, "CONFIG", options.config},
                       "this is a sweep directory; its command resumes it: " + record->command);
-  if (!fs::exists(given / kConfigFileName))
-    throw ConfigError({"command line", 0, "CONFIG", options.config},
+  const RunDirectory run(given);
+  if (!fs::exists(run.config_file()))
+    throw ConfigError({kCommandLine, 0, "CONFIG", options.config},
                       "a directory without config.toml; expected a TOML file or a run directory");
   if (options.out.empty()) options.out = options.config;
-  return given / kConfigFileName;
+  return run.config_file();
 }
 
 int train(TrainArguments options) {
   const std::filesystem::path file = config_file(options);
-  const RunConfig config = single_run_config(read_settings(file), read_assignments(options.assignments));
+  const RunConfig config = single_run_config(read_settings(file), read_assignments(options.assignments, kCommandLine));
   const std::filesystem::path directory =
       options.out.empty() ? std::filesystem::path("runs") / run_id(config) : std::filesystem::path(options.out);
   if (std::filesystem::exists(directory / kSweepFileName))
-    throw ConfigError({"command line", 0, "--out", options.out}, "this is a sweep directory; choose another one");
+    throw ConfigError({kCommandLine, 0, "--out", options.out}, "this is a sweep directory; choose another one");
   if (options.dry_run) {
     print_run_plan(config, directory);
     return kSuccess;
@@ -94,7 +95,7 @@ Command add_train(CLI::App& app, const std::string& invocation) {
       "The same command resumes an interrupted run with the same bits, and leaves a finished one alone;\n"
       "so does `precipice train RUN_DIRECTORY`.\n"
       "Example:\n  precipice train run.toml optimizer.lr=3e-3 precision.recipe=fp8 --out runs/first");
-  return {parser, [options] { return train(*options); }};
+  return {parser, [options] { return train(*options); }, {{"directory", "--out"}}};
 }
 
 }  // namespace precipice

@@ -39,11 +39,11 @@ CastNumber parse_number(const std::string& text) {
   errno = 0;
   const double value = std::strtod(begin, &end);
   if (text.empty() || end != begin + text.size() || std::isspace(static_cast<unsigned char>(text[0])))
-    throw ConfigError({"command line", 0, "NUMBER", text.substr(0, 60)},
+    throw ConfigError({"", 0, "number", text.substr(0, 60)},
                       "must be a number such as 448, -1.5e-3, 0x1p-9, inf or nan");
-  if (is_lost_to_zero(text, value)) throw ConfigError({"command line", 0, "NUMBER", text.substr(0, 60)}, kLostToZero);
+  if (is_lost_to_zero(text, value)) throw ConfigError({"", 0, "number", text.substr(0, 60)}, kLostToZero);
   if (errno == ERANGE && std::isinf(value))
-    throw ConfigError({"command line", 0, "NUMBER", text.substr(0, 60)}, "is beyond the range of binary64");
+    throw ConfigError({"", 0, "number", text.substr(0, 60)}, "is beyond the range of binary64");
   return {text, value};
 }
 

@@ -27,7 +27,7 @@ constexpr double kSmallestGap = 0.005;  // of the target's loss
 std::string checked_target(const std::string& to) {
   if (to == "fp32") return "high";
   if (to == "bf16") return to;
-  throw ConfigError({"command line", 0, "--to", to.substr(0, 60)}, "must be one of fp32, bf16");
+  throw ConfigError({"", 0, "to", to.substr(0, 60)}, "must be one of fp32, bf16");
 }
 
 // Everything between the matmuls in fp32, whatever the target of the matmuls.
@@ -110,10 +110,10 @@ std::int64_t checked_steps(const BisectRequest& request, const ReplayStart& star
   const auto logged = static_cast<std::int64_t>(start.logged_losses.size());
   if (left == 0)
     throw ConfigError(
-        {"command line", 0, "--from", std::to_string(request.from)},
+        {"", 0, "from", std::to_string(request.from)},
         fmt::format("is the run's last step; nothing is left of train.steps = {}", start.config.train.steps));
   if (request.steps > left)
-    throw ConfigError({"command line", 0, "--steps", std::to_string(request.steps)},
+    throw ConfigError({"", 0, "steps", std::to_string(request.steps)},
                       fmt::format("must be from 1 to {}: train.steps = {}", left, start.config.train.steps));
   if (request.steps > 0) return request.steps;
   return std::min(left, start.diverged ? logged + kStepsBeyond : std::min(kDefaultSteps, logged > 0 ? logged : left));

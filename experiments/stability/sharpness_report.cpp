@@ -129,7 +129,7 @@ class SharpnessMeasurement {
   void add_ascent(const EvaluatedLogits& z, std::vector<LogitResult>& results) {
     std::optional<RandomSubspace> subspace;
     if (plan_.subspace > z.vocabulary)
-      throw ConfigError({"command line", 0, "--subspace", std::to_string(plan_.subspace)},
+      throw ConfigError({"", 0, "subspace", std::to_string(plan_.subspace)},
                         fmt::format("the vocabulary has {} words", z.vocabulary));
     if (plan_.subspace > 0) subspace = logit_subspace(z.vocabulary, plan_.subspace, plan_.seed);
     const std::vector<BatchAscent> found = last_token_ascent(z.logits, z.targets, z.sequences, z.context, z.vocabulary,

@@ -25,7 +25,7 @@ std::vector<const LabelRule*> chosen_rules(const std::string& name) {
   }
   if (!rules.empty()) return rules;
   const std::string near = nearest_word(name, names);
-  throw ConfigError({"command line", 0, "--rule", name},
+  throw ConfigError({"", 0, "rule", name},
                     fmt::format("{}the rules are {}", near.empty() ? "" : fmt::format("did you mean {}? ", near),
                                 fmt::join(names, ", ")));
 }

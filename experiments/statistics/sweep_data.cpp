@@ -10,10 +10,9 @@
 #include <set>
 #include <utility>
 
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
-#include "train/run/resolve_config.h"
 
 namespace precipice {
 namespace {
@@ -68,7 +67,7 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
 
 void read_into(AnalysedRun& run) {
   try {
-    run.config = resolve_config(read_settings(run.directory / kConfigFileName));
+    run.config = RunDirectory(run.directory).read_config();
     run.inputs = recorded_inputs(run.directory);
     run.columns = read_columns(run.directory, run.status);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
@@ -123,7 +122,7 @@ std::string choose_reference(const std::vector<std::string>& formats, const std:
   if (!wanted.empty()) {
     if (std::find(formats.begin(), formats.end(), wanted) != formats.end()) return wanted;
     const std::string near = nearest_word(wanted, formats);
-    throw ConfigError({"command line", 0, "--reference", wanted},
+    throw ConfigError({"", 0, "reference", wanted},
                       fmt::format("{}the formats are {}", near.empty() ? "" : fmt::format("did you mean {}? ", near),
                                   fmt::join(formats, "; ")));
   }

@@ -8,7 +8,7 @@
 #include <map>
 #include <set>
 
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "metrics/log/hdf5_file.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/special_numbers.h"
@@ -26,7 +26,7 @@ double finite_or_nan(double value) {
 // Only a published run.h5 can be linked or be the source of a virtual row.
 bool is_published(const AnalysedRun& run) {
   std::error_code ignored;
-  return run.ended() && std::filesystem::exists(run.directory / kRunFileName, ignored);
+  return run.ended() && std::filesystem::exists(RunDirectory(run.directory).run_file(), ignored);
 }
 
 std::string file_of(const AnalysedRun& run, const SweepData& data) {

@@ -19,8 +19,7 @@ const LabelRule& stepwise_rule(const std::string& name) {
     if (!rule.needs_reference) names.emplace_back(rule.name);
   const LabelRule* rule = find_label_rule(name);
   if (rule != nullptr && !rule->needs_reference) return *rule;
-  throw ConfigError({"command line", 0, "--rule", name},
-                    fmt::format("must be a rule that names a step: {}", fmt::join(names, ", ")));
+  throw ConfigError({"", 0, "rule", name}, fmt::format("must be a rule that names a step: {}", fmt::join(names, ", ")));
 }
 
 // "10" comes after "9".
@@ -44,10 +43,9 @@ std::vector<std::size_t> axes_of(const SweepData& data, const std::vector<std::s
     const auto axis = std::find(data.axes.begin(), data.axes.end(), key);
     if (axis == data.axes.end()) {
       const std::string near = nearest_word(key, data.axes);
-      throw ConfigError(
-          {"command line", 0, "--within", key},
-          fmt::format("no axis of this sweep{}; its axes are {}",
-                      near.empty() ? "" : fmt::format(", did you mean {}?", near), fmt::join(data.axes, ", ")));
+      throw ConfigError({"", 0, "within", key}, fmt::format("no axis of this sweep{}; its axes are {}",
+                                                            near.empty() ? "" : fmt::format(", did you mean {}?", near),
+                                                            fmt::join(data.axes, ", ")));
     }
     axes.push_back(static_cast<std::size_t>(axis - data.axes.begin()));
   }

@@ -71,7 +71,7 @@ Jobs plan_jobs(const std::vector<const SweepRun*>& runs, std::size_t asked, cons
   else if (jobs.fitting < jobs.count)
     jobs.problem = fmt::format(
         "not enough memory: {} jobs at once need about {} and {} are there ({}); too large: "
-        "--jobs {} (up to {} fits)",
+        "`jobs` {} (up to {} fits)",
         jobs.count, format_bytes(jobs.bytes), format_bytes(available.bytes), available.source, asked, jobs.fitting);
   return jobs;
 }

@@ -14,7 +14,6 @@
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
 #include "train/model/model.h"
-#include "train/recipes/recipes.h"
 #include "train/run/log_size.h"
 #include "train/run/run.h"
 
@@ -22,8 +21,6 @@ namespace precipice {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_trusted = false;
 
 // A key of the config that makes a run large: what it is, its least value, and the steps it can take.
 struct SizeKey {
@@ -56,24 +53,21 @@ std::vector<SizeKey> size_keys(const RunConfig& c) {
 // A run's memory with other values of one key.
 class MemoryByKey {
  public:
-  explicit MemoryByKey(const RunConfig& config) : config_(config), schedule_(schedule_of(config)) {}
+  explicit MemoryByKey(const RunConfig& config) : run_(config) {}
   double operator()(const SizeKey& key, std::int64_t value) const {
-    RunConfig other = config_;
+    RunConfig other = run_.config;
     key.set(other, value);
     try {
-      const bool is_same = other.model.layers == config_.model.layers;
-      return estimate_memory(other, is_same ? schedule_ : schedule_of(other), library_bytes()).bytes();
+      // Of all sizes, a schedule depends on the number of layers alone.
+      const bool is_same = other.model.layers == run_.config.model.layers;
+      return estimate_memory(is_same ? ResolvedRun(other, run_.schedule) : ResolvedRun(other), library_bytes()).bytes();
     } catch (const ConfigError&) {  // a rule names a layer that is not there any more
       return std::numeric_limits<double>::infinity();
     }
   }
 
  private:
-  static PrecisionSchedule schedule_of(const RunConfig& config) {
-    return make_schedule(config.precision, config.model, config.train.steps);
-  }
-  const RunConfig& config_;
-  PrecisionSchedule schedule_;
+  ResolvedRun run_;
 };
 
 // The largest value below the key's own with which the run fits; 0: none does.
@@ -152,12 +146,7 @@ std::string memory_problem(const RunConfig& config, const AvailableMemory& avail
                      format_bytes(available.bytes), available.source, keys);
 }
 
-void trust_memory() {
-  is_trusted = true;
-}
-
 void require_memory(const RunConfig& config, const AvailableMemory& available) {
-  if (is_trusted) return;
   const std::string problem = memory_problem(config, available);
   if (!problem.empty()) throw NotEnoughMemory(problem);
 }

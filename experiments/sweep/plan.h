@@ -40,9 +40,6 @@ std::string describe(const MemoryEstimate& memory);
 std::string memory_problem(const RunConfig& config, const AvailableMemory& available);
 // Throws NotEnoughMemory where memory_problem() says something.
 void require_memory(const RunConfig& config, const AvailableMemory& available);
-// From here on require_memory() lets this process's runs pass: it is a sweep's, which has counted all of its jobs
-// together, and of which they share the data.
-void trust_memory();
 
 // Free space where `path` is or will be; NaN when unknown.
 double free_bytes(const std::filesystem::path& path);

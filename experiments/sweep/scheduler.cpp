@@ -16,8 +16,8 @@
 #include <thread>
 
 #include "metrics/log/directory.h"
+#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
-#include "train/run/run_layout.h"
 
 namespace precipice {
 namespace {
@@ -26,7 +26,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kOutputFailed = 5;  // as a worker would exit
 
-// Between fork and exec only async-signal-safe calls are allowed.
 void enter_worker(int input, int log, pid_t launcher) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != launcher) _exit(143);  // it died before the line above took effect
@@ -35,18 +34,8 @@ void enter_worker(int input, int log, pid_t launcher) {
   dup2(log, STDERR_FILENO);
 }
 
-[[noreturn]] void execute(char* const* argv) {
-  execv(argv[0], argv);
-  constexpr char kMessage[] = "precipice: error: cannot execute the worker\n";
-  if (write(STDERR_FILENO, kMessage, sizeof kMessage - 1) < 0) _exit(126);
-  _exit(127);
-}
-
 // Less than 0 with errno set where the system has no process to give at present.
-pid_t start_worker(int log, std::vector<std::string> command, const SchedulerOptions& options) {
-  std::vector<char*> argv;
-  for (std::string& word : command) argv.push_back(word.data());
-  argv.push_back(nullptr);
+pid_t start_worker(int log, const Job& job, const SchedulerOptions& options) {
   const FileDescriptor input("/dev/null", O_RDONLY);
   if (!input.valid()) throw OutputError(fmt::format("/dev/null: {}", std::strerror(errno)));
   const pid_t launcher = getpid();
@@ -54,8 +43,7 @@ pid_t start_worker(int log, std::vector<std::string> command, const SchedulerOpt
   const pid_t pid = options.fork ? options.fork() : fork();
   if (pid == 0) {
     enter_worker(input.get(), log, launcher);
-    if (!options.in_fork) execute(argv.data());
-    const int code = options.in_fork(command);
+    const int code = options.work(job);
     std::fflush(nullptr);
     _exit(code);
   }
@@ -129,7 +117,7 @@ class Scheduler {
       end.problem = error.what();
       return handle_end(std::move(worker), end);
     }
-    worker.pid = start_worker(log.get(), options_.command(worker.job), options_);
+    worker.pid = start_worker(log.get(), worker.job, options_);
     if (worker.pid >= 0) {
       refused_since_.reset();
       running_.push_back(std::move(worker));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One process per run (fork, and exec where asked for), N at a time: a crash costs one run, never the others. A worker
+// One process per run, a fork of this one, N at a time: a crash costs one run, never the others. A worker
 // killed by a signal is started once more, since it goes on from its checkpoint; one that exits with an error is not.
 // When the launcher is told to stop, workers get SIGTERM, so that they checkpoint, and SIGKILL after a grace period;
 // when it dies, the kernel sends them SIGTERM (PR_SET_PDEATHSIG). A job that another process is at waits until that one
@@ -36,10 +36,9 @@ std::string describe(
 enum class JobTurn { Start, Wait, Skip };
 
 struct SchedulerOptions {
-  std::function<std::vector<std::string>(const Job&)> command;  // argv of the worker; a path first
-  // Not null: the worker is a copy of this process, which has one thread, that calls this with its argv and ends with
-  // the answer. It spares every run the loading of libraries.
-  std::function<int(const std::vector<std::string>&)> in_fork = nullptr;
+  // What the worker does: it is a copy of this process, which has one thread, and ends with the answer as its exit code.
+  // It spares every run the loading of libraries.
+  std::function<int(const Job&)> work;
   std::size_t workers = 1;
   bool fail_fast = false;                   // after the first worker that failed: stop the others
   const std::atomic<bool>* stop = nullptr;  // set by a signal

@@ -12,7 +12,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/progress.h"
 #include "experiments/console/table.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/sweep_record.h"
 #include "experiments/sweep/sweep_session.h"
 #include "metrics/log/run_outcome.h"
@@ -111,7 +111,8 @@ StatusReport make_report(const fs::path& directory) {
     report.index = state_of_index(directory, std::move(hashes));
     return report;
   }
-  if (!fs::exists(directory / kConfigFileName) && !fs::exists(directory / kStatusFileName))
+  const RunDirectory run(directory);
+  if (!fs::exists(run.config_file()) && !fs::exists(run.status_file()))
     throw ConfigError({directory.string(), 0, "", ""},
                       "neither a run directory (config.toml) nor a sweep (sweep.toml)");
   const fs::path name = directory.has_filename() ? directory.filename() : directory.parent_path().filename();

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 
 namespace precipice {
 

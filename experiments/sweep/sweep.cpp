@@ -155,15 +155,14 @@ bool looks_like_an_axis(const ConfigError::Where& where) {
 
 }  // namespace
 
-std::vector<Assignment> read_assignments(const std::vector<std::string>& texts) {
+std::vector<Assignment> read_assignments(const std::vector<std::string>& texts, const std::string& source) {
   std::vector<Assignment> assignments;
   std::set<std::string> seen;
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-      throw ConfigError({"command line", 0, text, ""}, "expected key=value");
+    if (equals == std::string::npos || equals == 0) throw ConfigError({source, 0, text, ""}, "expected key=value");
     Assignment assignment{text.substr(0, equals), text.substr(equals + 1), {}};
-    assignment.where = {"command line", 0, assignment.key, assignment.value};
+    assignment.where = {source, 0, assignment.key, assignment.value};
     if (!seen.insert(assignment.key).second) throw ConfigError(assignment.where, "the key is given twice");
     assignments.push_back(std::move(assignment));
   }
@@ -228,8 +227,11 @@ RunConfig single_run_config(const std::vector<Setting>& file_settings, const std
   std::vector<Setting> settings = file_settings;
   for (const Setting& setting : settings)
     if (setting.key.starts_with(kTable)) throw ConfigError(setting.where, "a [sweep] table is for `precipice sweep`");
-  for (const Assignment& assignment : assignments)
-    settings.push_back(parse_assignment(assignment.key + "=" + assignment.value));
+  for (const Assignment& assignment : assignments) {
+    Setting setting{assignment.key, {}, false, assignment.where};
+    setting.values = parse_value(assignment.value, setting.is_array, assignment.where);
+    settings.push_back(std::move(setting));
+  }
   try {
     return resolve_config(settings);
   } catch (const ConfigError& error) {

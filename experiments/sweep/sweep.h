@@ -34,12 +34,12 @@ struct SweepRun {
   std::vector<std::string> shown;  // the values as people read them: by their labels where they have them
 };
 
-// key=value texts from the command line, each key at most once. Throws ConfigError.
+// key=value texts, each key at most once; `source` says in errors where they stood. Throws ConfigError.
 struct Assignment {
   std::string key, value;
   ConfigError::Where where;
 };
-std::vector<Assignment> read_assignments(const std::vector<std::string>& texts);
+std::vector<Assignment> read_assignments(const std::vector<std::string>& texts, const std::string& source = "");
 
 // An assignment of one value replaces an axis or sets the base, one of several values makes or replaces an axis.
 // Labels of the file stay with the values that are still there.
@@ -50,7 +50,7 @@ Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<As
 // every mistake is found before anything starts. Throws ConfigError.
 std::vector<SweepRun> expand_sweep(const Sweep& sweep);
 
-// The settings of one run: file, then command line. Refuses a [sweep] table.
+// The settings of one run: those of the file, then the assignments. Refuses a [sweep] table.
 RunConfig single_run_config(const std::vector<Setting>& file_settings, const std::vector<Assignment>& assignments);
 
 }  // namespace precipice

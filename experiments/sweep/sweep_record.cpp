@@ -8,10 +8,8 @@
 #include <set>
 
 #include "experiments/console/printable.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "metrics/log/files.h"
-#include "metrics/log/journal.h"
-#include "metrics/log/run_file.h"
 
 namespace precipice {
 namespace {
@@ -20,7 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxRecordBytes = 64 << 20;
 constexpr std::size_t kIdLength = 10;
-constexpr const char* kRunFiles[] = {kConfigFileName, kStatusFileName, kJournalFileName, kRunFileName};
 
 [[noreturn]] void throw_damaged(const fs::path& path, const std::string& what) {
   throw DataError(fmt::format("{}: damaged: {}", path.string(), what));
@@ -224,9 +221,9 @@ std::vector<std::string> unlisted_runs(const fs::path& directory, const SweepRec
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with(".") || listed.contains(name) || !entry.is_directory(error)) continue;
-    const bool is_run = std::any_of(std::begin(kRunFiles), std::end(kRunFiles),
-                                    [&](const char* file) { return fs::exists(entry.path() / file, error); });
-    if (is_run) names.push_back(name);
+    const RunDirectory run(entry.path());
+    if (fs::exists(run.config_file(), error) || fs::exists(run.status_file(), error) || !run.result().empty())
+      names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

@@ -8,6 +8,7 @@
 #include "experiments/console/console.h"
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
+#include "train/run/run.h"
 
 namespace precipice {
 namespace {
@@ -19,15 +20,13 @@ void count_finished(RunState state, SweepProgress& progress) {
   progress.skipped += state == RunState::Skipped;
 }
 
-// What a worker says that finds its run's directory locked (train/run/run.cpp).
-constexpr const char* kTaken = "another process is running this run";
 constexpr int kRefused = 2;  // exit code of a worker that refuses its run
 constexpr std::uint64_t kMaxLogBytes = 64 << 20;
 
 // "" where there is none.
 std::string log_text(const std::filesystem::path& directory) {
   try {
-    return read_file(directory / "log.txt", kMaxLogBytes);
+    return read_file(RunDirectory(directory).log_file(), kMaxLogBytes);
   } catch (const DataError&) {
     return "";
   }
@@ -59,15 +58,7 @@ SweepSession::SweepSession(const std::vector<SweepRun>& runs, Options options, P
 SweepSummary SweepSession::run() {
   const std::vector<Job> jobs = prepare_jobs();
   SchedulerOptions scheduler;
-  scheduler.command = [this](const Job& job) {
-    log_size_[job.id] = log_text(job.directory).size();
-    std::vector<std::string> command = options_.worker;
-    for (const std::string& word : {std::string("train"), path_argument(job.directory / kConfigFileName),
-                                    std::string("--out"), path_argument(job.directory), std::string("--quiet")})
-      command.push_back(word);
-    return command;
-  };
-  scheduler.in_fork = options_.in_fork;
+  scheduler.work = [this](const Job& job) { return options_.train(*by_id_.at(job.id), job.directory); };
   scheduler.workers = options_.workers;
   scheduler.fail_fast = options_.fail_fast;
   scheduler.stop = options_.stop;
@@ -95,7 +86,7 @@ std::vector<Job> SweepSession::prepare_jobs() {
     ++progress_.total;
     count_finished(status.state, progress_);
     if (!is_selected(status.state, options_.selection)) continue;
-    prepare_run(directory_of(run.id), run.config);
+    RunDirectory(directory_of(run.id)).claim(run.config);
     jobs.push_back({run.id, directory_of(run.id)});
     steps_total_ += run.config.train.steps;
     steps_done_[run.id] = status.step;
@@ -107,7 +98,10 @@ std::vector<Job> SweepSession::prepare_jobs() {
 JobTurn SweepSession::turn_of(const Job& job) {
   const RunStatus status = observe_run(job.directory, job.id);
   if (is_finished(status.state)) return JobTurn::Skip;
-  if (status.state != RunState::Running) return JobTurn::Start;
+  if (status.state != RunState::Running) {
+    log_size_[job.id] = log_text(job.directory).size();
+    return JobTurn::Start;
+  }
   if (waited_for_.insert(job.id).second)
     printer_.note(line_of(job, fmt::format("process {} on {} is training it: waiting", status.pid, status.host)));
   return JobTurn::Wait;
@@ -119,7 +113,7 @@ bool SweepSession::was_taken(const Job& job, const WorkerEnd& end) const {
   if (end.killed || end.code != kRefused) return false;
   const std::string log = log_text(job.directory);
   const std::size_t start = log_size_.at(job.id);
-  return start <= log.size() && log.find(kTaken, start) != std::string::npos;
+  return start <= log.size() && log.find(kRunIsTaken, start) != std::string::npos;
 }
 
 void SweepSession::on_skipped(const Job& job) {

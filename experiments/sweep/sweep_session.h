@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "experiments/console/progress.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/scheduler.h"
 #include "experiments/sweep/sweep.h"
 
@@ -35,12 +35,13 @@ class SweepSession {
  public:
   struct Options {
     std::filesystem::path directory;
-    std::vector<std::string> worker;  // argv of the program; "train CONFIG --out DIR --quiet" is appended
+    // Trains the run in its directory, which has its config.toml; called in a process of its own, whose exit code it
+    // gives.
+    std::function<int(const SweepRun&, const std::filesystem::path& directory)> train;
     std::size_t workers = 1;
     RunSelection selection = RunSelection::Unfinished;
     bool fail_fast = false;
     const std::atomic<bool>* stop = nullptr;
-    std::function<int(const std::vector<std::string>&)> in_fork = nullptr;  // scheduler.h
   };
   SweepSession(const std::vector<SweepRun>& runs, Options options, ProgressPrinter& printer);
   SweepSummary run();

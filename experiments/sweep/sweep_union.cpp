@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "metrics/log/directory.h"
 #include "metrics/log/files.h"
 #include "train/run/config_difference.h"
@@ -63,7 +63,7 @@ std::vector<ConfigDifference> without_seeds(std::vector<ConfigDifference> differ
 // The config of a run directory; nothing where it cannot be read or is another run's.
 std::optional<RunConfig> config_of(const fs::path& directory, const std::string& id) {
   try {
-    const RunConfig config = resolve_config(read_settings(directory / kConfigFileName));
+    const RunConfig config = RunDirectory(directory).read_config();
     if (run_id(config) == id) return config;
   } catch (const Error&) {
   }
@@ -128,8 +128,8 @@ class Joiner {
       }
     if (const auto meant = without_seeds(others); !meant.empty() && !add)
       throw ConfigError({(directory_ / kSweepFileName).string(), 0, "", ""},
-                        fmt::format("the sweep in this directory has other settings: {}; --add takes both into one "
-                                    "sweep, another --out keeps them apart",
+                        fmt::format("the sweep in this directory has other settings: {}; `add` takes both into one "
+                                    "sweep, another `directory` keeps them apart",
                                     describe(meant)));
     SweepRecord known = earlier_.value_or(SweepRecord{});
     for (const std::string& id : fresh_ids) known.runs.push_back({id, {}});

@@ -10,12 +10,11 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "metrics/log/input_file.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/check.h"
 #include "train/run/checkpoint.h"
-#include "train/run/resolve_config.h"
 #include "train/run/run_inputs.h"
 
 namespace precipice {
@@ -26,9 +25,10 @@ namespace fs = std::filesystem;
 constexpr unsigned kTimeLimit = 300;  // seconds per run
 
 FileCheck check_config(const fs::path& directory, std::string& identity) {
-  const fs::path path = directory / kConfigFileName;
+  const RunDirectory run(directory);
+  const fs::path path = run.config_file();
   try {
-    const std::string id = run_id(resolve_config(read_settings(path)));
+    const std::string id = run_id(run.read_config());
     if (!identity.empty() && id != identity) return {path, false, fmt::format("is the config of run {}", id)};
     identity = id;
     return {path, true, "the config of run " + id};
@@ -48,11 +48,12 @@ FileCheck check_checkpoint(const fs::path& path, const std::string& identity) {
 
 // Nothing where the config names no file.
 std::vector<FileCheck> check_input_files(const fs::path& directory) {
-  const fs::path path = directory / kInputsFileName;
+  const RunDirectory run(directory);
+  const fs::path path = run.inputs_file();
   std::vector<FileCheck> checks;
   try {
     const std::vector<RunInput> recorded = recorded_inputs(directory);
-    for (const RunInput& input : named_inputs(resolve_config(read_settings(directory / kConfigFileName)))) {
+    for (const RunInput& input : named_inputs(run.read_config())) {
       const fs::path file = input.path;
       const auto of_key = [&](const RunInput& other) { return other.key == input.key; };
       const auto before = std::find_if(recorded.begin(), recorded.end(), of_key);
@@ -77,9 +78,10 @@ std::vector<FileCheck> check_input_files(const fs::path& directory) {
 // Another run's status, or one that speaks of other results.
 void doubt_status(const fs::path& directory, const std::string& identity, FileCheck& check) {
   try {
-    std::vector<std::string> ids = run_ids_of(directory / kConfigFileName);
+    const RunDirectory run(directory);
+    std::vector<std::string> ids = run.ids();
     ids.insert(ids.begin(), identity);
-    const auto status = read_status(directory / kStatusFileName);
+    const auto status = run.read_status();
     const std::string doubt = status ? reason_to_doubt(directory, *status, ids) : "";
     if (!doubt.empty()) check = {check.path, false, doubt};
   } catch (const Error& error) {
@@ -135,10 +137,10 @@ std::vector<FileCheck> check_run_files(const fs::path& directory, const std::str
   if (!checks.front().ok) return checks;
   for (FileCheck& check : check_input_files(directory)) checks.push_back(std::move(check));
   for (FileCheck& check : checks)
-    if (check.ok && check.path.filename() == kStatusFileName) doubt_status(directory, identity, check);
-  const fs::path folder = directory / kCheckpointFolder;
-  for (const std::int64_t step : checkpoint_steps(folder)) {
-    const fs::path path = checkpoint_path(folder, step);
+    if (check.ok && check.path == RunDirectory(directory).status_file()) doubt_status(directory, identity, check);
+  const RunDirectory run(directory);
+  for (const std::int64_t step : run.checkpoint_steps()) {
+    const fs::path path = run.checkpoint_file(step);
     FileCheck check = check_checkpoint(path, identity);
     // A run that goes on meanwhile removes its older checkpoints.
     if (check.ok || fs::exists(path)) checks.push_back(std::move(check));

@@ -70,14 +70,6 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view bytes
   Directory(parent).write_atomic(path.filename().string(), bytes);
 }
 
-void sync_directory(const std::filesystem::path& directory) {
-  Directory(directory.empty() ? "." : directory).sync();
-}
-
-void remove_stale_temporaries(const std::filesystem::path& directory) {
-  if (std::filesystem::is_directory(directory)) Directory(directory).remove_stale_temporaries();
-}
-
 void make_directories(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -22,17 +22,10 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 // and no temporary file is left behind. Only a kill leaves one, ".NAME.PID.COUNT.tmp" beside the target.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 
-// Removes what write_file_atomic calls of killed processes left in a directory: temporary files whose process is gone.
-// Never throws; for the one owner of a run directory, before it starts.
-void remove_stale_temporaries(const std::filesystem::path& directory);
-
 // Creates a directory and its parents. Throws OutputError.
 void make_directories(const std::filesystem::path& path);
 
-// The two pieces that an append-only file needs as well. write_all throws std::system_error, sync_directory
-// OutputError.
-void write_all(int descriptor, std::string_view bytes);
-void sync_directory(const std::filesystem::path& directory);
+void write_all(int descriptor, std::string_view bytes);  // throws std::system_error
 
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0);  // Castagnoli; pass the last result to continue
 std::string sha256_hex(std::string_view bytes);                       // 64 lower-case hex digits

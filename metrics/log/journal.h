@@ -17,11 +17,11 @@
 
 #include "metrics/log/directory.h"
 #include "metrics/log/file_descriptor.h"
+#include "metrics/log/run_files.h"
 #include "metrics/log/series.h"
 
 namespace precipice {
 
-inline constexpr const char* kJournalFileName = "metrics.jnl";
 inline constexpr std::uint64_t kMaxJournalBytes = std::uint64_t{8} << 30;
 
 struct JournalContents {

@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "metrics/log/run_files.h"
 #include "metrics/log/series.h"
 
 namespace precipice {
 
-inline constexpr const char* kRunFileName = "run.h5";
 inline constexpr std::uint64_t kMaxRunFileBytes = std::uint64_t{16} << 30;
 inline constexpr const char* kRunFileSchema = "1";  // root attribute schema_version, always written
 

@@ -30,7 +30,7 @@ std::string doubt_about_result(const std::filesystem::path& path, const RunStatu
     if (sha256_hex(bytes) != status.run_file_sha256) return "run.h5 is not the file whose SHA-256 status.json records";
     if (!status.run_id.empty()) return "";
     const std::string id = Hdf5Reader(std::move(bytes), path.string()).attribute_text("/", "run_id");
-    return is_one_of(ids, id) ? "" : of_another("run.h5", id, ids);
+    return is_one_of(ids, id) ? "" : of_another(kRunFileName, id, ids);
   } catch (const DataError& error) {
     return error.what();
   }
@@ -41,7 +41,7 @@ std::string doubt_about_result(const std::filesystem::path& path, const RunStatu
 std::string reason_to_doubt(const std::filesystem::path& run_dir, const RunStatus& status,
                             std::span<const std::string> ids) {
   PRECIPICE_CHECK(!ids.empty());
-  if (!status.run_id.empty() && !is_one_of(ids, status.run_id)) return of_another("status.json", status.run_id, ids);
+  if (!status.run_id.empty() && !is_one_of(ids, status.run_id)) return of_another(kStatusFileName, status.run_id, ids);
   if (!is_finished(status.state)) return "";
   if (status.state != RunState::Diverged && status.step != status.steps)
     return join_parts("status.json says ", to_string(status.state), " at step ", status.step, " of ", status.steps);

@@ -16,10 +16,10 @@
 #include <string_view>
 
 #include "metrics/log/directory.h"
+#include "metrics/log/run_files.h"
 
 namespace precipice {
 
-inline constexpr const char* kStatusFileName = "status.json";
 inline constexpr const char* kNoRunFile = "none";
 inline constexpr std::int64_t kStaleSeconds = 60;
 
@@ -28,9 +28,6 @@ enum class RunState { Pending, Running, Done, Diverged, Untrained, Skipped, Fail
 
 std::string to_string(RunState state);  // "pending", ...
 // Nothing is left to train: done, diverged, untrained or skipped.
-bool is_finished(RunState state);
-
-// Nothing is left to train.
 bool is_finished(RunState state);
 
 struct RunStatus {

@@ -132,7 +132,7 @@ TEST_CASE("another run's directory is refused and left as it was", "[integration
   REQUIRE(place.run({"train", place.config(), "--out", place.path("run")}).exit_code == 0);
   const auto before = snapshot(place.path("run"));
   check_refused(place.run({"train", place.config(), "seed=1", "--out", place.path("run")}), 2,
-                {"another config", "seed is 0 there and 1 here"});
+                {"another config", "seed is 0 there and 1 here; choose another --out"});
   check_refused(place.run({"train", place.path("run"), "train.steps=60"}), 2, {"train.steps is 20 there and 60 here"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", place.path("run")}), 2, {"run directory"});
   CHECK(snapshot(place.path("run")) == before);
@@ -210,8 +210,10 @@ TEST_CASE("bad command lines are exit code 2 with one line", "[integration]") {
   check_refused(place.run({"train", place.config(), "--out", ""}), 2, {"--out"});
   check_refused(place.run({"sweep", place.config(), "seed=0,1", "--out", ""}), 2, {"--out"});
   const std::string file = place.path("x.h5");
-  check_refused(place.run({"export", place.path("s"), "--step", "-1", "--out", file}), 2, {"--step", "range", "1000000000000"});
-  check_refused(place.run({"batches", place.config(), "--steps", "0", "--out", file}), 2, {"--steps", "range", "1000000000000"});
+  check_refused(place.run({"export", place.path("s"), "--step", "-1", "--out", file}), 2,
+                {"--step", "range", "1000000000000"});
+  check_refused(place.run({"batches", place.config(), "--steps", "0", "--out", file}), 2,
+                {"--steps", "range", "1000000000000"});
   check_refused(place.run({"batches", place.config(), "--out", file}), 2, {"--steps", "--validation"});
   check_refused(place.run({"batches", place.config(), "--steps", "1", "--validation", "--out", file}), 2,
                 {"--steps", "--validation"});

@@ -204,7 +204,7 @@ TEST_CASE("what cannot be measured is refused in one line with the exit code of 
   refuses({"landscape", run, "--range", "1,-1", "--out", place.path("x.h5")}, 2, "--range = 1,-1: must be FIRST,LAST");
   refuses({"landscape", run, "--directions", "randon", "--out", place.path("x.h5")}, 2, "did you mean random?");
   refuses({"landscape", run, "--out", place.path("no/x.h5"), "--grid", "1x1", "--quiet"}, 5, "no/x.h5");
-  refuses({"bisect", run, "--from", "7"}, 2, "--from = 7");
+  refuses({"bisect", run, "--from", "7"}, 2, "command line: --from = 7: ");
   refuses({"bisect", run, "--from", "10", "--to", "fp16"}, 2, "--to = fp16: must be one of fp32, bf16");
 
   REQUIRE(place.run({"train", place.config(), "train.steps=0", "--out", place.path("fresh"), "--quiet"}).exit_code ==

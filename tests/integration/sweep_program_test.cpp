@@ -65,6 +65,30 @@ TEST_CASE("one job or two give equal run files, and repeating the sweep touches 
     if (path.ends_with("run.h5")) CHECK(text_of(path) == bytes);
 }
 
+TEST_CASE("a cell of a sweep is what train makes of its settings", "[integration]") {
+  Workplace place;
+  REQUIRE(place.run({"sweep", place.config(), "seed=3,4", "precision.recipe=fp8", "--out", place.path("s"), "--quiet"})
+              .exit_code == 0);
+  REQUIRE(place.run({"train", place.config(), "seed=4", "precision.recipe=fp8", "--out", place.path("t"), "--quiet"})
+              .exit_code == 0);
+  const std::string id = read_status(fs::path(place.path("t")) / kStatusFileName)->run_id;
+  const fs::path cell = fs::path(place.path("s")) / id, alone = place.path("t");
+  std::vector<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(alone))
+    if (entry.is_regular_file()) names.push_back(fs::relative(entry.path(), alone).string());
+  CHECK(names.size() == 6);
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    REQUIRE(fs::exists(cell / name));
+    // These two name times and commands.
+    if (name != kStatusFileName && name != kLogFileName) CHECK(text_of(cell / name) == text_of(alone / name));
+  }
+  const RunStatus status = *read_status(cell / kStatusFileName);
+  CHECK(status.invocation ==
+        "precipice train " + (cell / kConfigFileName).string() + " --out " + cell.string() + " --quiet");
+  CHECK(contains(text_of(cell / kLogFileName), "run: " + cell.string() + "  " + to_string(status.state)));
+}
+
 TEST_CASE("verify counts runs that have not begun and finds no damage in them", "[integration]") {
   Workplace place;
   REQUIRE(place.run(sweep(place, "s", {"seed=0,1,2"})).exit_code == 0);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "experiments/statistics/sweep_data.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/sweep_record.h"
 #include "metrics/log/files.h"
 #include "metrics/log/run_file.h"
@@ -71,7 +71,7 @@ inline void write_planted_sweep(const std::filesystem::path& directory, const st
     const Invented run = invent(runs[i], i);
     if (run.loss.empty() && run.state == RunState::Done) continue;
     const std::filesystem::path folder = directory / runs[i].id;
-    prepare_run(folder, runs[i].config);
+    RunDirectory(folder).claim(runs[i].config);
     RunStatus status = status_of(run, runs[i].config.train.steps);
     status.run_id = runs[i].id;
     RunFileHeader header;

@@ -42,7 +42,7 @@ KeskarSharpness keskar_sharpness(RunEvaluator& evaluator, double epsilon, int ma
 
 RandomSubspace weight_subspace(const RunEvaluator& evaluator, std::int64_t dimension, std::uint64_t seed) {
   if (dimension > evaluator.size())
-    throw ConfigError({"command line", 0, "--subspace", std::to_string(dimension)},
+    throw ConfigError({"", 0, "subspace", std::to_string(dimension)},
                       join_parts("the model has ", evaluator.size(), " parameters"));
   return RandomSubspace(evaluator.size(), dimension, random_key(kWeightSubspaceStream, seed));
 }

@@ -92,15 +92,14 @@ Directions hessian_directions(RunEvaluator& evaluator, std::uint64_t seed) {
       curvature_operator(evaluator, {CurvatureMatrix::Hessian, CurvatureMethod::DoubleBackward});
   TopSpectrum top = top_spectrum(hessian, evaluator.size(), options);
   if (top.vectors.size() < 2)
-    throw DataError("--directions hessian: " + (top.reason.empty() ? "the Hessian has one eigenvalue" : top.reason));
+    throw DataError("`directions` hessian: " + (top.reason.empty() ? "the Hessian has one eigenvalue" : top.reason));
   return {std::move(top.vectors[0]), std::move(top.vectors[1]), {}, {}, {}};
 }
 
 Directions trajectory_directions(RunEvaluator& evaluator) {
   const std::int64_t centre = evaluator.step();
   const FlatVector origin = evaluator.weights();
-  std::vector<std::int64_t> steps = evaluator.checkpoints();
-  if (steps.empty() || steps.front() != 0) steps.insert(steps.begin(), 0);
+  std::vector<std::int64_t> steps = evaluator.steps_with_weights();
   std::erase(steps, centre);
   std::vector<FlatVector> differences;
   for (const std::int64_t step : steps) {
@@ -122,7 +121,7 @@ Directions trajectory_directions(RunEvaluator& evaluator) {
   const at::Tensor columns = vectors.t().contiguous();
   const auto eigenvalue = [&](std::int64_t k) { return values.const_data_ptr<double>()[count - 1 - k]; };
   if (count < 2 || !(eigenvalue(1) > 1e-10 * eigenvalue(0)))
-    throw ConfigError({"command line", 0, "--directions", "trajectory"},
+    throw ConfigError({"", 0, "directions", "trajectory"},
                       join_parts("needs finite weights of three steps that do not lie on a line; there are ", count + 1,
                                  " (initial, and the checkpoints that were kept)"));
   std::int64_t k = 0;

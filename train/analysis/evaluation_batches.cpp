@@ -20,7 +20,7 @@ std::vector<Batch> read_given_tokens(const GivenTokens& tokens, const ModelConfi
   const std::int64_t row = model.context + 1, needed = tokens.batch * row;
   if (static_cast<std::int64_t>(bytes.size()) != 4 * needed)
     throw DataError(join_parts(name, ": ", bytes.size(),
-                               " bytes; int32 tokens of shape (--batch, model.context + 1) = (", tokens.batch, ", ",
+                               " bytes; int32 tokens of shape (`batch`, model.context + 1) = (", tokens.batch, ", ",
                                row, ") have ", 4 * needed));
   Batch batch;
   for (std::int64_t i = 0; i < needed; ++i) {
@@ -41,7 +41,7 @@ std::vector<Batch> validation_batches(const RunConfig& config, std::int64_t limi
   std::int64_t count = source->validation_batches();
   if (count == 0)
     throw DataError("data.source = " + to_string(config.data.source) +
-                    " has no validation part to evaluate on; give tokens with --tokens FILE --batch B");
+                    " has no validation part to evaluate on; give `tokens` and their `batch`");
   if (limit > 0) count = std::min(count, limit);
   std::vector<Batch> batches;
   for (std::int64_t i = 0; i < count; ++i) batches.push_back(source->validation_batch(i));

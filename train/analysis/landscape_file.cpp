@@ -46,8 +46,7 @@ void resume_landscape(const std::filesystem::path& path, Landscape& landscape) {
   const std::string identity = file.attribute_text("/", "identity");
   if (identity != landscape.identity || file.read_doubles("/xcoordinates") != landscape.x ||
       file.read_doubles("/ycoordinates") != landscape.y)
-    throw ConfigError({"command line", 0, "--out", path.string()},
-                      "holds another landscape (" + identity + "); --force replaces it");
+    throw ConfigError({"", 0, "out", path.string()}, "holds another landscape (" + identity + "); `force` replaces it");
   std::vector<double> loss = file.read_doubles("/train_loss");
   if (loss.size() != landscape.loss.size())
     throw DataError(path.string() + ": /train_loss does not fit the coordinates");

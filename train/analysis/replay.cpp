@@ -2,17 +2,14 @@
 #include "train/analysis/replay.h"
 
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "metrics/log/journal.h"
-#include "metrics/log/status_file.h"
 #include "precision/base/check.h"
-#include "train/analysis/run_evaluator.h"
+#include "train/run/run_directory.h"
 
 namespace precipice {
 namespace {
@@ -84,17 +81,12 @@ class FirstEvents : public QuantizationObserver {
 
 ReplayStart read_replay_start(const std::filesystem::path& run, std::int64_t step) {
   ReplayStart start;
-  start.config = read_run_config(run);
+  const RunDirectory directory(run);
+  start.config = directory.read_config();
   start.step = step;
-  const std::vector<std::int64_t> there = checkpoint_steps(run / "ckpt");
-  const bool saved = std::find(there.begin(), there.end(), step) != there.end();
-  if (!saved && step != 0)
-    throw ConfigError({"command line", 0, "--from", std::to_string(step)},
-                      fmt::format("{} has checkpoints of the steps {}; 0 begins at the initial weights", run.string(),
-                                  there.empty() ? "(none)" : fmt::format("{}", fmt::join(there, ", "))));
-  if (saved) start.checkpoint = read_checkpoint(checkpoint_path(run / "ckpt", step), run_id(start.config));
-  if (const auto status = read_status(run / kStatusFileName)) start.diverged = status->divergence_step >= 0;
-  const auto journal = run / kJournalFileName;
+  start.checkpoint = directory.load_checkpoint(step, run_id(start.config));
+  if (const auto status = directory.read_status()) start.diverged = status->divergence_step >= 0;
+  const auto journal = directory.journal();
   if (!std::filesystem::exists(journal)) {
     if (step > 0) throw DataError(journal.string() + ": missing although there are checkpoints");
     return start;

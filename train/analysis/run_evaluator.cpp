@@ -5,8 +5,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,9 +12,7 @@
 
 #include "precision/base/check.h"
 #include "train/model/architectures.h"
-#include "train/recipes/recipes.h"
 #include "train/run/model_weights.h"
-#include "train/run/resolve_config.h"
 #include "train/run/run_inputs.h"
 
 namespace precipice {
@@ -24,18 +20,18 @@ namespace {
 
 constexpr std::string_view kParameterPrefix = "p.";
 
-// `recipe` alone, with the run's seed of stochastic rounding.
-PrecisionConfig precision_of(const RunConfig& config, const std::string& recipe) {
-  if (recipe.empty()) return config.precision;
-  PrecisionConfig precision;
-  precision.recipe = recipe;
-  precision.seed = config.precision.seed;
+// `recipe` alone, with the run's seed of stochastic rounding; empty: the run's own precision.
+ResolvedRun in_recipe(RunConfig config, const std::string& recipe) {
+  if (recipe.empty()) return config;
+  const std::optional<std::int64_t> seed = config.precision.seed;
+  config.precision = {};
+  config.precision.recipe = recipe;
+  config.precision.seed = seed;
   try {
-    make_schedule(precision, config.model, config.train.steps);
+    return ResolvedRun(config);
   } catch (const ConfigError& error) {
-    throw ConfigError({"command line", 0, "--recipe", recipe}, error.problem());
+    throw ConfigError({"", 0, "recipe", recipe}, error.problem());
   }
-  return precision;
 }
 
 bool has_delayed(const PrecisionPolicy& policy) {
@@ -47,13 +43,6 @@ bool has_delayed(const PrecisionPolicy& policy) {
 
 }  // namespace
 
-RunConfig read_run_config(const std::filesystem::path& directory) {
-  const auto path = directory / "config.toml";
-  if (!std::filesystem::exists(path))
-    throw ConfigError({directory.string(), 0, "", ""}, "not a run directory: it has no config.toml");
-  return resolve_config(read_settings(path));
-}
-
 std::vector<NamedArray> checkpoint_parameters(const Checkpoint& checkpoint) {
   std::vector<NamedArray> weights;
   for (const NamedArray& array : checkpoint.arrays)
@@ -64,14 +53,13 @@ std::vector<NamedArray> checkpoint_parameters(const Checkpoint& checkpoint) {
 
 RunEvaluator::RunEvaluator(const EvaluationRequest& request)
     : directory_(request.run),
-      config_(read_run_config(request.run)),
-      trained_(config_),
+      trained_(directory_.read_config()),
+      evaluated_(in_recipe(trained_, request.recipe)),
       run_id_(run_id(trained_)),
       own_precision_(request.recipe.empty()) {
-  config_.precision = precision_of(trained_, request.recipe);
   if (!request.given) check_input(request.run, trained_, kDataInput);
-  batches_ = request.given ? read_given_tokens(*request.given, config_.model, vocabulary())
-                           : validation_batches(config_, request.max_batches);
+  batches_ = request.given ? read_given_tokens(*request.given, config().model, vocabulary())
+                           : validation_batches(config(), request.max_batches);
   make_own_model();
   for (const NamedParameter& parameter : model_->parameters()) {
     slices_.push_back({parameter.name, parameter.value.sizes().vec(), size_, parameter.value.numel()});
@@ -81,8 +69,8 @@ RunEvaluator::RunEvaluator(const EvaluationRequest& request)
 
 RunEvaluator::RunEvaluator(const RunEvaluator& other)
     : directory_(other.directory_),
-      config_(other.config_),
       trained_(other.trained_),
+      evaluated_(other.evaluated_),
       run_id_(other.run_id_),
       own_precision_(other.own_precision_),
       batches_(other.batches_),
@@ -96,35 +84,22 @@ RunEvaluator::RunEvaluator(const RunEvaluator& other)
 }
 
 void RunEvaluator::make_own_model() {
-  at::set_num_threads(static_cast<int>(config_.threads));
-  model_ = make_model(config_.model, config_.init, vocabulary(),
-                      make_schedule(config_.precision, config_.model, config_.train.steps));
-}
-
-std::vector<std::int64_t> RunEvaluator::checkpoints() const {
-  return checkpoint_steps(directory_ / "ckpt");
+  at::set_num_threads(static_cast<int>(config().threads));
+  model_ = make_model(config().model, config().init, vocabulary(), evaluated_.schedule);
 }
 
 void RunEvaluator::load(std::int64_t step) {
-  const std::vector<std::int64_t> there = checkpoints();
-  const bool saved = std::find(there.begin(), there.end(), step) != there.end();
-  if (!saved && step != 0)
-    throw ConfigError(
-        {"command line", 0, "--checkpoint", std::to_string(step)},
-        fmt::format("{} has checkpoints of the steps {}; 0 takes the initial weights", directory_.string(),
-                    there.empty() ? "(none)" : fmt::format("{}", fmt::join(there, ", "))));
+  const std::optional<Checkpoint> checkpoint = directory_.load_checkpoint(step, run_id_);
   scales_ = ScaleStates();
   step_ = step;
-  if (saved) {
-    const auto path = checkpoint_path(directory_ / "ckpt", step);
-    const Checkpoint checkpoint = read_checkpoint(path, run_id_);
-    model_->load(checkpoint_parameters(checkpoint), path.string());
+  if (checkpoint) {
+    model_->load(checkpoint_parameters(*checkpoint), directory_.checkpoint_file(step).string());
     if (own_precision_)
-      for (const NamedArray& array : checkpoint.arrays)
+      for (const NamedArray& array : checkpoint->arrays)
         if (ScaleStates::is_saved_name(array.name)) scales_.restore(array.name, array.values);
   } else {
-    check_input(directory_, trained_, kInitInput);
-    model_->load(make_model(trained_, vocabulary())->weights());
+    check_input(directory_.path(), trained_, kInitInput);
+    model_->load(make_model(evaluated_, vocabulary())->weights());  // a recipe has no part in them
   }
   weights_.resize(static_cast<std::size_t>(size_));
   for (std::size_t i = 0; i < slices_.size(); ++i)
@@ -136,10 +111,10 @@ void RunEvaluator::load(std::int64_t step) {
 // As a training step would: one forward and backward pass at the initial scales, whose amax then counts.
 void RunEvaluator::calibrate_scales() {
   if (!has_delayed(model_->policy())) return;
-  const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_),
+  const ForwardContext context{static_cast<std::uint64_t>(*config().precision.seed), static_cast<std::uint32_t>(step_),
                                false, nullptr, &scales_};
   const at::Tensor z = model_->forward(inputs(batches_.front()), context);
-  logit_loss(z, targets(batches_.front()), config_.model.context).mean.backward();
+  logit_loss(z, targets(batches_.front()), config().model.context).mean.backward();
   for (const NamedParameter& parameter : model_->parameters()) parameter.value.mutable_grad() = at::Tensor();
   scales_.end_step();
 }
@@ -160,7 +135,7 @@ void RunEvaluator::set_weights(std::span<const float> weights) {
 }
 
 at::Tensor RunEvaluator::inputs(const Batch& batch) const {
-  const std::int64_t length = config_.model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
+  const std::int64_t length = config().model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
   return at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, at::TensorOptions(at::kLong)).clone();
 }
 
@@ -171,13 +146,13 @@ at::Tensor RunEvaluator::targets(const Batch& batch) const {
 }
 
 at::Tensor RunEvaluator::logits(const Batch& batch) const {
-  const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_),
+  const ForwardContext context{static_cast<std::uint64_t>(*config().precision.seed), static_cast<std::uint32_t>(step_),
                                true, nullptr, &scales_};
   return model_->forward(inputs(batch), context);
 }
 
 at::Tensor RunEvaluator::loss_of(const Batch& batch) const {
-  return logit_loss(logits(batch), targets(batch), config_.model.context).mean;
+  return logit_loss(logits(batch), targets(batch), config().model.context).mean;
 }
 
 double RunEvaluator::loss(std::span<const float> weights) {

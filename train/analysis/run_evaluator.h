@@ -15,7 +15,8 @@
 
 #include "train/analysis/evaluation_batches.h"
 #include "train/model/model.h"
-#include "train/run/checkpoint.h"
+#include "train/recipes/resolved_run.h"
+#include "train/run/run_directory.h"
 
 namespace precipice {
 
@@ -46,16 +47,16 @@ class RunEvaluator {
   RunEvaluator(const RunEvaluator& other);
   RunEvaluator& operator=(const RunEvaluator&) = delete;
 
-  const RunConfig& config() const { return config_; }  // with the request's recipe
-  const std::string& run() const { return run_id_; }   // identity of the run as it was trained
-  std::int64_t vocabulary() const { return config_.data.vocabulary; }
+  const RunConfig& config() const { return evaluated_.config; }  // with the request's recipe
+  const std::string& run() const { return run_id_; }             // identity of the run as it was trained
+  std::int64_t vocabulary() const { return config().data.vocabulary; }
   const std::vector<Batch>& batches() const { return batches_; }
   const std::vector<ParameterSlice>& parameters() const { return slices_; }
   std::int64_t size() const { return size_; }  // of flat vectors
   const PrecisionPolicy& policy() const { return model_->policy(); }
 
-  // Steps of the checkpoints that are there now, ascending; the initial weights (step 0) need none.
-  std::vector<std::int64_t> checkpoints() const;
+  // The steps that load() takes now, ascending.
+  std::vector<std::int64_t> steps_with_weights() const { return directory_.steps_with_weights(); }
   // Weights of a checkpoint, with its delayed scales where the recipe is the run's; another recipe's are set by one
   // pass over the first batch. Throws ConfigError listing the steps that can be had, DataError when the file is
   // damaged.
@@ -85,8 +86,9 @@ class RunEvaluator {
   void make_own_model();
   void calibrate_scales();
 
-  std::filesystem::path directory_;
-  RunConfig config_, trained_;
+  RunDirectory directory_;
+  RunConfig trained_;
+  ResolvedRun evaluated_;  // with the request's recipe
   std::string run_id_;
   bool own_precision_;
   std::vector<Batch> batches_;
@@ -96,9 +98,6 @@ class RunEvaluator {
   std::vector<float> weights_;
   mutable ScaleStates scales_;  // validation reads them; the interface makes entries on first use
 };
-
-// The config of the run that lies there; ConfigError where none does.
-RunConfig read_run_config(const std::filesystem::path& directory);
 
 // The parameters in a checkpoint's arrays, under the model's names.
 std::vector<NamedArray> checkpoint_parameters(const Checkpoint& checkpoint);

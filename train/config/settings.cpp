@@ -254,13 +254,12 @@ std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const C
   return parsed[0].values;
 }
 
-Setting parse_assignment(const std::string& text) {
+Setting parse_assignment(const std::string& text, const std::string& source) {
   const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw ConfigError({"command line", 0, text, ""}, "expected key=value");
+  if (equals == std::string::npos || equals == 0) throw ConfigError({source, 0, text, ""}, "expected key=value");
   Setting setting;
   setting.key = text.substr(0, equals);
-  setting.where = {"command line", 0, setting.key, text.substr(equals + 1)};
+  setting.where = {source, 0, setting.key, text.substr(equals + 1)};
   setting.values = parse_value(setting.where.value, setting.is_array, setting.where);
   return setting;
 }

@@ -27,9 +27,9 @@ struct Setting {
 std::vector<Setting> read_settings(const std::filesystem::path& path);
 std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name);
 
-// "key=value" from the command line. The value is one TOML value (number, true, "text", [1, 2]) or, where it is none, a
-// bare string: data.path=../a.txt needs no quotes.
-Setting parse_assignment(const std::string& text);
+// "key=value". The value is one TOML value (number, true, "text", [1, 2]) or, where it is none, a bare string:
+// data.path=../a.txt needs no quotes. `source` says in errors where the text stood.
+Setting parse_assignment(const std::string& text, const std::string& source = "");
 // One value as parse_assignment reads it.
 std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const ConfigError::Where& where);
 

@@ -10,10 +10,10 @@
 #include <optional>
 #include <system_error>
 
+#include "metrics/log/directory.h"
 #include "metrics/log/files.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
-#include "train/run/checkpoint_folder.h"
 
 namespace precipice {
 namespace {

@@ -18,6 +18,8 @@
 
 namespace precipice {
 
+class Directory;
+
 struct Checkpoint {
   std::string identity;                   // run id; a checkpoint of another config is refused
   std::int64_t step = 0;                  // steps done
@@ -30,6 +32,8 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& directory, st
 // Makes the directory, writes, then removes every other checkpoint but the one before: older ones, and newer ones,
 // which a run that has come to this step has found damaged. Throws OutputError.
 void write_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);
+// The same into a directory that is open already, and nowhere else.
+void write_checkpoint_into(const Directory& directory, const Checkpoint& checkpoint);
 // Throws DataError naming path and byte offset when damaged, or when of another run.
 Checkpoint read_checkpoint(const std::filesystem::path& path, const std::string& identity);
 // The bytes of a checkpoint's file, and back; `name` is for messages.

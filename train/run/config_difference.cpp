@@ -58,12 +58,4 @@ std::string describe(const std::vector<ConfigDifference>& differences) {
   return text;
 }
 
-void check_same_config(const std::filesystem::path& config_file, const RunConfig& config) {
-  const auto differences = config_differences(resolve_config(read_settings(config_file)), config);
-  if (differences.empty()) return;
-  throw ConfigError(
-      {config_file.string(), 0, "", ""},
-      fmt::format("this directory holds a run of another config: {}; choose another --out", describe(differences)));
-}
-
 }  // namespace precipice

@@ -3,7 +3,6 @@
 // and defaults that are written out make no difference.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -22,8 +21,5 @@ std::vector<ConfigDifference> config_differences(const RunConfig& there, const R
 
 // "train.steps is 30 there and 60 here, seed is 0 there and 1 here"; the first eight, then how many more.
 std::string describe(const std::vector<ConfigDifference>& differences);
-
-// Throws ConfigError that names the keys with both values when the config file means another run than `config`.
-void check_same_config(const std::filesystem::path& config_file, const RunConfig& config);
 
 }  // namespace precipice

@@ -9,7 +9,6 @@
 #include "optim/optimizer_kinds.h"
 #include "train/config/model_shapes.h"
 #include "train/model/model.h"
-#include "train/recipes/recipes.h"
 #include "train/run/kept_memory.h"
 #include "train/run/log_size.h"
 
@@ -65,8 +64,11 @@ double waiting_in(const Phase& phase, const std::vector<Phase>& phases, double t
 
 class Phases {
  public:
-  Phases(const RunConfig& config, const PrecisionSchedule& schedule)
-      : config_(config), schedule_(schedule), weights_(weight_bytes(config)), probes_(planned_probes(config)) {
+  explicit Phases(const ResolvedRun& run)
+      : config_(run.config),
+        schedule_(run.schedule),
+        weights_(weight_bytes(run.config)),
+        probes_(planned_probes(run.config)) {
     std::erase_if(probes_, [](const auto& probe) { return probe->every() == 0; });
   }
 
@@ -132,13 +134,10 @@ double MemoryEstimate::bytes() const {
   return sum_of(terms);
 }
 
-MemoryEstimate estimate_memory(const RunConfig& config, double libraries) {
-  return estimate_memory(config, make_schedule(config.precision, config.model, config.train.steps), libraries);
-}
-
-MemoryEstimate estimate_memory(const RunConfig& config, const PrecisionSchedule& schedule, double libraries) {
+MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries) {
+  const RunConfig& config = run.config;
   const double array = weight_bytes(config), arrays = arrays_of(config.optimizer);
-  std::vector<Phase> phases = Phases(config, schedule).all();
+  std::vector<Phase> phases = Phases(run).all();
   phases.push_back({"a checkpoint", {{"the checkpoint's copies", 2 * arrays * array}}, 0, 0, 0});
   for (Phase& phase : phases)
     phase.terms.push_back({"waiting for reuse", waiting_in(phase, phases, 2 * array + sum_of(phase.terms))});

@@ -18,8 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "precision/policy/policy.h"
-#include "train/config/run_config.h"
+#include "train/recipes/resolved_run.h"
 
 namespace precipice {
 
@@ -34,10 +33,8 @@ struct MemoryEstimate {
   double bytes() const;
 };
 
-// `config` is resolved; `libraries`: bytes that the process holds before the run begins.
-MemoryEstimate estimate_memory(const RunConfig& config, double libraries);
-// The same with the config's schedule (recipes.h), which does not depend on sizes but the number of layers.
-MemoryEstimate estimate_memory(const RunConfig& config, const PrecisionSchedule& schedule, double libraries);
+// `libraries`: bytes that the process holds before the run begins.
+MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries);
 
 // Arrays of the size of the weights that a checkpoint holds: the weights, and what the optimizer keeps of each.
 double arrays_of(const OptimizerConfig& config);

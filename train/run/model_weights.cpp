@@ -14,7 +14,6 @@
 #include "precision/rounding/random_streams.h"
 #include "train/model/architectures.h"
 #include "train/model/weights_file.h"
-#include "train/recipes/recipes.h"
 
 namespace precipice {
 namespace {
@@ -81,12 +80,12 @@ std::vector<NamedArray> Model::weights() const {
   return arrays;
 }
 
-std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabulary) {
-  auto model = make_model(config.model, config.init, vocabulary,
-                          make_schedule(config.precision, config.model, config.train.steps));
-  if (config.init.from.empty()) return model;
+std::unique_ptr<Model> make_model(const ResolvedRun& run, std::int64_t vocabulary) {
+  const InitConfig& init = run.config.init;
+  auto model = make_model(run.config.model, init, vocabulary, run.schedule);
+  if (init.from.empty()) return model;
   try {
-    model->load(read_weights(config.init.from), config.init.from);
+    model->load(read_weights(init.from), init.from);
   } catch (const DataError& error) {  // begins with the path
     throw DataError(std::string("init.from = ") + error.what());
   }

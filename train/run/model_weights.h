@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "train/model/model.h"
+#include "train/recipes/resolved_run.h"
 
 namespace precipice {
 
 // Random or from init.from.
-std::unique_ptr<Model> make_model(const RunConfig& config, std::int64_t vocabulary);
+std::unique_ptr<Model> make_model(const ResolvedRun& run, std::int64_t vocabulary);
 
 }  // namespace precipice

@@ -17,16 +17,16 @@
 #include "metrics/log/files.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
+#include "metrics/log/run_files.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/seconds_since.h"
 #include "precision/quantize/device.h"
 #include "train/data/open_tokens.h"
-#include "train/recipes/recipes.h"
+#include "train/recipes/resolved_run.h"
 #include "train/run/checkpoint.h"
-#include "train/run/checkpoint_folder.h"
-#include "train/run/config_difference.h"
 #include "train/run/provenance.h"
+#include "train/run/run_directory.h"
 #include "train/run/run_inputs.h"
 #include "train/run/trainer.h"
 
@@ -36,19 +36,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kStatusSeconds = 2;    // between heartbeats
 constexpr double kPublishSeconds = 30;  // between publications of run.h5
-
-// The directory's config.toml, written on first use; another run's directory is left alone.
-void claim_directory(const Directory& directory, const RunConfig& config) {
-  const auto path = directory.path() / kConfigFileName;
-  if (!std::filesystem::exists(path)) {
-    for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
-      if (directory.has(name))
-        throw ConfigError({directory.path().string(), 0, "", ""},
-                          fmt::format("holds {} but no config.toml; choose another --out", name));
-    return directory.write_atomic(kConfigFileName, to_toml(config));
-  }
-  check_same_config(path, config);
-}
 
 class RunSession {
  public:
@@ -76,7 +63,9 @@ class RunSession {
   bool stop_requested() const { return request_.stop && request_.stop->load(); }
 
   const RunRequest& request_;
-  const RunConfig& config_;
+  const ResolvedRun resolved_;
+  const RunConfig& config_ = resolved_.config;
+  const RunDirectory run_;
   std::string config_toml_, identity_;
   std::unique_ptr<TokenSource> tokens_;
   std::vector<RunInput> inputs_;
@@ -99,7 +88,8 @@ std::int64_t count_skipped(std::span<const SeriesRow> rows) {
 
 RunSession::RunSession(const RunRequest& request)
     : request_(request),
-      config_(request.config),
+      resolved_(request.config),
+      run_(request.directory),
       config_toml_(to_toml(request.config)),
       identity_(run_id(request.config)) {}
 
@@ -114,7 +104,7 @@ void RunSession::log(const std::string& line) const {
 void RunSession::open_inputs() {
   tokens_ = open_tokens(config_);
   inputs_ = hashed_inputs(config_, *tokens_);
-  trainer_ = std::make_unique<Trainer>(config_, *tokens_);  // reads init.from
+  trainer_ = std::make_unique<Trainer>(resolved_, *tokens_);  // reads init.from
   if (hashed_inputs(config_, *tokens_) != inputs_)
     throw DataError("init.from = " + config_.init.from + ": another process changed it while it was being read");
 }
@@ -122,40 +112,36 @@ void RunSession::open_inputs() {
 void RunSession::open_directory() {
   make_directories(request_.directory);
   directory_.emplace(request_.directory);
-  if (!directory_->try_lock())
-    throw ConfigError({request_.directory.string(), 0, "", ""}, "another process is running this run");
-  claim_directory(*directory_, config_);
+  if (!directory_->try_lock()) throw ConfigError({request_.directory.string(), 0, "", ""}, kRunIsTaken);
+  RunDirectory::claim(*directory_, config_);
 }
 
 // What an earlier invocation left, if it is this run's.
 void RunSession::adopt_status() {
-  const auto old = read_status(request_.directory / kStatusFileName);
+  const auto old = run_.read_status();
   if (!old) return;
-  const std::vector<std::string> ids = run_ids_of(request_.directory / kConfigFileName);
+  const std::vector<std::string> ids = run_.ids();
   doubt_ = reason_to_doubt(request_.directory, *old, ids);
   if (doubt_.empty()) status_ = *old;
   // Otherwise the steps would be taken anew, which nobody asked for.
   const bool is_own = std::ranges::find(ids, old->run_id) != ids.end();
-  if (!doubt_.empty() && is_own && is_finished(old->state) &&
-      checkpoint_steps(request_.directory / kCheckpointFolder).empty())
+  if (!doubt_.empty() && is_own && is_finished(old->state) && run_.checkpoint_steps().empty())
     throw DataError(
-        fmt::format("{}: {}, and no checkpoint is left to go on from; put the file back, or remove "
-                    "status.json and train from the start",
-                    request_.directory.string(), doubt_));
+        fmt::format("{}: {}, and no checkpoint is left to go on from; put the file back, or remove {} and train from "
+                    "the start",
+                    request_.directory.string(), doubt_, kStatusFileName));
 }
 
 void RunSession::start_or_resume() {
-  const auto checkpoints = request_.directory / kCheckpointFolder;
-  const auto journal_path = request_.directory / kJournalFileName;
   std::optional<Checkpoint> checkpoint;
-  if (const auto steps = checkpoint_steps(checkpoints); !steps.empty())
-    checkpoint = read_checkpoint(checkpoint_path(checkpoints, steps.back()), identity_);
+  if (const auto steps = run_.checkpoint_steps(); !steps.empty())
+    checkpoint = run_.load_checkpoint(steps.back(), identity_);
   const std::int64_t done = checkpoint ? checkpoint->step : 0;
   series_.groups = trainer_->groups();
   if (directory_->has(kJournalFileName)) {
     journal_ = JournalWriter::resume(*directory_, kJournalFileName, identity_, trainer_->groups(), done - 1, series_);
   } else if (checkpoint) {
-    throw DataError(journal_path.string() + ": missing although there are checkpoints");
+    throw DataError(run_.journal().string() + ": missing although there are checkpoints");
   } else {
     journal_ = JournalWriter::create(*directory_, kJournalFileName, identity_, trainer_->groups());
   }
@@ -166,7 +152,7 @@ void RunSession::start_or_resume() {
     throw DataError(
         fmt::format("{}: {} whole rows before the damage, but the checkpoint is at step {}; remove the "
                     "checkpoints to start this run anew",
-                    journal_path.string(), rows, done));
+                    run_.journal().string(), rows, done));
   trainer_->restore(*checkpoint, series_.rows);
   log(fmt::format("resumed at step {}", done));
 }
@@ -198,12 +184,12 @@ void RunSession::publish(RunState state) {
   header.text["status"] = to_string(state);
   header.text["divergence_reason"] = trainer_->detector().divergence().reason;
   header.text["device"] = config_.device;
-  header.text["carrier"] = carriers_of(make_schedule(config_.precision, config_.model, config_.train.steps));
+  header.text["carrier"] = carriers_of(resolved_.schedule);
   header.text["data_sha256"] = tokens_->sha256();
   for (const RunInput& input : inputs_)
     if (input.key == kInitInput) header.text["init_sha256"] = input.sha256;
   // The invocation differs between equal runs; what reproduces this one is its config.
-  header.text["command"] = "precipice train config.toml";
+  header.text["command"] = std::string("precipice train ") + kConfigFileName;
   header.integers = {{"divergence_step", trainer_->detector().divergence().step},
                      {"steps_done", trainer_->steps_done()},
                      {"skipped_steps", status_.skipped_steps},
@@ -318,8 +304,7 @@ RunStatus RunSession::execute() {
   require_training_device(config_.device);
   at::set_num_threads(static_cast<int>(config_.threads));
   // A finished run needs no trainer, which reads init.from.
-  const auto old =
-      std::filesystem::exists(request_.directory) ? read_status(request_.directory / kStatusFileName) : std::nullopt;
+  const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
   if (!old || !is_finished(old->state)) open_inputs();
   open_directory();
   adopt_status();

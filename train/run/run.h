@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One run in one directory: config.toml, metrics.jnl, run.h5, status.json, log.txt, ckpt/. Resumes by itself from the
-// newest whole checkpoint, with the same bits as an uninterrupted run.
+// One run in one directory (run_directory.h). Resumes by itself from the newest whole checkpoint, with the same bits as
+// an uninterrupted run.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,6 @@
 
 #include "metrics/log/status_file.h"
 #include "train/config/run_config.h"
-#include "train/run/run_layout.h"
 
 namespace precipice {
 
@@ -26,6 +25,9 @@ struct RunRequest {
   const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
   std::function<void(const RunProgress&)> progress;  // called after every step; cheap
 };
+
+// What a run says that finds its directory locked.
+inline constexpr const char* kRunIsTaken = "another process is running this run";
 
 // Runs to the end, to divergence, or to `stop`. Throws ConfigError when the directory holds a run of another config or
 // another process is running it, DataError, OutputError: also when the directory is moved or deleted while the run goes

@@ -10,12 +10,11 @@
 #include "metrics/log/files.h"
 #include "metrics/log/hdf5_file.h"
 #include "metrics/log/input_file.h"
-#include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
-#include "metrics/log/status_file.h"
+#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
 #include "train/data/tokens.h"
-#include "train/run/resolve_config.h"
+#include "train/run/run_directory.h"
 
 namespace precipice {
 namespace {
@@ -56,10 +55,11 @@ void write_record(const Directory& run, const std::vector<RunInput>& inputs) {
 
 // data_sha256 of a run.h5 that is the published one: damaged files must not reach the HDF5 library.
 std::vector<RunInput> published_inputs(const fs::path& run) {
-  const fs::path path = run / kRunFileName;
-  const auto status = read_status(run / kStatusFileName);
-  if (!status || !is_there(path) || !is_there(run / "config.toml")) return {};
-  std::vector<RunInput> inputs = named_inputs(resolve_config(read_settings(run / "config.toml")));
+  const RunDirectory directory(run);
+  const fs::path path = directory.run_file();
+  const auto status = directory.read_status();
+  if (!status || !is_there(path) || !directory.has_config()) return {};
+  std::vector<RunInput> inputs = named_inputs(directory.read_config());
   std::erase_if(inputs, [](const RunInput& input) { return input.key != kDataInput; });
   if (inputs.empty()) return {};
   std::string bytes = read_file(path, kMaxRunFileBytes);
@@ -85,7 +85,7 @@ std::vector<RunInput> hashed_inputs(const RunConfig& config, const TokenSource& 
 }
 
 std::vector<RunInput> read_inputs_file(const fs::path& run) {
-  const fs::path path = run / kInputsFileName;
+  const fs::path path = RunDirectory(run).inputs_file();
   if (!is_there(path)) return {};
   const std::string text = read_file(path, kMaxRecordBytes);
   std::vector<RunInput> inputs;
@@ -103,7 +103,7 @@ std::vector<RunInput> read_inputs_file(const fs::path& run) {
 }
 
 std::vector<RunInput> recorded_inputs(const fs::path& run) {
-  return is_there(run / kInputsFileName) ? read_inputs_file(run) : published_inputs(run);
+  return is_there(RunDirectory(run).inputs_file()) ? read_inputs_file(run) : published_inputs(run);
 }
 
 void compare_inputs(const fs::path& run, const std::vector<RunInput>& recorded, const std::vector<RunInput>& now) {

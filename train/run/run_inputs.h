@@ -17,7 +17,6 @@ namespace precipice {
 class Directory;
 class TokenSource;
 
-inline constexpr const char* kInputsFileName = "inputs.json";
 inline constexpr const char* kDataInput = "data.path";
 inline constexpr const char* kInitInput = "init.from";
 

@@ -35,13 +35,13 @@ SeriesGroup eval_group() {
           {}};
 }
 
-Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
-    : config_(config),
+Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
+    : config_(run.config),
       tokens_(tokens),
-      model_(make_model(config, tokens.vocabulary())),
-      scaler_(config.loss_scale),
-      detector_(config.divergence),
-      probes_(all_probes(config, places_of(*model_)), kFirstProbeGroup) {
+      model_(make_model(run, tokens.vocabulary())),
+      scaler_(config_.loss_scale),
+      detector_(config_.divergence),
+      probes_(all_probes(config_, places_of(*model_)), kFirstProbeGroup) {
   std::vector<Parameter> parameters;
   std::vector<at::Tensor> values;
   for (const auto& parameter : model_->parameters()) values.push_back(parameter.value);
@@ -50,7 +50,7 @@ Trainer::Trainer(const RunConfig& config, const TokenSource& tokens)
     parameters.push_back(
         {model_->parameters()[i].name, span_of(values[i]), span_of(gradients_->buffers()[i]), decays(values[i])});
   optimizer_ =
-      make_optimizer(config.optimizer, std::move(parameters), static_cast<std::uint64_t>(*config.precision.seed));
+      make_optimizer(config_.optimizer, std::move(parameters), static_cast<std::uint64_t>(*config_.precision.seed));
 }
 
 std::vector<SeriesGroup> Trainer::groups() const {

@@ -18,6 +18,7 @@
 #include "train/model/forward_pass.h"
 #include "train/model/model.h"
 #include "train/probes/due_probes.h"
+#include "train/recipes/resolved_run.h"
 #include "train/run/checkpoint.h"
 
 namespace precipice {
@@ -30,8 +31,8 @@ SeriesGroup eval_group();
 
 class Trainer {
  public:
-  // `config` is resolved; `tokens` outlives the trainer.
-  Trainer(const RunConfig& config, const TokenSource& tokens);
+  // `tokens` outlives the trainer.
+  Trainer(const ResolvedRun& run, const TokenSource& tokens);
 
   std::vector<SeriesGroup> groups() const;
   std::int64_t steps_done() const { return step_; }

@@ -176,7 +176,7 @@ TEST_CASE("one point is the centre, and a diverged run's landscape is NaN and co
   LandscapeRequest request = request_of(run, "nan.h5", 1);
   EvaluationRequest evaluation;
   evaluation.run = run.path();
-  request.step = RunEvaluator(evaluation).checkpoints().back();
+  request.step = RunEvaluator(evaluation).steps_with_weights().back();
   const LandscapeResult result = make_landscape(request);
   CHECK(result.complete);
   CHECK(result.not_finite == 1);

@@ -5,7 +5,7 @@
 #include "experiments/sweep/sweep_record.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
-#include "tests/support/planted_sweep.h"
+#include "train/run/run_directory.h"
 
 using namespace precipice;
 
@@ -18,7 +18,7 @@ const std::string kClamps =
     "  {label = \"as it is\", \"precision.x\" = \"bf16\", \"precision.w\" = \"bf16\", \"optimizer.lr\" = 1e-3}]\n";
 
 Sweep sweep_of(const std::string& toml, const std::vector<std::string>& assignments = {}) {
-  return make_labelled_sweep(parse_sweep_settings(toml, "s.toml"), read_assignments(assignments));
+  return make_labelled_sweep(parse_sweep_settings(toml, "s.toml"), read_assignments(assignments, "command line"));
 }
 
 std::string error_of(const std::string& toml, const std::vector<std::string>& assignments = {}) {
@@ -51,7 +51,7 @@ TEST_CASE("formats of keys that move together are called by their label alone", 
   const Sweep sweep = sweep_of(kClamps);
   const std::vector<SweepRun> runs = expand_sweep(sweep);
   write_record(place.path(), make_record(sweep, runs, "precipice sweep s.toml"));
-  for (const SweepRun& run : runs) prepare_run(place.path() / run.id, run.config);
+  for (const SweepRun& run : runs) RunDirectory(place.path() / run.id).claim(run.config);
   CHECK((read_sweep_data(place.path()).formats == std::vector<std::string>{"x=outer end 8", "x=as it is"}));
 }
 

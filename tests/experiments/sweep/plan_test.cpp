@@ -97,7 +97,7 @@ TEST_CASE("jobs at once are as many as cores and memory allow, and too many are 
   CHECK(three.problem.empty());
   CHECK(three.fitting == 3);
   CHECK(three.bytes == Approx(library_bytes() + data + 3 * one));
-  CHECK_THAT(plan_jobs(to_go, 5, {3.5 * one + data, "a test"}).problem, Contains("--jobs 5 (up to 3 fits)"));
+  CHECK_THAT(plan_jobs(to_go, 5, {3.5 * one + data, "a test"}).problem, Contains("`jobs` 5 (up to 3 fits)"));
   CHECK(plan_jobs(to_go, 0, {1.5 * one + data, "a test"}).count == 1);
   CHECK_THAT(plan_jobs(to_go, 0, {0.5 * one, "a test"}).problem, Contains("run 0: not enough memory"));
   CHECK(plan_jobs({}, 0, {0, "a test"}).problem.empty());

@@ -14,6 +14,7 @@
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "tests/support/shell_worker.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -40,9 +41,7 @@ Outcome run_scripts(const fs::path& root, const std::map<std::string, std::strin
   }
   Outcome outcome;
   options.poll = milliseconds(5);
-  options.command = [&](const Job& job) {
-    return std::vector<std::string>{"/bin/sh", "-c", scripts.at(job.id), "sh", job.directory.string()};
-  };
+  options.work = [&](const Job& job) { return become_script(scripts.at(job.id), {job.directory.string()}); };
   options.finished = [&](const Job& job, const WorkerEnd& end) { outcome.ends[job.id] = end; };
   options.restarted = [&](const Job&, const WorkerEnd&) { ++outcome.restarts; };
   const auto tick = options.tick;

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/console/table.h"
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/status_watch.h"
 #include "experiments/sweep/sweep_record.h"
 #include "tests/support/catch.h"

@@ -8,6 +8,7 @@
 #include "metrics/log/run_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "tests/support/shell_worker.h"
 
 using namespace precipice;
 namespace fs = std::filesystem;
@@ -32,20 +33,20 @@ struct Session {
 
   fs::path run_dir(std::size_t i) const { return dir.path() / "sweep" / runs[i].id; }
   void put_state(std::size_t i, RunState state) const {
-    fs::create_directories(run_dir(i));
+    RunDirectory(run_dir(i)).claim(runs[i].config);
     fs::copy_file(dir / (runs[i].id + to_string(state)), run_dir(i) / kStatusFileName);
     fs::copy_file(dir / kRunFileName, run_dir(i) / kRunFileName);
   }
-  // In the script $2 is the config, $4 the run directory; `finish STATE` writes a status.
+  // In the script $dir is the run directory; `finish STATE` writes a status.
   SweepSummary run(const std::string& script, RunSelection selection = RunSelection::Unfinished,
                    bool fail_fast = false) {
     const std::string finish = "finish() { cp " + (dir / kRunFileName).string() + " $dir; cp " + dir.path().string() +
-                               "/${dir##*/}$1 $dir/status.json; }; dir=$4; ";
+                               "/${dir##*/}$1 $dir/status.json; }; dir=$1; ";
+    const auto train = [&](const SweepRun&, const fs::path& place) {
+      return become_script(finish + script, {place.string()});
+    };
     ProgressPrinter printer([this](std::string_view text) { output += text; }, {terminal});
-    return SweepSession(
-               runs, {dir.path() / "sweep", {"/bin/sh", "-c", finish + script, "sh"}, 2, selection, fail_fast, nullptr},
-               printer)
-        .run();
+    return SweepSession(runs, {dir.path() / "sweep", train, 2, selection, fail_fast, nullptr}, printer).run();
   }
 
   TemporaryDirectory dir;
@@ -61,7 +62,7 @@ using States = std::map<RunState, std::size_t>;
 TEST_CASE("every run gets its config and its own process, and the counts come from the status files",
           "[sweep_session]") {
   Session session("range(0,3)");
-  const SweepSummary summary = session.run("grep -q 'seed = 1' $2 && finish diverged || finish done");
+  const SweepSummary summary = session.run("grep -q 'seed = 1' $dir/config.toml && finish diverged || finish done");
   CHECK(summary.states == States{{RunState::Done, 2}, {RunState::Diverged, 1}});
   CHECK(summary.failed == 0);
   for (std::size_t i = 0; i < 3; ++i)
@@ -95,8 +96,8 @@ TEST_CASE("--only selects failed runs, or those that are neither failed nor fini
 
 TEST_CASE("a failure is recorded with its exit code and the last log line, and the others finish", "[sweep_session]") {
   Session session("range(0,3)");
-  const SweepSummary summary =
-      session.run("grep -q 'seed = 1' $2 && { echo one; echo 'precipice: error: two' >&2; exit 4; }; finish done");
+  const SweepSummary summary = session.run(
+      "grep -q 'seed = 1' $dir/config.toml && { echo one; echo 'precipice: error: two' >&2; exit 4; }; finish done");
   CHECK(summary.failed == 1);
   CHECK(summary.states == States{{RunState::Done, 2}, {RunState::Failed, 1}});
   const RunStatus status = observe_run(session.run_dir(1));
@@ -146,7 +147,7 @@ TEST_CASE("a failure is not written into a directory that another run has taken,
   record_failure(session.run_dir(0), session.runs[0].id, failure);
   CHECK_FALSE(fs::exists(session.run_dir(0)));
 
-  prepare_run(session.run_dir(0), session.runs[1].config);
+  RunDirectory(session.run_dir(0)).claim(session.runs[1].config);
   record_failure(session.run_dir(0), session.runs[0].id, failure);
   CHECK_FALSE(fs::exists(session.run_dir(0) / kStatusFileName));
   const Directory held(session.run_dir(0));

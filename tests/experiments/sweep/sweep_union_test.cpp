@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 
@@ -22,7 +22,7 @@ struct Place {
     const Sweep sweep = make_labelled_sweep(parse_sweep_settings(toml, "s.toml"), read_assignments(assignments));
     const std::vector<SweepRun> runs = expand_sweep(sweep);
     JoinedSweep joined = record_sweep(dir.path(), sweep, runs, command, add);
-    for (const SweepRun& run : runs) prepare_run(dir.path() / run.id, run.config);
+    for (const SweepRun& run : runs) RunDirectory(dir.path() / run.id).claim(run.config);
     return joined;
   }
 
@@ -90,7 +90,7 @@ TEST_CASE("other base settings are refused with their keys, and taken in when th
   const std::string refusal = place.refusal("train.steps = 30\ntrain.batch = 4\n", {"seed=0,1,2"});
   CHECK(contains(refusal, "train.steps is 20 there and 30 here"));
   CHECK(contains(refusal, "train.batch is 16 there and 4 here"));
-  CHECK(contains(refusal, "--add"));
+  CHECK(contains(refusal, "`add`"));
   CHECK_FALSE(contains(refusal, "seed"));
   CHECK(text_of(place.dir.path() / kSweepFileName) == before);
 

@@ -63,7 +63,7 @@ TEST_CASE("the loss at a checkpoint has the bits of the run's own validation los
     INFO(words[0]);
     const MadeRun run(words);
     RunEvaluator evaluator(of(run));
-    CHECK(evaluator.checkpoints() == std::vector<std::int64_t>{10, 20});
+    CHECK(evaluator.steps_with_weights() == std::vector<std::int64_t>{0, 10, 20});
     for (const std::int64_t step : {0, 10, 20}) {
       evaluator.load(step);
       REQUIRE(run.validation_loss(step));
@@ -125,8 +125,7 @@ TEST_CASE("another recipe is evaluated at the same weights, and its delayed scal
     // Three mantissa bits change logits near 1 by a few percent: far below the losses' 0.3.
     CHECK(loss_under(recipe) == Approx(fp32).margin(0.1));
   }
-  CHECK(contains(error_of([&] { loss_under("mxfp9"); }),
-                 "command line: --recipe = mxfp9: did you mean mxfp8? It must be one of"));
+  CHECK(contains(error_of([&] { loss_under("mxfp9"); }), "recipe = mxfp9: did you mean mxfp8? It must be one of"));
 }
 
 TEST_CASE("given tokens take the validation batches' place, and need no data set") {
@@ -172,7 +171,7 @@ TEST_CASE("a run of no steps made with init.from is evaluated at those weights")
 TEST_CASE("a diverged run's weights give NaN and name their first parameter that is not finite") {
   const MadeRun run({"optimizer.lr=1e30"});
   RunEvaluator evaluator(of(run));
-  const std::int64_t last = evaluator.checkpoints().back();
+  const std::int64_t last = evaluator.steps_with_weights().back();
   evaluator.load(last);
   CHECK_FALSE(std::isfinite(evaluator.loss(evaluator.weights())));
   CHECK(evaluator.first_non_finite() == "transformer.wte.weight");
@@ -183,8 +182,8 @@ TEST_CASE("a diverged run's weights give NaN and name their first parameter that
 TEST_CASE("what is not there is said in one line") {
   const MadeRun run({});
   RunEvaluator evaluator(of(run));
-  CHECK(contains(error_of([&] { evaluator.load(7); }), "command line: --checkpoint = 7: " + run.path().string() +
-                                                           " has checkpoints of the steps 20; 0 takes"));
+  CHECK(contains(error_of([&] { evaluator.load(7); }),
+                 "checkpoint = 7: " + run.path().string() + " has checkpoints of the steps 20; 0 takes"));
   EvaluationRequest nowhere;
   nowhere.run = run.dir / "nothing";
   CHECK(contains(error_of([&] { RunEvaluator bad(nowhere); }), "not a run directory: it has no config.toml"));

@@ -201,7 +201,8 @@ TEST_CASE("models that cannot be are refused with the key to change") {
 TEST_CASE("a number on the command line is text where text is wanted") {
   const RunConfig config = resolve_config({parse_assignment("data.source=text"), parse_assignment("data.path=2024")});
   CHECK(config.data.path == "2024");
-  CHECK_THROWS_WITH(resolve_config({parse_assignment("train.steps=abc")}), Contains("command line: train.steps = abc"));
+  CHECK_THROWS_WITH(resolve_config({parse_assignment("train.steps=abc", "command line")}),
+                    Contains("command line: train.steps = abc"));
 }
 
 TEST_CASE("docs/CONFIG.md is what the declarations say") {

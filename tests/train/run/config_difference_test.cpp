@@ -48,16 +48,3 @@ TEST_CASE("many differences are counted, not listed without end", "[config_diffe
                                       "train.eval_every = 9\ntrain.eval_batches = 9\nmetrics.tensors_every = 9");
   CHECK(contains(text, ", and 2 more keys differ"));
 }
-
-TEST_CASE("a config file of another run is refused with its path, the keys and both values", "[config_difference]") {
-  TemporaryDirectory dir;
-  write_text(dir / "config.toml", "# mine\ntrain.steps = 30\n");
-  CHECK_NOTHROW(check_same_config(dir / "config.toml", config_from("train.steps = 30")));
-  try {
-    check_same_config(dir / "config.toml", config_from("train.steps = 60"));
-    FAIL("accepted");
-  } catch (const ConfigError& error) {
-    CHECK(contains(error.what(), (dir / "config.toml").string()));
-    CHECK(contains(error.what(), "train.steps is 30 there and 60 here"));
-  }
-}

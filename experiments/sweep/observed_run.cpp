@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "experiments/sweep/run_directory.h"
+#include "experiments/sweep/observed_run.h"
 
 #include <fmt/format.h>
 
@@ -7,26 +7,22 @@
 #include <cmath>
 
 #include "metrics/log/directory.h"
-#include "metrics/log/files.h"
-#include "metrics/log/journal.h"
-#include "metrics/log/run_file.h"
+#include "metrics/log/run_files.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/check.h"
-#include "train/run/config_difference.h"
 
 namespace precipice {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 constexpr std::size_t kLogTail = 4096;
 
 // Nothing where the config cannot be read: then nobody knows.
 std::vector<std::string> ids_of(const fs::path& directory) {
   try {
-    return run_ids_of(directory / kConfigFileName);
+    return RunDirectory(directory).ids();
   } catch (const Error&) {
     return {};
   }
@@ -48,7 +44,7 @@ RunStatus observe_run(const fs::path& directory, const std::string& id) {
     return failure;
   };
   try {
-    if (const auto read = read_status(directory / kStatusFileName)) status = *read;
+    if (const auto read = RunDirectory(directory).read_status()) status = *read;
   } catch (const DataError& error) {
     // One damaged file must not hide the other runs of a sweep.
     return failed(error.what());
@@ -64,24 +60,13 @@ RunStatus observe_run(const fs::path& directory, const std::string& id) {
 }
 
 bool has_begun(const fs::path& directory) {
-  for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
-    if (fs::exists(fs::symlink_status(directory / name))) return true;
+  const RunDirectory run(directory);
+  if (!run.result().empty()) return true;
   try {
-    const auto status = read_status(directory / kStatusFileName);
+    const auto status = run.read_status();
     return status && (status->step > 0 || !status->run_file_sha256.empty() || is_finished(status->state));
   } catch (const DataError&) {
     return true;  // what was damaged had been written
-  }
-}
-
-void prepare_run(const fs::path& directory, const RunConfig& config) {
-  const fs::path path = directory / kConfigFileName;
-  const std::string text = to_toml(config);
-  if (!fs::exists(path)) {
-    make_directories(directory);
-    write_file_atomic(path, text);
-  } else if (read_file(path, kMaxConfigBytes) != text) {
-    check_same_config(path, config);
   }
 }
 
@@ -91,7 +76,7 @@ void record_failure(const fs::path& directory, const std::string& id, const Work
   if (!held.try_lock()) return;  // another process runs it
   RunStatus status;
   try {
-    status = read_status(directory / kStatusFileName).value_or(RunStatus{});
+    status = RunDirectory(directory).read_status().value_or(RunStatus{});
   } catch (const DataError&) {
     return;  // damaged: it stays for whoever wants to know
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run's directory as the launcher and `status` see it from outside the process that trains.
+// A run as the launcher and `status` see it from outside the process that trains, in its directory
+// (train/run/run_directory.h).
 #pragma once
 
 #include <filesystem>
@@ -7,8 +8,7 @@
 
 #include "experiments/sweep/scheduler.h"
 #include "metrics/log/status_file.h"
-#include "train/config/run_config.h"
-#include "train/run/run_layout.h"
+#include "train/run/run_directory.h"
 
 namespace precipice {
 
@@ -18,10 +18,6 @@ RunStatus observe_run(const std::filesystem::path& directory, const std::string&
 
 // False where nothing was computed yet: no journal, run.h5 or checkpoint, and no status that speaks of any.
 bool has_begun(const std::filesystem::path& directory);
-
-// Makes the directory with its config.toml. Throws ConfigError that names the keys when its config.toml means another
-// run, OutputError.
-void prepare_run(const std::filesystem::path& directory, const RunConfig& config);
 
 // Writes into status.json that the worker of run `id` failed, with the last line of its log; not over the result of a
 // finished run, nor over the status of a process that is running it, nor into another run's directory, nor where there
