@@ -10,6 +10,7 @@
 
 #include "experiments/formats/storage_report.h"
 #include "precision/policy/element_precision.h"
+#include "precision/scaling/scale_rule_table.h"
 #include "train/recipes/recipes.h"
 #include "train/run/planned_products.h"
 
@@ -17,6 +18,16 @@ namespace precipice {
 namespace {
 
 constexpr std::size_t kMostRemembered = 256;
+
+// "`mxfp8-floor`, `-ceil`, ... and `-even`"
+std::string rule_suffixes() {
+  std::vector<std::string> names;
+  for (const ScaleRuleInfo& rule : scale_rules())
+    if (rule.is_e8m0) names.push_back(fmt::format("`{}-{}`", names.empty() ? "mxfp8" : "", rule.name));
+  const std::string last = names.back();
+  names.pop_back();
+  return fmt::format("{} and {}", fmt::join(names, ", "), last);
+}
 
 struct Row {
   const char* gemm;
@@ -177,8 +188,9 @@ std::string recipes_reference() {
       "A rule takes a recipe's matmuls alone. "
       "`precipice recipes NAME` prints the table of a spelling. A row's operand is quantized from the high-precision "
       "tensor, "
-      "with blocks and rows along the contraction of its own GEMM. `mxfp8-floor`, `-ceil`, `-rceil` and `-even` are "
-      "`mxfp8:rule=...`; the same for every recipe with that option. Formulas: `precision/scaling/scale_rules.h`. "
+      "with blocks and rows along the contraction of its own GEMM. " +
+      rule_suffixes() +
+      " are `mxfp8:rule=...`; the same for every recipe with that option. Formulas: `precision/scaling/scale_rules.h`. "
       "Weights, moments and gradients are fp32 and the loss is not scaled where nothing is said of them "
       "([STATES.md](STATES.md)).\n";
   for (const Recipe& recipe : recipes()) {

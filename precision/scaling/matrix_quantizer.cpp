@@ -8,6 +8,7 @@
 #include "precision/base/spellings.h"
 #include "precision/format/format_presets.h"
 #include "precision/scaling/hadamard.h"
+#include "precision/scaling/scale_rule_table.h"
 
 namespace precipice {
 namespace {
@@ -27,13 +28,6 @@ constexpr Spellings<ScaleKind, 6> kScaleKinds{{{"none", ScaleKind::None},
                                                {"row", ScaleKind::Row},
                                                {"column", ScaleKind::Column},
                                                {"block", ScaleKind::Block}}};
-constexpr Spellings<ScaleRule, 7> kRules{{{"amax", ScaleRule::Amax},
-                                          {"floor", ScaleRule::Floor},
-                                          {"ceil", ScaleRule::Ceil},
-                                          {"rceil", ScaleRule::Rceil},
-                                          {"even", ScaleRule::Even},
-                                          {"nvfp4", ScaleRule::Nvfp4},
-                                          {"shared-exponent", ScaleRule::SharedExponent}}};
 constexpr Spellings<FourOverSix, 3> kFourOverSix{
     {{"off", FourOverSix::Off}, {"mae", FourOverSix::Mae}, {"mse", FourOverSix::Mse}}};
 
@@ -48,33 +42,6 @@ bool is_te(Arithmetic arithmetic) {
 bool is_microxcaling(Arithmetic arithmetic) {
   return arithmetic == Arithmetic::Microxcaling || arithmetic == Arithmetic::MicroxcalingCuda;
 }
-
-bool is_e8m0(ScaleRule rule) {
-  return rule == ScaleRule::Floor || rule == ScaleRule::Ceil || rule == ScaleRule::Rceil || rule == ScaleRule::Even;
-}
-
-}  // namespace
-
-bool has_rule(Arithmetic arithmetic, ScaleRule rule) {
-  switch (arithmetic) {
-    case Arithmetic::Te:
-    case Arithmetic::TePython:
-    case Arithmetic::TeUnfused:
-    case Arithmetic::Torchao:
-      return true;
-    case Arithmetic::Microxcaling:
-    case Arithmetic::MicroxcalingCuda:
-      return rule == ScaleRule::Floor;
-    case Arithmetic::DeepGemm:
-      return rule == ScaleRule::Amax || rule == ScaleRule::Rceil;
-    case Arithmetic::DeepSeek:
-    case Arithmetic::MsAmp:
-      return rule == ScaleRule::Amax;
-  }
-  return false;
-}
-
-namespace {
 
 std::string arithmetics_with(ScaleRule rule) {
   std::string names;
@@ -195,9 +162,6 @@ bool dequantizes_by_division(const MatrixQuantizer& spec) {
 Arithmetic parse_arithmetic(std::string_view text) {
   return parse_spelling("arithmetic", text, kArithmetics);
 }
-ScaleRule parse_scale_rule(std::string_view text) {
-  return parse_spelling("rule", text, kRules);
-}
 FourOverSix parse_four_over_six(std::string_view text) {
   return parse_spelling("four_over_six", text, kFourOverSix);
 }
@@ -206,9 +170,6 @@ std::string to_string(Arithmetic arithmetic) {
 }
 std::string to_string(ScaleKind kind) {
   return spelling_of(kind, kScaleKinds);
-}
-std::string to_string(ScaleRule rule) {
-  return spelling_of(rule, kRules);
 }
 std::string to_string(FourOverSix choice) {
   return spelling_of(choice, kFourOverSix);

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scale rules. Divisions are divisions and products products: the last bit is part of a recipe.
+// The formulas of all arithmetics, and below them the table of the rules. Divisions are divisions and products
+// products: the last bit is part of a recipe.
 #include "precision/scaling/scale_rules.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <iterator>
 #include <limits>
 
 #include "precision/base/check.h"
+#include "precision/base/spellings.h"
 #include "precision/format/format_presets.h"
 #include "precision/format/log2_exponent.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/scaling/scale_formulas.h"
+#include "precision/scaling/scale_rule_table.h"
 
 namespace precipice {
 namespace {
@@ -100,7 +105,7 @@ std::uint32_t rounded_to_mantissa(std::uint32_t amax, int mantissa_bits) {
   return (amax + half) & ~(2 * half - 1);
 }
 
-// `end`: the code of infinity. torchao spoils the block (255), te saturates at 2^127 (254).
+// `end`: end_of_e8m0.
 template <ScaleRule kRule>
 std::uint32_t mx_code(const ScaleConstants& c, float amax, std::uint32_t end) {
   constexpr std::uint32_t kInfinity = 0x7F800000u;
@@ -124,6 +129,11 @@ std::uint32_t mx_code(const ScaleConstants& c, float amax, std::uint32_t end) {
 // elements, which is exact, a power of two times max: 1.75 * 2^floor(log2 amax) for E4M3, E5M2 and E3M2.
 bool is_beyond(const ScaleConstants& c, float amax, int exponent) {
   return amax > c.max * power_of_two(std::clamp(exponent, -127, 127));
+}
+
+// The code of an infinite amax: torchao spoils the block, te saturates at 2^127.
+std::uint32_t end_of_e8m0(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::Torchao ? 255 : 254;
 }
 
 std::uint32_t bumped_code(const ScaleConstants& c, float amax, std::uint32_t end) {
@@ -167,19 +177,6 @@ float to_e4m3(const ScaleConstants& c, float x) {
   return round_and_check<Rounding::NearestEven, false>(x, c.e4m3, 0, 32).value;
 }
 
-void te_nvfp4(const ScaleConstants& c, const float* amaxes, int count, const OuterScale& outer, float* multiply,
-              float* inverse) {
-  constexpr float kSixth = 1.0f / 6.0f;
-  constexpr int kPiece = 256;
-  const float encode_sixth = outer.encode * kSixth;
-  float wanted[kPiece], block_scales[kPiece];
-  for (int begin = 0; begin < count; begin += kPiece) {
-    const int size = std::min(kPiece, count - begin);
-    for (int i = 0; i < size; ++i) wanted[i] = amaxes[begin + i] * encode_sixth;
-    te_nvfp4_scales(c, wanted, size, outer, block_scales, multiply + begin, inverse + begin);
-  }
-}
-
 BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
   float d = amax / 6.0f;
   if (c.two_level) d = d / outer.encode;
@@ -188,17 +185,164 @@ BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const OuterScale& 
   return {outer.decode / sf, outer.encode * sf};
 }
 
-template <class Rule>
-void for_all(const float* amaxes, int count, float* multiply, float* inverse, Rule rule) {
+// Blocks whose scales are wanted: their amaxes, and where the scales go.
+struct Blocks {
+  const float* amaxes;
+  int count;
+  const OuterScale& outer;
+  float *multiply, *inverse;
+};
+
+template <class Formula>
+void for_all(const Blocks& blocks, Formula formula) {
+  const float* amaxes = blocks.amaxes;
+  float *multiply = blocks.multiply, *inverse = blocks.inverse;
+  const int count = blocks.count;
   PRECIPICE_INDEPENDENT_LOOP
   for (int i = 0; i < count; ++i) {
-    const BlockScale scale = rule(amaxes[i]);
+    const BlockScale scale = formula(amaxes[i]);
     multiply[i] = scale.multiply;
     inverse[i] = scale.inverse;
   }
 }
 
+// ---- the rules, each as all arithmetics have it -------------------------------------------------------------------
+
+void fill_amax(const ScaleConstants& c, const Blocks& blocks) {
+  switch (c.arithmetic) {
+    case Arithmetic::Te:
+    case Arithmetic::TeUnfused:
+      return for_all(blocks, [=](float amax) { return te_scale(c, amax); });
+    case Arithmetic::TePython:
+      return for_all(blocks, [=](float amax) { return te_python_scale(c, amax); });
+    case Arithmetic::Torchao:
+      return for_all(blocks, [=](float amax) { return torchao_scale(c, amax); });
+    case Arithmetic::DeepGemm:
+    case Arithmetic::DeepSeek:
+      return for_all(blocks, [=](float amax) { return deepgemm_scale(c, amax); });
+    case Arithmetic::MsAmp:
+      return for_all(blocks, [=](float amax) { return ms_amp_block_scale(c, amax); });
+    case Arithmetic::Microxcaling:
+    case Arithmetic::MicroxcalingCuda:
+      break;
+  }
+  PRECIPICE_CHECK(false, "arithmetic ", to_string(c.arithmetic), " has no rule amax");
+}
+
+template <ScaleRule kRule>
+void fill_e8m0(const ScaleConstants& c, const Blocks& blocks) {
+  const std::uint32_t end = end_of_e8m0(c.arithmetic);
+  for_all(blocks, [=](float amax) { return e8m0_scale(mx_code<kRule>(c, amax, end)); });
+}
+
+void fill_floor(const ScaleConstants& c, const Blocks& blocks) {
+  if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
+    return for_all(blocks, [=](float amax) { return microxcaling_scale(c, amax); });
+  if (!c.exponent_bump) return fill_e8m0<ScaleRule::Floor>(c, blocks);
+  const std::uint32_t end = end_of_e8m0(c.arithmetic);
+  for_all(blocks, [=](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
+}
+
+void fill_rceil(const ScaleConstants& c, const Blocks& blocks) {
+  if (c.arithmetic == Arithmetic::DeepGemm) return for_all(blocks, [=](float amax) { return deepgemm_scale(c, amax); });
+  if (c.rounded_log2_mxfp4) return for_all(blocks, [=](float amax) { return te_mxfp4_scale(c, amax); });
+  fill_e8m0<ScaleRule::Rceil>(c, blocks);
+}
+
+void fill_nvfp4(const ScaleConstants& c, const Blocks& blocks) {
+  const OuterScale outer = blocks.outer;
+  if (c.arithmetic == Arithmetic::Torchao)
+    return for_all(blocks, [=](float amax) { return torchao_nvfp4(c, amax, outer); });
+  constexpr float kSixth = 1.0f / 6.0f;
+  constexpr int kPiece = 256;
+  const float encode_sixth = outer.encode * kSixth;
+  float wanted[kPiece], block_scales[kPiece];
+  for (int begin = 0; begin < blocks.count; begin += kPiece) {
+    const int size = std::min(kPiece, blocks.count - begin);
+    for (int i = 0; i < size; ++i) wanted[i] = blocks.amaxes[begin + i] * encode_sixth;
+    te_nvfp4_scales(c, wanted, size, outer, block_scales, blocks.multiply + begin, blocks.inverse + begin);
+  }
+}
+
+void fill_shared_exponent(const ScaleConstants& c, const Blocks& blocks) {
+  for_all(blocks, [=](float amax) { return shared_exponent_scale(c, amax); });
+}
+
+// ---- the table ----------------------------------------------------------------------------------------------------
+
+using Arithmetics = std::uint32_t;  // a set
+
+template <class... Some>
+constexpr Arithmetics of(Some... arithmetics) {
+  return ((1u << static_cast<int>(arithmetics)) | ...);
+}
+
+struct Row {
+  ScaleRuleInfo info;
+  Arithmetics arithmetics;
+  void (*fill)(const ScaleConstants&, const Blocks&);
+};
+
+using enum Arithmetic;
+constexpr Arithmetics kTeAndTorchao = of(Te, TePython, TeUnfused, Torchao);
+constexpr bool kE8m0 = true;
+
+// A rule is an enumerator and a row here: its word, what it does in a few words, which arithmetics have it, its formula.
+constexpr Row kRows[] = {
+    {{ScaleRule::Amax, "amax", "max / amax in binary32, or the power of two below it"},
+     kTeAndTorchao | of(DeepGemm, DeepSeek, MsAmp),
+     fill_amax},
+    {{ScaleRule::Floor, "floor", "2^(floor(log2 amax) - emax), OCP MX 1.0", kE8m0},
+     kTeAndTorchao | of(Microxcaling, MicroxcalingCuda),
+     fill_floor},
+    {{ScaleRule::Ceil, "ceil", "2^(ceil(log2 amax) - emax)", kE8m0}, kTeAndTorchao, fill_e8m0<ScaleRule::Ceil>},
+    {{ScaleRule::Rceil, "rceil", "the smallest power of two with amax <= max * scale", kE8m0},
+     kTeAndTorchao | of(DeepGemm),
+     fill_rceil},
+    {{ScaleRule::Even, "even", "floor, of amax rounded to the element's mantissa bits", kE8m0},
+     kTeAndTorchao,
+     fill_e8m0<ScaleRule::Even>},
+    {{ScaleRule::Nvfp4, "nvfp4", "E4M3 under a binary32 scale of the tensor"}, kTeAndTorchao, fill_nvfp4},
+    {{ScaleRule::SharedExponent, "shared-exponent", "floor, with an exponent that has no end"},
+     kTeAndTorchao,
+     fill_shared_exponent},
+};
+
+constexpr auto kWords = [] {
+  Spellings<ScaleRule, std::size(kRows)> words{};
+  for (std::size_t i = 0; i < std::size(kRows); ++i) words[i] = {kRows[i].info.name, kRows[i].info.rule};
+  return words;
+}();
+
+const Row& row_of(ScaleRule rule) {
+  for (const Row& row : kRows)
+    if (row.info.rule == rule) return row;
+  PRECIPICE_CHECK(false, "no rule of number ", static_cast<int>(rule));
+}
+
 }  // namespace
+
+std::vector<ScaleRuleInfo> scale_rules() {
+  std::vector<ScaleRuleInfo> rules;
+  for (const Row& row : kRows) rules.push_back(row.info);
+  return rules;
+}
+
+bool has_rule(Arithmetic arithmetic, ScaleRule rule) {
+  return (row_of(rule).arithmetics & of(arithmetic)) != 0;
+}
+
+bool is_e8m0(ScaleRule rule) {
+  return row_of(rule).info.is_e8m0;
+}
+
+ScaleRule parse_scale_rule(std::string_view text) {
+  return parse_spelling("rule", text, kWords);
+}
+
+std::string to_string(ScaleRule rule) {
+  return row_of(rule).info.name;
+}
 
 ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale) {
   ScaleConstants c{};
@@ -241,58 +385,14 @@ void te_nvfp4_scales(const ScaleConstants& c, const float* wanted, int count, co
 }
 
 bool ignores_nan(const ScaleConstants& c) {
-  const bool is_te =
-      c.arithmetic == Arithmetic::Te || c.arithmetic == Arithmetic::TePython || c.arithmetic == Arithmetic::TeUnfused;
-  const bool is_e8m0 = c.rule == ScaleRule::Floor || c.rule == ScaleRule::Ceil || c.rule == ScaleRule::Rceil ||
-                       c.rule == ScaleRule::Even;
-  return is_te && is_e8m0 && !c.rounded_log2_mxfp4;
+  const bool is_te = c.arithmetic == Te || c.arithmetic == TePython || c.arithmetic == TeUnfused;
+  return is_te && row_of(c.rule).info.is_e8m0 && !c.rounded_log2_mxfp4;
 }
 
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,
                float* multiply, float* inverse) {
   const ScaleConstants c = constants;  // a copy, which no result can overlap
-  const std::uint32_t end = c.arithmetic == Arithmetic::Torchao ? 255 : 254;
-  const auto fill = [&](auto rule) { for_all(amaxes, count, multiply, inverse, rule); };
-  switch (c.rule) {
-    case ScaleRule::Amax:
-      switch (c.arithmetic) {
-        case Arithmetic::Te:
-        case Arithmetic::TeUnfused:
-          return fill([=](float amax) { return te_scale(c, amax); });
-        case Arithmetic::TePython:
-          return fill([=](float amax) { return te_python_scale(c, amax); });
-        case Arithmetic::Torchao:
-          return fill([=](float amax) { return torchao_scale(c, amax); });
-        case Arithmetic::DeepGemm:
-        case Arithmetic::DeepSeek:
-          return fill([=](float amax) { return deepgemm_scale(c, amax); });
-        case Arithmetic::MsAmp:
-          return fill([=](float amax) { return ms_amp_block_scale(c, amax); });
-        case Arithmetic::Microxcaling:
-        case Arithmetic::MicroxcalingCuda:
-          break;
-      }
-      break;
-    case ScaleRule::Floor:
-      if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
-        return fill([=](float amax) { return microxcaling_scale(c, amax); });
-      if (c.exponent_bump) return fill([=](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
-      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Floor>(c, amax, end)); });
-    case ScaleRule::Ceil:
-      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Ceil>(c, amax, end)); });
-    case ScaleRule::Even:
-      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Even>(c, amax, end)); });
-    case ScaleRule::Rceil:
-      if (c.arithmetic == Arithmetic::DeepGemm) return fill([=](float amax) { return deepgemm_scale(c, amax); });
-      if (c.rounded_log2_mxfp4) return fill([=](float amax) { return te_mxfp4_scale(c, amax); });
-      return fill([=](float amax) { return e8m0_scale(mx_code<ScaleRule::Rceil>(c, amax, end)); });
-    case ScaleRule::Nvfp4:
-      if (c.arithmetic == Arithmetic::Torchao) return fill([=](float amax) { return torchao_nvfp4(c, amax, outer); });
-      return te_nvfp4(c, amaxes, count, outer, multiply, inverse);
-    case ScaleRule::SharedExponent:
-      return fill([=](float amax) { return shared_exponent_scale(c, amax); });
-  }
-  PRECIPICE_CHECK(false, "arithmetic ", to_string(c.arithmetic), " has no rule ", to_string(c.rule));
+  row_of(c.rule).fill(c, {amaxes, count, outer, multiply, inverse});
 }
 
 BlockScale scale_of(const ScaleConstants& constants, float amax, const OuterScale& outer) {

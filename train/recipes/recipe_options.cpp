@@ -10,6 +10,7 @@
 
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
+#include "precision/scaling/scale_rule_table.h"
 #include "train/recipes/recipe_parts.h"
 
 namespace precipice::recipe_parts {
@@ -93,13 +94,21 @@ Change set_block(Text name, Text value) {
   };
 }
 
+// The rules of E8M0 scales and what each does.
+std::string rules_in_words() {
+  std::string text;
+  for (const ScaleRuleInfo& rule : scale_rules())
+    if (rule.is_e8m0) text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", rule.name, rule.help);
+  return text;
+}
+
 const std::vector<OptionRow>& option_rows() {
   static const std::vector<OptionRow> rows = {
       {"arithmetic",
        "whose order of operations and edge cases: te te-python te-unfused torchao microxcaling "
        "microxcaling-cuda deepgemm deepseek ms-amp, where that peer has the rule",
        [](Text, Text value) { return setting(&Q::arithmetic, parse_arithmetic(value), is_scaled); }},
-      {"rule", "scale from amax: floor ceil rceil even",
+      {"rule", "scale from amax: " + rules_in_words(),
        [](Text, Text value) { return setting(&Q::rule, parse_scale_rule(value), is_block); }},
       {"element", "format of all elements",
        [](Text, Text value) { return setting(&Q::element, parse_float_format(value)); }},

@@ -13,6 +13,7 @@
 #include "precision/base/with_key.h"
 #include "precision/format/format_presets.h"
 #include "precision/policy/element_precision.h"
+#include "precision/scaling/scale_rule_table.h"
 #include "train/recipes/rule_application.h"
 
 namespace precipice {
@@ -70,19 +71,22 @@ RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
   return values;
 }
 
-constexpr const char* kSuffixes[] = {"floor", "ceil", "rceil", "even"};
-
-bool has_rule_option(const Recipe& recipe) {
-  return std::any_of(recipe.options.begin(), recipe.options.end(),
-                     [](const RecipeOption& option) { return option.name == "rule"; });
+// The E8M0 rules of a recipe that has the option: mxfp8-rceil is another spelling of mxfp8:rule=rceil.
+std::vector<std::string> suffixes_of(const Recipe& recipe) {
+  std::vector<std::string> suffixes;
+  const bool has_option = std::any_of(recipe.options.begin(), recipe.options.end(),
+                                      [](const RecipeOption& option) { return option.name == "rule"; });
+  for (const ScaleRuleInfo& rule : scale_rules())
+    if (has_option && rule.is_e8m0) suffixes.emplace_back(rule.name);
+  return suffixes;
 }
 
-// The rule in "mxfp8-rceil", the other spelling of mxfp8:rule=rceil; empty where the name is none of these.
+// The rule in "mxfp8-rceil"; empty where the name is none of these.
 std::string rule_of_suffix(const Recipe& recipe, std::string_view name) {
-  if (!has_rule_option(recipe)) return "";
-  for (const char* rule : kSuffixes)
-    if (name == recipe.name + "-" + rule) return rule;
-  return "";
+  if (!name.starts_with(recipe.name + "-")) return "";
+  const std::vector<std::string> suffixes = suffixes_of(recipe);
+  const auto found = std::find(suffixes.begin(), suffixes.end(), name.substr(recipe.name.size() + 1));
+  return found == suffixes.end() ? "" : *found;
 }
 
 // ---- by hand ----------------------------------------------------------------------------------------------------
@@ -247,8 +251,7 @@ const Recipe& find_recipe(std::string_view given) {
     return *found;
   std::vector<std::string> names = recipe_names();
   for (const Recipe& recipe : recipes())
-    for (const char* rule : kSuffixes)
-      if (has_rule_option(recipe)) names.push_back(recipe.name + "-" + rule);
+    for (const std::string& rule : suffixes_of(recipe)) names.push_back(recipe.name + "-" + rule);
   const std::string near = nearest_word(std::string(name.substr(0, 60)), names);
   throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
                     fmt::format("{}must be one of {}", near.empty() ? "" : fmt::format("did you mean {}? It ", near),

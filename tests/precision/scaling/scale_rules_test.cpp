@@ -4,6 +4,7 @@
 #include "precision/scaling/scale_rules.h"
 
 #include "precision/base/check.h"
+#include "precision/scaling/scale_rule_table.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_scaling.h"
@@ -259,6 +260,38 @@ TEST_CASE("torchao's tensor of bf16 dequantizes to bf16, its rows do not") {
   int beyond_bf16 = 0;
   for (const float x : quantize_all(in, {4, 33, 1}, spec).dequantized) beyond_bf16 += (bits_of(x) & 0xFFFFu) != 0;
   CHECK(beyond_bf16 > 0);
+}
+
+TEST_CASE("every rule has one row: a word that is read back, a help, an arithmetic that has it") {
+  std::vector<std::string> words;
+  for (const ScaleRuleInfo& rule : scale_rules()) {
+    INFO(rule.name);
+    CHECK((parse_scale_rule(rule.name) == rule.rule));
+    CHECK(to_string(rule.rule) == rule.name);
+    CHECK(std::string(rule.help).size() > 10);
+    CHECK(has_rule(Arithmetic::Torchao, rule.rule));
+    CHECK(std::count(words.begin(), words.end(), rule.name) == 0);
+    words.emplace_back(rule.name);
+  }
+  // Enumerators without a row are refused by number.
+  CHECK_THROWS(to_string(static_cast<ScaleRule>(words.size())));
+  CHECK(words.size() == 7);
+}
+
+TEST_CASE("a rule of E8M0 scales gives powers of two and is refused where scales are not per block") {
+  for (const ScaleRuleInfo& rule : scale_rules()) {
+    INFO(rule.name);
+    MatrixQuantizer spec = block_spec("e4m3", rule.rule, Arithmetic::Torchao, 32);
+    if (!rule.is_e8m0) continue;
+    for (const float amax : {0x1.8p-140f, 1e-30f, 0.3f, 448.0f, 3e38f}) {
+      const BlockScale scale = scale_of(prepare_scales(spec), amax);
+      int exponent = 0;
+      CHECK(std::frexp(scale.multiply, &exponent) == 0.5f);
+      CHECK(scale.multiply * scale.inverse == 1.0f);
+    }
+    spec.kind = ScaleKind::Row;
+    CHECK_THROWS_WITH(validate(spec), Catch::Contains(std::string("must be block with rule ") + rule.name));
+  }
 }
 
 }  // namespace precipice::test

@@ -2,9 +2,12 @@
 // The table of recipes: each trains and resumes with the same bits; options and rules do what they say and nothing
 // else.
 #include "train/recipes/recipes.h"
+
+#include <algorithm>
 #include "train/data/open_tokens.h"
 
 #include "precision/base/check.h"
+#include "precision/scaling/scale_rule_table.h"
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
 #include "tests/train/data/data_support.h"
@@ -134,6 +137,23 @@ TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings 
   CHECK_THAT(problem_of("mxfp8-flor"), Contains("did you mean mxfp8-floor?"));
   CHECK_THAT(problem_of("te-block-floor"), Contains("must be one of"));
   CHECK_THAT(problem_of("mxfp8-floor:rule=ceil"), Contains("twice"));
+}
+
+TEST_CASE("every rule of E8M0 scales is a value of the option rule, with its help, and a suffix of recipes") {
+  const std::vector<RecipeOption>& options = find_recipe("mxfp8").options;
+  const auto rule_option = std::find_if(options.begin(), options.end(), [](const auto& o) { return o.name == "rule"; });
+  REQUIRE(rule_option != options.end());
+  int count = 0;
+  for (const ScaleRuleInfo& rule : scale_rules()) {
+    INFO(rule.name);
+    const std::string name = rule.name, words = name + " (" + rule.help + ")";
+    CHECK((rule_option->help.find(words) != std::string::npos) == rule.is_e8m0);
+    if (rule.is_e8m0) CHECK(canonical_recipe("mxfp8-" + name) == "mxfp8:rule=" + name);
+    if (!rule.is_e8m0) CHECK_THAT(problem_of("mxfp8-" + name), Contains("must be one of"));
+    if (rule.is_e8m0) CHECK((linear_of("mxfp8-" + name).fprop.first.rule == rule.rule));
+    count += rule.is_e8m0;
+  }
+  CHECK(count == 4);
 }
 
 TEST_CASE("recipes and formats are read in either case, as papers spell them") {
