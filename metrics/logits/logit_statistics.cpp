@@ -62,7 +62,8 @@ LogitStatistics logit_statistics(std::span<const float> logits, std::int64_t voc
     result.log_z += log_z;
     result.max_logit = std::isnan(max_logit) || max_logit > result.max_logit ? max_logit : result.max_logit;
   }
-  result.log_z /= static_cast<double>(logits.size() / width);
+  const std::size_t rows = logits.size() / width;
+  result.log_z /= static_cast<double>(rows);
   return result;
 }
 
