@@ -62,7 +62,7 @@ CellStatistics cell_of(const std::string& format, double rate, const Runs& runs)
 }
 
 // Runs that ended without diverging and are no success either: " (untrained: 3 and 0)", or "" where there are none.
-std::string apart_text(const Comparison& pair) {
+std::string apart_text(const FormatComparison& pair) {
   std::string text;
   for (const auto& [state, counts] : {std::pair("untrained", &pair.untrained), {"skipped", &pair.skipped}})
     if ((*counts)[0] != 0 || (*counts)[1] != 0)
@@ -142,7 +142,7 @@ ValuePair compare_losses(const Losses& a, const Losses& b) {
   return pair;
 }
 
-void add_comparisons(Comparisons& all, const Comparison& head, const Runs& runs, const Runs& others) {
+void add_comparisons(FormatComparisons& all, const FormatComparison& head, const Runs& runs, const Runs& others) {
   const Count a = divergence_count(runs), b = divergence_count(others);
   all.divergence.push_back({head, compare(a, b, kConfidence), {a.events, b.events}});
   const std::vector<std::vector<SurvivalTime>> times{survival_times(runs), survival_times(others)};
@@ -150,13 +150,13 @@ void add_comparisons(Comparisons& all, const Comparison& head, const Runs& runs,
   all.final_loss.push_back({head, compare_losses(losses_of(runs), losses_of(others))});
 }
 
-Comparisons comparisons_of(const SweepData& data) {
-  Comparisons all;
+FormatComparisons comparisons_of(const SweepData& data) {
+  FormatComparisons all;
   for (const std::string& format : data.formats)
     for (const double rate : data.learning_rates) {
       const Runs runs = data.cell(format, rate), others = data.cell(data.reference, rate);
       if (format == data.reference || runs.empty() || others.empty()) continue;
-      Comparison head{format, data.reference, rate, {}, {}, kUnknown, "", ""};
+      FormatComparison head{format, data.reference, rate, {}, {}, kUnknown, "", ""};
       head.untrained = {count_ended(runs, &AnalysedRun::untrained), count_ended(others, &AnalysedRun::untrained)};
       head.skipped = {count_ended(runs, &AnalysedRun::skipped), count_ended(others, &AnalysedRun::skipped)};
       add_comparisons(all, head, runs, others);

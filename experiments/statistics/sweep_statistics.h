@@ -53,25 +53,25 @@ struct SensitivityStatistics {
 };
 
 // A format against the reference at one learning rate.
-struct Comparison {
+struct FormatComparison {
   std::string format, reference;
   double learning_rate;
   std::array<std::int64_t, 2> untrained, skipped;  // of runs that ended
   double holm_p;
   std::string verdict, sentence;
 };
-struct DivergenceComparison : Comparison {
+struct DivergenceComparison : FormatComparison {
   CountPair test;
   std::array<std::int64_t, 2> events;
 };
-struct SurvivalComparison : Comparison {
+struct SurvivalComparison : FormatComparison {
   LogRankSummary test;
   std::array<std::size_t, 2> n;
 };
-struct LossComparison : Comparison {
+struct LossComparison : FormatComparison {
   ValuePair test;  // ranks with diverged runs last, the difference with them at their initial losses
 };
-struct Comparisons {
+struct FormatComparisons {
   std::vector<DivergenceComparison> divergence;
   std::vector<SurvivalComparison> survival;
   std::vector<LossComparison> final_loss;
@@ -81,7 +81,7 @@ struct SweepStatistics {
   std::string directory, reference;
   std::vector<CellStatistics> cells;
   std::vector<SensitivityStatistics> lr_sensitivity;
-  Comparisons comparisons;
+  FormatComparisons comparisons;
   std::vector<std::string> notes;
 };
 
@@ -129,13 +129,13 @@ void visit_fields(const SensitivityStatistics& s, const Visit& visit) {
 
 // What every comparison begins and ends with.
 template <class Visit>
-void visit_head(const Comparison& pair, const Visit& visit) {
+void visit_head(const FormatComparison& pair, const Visit& visit) {
   visit("format", pair.format);
   visit("reference", pair.reference);
   visit("learning_rate", pair.learning_rate);
 }
 template <class Visit>
-void visit_end(const Comparison& pair, const Visit& visit) {
+void visit_end(const FormatComparison& pair, const Visit& visit) {
   visit("untrained", pair.untrained);
   visit("skipped", pair.skipped);
   visit("holm_p", pair.holm_p);
@@ -167,7 +167,7 @@ void visit_fields(const LossComparison& pair, const Visit& visit) {
 }
 
 template <class Visit>
-void visit_fields(const Comparisons& comparisons, const Visit& visit) {
+void visit_fields(const FormatComparisons& comparisons, const Visit& visit) {
   visit("divergence", comparisons.divergence);
   visit("survival", comparisons.survival);
   visit("final_loss", comparisons.final_loss);

@@ -57,7 +57,7 @@ std::string statistics_text(const SweepStatistics& statistics) {
   std::string text = format_table(rows);
   for (const SensitivityStatistics& entry : statistics.lr_sensitivity) text += line_of(entry);
   const auto add_sentences = [&](const auto& pairs) {
-    for (const Comparison& pair : pairs) text += pair.sentence + "\n";
+    for (const FormatComparison& pair : pairs) text += pair.sentence + "\n";
   };
   add_sentences(statistics.comparisons.divergence);
   add_sentences(statistics.comparisons.survival);
