@@ -122,15 +122,16 @@ std::string memory_problem(const RunConfig& config, const AvailableMemory& avail
   // What the process holds already is not taken again.
   const double limit = available.bytes + library_bytes();
   if (need <= limit) return "";
-  struct Way {
+  struct SmallerKey {
     double saved;  // by half of it
     SizeKey key;
   };
   const MemoryByKey needed(config);
-  std::vector<Way> ways;
+  std::vector<SmallerKey> ways;
   for (const SizeKey& key : size_keys(config))
     if (key.value >= 2 * key.step) ways.push_back({need - needed(key, key.value / key.step / 2 * key.step), key});
-  std::stable_sort(ways.begin(), ways.end(), [](const Way& a, const Way& b) { return a.saved > b.saved; });
+  std::stable_sort(ways.begin(), ways.end(),
+                   [](const SmallerKey& a, const SmallerKey& b) { return a.saved > b.saved; });
   constexpr int kNamed = 3;
   int named = 0;
   std::string keys;
