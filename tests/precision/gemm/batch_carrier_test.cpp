@@ -15,7 +15,7 @@ using test::random_tensor;
 
 namespace {
 
-at::Tensor whole(std::vector<std::int64_t> shape, std::uint64_t seed) {
+at::Tensor whole_batch(std::vector<std::int64_t> shape, std::uint64_t seed) {
   return random_tensor(std::move(shape), seed).mul(8).round();
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("a product in parts is the product, high or wide, with scale and bias,
     const auto numbers = [&](const at::Tensor& x) { return bf16 ? x.to(at::kBFloat16) : x; };
     for (const auto& [m, n] : std::vector<std::pair<int, int>>{{1, 1}, {300, 20}, {20, 300}, {256, 256}}) {
       CAPTURE(bf16, m, n);
-      const at::Tensor a = whole({m, 40}, 1), b = whole({n, 40}, 2), bias = whole({n}, 3);
+      const at::Tensor a = whole_batch({m, 40}, 1), b = whole_batch({n, 40}, 2), bias = whole_batch({n}, 3);
       const at::Tensor y = at::zeros({m, n + 3}, a.options()).narrow(1, 1, n);
       const at::Tensor x = numbers(a), along_k = numbers(b).t().contiguous().t();
       CarrierProduct call = call_of(x, along_k, y);
@@ -47,7 +47,7 @@ TEST_CASE("a product in parts is the product, high or wide, with scale and bias,
       multiply_in_parts(call);
       CHECK(y.eq(at::matmul(a, b.t()).mul(0.5f).add(bias)).all().item<bool>());
     }
-    const at::Tensor a = whole({2, 150, 3, 8}, 4).transpose(1, 2), b = whole({2, 3, 7, 8}, 5);
+    const at::Tensor a = whole_batch({2, 150, 3, 8}, 4).transpose(1, 2), b = whole_batch({2, 3, 7, 8}, 5);
     const at::Tensor x = numbers(a), w = numbers(b), y = at::zeros({2, 150, 3, 7}).transpose(1, 2);
     multiply_in_parts(call_of(x, w, y));
     CHECK(y.eq(at::matmul(a, b.transpose(-2, -1))).all().item<bool>());

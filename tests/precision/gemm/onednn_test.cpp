@@ -89,7 +89,7 @@ void for_combinations(const Body& body) {
   }
 }
 
-at::Tensor whole(Numbers shape, std::uint64_t seed) {
+at::Tensor whole_numbers(Numbers shape, std::uint64_t seed) {
   return random_tensor(std::move(shape), seed, 4.0f).round();
 }
 
@@ -98,7 +98,7 @@ at::Tensor turned(const at::Tensor& x) {
   return x.transpose(-2, -1).contiguous().transpose(-2, -1);
 }
 
-Quantized plain(const at::Tensor& x, bool as_bf16) {
+Quantized plain_operand(const at::Tensor& x, bool as_bf16) {
   Quantized q;
   q.values = as_bf16 ? x.to(at::kBFloat16) : x;
   q.quantum = 1.0f;
@@ -116,10 +116,10 @@ bool equal(const at::Tensor& y, const at::Tensor& wanted) {
 
 void check_sums(bool as_bf16, std::int64_t m, std::int64_t n, std::int64_t k) {
   CAPTURE(as_bf16, m, n, k);
-  const at::Tensor a = whole({m, k}, 1), b = whole({n, k}, 2), bias = whole({n}, 3);
+  const at::Tensor a = whole_numbers({m, k}, 1), b = whole_numbers({n, k}, 2), bias = whole_numbers({n}, 3);
   const at::Tensor product = exact(a, b);
   for (const bool turns : {false, true}) {
-    Quantized x = plain(turns ? turned(a) : a, as_bf16), w = plain(turns ? b : turned(b), as_bf16);
+    Quantized x = plain_operand(turns ? turned(a) : a, as_bf16), w = plain_operand(turns ? b : turned(b), as_bf16);
     CHECK(equal(gemm(x, w, {}, {}, {}), product));
     x.scale = 0.5f;
     CHECK(equal(gemm(x, w, bias, {}, {}), product.mul(0.5).add(bias)));
@@ -137,20 +137,21 @@ void check_causal_sums(bool as_bf16, const Numbers& batch, std::int64_t length, 
     sizes.insert(sizes.end(), {rows, cols});
     return sizes;
   };
-  const at::Tensor square = whole(shape(length, length), 1), wide = whole(shape(other, length), 2);
+  const at::Tensor square = whole_numbers(shape(length, length), 1), wide = whole_numbers(shape(other, length), 2);
   CAPTURE(as_bf16, batch.size(), length, other);
   for (const bool past : {false, true}) {
     const at::Tensor zeroed = past ? square.tril() : square.triu();
     for (const at::Tensor& narrow : {wide, turned(wide)}) {
-      const Quantized x = plain(zeroed, as_bf16), w = plain(narrow, as_bf16);
+      const Quantized x = plain_operand(zeroed, as_bf16), w = plain_operand(narrow, as_bf16);
       CHECK(equal(gemm(x, w, {}, {}, {}, {}, past ? Causal::FirstPast : Causal::FirstAhead), exact(zeroed, wide)));
       CHECK(equal(gemm(w, x, {}, {}, {}, {}, past ? Causal::SecondPast : Causal::SecondAhead), exact(wide, zeroed)));
     }
   }
-  const at::Tensor rows = whole(shape(length, other), 3);
-  const at::Tensor y = gemm(plain(square, as_bf16), plain(square, as_bf16), {}, {}, {}, {}, Causal::Result);
+  const at::Tensor rows = whole_numbers(shape(length, other), 3);
+  const at::Tensor y =
+      gemm(plain_operand(square, as_bf16), plain_operand(square, as_bf16), {}, {}, {}, {}, Causal::Result);
   CHECK(equal(y.tril(), exact(square, square).tril()));
-  CHECK(equal(gemm(plain(rows, as_bf16), plain(rows, as_bf16), {}, {}, {}), exact(rows, rows)));
+  CHECK(equal(gemm(plain_operand(rows, as_bf16), plain_operand(rows, as_bf16), {}, {}, {}), exact(rows, rows)));
 }
 
 struct Child {

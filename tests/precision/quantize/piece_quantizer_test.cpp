@@ -21,12 +21,13 @@ using test::same_bits;
 
 namespace {
 
-constexpr std::int64_t kRows = 24, kCols = 50;
+constexpr std::int64_t kPieceRows = 24, kCols = 50;
 
 // From 2^-140 up, with zeros, infinity and NaN: rows of very different sizes.
 at::Tensor numbers() {
-  at::Tensor x = random_tensor({kRows, kCols}, 1);
-  for (std::int64_t row = 0; row < kRows; ++row) x.select(0, row).mul_(std::ldexp(1.0, static_cast<int>(-6 * row)));
+  at::Tensor x = random_tensor({kPieceRows, kCols}, 1);
+  for (std::int64_t row = 0; row < kPieceRows; ++row)
+    x.select(0, row).mul_(std::ldexp(1.0, static_cast<int>(-6 * row)));
   float* data = x.mutable_data_ptr<float>();
   data[3] = 0.0f, data[60] = -0.0f, data[70] = std::numeric_limits<float>::infinity();
   data[101] = std::numeric_limits<float>::quiet_NaN();
@@ -47,12 +48,12 @@ TEST_CASE("pieces are quantized as the whole is, and are multiples of the same q
       pieces.run(x.const_data_ptr<float>() + begin, 8 * kCols, out + begin);
     }
   };
-  const at::Tensor wide = at::zeros({kRows, kCols});
+  const at::Tensor wide = at::zeros({kPieceRows, kCols});
   run(wide.mutable_data_ptr<float>());
   INFO(format);
   CHECK(same_bits(wide, quantize(x, quantizer, Contraction::LastAxis, {}).values));
   if (std::string(format) == "fp16") return;
-  const at::Tensor packed = at::empty({kRows, kCols}, at::kBFloat16);
+  const at::Tensor packed = at::empty({kPieceRows, kCols}, at::kBFloat16);
   run(static_cast<std::uint16_t*>(packed.mutable_data_ptr()));
   const Quantized whole = quantize(x, quantizer, Contraction::LastAxis, {}, {}, {true});
   CHECK(same_bits(packed, whole.values));
@@ -70,11 +71,11 @@ TEST_CASE("pieces of an output are rounded as the whole is, with the random word
     MatrixQuantizer quantizer = in_format("e4m3");
     quantizer.rounding = rounding;
     const RandomKey key{1, 2, 3, 4};
-    const at::Tensor whole = random_tensor({kRows, kCols}, 2), by_pieces = whole.clone();
+    const at::Tensor whole = random_tensor({kPieceRows, kCols}, 2), by_pieces = whole.clone();
     round_output(whole, 3.0f, quantizer, key);
     const PieceRounder rounder(quantizer, 3.0f, key);
     for (const std::int64_t begin : {700, 0, 300}) {
-      const std::int64_t end = begin == 0 ? 300 : begin == 300 ? 700 : kRows * kCols;
+      const std::int64_t end = begin == 0 ? 300 : begin == 300 ? 700 : kPieceRows * kCols;
       rounder.round(by_pieces.mutable_data_ptr<float>(), begin, end - begin);
     }
     CHECK(same_bits(by_pieces, whole));

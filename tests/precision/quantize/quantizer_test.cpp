@@ -15,7 +15,7 @@ using test::same_bits;
 
 namespace {
 
-MatrixQuantizer e4m3(ScaleKind kind = ScaleKind::Tensor) {
+MatrixQuantizer e4m3_operand(ScaleKind kind = ScaleKind::Tensor) {
   MatrixQuantizer config;
   config.element = parse_float_format("e4m3");
   config.kind = kind;
@@ -35,7 +35,7 @@ TEST_CASE("the identity quantizer returns the tensor itself and counts nothing")
 TEST_CASE("current scaling maps amax to the format's maximum and keeps the scale's inverse") {
   at::Tensor x = random_tensor({64, 64}, 2, 1e-3f);
   x.mutable_data_ptr<float>()[100] = -0.7f;
-  const Quantized q = quantize(x, e4m3(), Contraction::LastAxis, {});
+  const Quantized q = quantize(x, e4m3_operand(), Contraction::LastAxis, {});
   const float scale = 448.0f / 0.7f;
   CHECK(q.scale == 1.0f / scale);
   CHECK(q.values.const_data_ptr<float>()[100] == -448.0f);
@@ -47,7 +47,7 @@ TEST_CASE("current scaling maps amax to the format's maximum and keeps the scale
 TEST_CASE("a strided tensor quantizes to the bits of its contiguous copy and is left as it was") {
   const at::Tensor base = random_tensor({33, 17}, 3);
   const at::Tensor before = base.clone();
-  MatrixQuantizer config = e4m3();
+  MatrixQuantizer config = e4m3_operand();
   config.rounding = Rounding::Stochastic;
   const RandomKey key{5, 6, 7, 8};
   CHECK(same_bits(quantize(base.t(), config, Contraction::LastAxis, key).values,
@@ -60,7 +60,7 @@ TEST_CASE("heads and columns quantize where they lie to the bits and counts of t
   const Contraction contraction = GENERATE(Contraction::LastAxis, Contraction::AxisBefore);
   const bool as_bf16 = GENERATE(false, true);
   const std::int64_t depth = GENERATE(8, 64);  // rows of three heads that are too short for a call each, and long ones
-  MatrixQuantizer config = e4m3(kind);
+  MatrixQuantizer config = e4m3_operand(kind);
   config.fixed = 0.5f;
   const at::Tensor rows = random_tensor({3, 40, 9, depth}, 9, 200.0f);
   const auto check = [&](const at::Tensor& x) {
@@ -87,7 +87,7 @@ TEST_CASE("heads and columns quantize where they lie to the bits and counts of t
 TEST_CASE("a known amax is what the scale of a tensor comes from, and no other scale") {
   const at::Tensor x = random_tensor({64, 48}, 4);
   for (const ScaleKind kind : {ScaleKind::Tensor, ScaleKind::Row, ScaleKind::None}) {
-    MatrixQuantizer config = e4m3(kind);
+    MatrixQuantizer config = e4m3_operand(kind);
     config.rounding = Rounding::Stochastic;
     const auto run = [&](QuantizeOptions options) {
       return quantize(x, config, Contraction::LastAxis, {1, 2, 3, 4}, {}, options);
@@ -106,7 +106,7 @@ TEST_CASE("a known amax is what the scale of a tensor comes from, and no other s
 
 TEST_CASE("bits and counts do not depend on the number of threads") {
   const at::Tensor x = random_tensor({3'001, 101}, 4, 100.0f);
-  MatrixQuantizer config = e4m3(ScaleKind::None);
+  MatrixQuantizer config = e4m3_operand(ScaleKind::None);
   config.rounding = Rounding::Stochastic;
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
@@ -123,14 +123,14 @@ TEST_CASE("bits and counts do not depend on the number of threads") {
 TEST_CASE("NaN and infinity are seen: kept or saturated, and counted") {
   at::Tensor x = random_tensor({2, 5}, 5);
   x.mutable_data_ptr<float>()[3] = std::numeric_limits<float>::quiet_NaN();
-  const Quantized with_nan = quantize(x, e4m3(), Contraction::LastAxis, {});
+  const Quantized with_nan = quantize(x, e4m3_operand(), Contraction::LastAxis, {});
   CHECK(std::isnan(with_nan.values.const_data_ptr<float>()[3]));
   CHECK(with_nan.events.nan_in == 1);
   CHECK(std::isnan(with_nan.events.amax));
   CHECK(with_nan.scale == 1.0f);
 
   x.mutable_data_ptr<float>()[3] = std::numeric_limits<float>::infinity();
-  const Quantized with_inf = quantize(x, e4m3(), Contraction::LastAxis, {});
+  const Quantized with_inf = quantize(x, e4m3_operand(), Contraction::LastAxis, {});
   CHECK(with_inf.values.const_data_ptr<float>()[3] == 448.0f);
   CHECK(with_inf.events.saturated == 1);
 }
@@ -168,5 +168,6 @@ TEST_CASE("heads within longer rows are rounded in place, and what lies between 
 }
 
 TEST_CASE("a tensor of another type is a broken contract") {
-  CHECK_THROWS_AS(quantize(random_tensor({3, 1}, 1).to(at::kDouble), e4m3(), Contraction::LastAxis, {}), ContractError);
+  CHECK_THROWS_AS(quantize(random_tensor({3, 1}, 1).to(at::kDouble), e4m3_operand(), Contraction::LastAxis, {}),
+                  ContractError);
 }
