@@ -29,7 +29,7 @@ ProgramResult shell(const Workplace& place, const std::string& line) {
           text_of(place.path("stderr"))};
 }
 
-void check_refused(const ProgramResult& result, int exit_code, const std::vector<std::string>& parts) {
+void check_cast_refused(const ProgramResult& result, int exit_code, const std::vector<std::string>& parts) {
   CAPTURE(result.err);
   CHECK(result.exit_code == exit_code);
   CHECK(count_lines(result.err) == 1);
@@ -99,7 +99,7 @@ TEST_CASE("counters of a stream lie in a JSON file that is never replaced unaske
   for (const char* part : {"\"format\": \"e4m3\"", "\"elements\": 4", "\"saturated\": 1", "\"underflowed\": 1"})
     CHECK(contains(counters, part));
   const ProgramResult again = shell(place, "precipice cast --format e5m2 --counters c.json < in");
-  check_refused(again, 2, {"--counters = c.json", "--force"});
+  check_cast_refused(again, 2, {"--counters = c.json", "--force"});
   CHECK(again.out.empty());
   CHECK(text_of(place.path("c.json")) == counters);
 }
@@ -109,15 +109,15 @@ TEST_CASE("broken input and output end cast with one line and everything whole w
   const std::vector<float> values(5000, 0.3f);
   write_text(place.path("torn"), bytes_of(values) + "ab");
   const ProgramResult torn = shell(place, "precipice cast --format e4m3 --counters c.json < torn");
-  check_refused(torn, 4, {"2 of 4 bytes after 5000 whole values"});
+  check_cast_refused(torn, 4, {"2 of 4 bytes after 5000 whole values"});
   CHECK(torn.out == bytes_of(std::vector<float>(5000, 0.3125f)));
   CHECK_FALSE(std::filesystem::exists(place.path("c.json")));
 
-  check_refused(shell(place, "precipice cast --format e4m3 < /tmp"), 4, {"standard input", "directory"});
-  check_refused(shell(place, "precipice cast --format e4m3 < torn > /dev/full"), 5, {"standard output", "space"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 < /tmp"), 4, {"standard input", "directory"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 < torn > /dev/full"), 5, {"standard output", "space"});
   write_text(place.path("nan"), bytes_of(std::vector<float>{1, 2, NAN, 4}));
   const ProgramResult nan = shell(place, "precipice cast --format e2m1 --codes < nan");
-  check_refused(nan, 4, {"element 2 is NaN"});
+  check_cast_refused(nan, 4, {"element 2 is NaN"});
   CHECK(nan.out == "\x02\x04");
 
   // A reader that leaves: quiet, and with the exit code that a shell has for SIGPIPE, since output was lost.
@@ -132,16 +132,16 @@ TEST_CASE("broken input and output end cast with one line and everything whole w
     const ProgramResult unread = shell(place, "{ sleep 0.1; " + program + "; echo $? > code; } | true");
     CHECK(unread.err.empty());
     CHECK(text_of(place.path("code")) == "141\n");
-    check_refused(shell(place, program + " >&-"), 5, {"standard output"});
-    check_refused(shell(place, program + " > /dev/full"), 5, {"standard output", "space"});
+    check_cast_refused(shell(place, program + " >&-"), 5, {"standard output"});
+    check_cast_refused(shell(place, program + " > /dev/full"), 5, {"standard output", "space"});
   }
   // Streams that are closed are not empty ones.
   write_text(place.path("in"), bytes_of(std::vector<float>(10, 0.3f)));
-  check_refused(shell(place, "precipice cast --format e4m3 <&-"), 4, {"standard input"});
-  check_refused(shell(place, "precipice cast --format e4m3 < in >&-"), 5, {"standard output"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 <&-"), 4, {"standard input"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 < in >&-"), 5, {"standard output"});
   CHECK(shell(place, "precipice cast --format e4m3 < in 2>&-").exit_code == 0);
   write_text(place.path("in.npy"), "\x93NUMPY" + std::string(122, ' ') + bytes_of(values));
-  check_refused(shell(place, "precipice cast --format e4m3 < in.npy"), 4, {"is a NumPy file"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 < in.npy"), 4, {"is a NumPy file"});
   // More threads than cores wait for each other and cost memory; the bytes are the same without them.
   const auto start = std::chrono::steady_clock::now();
   CHECK(shell(place, "precipice cast --format e4m3 --threads 1024 < in").out ==
@@ -169,9 +169,9 @@ TEST_CASE("a terminal is neither read as values nor written to", "[integration]"
   REQUIRE(grantpt(terminal) == 0);
   REQUIRE(unlockpt(terminal) == 0);
   const std::string name = ptsname(terminal);
-  check_refused(shell(place, "precipice cast --format e4m3 < " + name), 2, {"standard input is a terminal"});
-  check_refused(shell(place, "precipice cast --format e4m3 < /dev/null > " + name), 2,
-                {"standard output is a terminal"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 < " + name), 2, {"standard input is a terminal"});
+  check_cast_refused(shell(place, "precipice cast --format e4m3 < /dev/null > " + name), 2,
+                     {"standard output is a terminal"});
   close(terminal);
 }
 

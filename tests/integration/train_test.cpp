@@ -19,11 +19,11 @@ namespace fs = std::filesystem;
 namespace {
 
 // Long enough to be hit in the middle.
-std::vector<std::string> long_run(const Workplace& place, const std::string& out) {
+std::vector<std::string> long_train_run(const Workplace& place, const std::string& out) {
   return {"train", place.config(), "train.steps=300", "train.checkpoint_every=40", "--out", place.path(out), "--quiet"};
 }
 
-RunStatus status_of(const Workplace& place, const std::string& run) {
+RunStatus run_status_of(const Workplace& place, const std::string& run) {
   return read_status(fs::path(place.path(run)) / kStatusFileName).value();
 }
 
@@ -40,7 +40,7 @@ TEST_CASE("train leaves every file of a run, and repeating it changes none", "[i
   for (const char* name : {"config.toml", "metrics.jnl", "run.h5", "status.json", "log.txt", "ckpt/step_00000020.ckpt"})
     CHECK(fs::is_regular_file(fs::path(run) / name));
   CHECK(contains(text_of(fs::path(run) / "config.toml"), "seed = 3\n"));
-  CHECK(status_of(place, "run").state == RunState::Untrained);  // twenty steps teach it nothing
+  CHECK(run_status_of(place, "run").state == RunState::Untrained);  // twenty steps teach it nothing
 
   const auto before = snapshot(run);
   const auto written = fs::last_write_time(fs::path(run) / "run.h5");
@@ -58,7 +58,7 @@ TEST_CASE("a run that learns nothing is untrained, in every place that names its
   REQUIRE(result.exit_code == 0);
   CHECK(contains(result.out, "  untrained (final loss "));
   CHECK(contains(result.out, " is not below the unigram entropy "));
-  const RunStatus status = status_of(place, "run");
+  const RunStatus status = run_status_of(place, "run");
   CHECK(status.state == RunState::Untrained);
   const Hdf5Reader file(fs::path(run) / "run.h5");
   CHECK(file.attribute_text("/", "status") == "untrained");
@@ -92,8 +92,8 @@ TEST_CASE("a run whose loss scale skips every step says so, and keeps count over
   CAPTURE(result.err);
   REQUIRE(result.exit_code == 0);
   CHECK(contains(result.out, "  skipped 60 of 60 steps  step 60/60  loss "));
-  CHECK(status_of(place, "run").state == RunState::Skipped);
-  CHECK(status_of(place, "run").skipped_steps == 60);
+  CHECK(run_status_of(place, "run").state == RunState::Skipped);
+  CHECK(run_status_of(place, "run").skipped_steps == 60);
   CHECK(Hdf5Reader(fs::path(place.path("run")) / "run.h5").has_attribute("/", "skipped_steps"));
   CHECK(contains(place.run({"status", place.path("run")}).out, "skipped 60 of 60 steps"));
   CHECK(contains(place.run({"label", place.path("run")}).out, "skipped 60 of 60 steps"));
@@ -101,7 +101,7 @@ TEST_CASE("a run whose loss scale skips every step says so, and keeps count over
   const std::string bytes = text_of(place.path("run/run.h5"));
   fs::remove(place.path("run/status.json"));
   REQUIRE(place.run(words).exit_code == 0);
-  CHECK(status_of(place, "run").skipped_steps == 60);
+  CHECK(run_status_of(place, "run").skipped_steps == 60);
   CHECK(text_of(place.path("run/run.h5")) == bytes);
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("divergence is a result: exit code 0, state, step and reason", "[integ
   CAPTURE(result.err);
   CHECK(result.exit_code == 0);
   CHECK(contains(result.out, "diverged at step "));
-  const RunStatus status = status_of(place, "run");
+  const RunStatus status = run_status_of(place, "run");
   CHECK(status.state == RunState::Diverged);
   CHECK(status.divergence_step >= 0);
   CHECK(status.reason == "non-finite loss");
@@ -193,11 +193,11 @@ TEST_CASE("divergence is a result: exit code 0, state, step and reason", "[integ
 
 TEST_CASE("runs killed at random moments resume to the bytes of an undisturbed run", "[integration]") {
   Workplace place;
-  REQUIRE(place.run(long_run(place, "whole")).exit_code == 0);
+  REQUIRE(place.run(long_train_run(place, "whole")).exit_code == 0);
   const auto whole_journal = fs::file_size(place.path("whole/metrics.jnl"));
   std::mt19937 random(5);
   for (int kills = 0; kills < 3; ++kills) {
-    RunningProgram program(place.dir.path(), long_run(place, "killed"));
+    RunningProgram program(place.dir.path(), long_train_run(place, "killed"));
     REQUIRE(wait_for_size(place.path("killed/metrics.jnl"), whole_journal * (20 + random() % 60) / 100));
     program.send(SIGKILL);
     CHECK(program.wait().exit_code == 128 + SIGKILL);
@@ -205,7 +205,7 @@ TEST_CASE("runs killed at random moments resume to the bytes of an undisturbed r
     CHECK(nlohmann::json::parse(status.out)["runs"][0]["state"] == "stale");
     CHECK(place.run({"verify", place.path("killed")}).exit_code == 0);
   }
-  REQUIRE(place.run(long_run(place, "killed")).exit_code == 0);
+  REQUIRE(place.run(long_train_run(place, "killed")).exit_code == 0);
   CHECK(text_of(place.path("killed/run.h5")) == text_of(place.path("whole/run.h5")));
   CHECK(text_of(place.path("killed/metrics.jnl")) == text_of(place.path("whole/metrics.jnl")));
   CHECK(contains(text_of(place.path("killed/log.txt")), "resumed at step "));
@@ -213,20 +213,20 @@ TEST_CASE("runs killed at random moments resume to the bytes of an undisturbed r
 
 TEST_CASE("a stop signal leaves a checkpoint, and the resumed run ends with the same bytes", "[integration]") {
   Workplace place;
-  REQUIRE(place.run(long_run(place, "whole")).exit_code == 0);
+  REQUIRE(place.run(long_train_run(place, "whole")).exit_code == 0);
   for (const auto& [signal, code] : {std::pair{SIGTERM, 143}, {SIGINT, 130}, {SIGUSR2, 143}}) {
     const std::string run = "stopped" + std::to_string(signal);
-    RunningProgram program(place.dir.path(), long_run(place, run));
+    RunningProgram program(place.dir.path(), long_train_run(place, run));
     REQUIRE(wait_for_size(place.path(run + "/metrics.jnl"), fs::file_size(place.path("whole/metrics.jnl")) / 5));
     program.send(signal);
     const ProgramResult result = program.wait();
     CHECK(result.exit_code == code);
     CHECK(contains(result.out, "interrupted"));
-    CHECK(status_of(place, run).state == RunState::Interrupted);
+    CHECK(run_status_of(place, run).state == RunState::Interrupted);
     // The run's directory says all that its resumption needs.
     REQUIRE(place
                 .run(signal == SIGINT ? std::vector<std::string>{"train", place.path(run), "--quiet"}
-                                      : long_run(place, run))
+                                      : long_train_run(place, run))
                 .exit_code == 0);
     CHECK(text_of(place.path(run + "/run.h5")) == text_of(place.path("whole/run.h5")));
   }
@@ -263,5 +263,5 @@ TEST_CASE("weights and batches that leave the program come back as the same trai
                  "data.path=" + place.path("batches.h5"), "train.eval_every=0", "--out", place.path("again")});
   CAPTURE(result.err);
   REQUIRE(result.exit_code == 0);
-  CHECK(status_of(place, "again").final_loss == status_of(place, "run").final_loss);
+  CHECK(run_status_of(place, "again").final_loss == run_status_of(place, "run").final_loss);
 }
