@@ -24,9 +24,9 @@ void store(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const
   PRECIPICE_CHECK(scales.size == stored.scales(values.size), scales.size, " scales for ", values.size, " values");
   if (stored.format.is_fp32()) return;
   const bool scaled = stored.rule != StoredScaling::None;
-  const QuantizeSpec spec{.format = stored.format,
-                          .rounding = stored.rounding,
-                          .overflow = scaled ? Overflow::Propagate : Overflow::Native};
+  const ElementQuantizer spec{.format = stored.format,
+                              .rounding = stored.rounding,
+                              .overflow = scaled ? Overflow::Propagate : Overflow::Native};
   EventCounts counts;
   const std::int64_t block = stored.block == 0 ? values.size : stored.block;
   for (std::int64_t begin = 0, b = 0; begin < values.size; begin += block, ++b) {

@@ -13,7 +13,7 @@
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/quantize/parallel.h"
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 #include "precision/scaling/block_quantize.h"
 
 namespace precipice {
@@ -26,10 +26,9 @@ void fill(float* values, std::int64_t size) {
         (static_cast<float>(random_word({1, 2, 3, 4}, static_cast<std::uint64_t>(i)) >> 8) * 0x1p-24f - 0.5f) * 8.0f;
 }
 
-MatrixQuantizer current_e4m3() {
-  MatrixQuantizer q;
-  q.element = kE4m3;
-  q.kind = ScaleKind::Tensor;
+Quantizer current_e4m3() {
+  Quantizer q(ElementQuantizer{kE4m3});
+  q.scaling = AmaxScaling{};
   return q;
 }
 
@@ -37,7 +36,7 @@ struct Arrays {
   explicit Arrays(std::int64_t n) : size(n), in(static_cast<std::size_t>(n)), out(in.size()), packed(in.size()) {
     fill(in.data(), n);
   }
-  void quantize_once(const QuantizeSpec& spec, bool as_bf16) {
+  void quantize_once(const ElementQuantizer& spec, bool as_bf16) {
     constexpr std::int64_t kGrain = 1 << 16;
     at::parallel_for(0, size, kGrain, [&](std::int64_t begin, std::int64_t end) {
       QuantizeCall call = prepare_call(in.data() + begin, out.data() + begin, end - begin, spec, 3.0f, {},
@@ -55,14 +54,14 @@ struct Arrays {
     std::mutex mutex;
     at::parallel_for(0, size / kCols, kGrain, [&](std::int64_t first, std::int64_t last) {
       std::int32_t own = 0;
-      plan.measure(in.data(), first, last, &own);
+      plan.measure_amaxes(in.data(), first, last, &own);
       const std::lock_guard<std::mutex> lock(mutex);
       pattern = std::max(pattern, own);
     });
     float scale = 0.0f;
     MatrixOutputs outputs{out.data(), &scale, nullptr};
     outputs.stream = size * 4 >= kStreamedBytes;
-    plan.settle(&pattern, outputs);
+    plan.finish_scales(&pattern, outputs);
     at::parallel_for(0, size / kCols, kGrain, [&](std::int64_t first, std::int64_t last) {
       plan.quantize_rows(in.data(), first, last, {}, outputs);
     });
@@ -84,7 +83,7 @@ void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows) {
   const int repetitions = options.quick ? 5 : 9;
   const std::string place = fmt::format(", {}M elements", size >> 20);
   Arrays arrays(size);
-  QuantizeSpec spec{kE4m3};
+  ElementQuantizer spec{kE4m3};
   const auto add = [&](const std::string& work, const std::string& reference, double goal,
                        const std::function<void()>& ours, const std::function<void()>& theirs, double elements) {
     rows.push_back(compare(work, reference, goal, repetitions, ours, theirs));
@@ -100,7 +99,7 @@ void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows) {
       copy, elements);
   const double stochastic_goal = options.threads == 1 ? 2.0 : 1.2;
   for (const int bits : {32, 8}) {
-    QuantizeSpec stochastic = spec;
+    ElementQuantizer stochastic = spec;
     stochastic.rounding = Rounding::Stochastic;
     stochastic.random_bits = bits;
     add(

@@ -33,7 +33,7 @@ class Operand {
     for (std::size_t i = 0; i < kSize * kSize; ++i)  // values of many magnitudes and both signs
       in_[i] = (static_cast<float>(random_word({1, 2, 3, 4}, i) >> 8) * 0x1p-24f - 0.5f) * 8.0f;
   }
-  std::function<void()> work(const MatrixQuantizer& quantizer, int contraction) {
+  std::function<void()> work(const Quantizer& quantizer, int contraction) {
     return [this, quantizer, contraction] {
       quantize_matrix(in_.get(), {kSize, kSize, contraction}, quantizer, {},
                       {out_.get(), scales_.get(), multipliers_.get()});
@@ -51,7 +51,7 @@ void bench_scaling(const BenchOptions& options, std::vector<BenchRow>& rows) {
   Operand operand;
   const auto linear = [](const char* recipe) { return make_recipe(recipe).linear; };
   const auto per_tensor = operand.work(linear("te-current").fprop.first, 1);
-  const auto add = [&](const char* work, double goal, const MatrixQuantizer& quantizer, int contraction) {
+  const auto add = [&](const char* work, double goal, const Quantizer& quantizer, int contraction) {
     rows.push_back(compare(work, "te-current, x", goal, repetitions, operand.work(quantizer, contraction), per_tensor));
   };
   add("scales per row: torchao-rowwise, x", 1.5, linear("torchao-rowwise").fprop.first, 1);

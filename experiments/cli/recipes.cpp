@@ -60,7 +60,7 @@ void check_size(const std::string& text, std::int64_t rows, std::int64_t cols) {
 }
 
 // The quantizer of an operand in a GEMM, and the axis of the tensor that the GEMM sums over.
-std::pair<MatrixQuantizer, int> slot_of(const SitePrecision& site, Operand operand, Pass pass) {
+std::pair<Quantizer, int> slot_of(const SitePrecision& site, Operand operand, Pass pass) {
   if (pass == Pass::Fprop && operand == Operand::X) return {site.fprop.first, 1};
   if (pass == Pass::Fprop && operand == Operand::W) return {site.fprop.second, 1};
   if (pass == Pass::Dgrad && operand == Operand::Dy) return {site.dgrad.first, 1};
@@ -123,7 +123,8 @@ int cast_recipe(const CastRecipeOptions& options) {
   CastTensorSpec spec;
   auto [quantizer, contraction] = slot_of(site, operand, pass);
   spec.quantizer = quantizer;
-  spec.quantizer.through_bf16 = quantizer.through_bf16 || options.input == "bf16";
+  bool& through_bf16 = spec.quantizer.element.through_bf16;
+  through_bf16 = through_bf16 || options.input == "bf16";
   validate(spec.quantizer);
   spec.shape = {shape[0], shape[1], contraction};
   spec.steps = options.steps;

@@ -16,7 +16,7 @@ enum class CastInput : std::uint8_t { F32, F64, Bf16, F16, Codes };
 CastInput parse_cast_input(std::string_view text);  // f32 f64 bf16 f16; ConfigError
 
 struct CastSpec {
-  QuantizeSpec quantize;
+  ElementQuantizer quantize;
   RandomKey key;
   std::uint64_t first_element = 0;
   CastInput input = CastInput::F32;  // Codes: of the format; they are decoded, nothing is rounded

@@ -35,25 +35,27 @@ void read_values(int input, const CastTensorSpec& spec, std::int64_t step, std::
 
 bool cast_tensors(int input, int output, const CastTensorSpec& spec,
                   const std::function<void(std::string_view)>& scales) {
-  const MatrixQuantizer& q = spec.quantizer;
+  const Quantizer& q = spec.quantizer;
   const std::size_t size = static_cast<std::size_t>(spec.shape.rows * spec.shape.cols);
   const std::size_t blocks = static_cast<std::size_t>(block_grid(q, spec.shape).count());
   std::vector<float> values(size), result(size), block_scales(blocks, 1.0f), multipliers(blocks, 1.0f);
-  DelayedScale delayed = q.delayed ? initial_scale(*q.delayed) : DelayedScale{};
+  const auto* delayed = q.scaling_if<DelayedScaling>();
+  const float max_finite = q.element.format.max_finite();
+  DelayedScale history = delayed != nullptr ? initial_scale(delayed->rule) : DelayedScale{};
   for (std::int64_t step = 0; step < spec.steps; ++step) {
     read_values(input, spec, step, values);
     RandomKey key = spec.key;
     key.step += static_cast<std::uint32_t>(step);
     ScaleState state;
-    if (q.delayed)
+    if (delayed != nullptr)
       state.delayed =
-          scale_now(delayed, *q.delayed, amax(values.data(), static_cast<std::int64_t>(size)), q.element.max_finite());
+          scale_now(history, delayed->rule, amax(values.data(), static_cast<std::int64_t>(size)), max_finite);
     if (q.is_identity()) {
       result = values;
     } else {
       const EventCounts events = quantize_matrix(values.data(), spec.shape, q, key,
                                                  {result.data(), block_scales.data(), multipliers.data()}, state);
-      if (q.delayed) update(delayed, *q.delayed, events.amax, q.element.max_finite());
+      if (delayed != nullptr) update(history, delayed->rule, events.amax, max_finite);
       if (!spec.grid)
         dequantize_matrix(result.data(), spec.shape, q, block_scales.data(), multipliers.data(), result.data());
     }

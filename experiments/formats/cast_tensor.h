@@ -12,7 +12,7 @@
 namespace precipice {
 
 struct CastTensorSpec {
-  MatrixQuantizer quantizer;
+  Quantizer quantizer;
   MatrixShape shape;        // of the tensor as the model holds it
   std::int64_t steps = 1;   // tensors, one after the other
   bool bf16_input = false;  // two bytes a value

@@ -11,6 +11,7 @@
 #include "experiments/formats/storage_report.h"
 #include "precision/policy/element_precision.h"
 #include "precision/scaling/scale_rule_table.h"
+#include "train/recipes/describe.h"
 #include "train/recipes/recipes.h"
 #include "train/run/planned_products.h"
 

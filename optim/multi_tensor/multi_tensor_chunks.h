@@ -35,7 +35,7 @@ template <class Rule>
 struct KahanBody {  // {UpdateBody's lists..., k}
   static constexpr int kLists = UpdateBody<Rule>::kLists + 1, kMeasures = 2;
   ChangeBody<Rule> change;
-  QuantizeSpec spec;
+  ElementQuantizer spec;
 
   KahanBody(const OptimizerConfig& config, const UpdateArgs& update)
       : change{{config, update}}, spec{.format = *update.kahan, .overflow = Overflow::Native} {}

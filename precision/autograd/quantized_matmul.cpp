@@ -22,27 +22,28 @@ Slot output_of(Pass pass) {
   return pass == Pass::Fprop ? Slot::FpropOut : pass == Pass::Dgrad ? Slot::DgradOut : Slot::WgradOut;
 }
 
-void tell_taken(const MatmulSite& site, Slot slot, const MatrixQuantizer& quantizer, const at::Tensor& operand,
-                const Quantized& taken) {
+void notify_quantized(const MatmulSite& site, Slot slot, const Quantizer& quantizer, const at::Tensor& operand,
+                      const Quantized& taken) {
   if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);
 }
 
-Quantized quantize_slot(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction,
+Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction,
                         const MatmulSite& site, Slot slot, bool as_bf16, std::optional<float> known_amax = {}) {
   const auto number = static_cast<std::uint16_t>(slot);
   if (site.observer) site.observer->see(site.site, slot, x);
   ScaleState state;
-  if (quantizer.delayed && site.scales) {
+  const bool is_delayed = site.scales != nullptr && quantizer.scaling_if<DelayedScaling>() != nullptr;
+  if (is_delayed) {
     const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
     state = site.scales->scale_for(site.site, number, quantizer, amax);
   }
   Quantized result =
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr, known_amax});
-  if (quantizer.delayed && site.scales && !site.evaluation) site.scales->saw(site.site, number, result.events.amax);
+  if (is_delayed && !site.evaluation) site.scales->record_amax(site.site, number, result.events.amax);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
   if (site.observer) {
     const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
-    tell_taken(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+    notify_quantized(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
   }
   return result;
 }
@@ -77,7 +78,7 @@ class MatmulOperation : public Operation {
 
 // Deterministic rounding of the same values gives the same bits where the scales do not depend on the contraction.
 // Stochastic slots draw from different streams and never share.
-bool share_quantization(const MatrixQuantizer& first, const MatrixQuantizer& second) {
+bool share_quantization(const Quantizer& first, const Quantizer& second) {
   return first == second && serves_both_contractions(first);
 }
 
@@ -97,18 +98,18 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
 }
 
 // An operand for its second GEMM, which sums over its other axis.
-Quantized QuantizedProduct::again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot,
-                                  bool as_bf16) const {
+Quantized QuantizedProduct::requantize(const Operand& operand, const Quantizer& quantizer, Slot slot,
+                                       bool as_bf16) const {
   if (!operand.original.defined()) {
     Quantized shared = operand.quantized.transposed();
-    tell_taken(site_, slot, quantizer, {}, shared);
+    notify_quantized(site_, slot, quantizer, {}, shared);
     return shared;
   }
   return quantize_slot(operand.original, quantizer, Contraction::AxisBefore, site_, slot, as_bf16);
 }
 
-Causal QuantizedProduct::causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const {
-  if (causal_ == CausalPart::None || !quantizer.element.zero) return Causal::No;
+Causal QuantizedProduct::causal(const Quantizer& quantizer, Causal if_y, Causal if_x) const {
+  if (causal_ == CausalPart::None || !quantizer.element.format.zero) return Causal::No;
   return causal_ == CausalPart::Y ? if_y : if_x;
 }
 
@@ -126,7 +127,7 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
   if (needs.dx) {
     const bool as_bf16 = runs_on_bf16(p.dgrad);
     qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
-    const Quantized qw = again(w_, p.dgrad.second, Slot::DgradW, as_bf16);
+    const Quantized qw = requantize(w_, p.dgrad.second, Slot::DgradW, as_bf16);
     result.dx =
         multiply(Pass::Dgrad, qdy, qw, {{}, needs.dx_out, causal(p.dgrad.first, Causal::FirstPast, Causal::Result)});
   }
@@ -134,15 +135,15 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
     const bool as_bf16 = runs_on_bf16(p.wgrad);
     if (needs.dx && share_quantization(p.dgrad.first, p.wgrad.first)) {
       qdy = qdy.transposed();
-      tell_taken(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
+      notify_quantized(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
     } else {
       // Of two roundings with random words of their own the amax is one.
       const bool is_known = qdy.events.total > 0 && p.dgrad.first == p.wgrad.first;
       const auto amax = is_known ? std::optional(qdy.events.amax) : std::nullopt;
       qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16, amax);
     }
-    const Quantized qx = again(x_, p.wgrad.second, Slot::WgradX, as_bf16);
-    const MatrixQuantizer& pairs = causal_ == CausalPart::X ? p.wgrad.second : p.wgrad.first;
+    const Quantized qx = requantize(x_, p.wgrad.second, Slot::WgradX, as_bf16);
+    const Quantizer& pairs = causal_ == CausalPart::X ? p.wgrad.second : p.wgrad.first;
     result.dw =
         multiply(Pass::Wgrad, qdy, qx, {{}, needs.dw_out, causal(pairs, Causal::FirstAhead, Causal::SecondAhead)});
   }

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "precision/policy/policy.h"
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 #include "precision/scaling/scale_states.h"
 
 namespace precipice {
@@ -78,9 +78,9 @@ class QuantizedProduct {
     at::Tensor original;  // undefined: `quantized` serves
     Quantized quantized;
   };
-  Quantized again(const Operand& operand, const MatrixQuantizer& quantizer, Slot slot, bool as_bf16) const;
+  Quantized requantize(const Operand& operand, const Quantizer& quantizer, Slot slot, bool as_bf16) const;
   // `if_y`, `if_x`: what of a product with an operand rounded by `quantizer` is zero for each causal part.
-  Causal causal(const MatrixQuantizer& quantizer, Causal if_y, Causal if_x) const;
+  Causal causal(const Quantizer& quantizer, Causal if_y, Causal if_x) const;
   at::Tensor multiply(Pass pass, const Quantized& a, const Quantized& b, const GemmResult& result) const;
 
   MatmulSite site_;

@@ -10,7 +10,7 @@ namespace {
 
 class RoundOperation : public Operation {
  public:
-  RoundOperation(const MatrixQuantizer& value, const MatrixQuantizer& gradient) : value_(value), gradient_(gradient) {}
+  RoundOperation(const Quantizer& value, const Quantizer& gradient) : value_(value), gradient_(gradient) {}
   // An alias, since autograd wants an output of its own.
   Tensors forward(const Tensors& inputs) override {
     return {value_.is_identity() ? inputs[0].detach() : rounded(inputs[0], value_)};
@@ -20,19 +20,19 @@ class RoundOperation : public Operation {
   }
 
  private:
-  MatrixQuantizer value_, gradient_;
+  Quantizer value_, gradient_;
 };
 
 }  // namespace
 
-at::Tensor rounded(const at::Tensor& x, const MatrixQuantizer& quantizer) {
+at::Tensor rounded(const at::Tensor& x, const Quantizer& quantizer) {
   if (quantizer.is_identity()) return x;
   const at::Tensor rows = x.dim() >= 2 ? x : x.unsqueeze(0);
   return dequantized(quantize(rows, quantizer, Contraction::LastAxis, RandomKey{})).view(x.sizes());
 }
 
-at::Tensor round_tensor(const at::Tensor& x, const MatrixQuantizer& value, const MatrixQuantizer& gradient) {
-  PRECIPICE_CHECK(!is_stochastic(value.rounding) && !is_stochastic(gradient.rounding),
+at::Tensor round_tensor(const at::Tensor& x, const Quantizer& value, const Quantizer& gradient) {
+  PRECIPICE_CHECK(!is_stochastic(value.element.rounding) && !is_stochastic(gradient.element.rounding),
                   "element-wise results are rounded deterministically");
   if (value.is_identity() && gradient.is_identity()) return x;
   return run_operation(std::make_unique<RoundOperation>(value, gradient), {x})[0];

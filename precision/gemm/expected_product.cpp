@@ -7,38 +7,26 @@
 namespace precipice {
 namespace {
 
-ScaleLayout layout_of(const MatrixQuantizer& quantizer, std::int64_t k) {
-  switch (quantizer.kind) {
-    case ScaleKind::None:
-      return ScaleLayout::None;
-    case ScaleKind::Fixed:
-      return quantizer.fixed == 1.0f ? ScaleLayout::None : ScaleLayout::Tensor;
-    case ScaleKind::Tensor:
-      return ScaleLayout::Tensor;
-    case ScaleKind::Row:
-      return ScaleLayout::Rows;
-    case ScaleKind::Column:
-      return k > 1 ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
-    case ScaleKind::Block:
-      return k > quantizer.block_along ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
-  }
-  return ScaleLayout::None;
+ScaleLayout layout_of(const Scaling& scaling, std::int64_t k) {
+  if (const BlockShape* block = block_of(scaling)) return k > block->along ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
+  if (std::holds_alternative<NoScaling>(scaling)) return ScaleLayout::None;
+  if (const auto* fixed = std::get_if<FixedScaling>(&scaling))
+    return fixed->scale == 1.0f ? ScaleLayout::None : ScaleLayout::Tensor;
+  const auto* amax = std::get_if<AmaxScaling>(&scaling);
+  if (amax == nullptr || amax->granularity == Granularity::Tensor) return ScaleLayout::Tensor;
+  return amax->granularity == Granularity::Column && k > 1 ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
 }
 
 // Whether folded() will find that products with the scales are exact. Of a block of zeros E8M0 has the scale 2^-127,
 // which folded() takes for no power of two, since fp32 holds it as a subnormal.
-bool has_foldable_scales(const MatrixQuantizer& quantizer, std::int64_t zeros) {
-  const bool has_zero_block =
-      quantizer.kind == ScaleKind::Block && quantizer.block_across == 1 && zeros >= quantizer.block_along;
+bool has_foldable_scales(const Quantizer& quantizer, std::int64_t zeros) {
+  const BlockShape* block = block_of(quantizer.scaling);
+  const bool has_zero_block = block != nullptr && block->across == 1 && zeros >= block->along;
   if (has_zero_block && has_mantissa(scale_of(prepare_scales(quantizer), 0.0f).inverse)) return false;
-  switch (quantizer.rule) {
-    case ScaleRule::Amax:
-      return quantizer.power_of_two;
-    case ScaleRule::Nvfp4:
-      return quantizer.two_level && !quantizer.row_scaled;
-    default:
-      return true;  // E8M0 and shared exponents
-  }
+  if (const auto* amax = quantizer.scaling_if<AmaxScaling>()) return amax->scale.power_of_two;
+  if (const auto* amax = quantizer.scaling_if<BlockAmaxScaling>()) return amax->scale.power_of_two;
+  if (const auto* nvfp4 = quantizer.scaling_if<Nvfp4Scaling>()) return nvfp4->two_level && !nvfp4->row_scaled;
+  return true;  // E8M0 and shared exponents
 }
 
 struct Expected {
@@ -46,8 +34,8 @@ struct Expected {
   bool folds;  // scales of rows and blocks, where the plan wants that
 };
 
-Expected expected_operand(const MatrixQuantizer& quantizer, bool as_bf16, std::int64_t k, std::int64_t zeros) {
-  const ScaleLayout scales = layout_of(quantizer, k);
+Expected expected_operand(const Quantizer& quantizer, bool as_bf16, std::int64_t k, std::int64_t zeros) {
+  const ScaleLayout scales = layout_of(quantizer.scaling, k);
   const bool is_one = scales == ScaleLayout::None || scales == ScaleLayout::Tensor;
   // Of numbers that are not too small for bf16's instructions.
   return {{as_bf16, 1.0, scales}, is_one || has_foldable_scales(quantizer, zeros)};
@@ -55,7 +43,7 @@ Expected expected_operand(const MatrixQuantizer& quantizer, bool as_bf16, std::i
 
 }  // namespace
 
-ProductKind expected_product(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic,
+ProductKind expected_product(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic,
                              const ExpectedOperands& operands, const MatmulCpu& cpu) {
   const bool as_bf16 = runs_on_bf16(a, b, arithmetic, cpu);
   const Expected of_a = expected_operand(a, as_bf16, operands.k, operands.zeros_in_a),

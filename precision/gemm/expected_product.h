@@ -13,7 +13,7 @@ struct ExpectedOperands {
   std::int64_t k;           // what the product sums over
   std::int64_t zeros_in_a;  // numbers side by side in a row of a that are all zero; 0: no such row
 };
-ProductKind expected_product(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic,
+ProductKind expected_product(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic,
                              const ExpectedOperands& operands, const MatmulCpu& cpu);
 
 }  // namespace precipice

@@ -169,21 +169,19 @@ at::Tensor run_one_product(const Quantized& a, const Quantized& b, const at::Ten
   multiply_values(
       {a.values, b.values, plan.scales_in_rounding ? 1.0f : scale, gemm.result.bias, plan.causal, plan.may_need_fp32},
       y);
-  const MatrixQuantizer& output = gemm.arithmetic.output;
+  const ElementQuantizer& output = gemm.arithmetic.output;
   if (!output.is_identity()) round_output(y, plan.scales_in_rounding ? scale : 1.0f, output, key);
   return y;
 }
 
 }  // namespace
 
-bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic) {
-  const bool scales_operands =
-      arithmetic.scales == ScalesAct::Operands && (a.kind != ScaleKind::None || b.kind != ScaleKind::None);
-  return !is_emulated(arithmetic) && !scales_operands && fits_bf16(a.element) && fits_bf16(b.element);
+bool bf16_is_exact(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic) {
+  const bool scales_operands = arithmetic.scales == ScalesAct::Operands && (a.is_scaled() || b.is_scaled());
+  return !is_emulated(arithmetic) && !scales_operands && fits_bf16(a.element.format) && fits_bf16(b.element.format);
 }
 
-bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic,
-                  const MatmulCpu& cpu) {
+bool runs_on_bf16(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic, const MatmulCpu& cpu) {
   return arithmetic.carrier != Carrier::Fp32 && (arithmetic.carrier == Carrier::Bf16 || cpu.bf16_instructions) &&
          bf16_is_exact(a, b, arithmetic);
 }

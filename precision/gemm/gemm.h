@@ -11,23 +11,23 @@
 #include "precision/gemm/carrier.h"
 #include "precision/gemm/gemm_plan.h"
 #include "precision/gemm/operand_scales.h"
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 
 namespace precipice {
 
 struct GemmArithmetic {
   Accumulator accumulator;
   ScalesAct scales = ScalesAct::Sums;
-  MatrixQuantizer output;  // unscaled
+  ElementQuantizer output;
   Carrier carrier = Carrier::Auto;
   bool operator==(const GemmArithmetic&) const = default;
 };
 
 // Whether the product of operands of these kinds can run on bf16 instructions exactly: all but tensors with numbers too
 // small for them (carrier.h), which go through fp32.
-bool bf16_is_exact(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic);
+bool bf16_is_exact(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic);
 // Whether it will, on this CPU: then operands are quantized as bf16.
-bool runs_on_bf16(const MatrixQuantizer& a, const MatrixQuantizer& b, const GemmArithmetic& arithmetic,
+bool runs_on_bf16(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic,
                   const MatmulCpu& cpu = matmul_cpu());
 
 // What a product is to become beside its operands.

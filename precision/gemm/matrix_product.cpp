@@ -155,7 +155,7 @@ double quantum_of(const MatrixSide<at::BFloat16>& side) {
   for (std::int64_t line = 0; line < lines; ++line)
     smallest = std::min(smallest, pack_kernels().smallest_half(as_halves(side.data + line * stride), length));
   ResultQuantum quantum(kBf16);
-  quantum.saw(std::uint32_t{smallest} << 16 | 0xFFFF);
+  quantum.record(std::uint32_t{smallest} << 16 | 0xFFFF);
   return quantum.value();
 }
 

@@ -8,7 +8,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/gemm/gemm_plan.h"
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 
 namespace precipice {
 

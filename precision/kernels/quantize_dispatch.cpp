@@ -9,7 +9,7 @@
 namespace precipice {
 namespace {
 
-void check_call(std::int64_t size, const QuantizeSpec& spec, std::uint64_t first_element) {
+void check_call(std::int64_t size, const ElementQuantizer& spec, std::uint64_t first_element) {
   PRECIPICE_CHECK(size >= 0, "size ", size);
   PRECIPICE_CHECK(spec.random_bits >= 1 && spec.random_bits <= 32, "random bits ", spec.random_bits);
   constexpr std::uint64_t kElements = std::uint64_t{1} << 50;  // 4 words in each of 2^48 blocks
@@ -19,8 +19,8 @@ void check_call(std::int64_t size, const QuantizeSpec& spec, std::uint64_t first
 
 template <class Source>
 QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* out, std::int64_t size,
-                                       const FormatConstantsOf<Source>& format, const QuantizeSpec& spec, float scale,
-                                       const RandomKey& key, std::uint64_t first_element) {
+                                       const FormatConstantsOf<Source>& format, const ElementQuantizer& spec,
+                                       float scale, const RandomKey& key, std::uint64_t first_element) {
   check_call(size, spec, first_element);
   const bool in_place = static_cast<const void*>(in) == out;
   const auto min_normal = __builtin_bit_cast(std::uint32_t, spec.format.min_normal());
@@ -38,31 +38,42 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
       scale,
       key,
       first_element};
-  call.is_bf16 = spec.format == kBf16 && spec.overflow == Overflow::Native;
+  call.is_bf16 = spec.format == kBf16 && spec.overflow == Overflow::Native && !spec.range;
   call.stream = size * static_cast<std::int64_t>(sizeof(float)) >= kStreamedBytes && !in_place;
   return call;
 }
 
+// Where the range is another's, the format's constants with the other's ends.
+template <class Constants>
+Constants with_ends(Constants constants, const Constants& ends) {
+  constants.positive = ends.positive;
+  constants.negative = ends.negative;
+  return constants;
+}
+
 }  // namespace
 
-QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const ElementQuantizer& spec, float scale,
                           const RandomKey& key, std::uint64_t first_element) {
-  return prepare_call_as<Binary32>(in, out, size, prepare(spec.format, spec.overflow), spec, scale, key, first_element);
+  FormatConstants format = prepare(spec.format, spec.overflow);
+  if (spec.range) format = with_ends(format, prepare(*spec.range, spec.overflow));
+  return prepare_call_as<Binary32>(in, out, size, format, spec, scale, key, first_element);
 }
 
-WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
-                              const RandomKey& key, std::uint64_t first_element) {
+WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, const ElementQuantizer& spec,
+                              float scale, const RandomKey& key, std::uint64_t first_element) {
   PRECIPICE_CHECK(!spec.through_bf16, "binary64 inputs do not go through bf16");
-  return prepare_call_as<Binary64>(in, out, size, prepare_wide(spec.format, spec.overflow), spec, scale, key,
-                                   first_element);
+  auto format = prepare_wide(spec.format, spec.overflow);
+  if (spec.range) format = with_ends(format, prepare_wide(*spec.range, spec.overflow));
+  return prepare_call_as<Binary64>(in, out, size, format, spec, scale, key, first_element);
 }
 
-void quantize(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+void quantize(const float* in, float* out, std::int64_t size, const ElementQuantizer& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts) {
   counts += active_kernels().quantize(prepare_call(in, out, size, spec, scale, key, first_element));
 }
 
-void quantize(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+void quantize(const double* in, float* out, std::int64_t size, const ElementQuantizer& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts) {
   counts += active_kernels().quantize_wide(prepare_call(in, out, size, spec, scale, key, first_element));
 }

@@ -73,10 +73,10 @@ struct QuantizeCallOf {
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;
 
-QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+QuantizeCall prepare_call(const float* in, float* out, std::int64_t size, const ElementQuantizer& spec, float scale,
                           const RandomKey& key, std::uint64_t first_element);
-WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
-                              const RandomKey& key, std::uint64_t first_element);
+WideQuantizeCall prepare_call(const double* in, float* out, std::int64_t size, const ElementQuantizer& spec,
+                              float scale, const RandomKey& key, std::uint64_t first_element);
 
 struct QuantizeKernels {
   EventCounts (*quantize)(const QuantizeCall& call);

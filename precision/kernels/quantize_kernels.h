@@ -7,29 +7,20 @@
 #include <cstdint>
 #include <string>
 
-#include "precision/format/float_format.h"
 #include "precision/kernels/event_counts.h"
 #include "precision/kernels/isa.h"
+#include "precision/rounding/element_quantizer.h"
 #include "precision/rounding/random_bits.h"
-#include "precision/rounding/rounding.h"
 
 namespace precipice {
 
-struct QuantizeSpec {
-  FloatFormat format;
-  Rounding rounding = Rounding::NearestEven;
-  Overflow overflow = Overflow::Saturate;
-  int random_bits = 32;       // stochastic only: 1..32 words' high bits are used
-  bool through_bf16 = false;  // round to bf16 (nearest even) first: inputs of a system whose tensors are bf16
-};
-
 // out[i] = round(in[i] * scale): values on the format's grid. in may equal out. Element i of the call uses the random
 // word of element first_element + i of key's stream, so a tensor may be cut anywhere.
-void quantize(const float* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+void quantize(const float* in, float* out, std::int64_t size, const ElementQuantizer& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts);
 
 // The same from binary64, rounded once; amax is rounded to float, and through_bf16 must be off.
-void quantize(const double* in, float* out, std::int64_t size, const QuantizeSpec& spec, float scale,
+void quantize(const double* in, float* out, std::int64_t size, const ElementQuantizer& spec, float scale,
               const RandomKey& key, std::uint64_t first_element, EventCounts& counts);
 
 // out[i] = the code of in[i], which must be a value of the format (format_codes.h); only NaN in a format without one is

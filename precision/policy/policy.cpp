@@ -19,11 +19,6 @@ std::string to_string(SmoothSwiglu kind) {
   return kind == SmoothSwiglu::IfGated ? "true" : spelling_of(kind, kSmoothSwiglus);
 }
 
-SitePrecision SitePrecision::of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
-                                        const GemmArithmetic& arithmetic) {
-  return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}, SmoothSwiglu::Off};
-}
-
 PrecisionPolicy::PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites)
     : layers_(layers),
       block_sites_(block_sites.begin(), block_sites.end()),

@@ -20,11 +20,14 @@ namespace precipice {
 enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
 inline constexpr Pass kAllPasses[] = {Pass::Fprop, Pass::Dgrad, Pass::Wgrad};
 
-struct GemmPrecision {
-  MatrixQuantizer first, second;  // operands in the order of the formulas above
+// `Operand`: Quantizer, or QuantizerSettings while recipes and rules still change them (train/recipes).
+template <class Operand>
+struct GemmPrecisionOf {
+  Operand first, second;  // operands in the order of the formulas above
   GemmArithmetic arithmetic;
-  bool operator==(const GemmPrecision&) const = default;
+  bool operator==(const GemmPrecisionOf&) const = default;
 };
+using GemmPrecision = GemmPrecisionOf<Quantizer>;
 
 // Smooth-SwiGLU (arXiv 2409.12517 section 4), at mlp.down of a gated MLP: train/model/swiglu.h has the formulas.
 enum class SmoothSwiglu : std::uint8_t {
@@ -37,16 +40,22 @@ enum class SmoothSwiglu : std::uint8_t {
 SmoothSwiglu parse_smooth_swiglu(std::string_view text);  // true token false; throws ConfigError
 std::string to_string(SmoothSwiglu kind);
 
-struct SitePrecision {
-  GemmPrecision fprop, dgrad, wgrad;
+template <class Operand>
+struct SitePrecisionOf {
+  GemmPrecisionOf<Operand> fprop, dgrad, wgrad;
   SmoothSwiglu smooth_swiglu = SmoothSwiglu::Off;
   // One choice per tensor, used in both of its passes.
-  static SitePrecision of_tensors(const MatrixQuantizer& x, const MatrixQuantizer& w, const MatrixQuantizer& dy,
-                                  const GemmArithmetic& arithmetic);
-  GemmPrecision& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
-  const GemmPrecision& pass(Pass p) const { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
-  bool operator==(const SitePrecision&) const = default;
+  static SitePrecisionOf of_tensors(const Operand& x, const Operand& w, const Operand& dy,
+                                    const GemmArithmetic& arithmetic) {
+    return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}, SmoothSwiglu::Off};
+  }
+  GemmPrecisionOf<Operand>& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
+  const GemmPrecisionOf<Operand>& pass(Pass p) const {
+    return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad;
+  }
+  bool operator==(const SitePrecisionOf&) const = default;
 };
+using SitePrecision = SitePrecisionOf<Quantizer>;
 
 class PrecisionPolicy {
  public:

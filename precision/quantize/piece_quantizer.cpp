@@ -7,19 +7,16 @@
 namespace precipice {
 namespace {
 
-QuantizeCall call_of(const MatrixQuantizer& q, float scale, const RandomKey& key) {
-  const QuantizeSpec spec{q.element, q.rounding, q.overflow, q.random_bits, q.through_bf16};
-  QuantizeCall call = prepare_call(static_cast<const float*>(nullptr), nullptr, 0, spec, scale, key, 0);
+QuantizeCall call_of(const ElementQuantizer& e, float scale, const RandomKey& key) {
+  QuantizeCall call = prepare_call(static_cast<const float*>(nullptr), nullptr, 0, e, scale, key, 0);
   call.count = false;
   return call;
 }
 
 }  // namespace
 
-PieceRounder::PieceRounder(const MatrixQuantizer& quantizer, float scale, const RandomKey& key)
-    : is_identity_(quantizer.is_identity() && scale == 1.0f), call_(call_of(quantizer, scale, key)) {
-  PRECIPICE_CHECK(quantizer.kind == ScaleKind::None, "outputs are rounded unscaled");
-}
+PieceRounder::PieceRounder(const ElementQuantizer& element, float scale, const RandomKey& key)
+    : is_identity_(element.is_identity() && scale == 1.0f), call_(call_of(element, scale, key)) {}
 
 void PieceRounder::round(float* data, std::int64_t begin, std::int64_t size) const {
   if (is_identity_) return;
@@ -30,14 +27,14 @@ void PieceRounder::round(float* data, std::int64_t begin, std::int64_t size) con
   active_kernels().quantize(call);
 }
 
-bool PieceQuantizer::serves(const MatrixQuantizer& quantizer) {
-  return quantizer.kind == ScaleKind::None && !is_stochastic(quantizer.rounding) && !quantizer.hadamard &&
-         !quantizer.range && quantizer.arithmetic == Arithmetic::Te;
+bool PieceQuantizer::serves(const Quantizer& quantizer) {
+  return !quantizer.is_scaled() && !is_stochastic(quantizer.element.rounding) && !quantizer.hadamard &&
+         !quantizer.element.range && quantizer.arithmetic == Arithmetic::Te;
 }
 
-PieceQuantizer::PieceQuantizer(const MatrixQuantizer& quantizer)
-    : call_(call_of(quantizer, 1.0f, {})), quantum_(quantizer.element) {
-  PRECIPICE_CHECK(serves(quantizer), to_string(quantizer.element), " has no pieces");
+PieceQuantizer::PieceQuantizer(const Quantizer& quantizer)
+    : call_(call_of(quantizer.element, 1.0f, {})), quantum_(quantizer.element.format) {
+  PRECIPICE_CHECK(serves(quantizer), to_string(quantizer.element.format), " has no pieces");
 }
 
 void PieceQuantizer::run(QuantizeCall call, const float* in, std::int64_t size) {
@@ -46,7 +43,7 @@ void PieceQuantizer::run(QuantizeCall call, const float* in, std::int64_t size) 
   call.size = size;
   if (call.packed != nullptr && quantum_.depends_on_results()) call.smallest_result = &smallest;
   active_kernels().quantize(call);
-  quantum_.saw(smallest);
+  quantum_.record(smallest);
 }
 
 void PieceQuantizer::run(const float* in, std::int64_t size, float* out) {

@@ -5,15 +5,15 @@
 
 #include "precision/kernels/quantize_isa.h"
 #include "precision/quantize/result_quantum.h"
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer.h"
 
 namespace precipice {
 
 // round_output() of pieces of an array.
 class PieceRounder {
  public:
-  // An unscaled quantizer; the identity only multiplies.
-  explicit PieceRounder(const MatrixQuantizer& quantizer, float scale = 1.0f, const RandomKey& key = {});
+  // The identity only multiplies.
+  explicit PieceRounder(const ElementQuantizer& element, float scale = 1.0f, const RandomKey& key = {});
   // Elements begin .. begin + size - 1 of `data`; random words are numbered by their places.
   void round(float* data, std::int64_t begin, std::int64_t size) const;
 
@@ -25,9 +25,10 @@ class PieceRounder {
 // quantize() of pieces, in any order.
 class PieceQuantizer {
  public:
-  // Whether elements know nothing of each other, and of no order: unscaled, without random words, in nobody's own way.
-  static bool serves(const MatrixQuantizer& quantizer);
-  explicit PieceQuantizer(const MatrixQuantizer& quantizer);
+  // Whether elements know nothing of each other, and of no order: unscaled, without random words, rounded as every
+  // arithmetic rounds.
+  static bool serves(const Quantizer& quantizer);
+  explicit PieceQuantizer(const Quantizer& quantizer);
 
   // To numbers on the element's grid; `packed`: as bf16, for an element that fits_bf16.
   void run(const float* in, std::int64_t size, float* out);

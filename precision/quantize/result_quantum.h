@@ -16,10 +16,10 @@ class ResultQuantum {
   explicit ResultQuantum(const FloatFormat& element)
       : mantissa_bits_(element.mantissa_bits), finest_(quantum_of(element)) {}
 
-  // Whether saw() is to be told of results.
+  // Whether record() is to be told of results.
   bool depends_on_results() const { return finest_ < kKnownFine; }
   // QuantizeCall's smallest_result of some of them.
-  void saw(std::uint32_t smallest_result) { smallest_ = std::min(smallest_, smallest_result); }
+  void record(std::uint32_t smallest_result) { smallest_ = std::min(smallest_, smallest_result); }
   double value() const {
     const std::uint32_t pattern = smallest_ + 1;  // 0: only zeros, or not known
     if (!depends_on_results() || pattern < 0x800000 || pattern >= 0x7F800000) return finest_;

@@ -3,10 +3,10 @@
 // (quantized_matmul.h).
 #pragma once
 
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer.h"
 
 namespace precipice {
 
-bool share_quantization(const MatrixQuantizer& first, const MatrixQuantizer& second);
+bool share_quantization(const Quantizer& first, const Quantizer& second);
 
 }  // namespace precipice

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slabs of blocks that stay in the cache: amaxes, scales, then the elements row by row with a buffer of multipliers.
+// Strips of blocks that stay in the cache: amaxes, scales, then the elements row by row with a buffer of multipliers.
 #include "precision/scaling/block_quantize.h"
 
 #include <algorithm>
@@ -17,30 +17,25 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kSlab = 4096;           // columns, in whole blocks
-constexpr std::int64_t kSlabElements = 65536;  // a quarter of a MiB: with its results within the second-level cache
+constexpr std::int64_t kStrip = 4096;           // columns, in whole blocks
+constexpr std::int64_t kStripElements = 65536;  // a quarter of a MiB: with its results within the second-level cache
 
-QuantizeSpec quantize_spec(const MatrixQuantizer& spec, bool through_bf16) {
-  QuantizeSpec result{spec.element, spec.rounding, spec.overflow, spec.random_bits, through_bf16};
+ElementQuantizer element_of(const Quantizer& quantizer, bool through_bf16) {
+  ElementQuantizer element = quantizer.element;
+  element.through_bf16 = through_bf16;
   // microxcaling clamps int8 to both sides alike.
-  const bool is_microxcaling =
-      spec.arithmetic == Arithmetic::Microxcaling || spec.arithmetic == Arithmetic::MicroxcalingCuda;
-  if (is_microxcaling && result.format.sign == Sign::Twos) result.format.sign = Sign::Signed;
-  return result;
+  if (is_microxcaling(quantizer.arithmetic) && element.format.sign == Sign::Twos) element.format.sign = Sign::Signed;
+  return element;
 }
 
-bool is_nvfp4(const MatrixQuantizer& spec) {
-  return spec.kind == ScaleKind::Block && spec.rule == ScaleRule::Nvfp4;
-}
-
-MatrixQuantizer checked(const MatrixQuantizer& spec) {
-  validate(spec);
-  return spec;
+const Quantizer& checked(const Quantizer& quantizer) {
+  validate(quantizer);
+  return quantizer;
 }
 
 // te's cast to E2M1 compares with zero: -0 is +0 for it, and a negative number that rounds to zero is code 8, -0.
-bool turns_minus_zero(const MatrixQuantizer& spec) {
-  return is_nvfp4(spec) && spec.arithmetic != Arithmetic::Torchao;
+bool turns_minus_zero(const Quantizer& quantizer) {
+  return quantizer.scaling_if<Nvfp4Scaling>() != nullptr && quantizer.arithmetic != Arithmetic::Torchao;
 }
 
 bool is_minus_zero(float x) {
@@ -81,76 +76,76 @@ float bf16_of(float x) {
 
 }  // namespace
 
-MatrixPlan::MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, const ScaleState& state)
-    : spec_(checked(spec)),
+MatrixPlan::MatrixPlan(const Quantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
+    : quantizer_(checked(quantizer)),
       shape_(shape),
-      grid_(block_grid(spec, shape)),
-      constants_(prepare_scales(spec, state.previous)),
+      grid_(block_grid(quantizer, shape)),
+      constants_(prepare_scales(quantizer, state.previous)),
       kernels_(&active_kernels()),
-      through_bf16_(spec.through_bf16 && !spec.hadamard) {
+      through_bf16_(quantizer.element.through_bf16 && !quantizer.hadamard) {
   call_ = prepare_call(static_cast<const float*>(nullptr), nullptr, shape.rows * shape.cols,
-                       quantize_spec(spec, through_bf16_), 1.0f, {}, 0);
-  if (spec.range) {
-    const FormatConstants end = prepare(*spec.range, spec.overflow);
-    call_.format.positive = end.positive;
-    call_.format.negative = end.negative;
-  }
+                       element_of(quantizer, through_bf16_), 1.0f, {}, 0);
   choose_element();
 
-  const bool is_one = spec.kind != ScaleKind::Block && grid_.count() <= 1;
-  PRECIPICE_CHECK(shape.row_stride == shape.cols || (is_one && !spec.hadamard), "rows ", shape.row_stride, " apart");
-  const bool is_per_column = spec.kind != ScaleKind::Block && grid_.block_rows > 1 && grid_.block_cols == 1;
-  settled_by_pass_ = is_one || is_per_column;
-  if (settled_by_pass_) {
-    const bool is_known = spec.kind == ScaleKind::None || spec.kind == ScaleKind::Fixed || spec.delayed;
-    if (!is_known) measured_size_ = grid_.grid_cols;
-    const bool is_fixed = spec.kind == ScaleKind::Fixed;
-    settled_multiply_.assign(static_cast<std::size_t>(grid_.count()), is_fixed       ? spec.fixed
-                                                                      : spec.delayed ? state.delayed
-                                                                                     : 1.0f);
+  const Scaling& scaling = quantizer.scaling;
+  const bool has_blocks = block_of(scaling) != nullptr;
+  const bool is_one = !has_blocks && grid_.count() <= 1;
+  PRECIPICE_CHECK(shape.row_stride == shape.cols || (is_one && !quantizer.hadamard), "rows ", shape.row_stride,
+                  " apart");
+  const bool is_per_column = !has_blocks && grid_.block_rows > 1 && grid_.block_cols == 1;
+  has_global_scales_ = is_one || is_per_column;
+  if (has_global_scales_) {
+    if (std::holds_alternative<AmaxScaling>(scaling)) measured_size_ = grid_.grid_cols;
+    const auto* fixed = std::get_if<FixedScaling>(&scaling);
+    const float known = std::holds_alternative<DelayedScaling>(scaling) ? state.delayed : 1.0f;
+    global_multiply_.assign(static_cast<std::size_t>(grid_.count()), fixed != nullptr ? fixed->scale : known);
   } else {
     row_step_ = grid_.block_rows;
     outers_.resize(1);
-    if (is_nvfp4(spec) && spec.two_level)
-      measured_size_ = !spec.row_scaled ? 1 : shape.contraction == 1 ? shape.rows : shape.cols;
+    if (nvfp4() != nullptr && nvfp4()->two_level)
+      measured_size_ = !nvfp4()->row_scaled ? 1 : shape.contraction == 1 ? shape.rows : shape.cols;
   }
-  if (spec.hadamard && shape.contraction == 0 && row_step_ % kHadamard != 0) {
+  if (quantizer.hadamard && shape.contraction == 0 && row_step_ % kHadamard != 0) {
     // A range must hold whole groups of the transform and whole blocks.
-    while (row_step_ % kHadamard != 0) row_step_ += settled_by_pass_ ? 1 : grid_.block_rows;
+    while (row_step_ % kHadamard != 0) row_step_ += has_global_scales_ ? 1 : grid_.block_rows;
   }
 }
 
 void MatrixPlan::choose_element() {
-  const bool is_block = spec_.kind == ScaleKind::Block;
-  if (is_block && spec_.arithmetic == Arithmetic::MicroxcalingCuda) call_.format.sign_of_zero = 0;
-  call_.divide = is_block && spec_.arithmetic == Arithmetic::DeepSeek;
-  if (spec_.arithmetic == Arithmetic::DeepGemm && spec_.element == kE2m1 && spec_.rounding == Rounding::NearestEven)
+  const Arithmetic arithmetic = quantizer_.arithmetic;
+  const ElementQuantizer& element = quantizer_.element;
+  const FloatFormat& f = element.format;
+  const bool has_blocks = block_of(quantizer_.scaling) != nullptr;
+  if (has_blocks && arithmetic == Arithmetic::MicroxcalingCuda) call_.format.sign_of_zero = 0;
+  call_.divide = has_blocks && arithmetic == Arithmetic::DeepSeek;
+  if (arithmetic == Arithmetic::DeepGemm && f == kE2m1 && element.rounding == Rounding::NearestEven)
     element_ = Element::DeepGemmFp4;
-  if (spec_.arithmetic == Arithmetic::Microxcaling && is_block) {
+  if (arithmetic == Arithmetic::Microxcaling && has_blocks) {
     element_ = Element::Microxcaling;
-    const FloatFormat& f = spec_.element;
     microxcaling_ = {f.emin(),
                      f.is_fixed_point(),
                      f.is_fixed_point() ? f.mantissa_bits + f.bias - 1 : f.mantissa_bits,
                      f.max_finite(),
                      f.min_normal(),
-                     spec_.rounding == Rounding::NearestEven   ? 0
-                     : spec_.rounding == Rounding::NearestAway ? 1
-                                                               : 2};
+                     element.rounding == Rounding::NearestEven   ? 0
+                     : element.rounding == Rounding::NearestAway ? 1
+                                                                 : 2};
   }
 }
 
 void MatrixPlan::rotate(const float* in, float* out, std::int64_t first_row, std::int64_t last_row) const {
-  precipice::rotate(in, out, shape_, spec_.through_bf16, first_row, last_row);
+  precipice::rotate(in, out, shape_, quantizer_.element.through_bf16, first_row, last_row);
 }
 
-void MatrixPlan::measure(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const {
+void MatrixPlan::measure_amaxes(const float* in, std::int64_t first_row, std::int64_t last_row,
+                                std::int32_t* patterns) const {
   const auto amax_of_blocks = kernels_->blocks.amax_of_blocks;
   const std::int64_t cols = shape_.cols, rows = last_row - first_row;
   if (measured_size_ == 0 || cols == 0 || rows == 0) return;
   const float* first = in + first_row * cols;
-  const bool per_row = !settled_by_pass_ && spec_.row_scaled && shape_.contraction == 1;
-  const bool per_column = settled_by_pass_ ? grid_.grid_cols > 1 : spec_.row_scaled && !per_row;
+  const bool is_row_scaled = nvfp4() != nullptr && nvfp4()->row_scaled;
+  const bool per_row = is_row_scaled && shape_.contraction == 1;
+  const bool per_column = has_global_scales_ ? grid_.grid_cols > 1 : is_row_scaled && !per_row;
   if (shape_.row_stride != cols) {
     for (std::int64_t row = first_row; row < last_row; ++row)
       amax_of_blocks(in + row * shape_.row_stride, cols, cols, patterns);
@@ -169,17 +164,17 @@ float MatrixPlan::amax_of(std::int32_t pattern) const {
   return through_bf16_ ? bf16_of(amax) : amax;
 }
 
-void MatrixPlan::settle(const std::int32_t* patterns, const MatrixOutputs& outputs) {
-  if (!settled_by_pass_) {
+void MatrixPlan::finish_scales(const std::int32_t* patterns, const MatrixOutputs& outputs) {
+  if (!has_global_scales_) {
     if (measured_size_ > 0) outers_.resize(static_cast<std::size_t>(measured_size_));
     for (std::int64_t i = 0; i < measured_size_; ++i)
       outers_[static_cast<std::size_t>(i)] = outer_scale(constants_, amax_of(patterns[i]));
     return;
   }
-  for (std::size_t i = 0; i < settled_multiply_.size(); ++i) {
-    BlockScale scale{settled_multiply_[i], 1.0f / settled_multiply_[i]};
+  for (std::size_t i = 0; i < global_multiply_.size(); ++i) {
+    BlockScale scale{global_multiply_[i], 1.0f / global_multiply_[i]};
     if (measured_size_ > 0) scale = scale_of(constants_, amax_of(patterns[i]));
-    settled_multiply_[i] = scale.multiply;
+    global_multiply_[i] = scale.multiply;
     outputs.scales[i] = scale.inverse;
     if (outputs.multipliers != nullptr) outputs.multipliers[i] = scale.multiply;
   }
@@ -192,44 +187,44 @@ EventCounts MatrixPlan::quantize_rows(const float* in, std::int64_t first_row, s
   if (cols == 0 || first_row == last_row) return counts;
   PRECIPICE_CHECK(first_row % row_step_ == 0 && last_row <= shape_.rows, "rows ", first_row, " to ", last_row, " of ",
                   shape_.rows, " in steps of ", row_step_);
-  if (settled_by_pass_) {
-    const bool is_one = settled_multiply_.size() == 1;
+  if (has_global_scales_) {
+    const bool is_one = global_multiply_.size() == 1;
     const std::int64_t step = is_one && shape_.row_stride == cols ? last_row - first_row : 1;
     for (std::int64_t row = first_row; row < last_row; row += step) {
       const std::int64_t begin = row * cols;
-      quantize_stretch({in + row * shape_.row_stride, step * cols, static_cast<std::uint64_t>(begin),
-                        is_one ? nullptr : settled_multiply_.data(), settled_multiply_[0]},
-                       key, outputs, counts);
+      quantize_run({in + row * shape_.row_stride, step * cols, static_cast<std::uint64_t>(begin),
+                    is_one ? nullptr : global_multiply_.data(), global_multiply_[0]},
+                   key, outputs, counts);
     }
     return counts;
   }
-  const std::int64_t width = slab_cols();
-  if (grid_.block_rows == 1 && cols % grid_.block_cols == 0 && outers_.size() == 1 && 2 * grid_.block_cols <= kSlab) {
+  const std::int64_t width = strip_cols();
+  if (grid_.block_rows == 1 && cols % grid_.block_cols == 0 && outers_.size() == 1 && 2 * grid_.block_cols <= kStrip) {
     // Rows of whole blocks follow one another as one long row.
     const std::int64_t all = (last_row - first_row) * cols;
     for (std::int64_t col = 0; col < all; col += width)
-      quantize_slab({in, first_row, 1, col, std::min(width, all - col)}, key, outputs, counts);
+      quantize_strip({in, first_row, 1, col, std::min(width, all - col)}, key, outputs, counts);
     return counts;
   }
   for (std::int64_t row = first_row; row < last_row; row += grid_.block_rows) {
     const std::int64_t rows = std::min(grid_.block_rows, shape_.rows - row);
     for (std::int64_t col = 0; col < cols; col += width)
-      quantize_slab({in, row, rows, col, std::min(width, cols - col)}, key, outputs, counts);
+      quantize_strip({in, row, rows, col, std::min(width, cols - col)}, key, outputs, counts);
   }
   return counts;
 }
 
-std::int64_t MatrixPlan::slab_cols() const {
-  const std::int64_t cols = std::clamp<std::int64_t>(kSlabElements / grid_.block_rows, kSlab / 4, kSlab);
+std::int64_t MatrixPlan::strip_cols() const {
+  const std::int64_t cols = std::clamp<std::int64_t>(kStripElements / grid_.block_rows, kStrip / 4, kStrip);
   return std::max(grid_.block_cols, cols / grid_.block_cols * grid_.block_cols);
 }
 
-float MatrixPlan::amax_without_nan(const Slab& slab, std::int64_t block) const {
-  const std::int64_t begin = block * grid_.block_cols, end = std::min(begin + grid_.block_cols, slab.cols);
+float MatrixPlan::amax_without_nan(const BlockStrip& strip, std::int64_t block) const {
+  const std::int64_t begin = block * grid_.block_cols, end = std::min(begin + grid_.block_cols, strip.cols);
   float largest = 0.0f;
-  for (std::int64_t r = slab.first_row; r < slab.first_row + slab.rows; ++r) {
+  for (std::int64_t r = strip.first_row; r < strip.first_row + strip.rows; ++r) {
     for (std::int64_t c = begin; c < end; ++c) {
-      const float x = slab.in[r * shape_.cols + slab.first_col + c];
+      const float x = strip.in[r * shape_.cols + strip.first_col + c];
       const float magnitude = x < 0.0f ? -x : x;
       if (magnitude > largest) largest = magnitude;
     }
@@ -244,76 +239,77 @@ const OuterScale& MatrixPlan::outer_of(std::int64_t row, std::int64_t col) const
 
 bool MatrixPlan::is_flushed(float amax) const {
   if (!(amax > 0.0f) || amax >= 0x1p-126f) return false;
-  if (spec_.arithmetic == Arithmetic::MicroxcalingCuda) return true;
-  return (spec_.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
+  if (quantizer_.arithmetic == Arithmetic::MicroxcalingCuda) return true;
+  return (quantizer_.element.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
-void MatrixPlan::scale_slab(const Slab& slab, const SlabScales& scales) const {
+void MatrixPlan::scale_strip(const BlockStrip& strip, const StripScales& scales) const {
   float *multiply = scales.multiply, *inverse = scales.inverse;
-  const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
-  std::int32_t patterns[kSlab];
-  float amaxes[kSlab];
+  const std::int64_t width = grid_.block_cols, blocks = (strip.cols + width - 1) / width;
+  std::int32_t patterns[kStrip];
+  float amaxes[kStrip];
   std::fill(patterns, patterns + blocks, 0);
-  const float* first = slab.in + slab.first_row * shape_.cols + slab.first_col;
+  const float* first = strip.in + strip.first_row * shape_.cols + strip.first_col;
   const BlockKernels& kernels = kernels_->blocks;
-  if (slab.rows > 1 && slab.cols <= kSlab) {
+  if (strip.rows > 1 && strip.cols <= kStrip) {
     // Down the columns first: patterns of magnitudes are numbers again.
-    alignas(64) std::int32_t columns[kSlab];
-    std::fill(columns, columns + slab.cols, 0);
-    kernels.amax_of_columns(first, slab.rows, shape_.cols, slab.cols, columns);
-    float magnitudes[kSlab];
-    __builtin_memcpy(magnitudes, columns, static_cast<std::size_t>(slab.cols) * sizeof(float));
-    kernels.amax_of_blocks(magnitudes, slab.cols, width, patterns);
+    alignas(64) std::int32_t columns[kStrip];
+    std::fill(columns, columns + strip.cols, 0);
+    kernels.amax_of_columns(first, strip.rows, shape_.cols, strip.cols, columns);
+    float magnitudes[kStrip];
+    __builtin_memcpy(magnitudes, columns, static_cast<std::size_t>(strip.cols) * sizeof(float));
+    kernels.amax_of_blocks(magnitudes, strip.cols, width, patterns);
   } else {
-    for (std::int64_t r = 0; r < slab.rows; ++r)
-      kernels.amax_of_blocks(first + r * shape_.cols, slab.cols, width, patterns);
+    for (std::int64_t r = 0; r < strip.rows; ++r)
+      kernels.amax_of_blocks(first + r * shape_.cols, strip.cols, width, patterns);
   }
   for (std::int64_t b = 0; b < blocks; ++b) amaxes[b] = amax_of_pattern(patterns[b]);
   if (through_bf16_) kernels.to_bf16(amaxes, amaxes, blocks);
   if (ignores_nan(constants_)) {
     for (std::int64_t b = 0; b < blocks; ++b) {
-      if (patterns[b] > kInfinityPattern) amaxes[b] = amax_without_nan(slab, b);
+      if (patterns[b] > kInfinityPattern) amaxes[b] = amax_without_nan(strip, b);
     }
   }
-  if (spec_.four_over_six != FourOverSix::Off) {
+  if (nvfp4() != nullptr && nvfp4()->four_over_six != FourOverSix::Off) {
     // Under one outer scale all blocks at once.
     const std::int64_t step = outers_.size() > 1 && shape_.contraction == 0 ? 1 : blocks;
     for (std::int64_t b = 0; b < blocks; b += step) {
       const std::int64_t begin = b * width;
-      const BlockRow row{first + begin, slab.rows, std::min(step * width, slab.cols - begin),
-                         shape_.cols,   width,     shape_.contraction == 1};
-      four_over_six_scales(constants_, row, amaxes + b, outer_of(slab.first_row, slab.first_col + begin),
-                           spec_.four_over_six, through_bf16_, multiply + b, inverse + b);
+      const BlockRow row{first + begin, strip.rows, std::min(step * width, strip.cols - begin),
+                         shape_.cols,   width,      shape_.contraction == 1};
+      four_over_six_scales(constants_, row, amaxes + b, outer_of(strip.first_row, strip.first_col + begin),
+                           nvfp4()->four_over_six, through_bf16_, multiply + b, inverse + b);
     }
   } else if (outers_.size() > 1 && shape_.contraction == 0) {
     for (std::int64_t b = 0; b < blocks; ++b)
-      scales_of(constants_, amaxes + b, 1, outer_of(slab.first_row, slab.first_col + b * width), multiply + b,
+      scales_of(constants_, amaxes + b, 1, outer_of(strip.first_row, strip.first_col + b * width), multiply + b,
                 inverse + b);
   } else {
-    scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(slab.first_row, slab.first_col), multiply,
+    scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(strip.first_row, strip.first_col), multiply,
               inverse);
   }
-  if (spec_.flush_subnormal_blocks) {
+  const auto* mx = quantizer_.scaling_if<MxScaling>();
+  if (mx != nullptr && mx->flush_subnormal_blocks) {
     for (std::int64_t b = 0; b < blocks; ++b) {
       if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
     }
   }
 }
 
-void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs,
-                               EventCounts& counts) const {
-  const std::int64_t width = grid_.block_cols, blocks = (slab.cols + width - 1) / width;
-  alignas(64) float multiply[kSlab], inverse[kSlab];  // of blocks
-  alignas(64) float expanded[kSlab];                  // of elements
-  const SlabScales scales{multiply, inverse};
-  scale_slab(slab, scales);
+void MatrixPlan::quantize_strip(const BlockStrip& strip, const RandomKey& key, const MatrixOutputs& outputs,
+                                EventCounts& counts) const {
+  const std::int64_t width = grid_.block_cols, blocks = (strip.cols + width - 1) / width;
+  alignas(64) float multiply[kStrip], inverse[kStrip];  // of blocks
+  alignas(64) float expanded[kStrip];                   // of elements
+  const StripScales scales{multiply, inverse};
+  scale_strip(strip, scales);
 
   const std::int64_t first_block =
-      slab.first_row / grid_.block_rows * grid_.grid_cols + slab.first_col / grid_.block_cols;
+      strip.first_row / grid_.block_rows * grid_.grid_cols + strip.first_col / grid_.block_cols;
   std::copy(inverse, inverse + blocks, outputs.scales + first_block);
   if (outputs.multipliers != nullptr) std::copy(multiply, multiply + blocks, outputs.multipliers + first_block);
   const bool is_one = blocks == 1 && !call_.divide;
-  const std::int64_t piece = std::min(slab.cols, kSlab);
+  const std::int64_t piece = std::min(strip.cols, kStrip);
   const int shift = std::countr_zero(static_cast<std::uint64_t>(width));
   const bool by_block = element_ == Element::General && !call_.divide && width == std::int64_t{1} << shift &&
                         shift >= kMinBlockShift && shift <= kMaxBlockShift;
@@ -321,28 +317,28 @@ void MatrixPlan::quantize_slab(const Slab& slab, const RandomKey& key, const Mat
   const bool is_expanded = !is_one && !by_block && width > 1;
   if (is_expanded) kernels_->blocks.expand(multiply, width, expanded, piece);
   const float* const multipliers = is_one ? nullptr : is_expanded ? expanded : multiply;
-  for (std::int64_t r = 0; r < slab.rows; ++r) {
-    const std::int64_t begin = (slab.first_row + r) * shape_.cols + slab.first_col;
-    const std::int64_t step = is_one ? slab.cols : piece;
-    for (std::int64_t c = 0; c < slab.cols; c += step)
-      quantize_stretch({slab.in + begin + c, std::min(step, slab.cols - c), static_cast<std::uint64_t>(begin + c),
-                        multipliers, multiply[0], by_block ? shift : 0},
-                       key, outputs, counts);
+  for (std::int64_t r = 0; r < strip.rows; ++r) {
+    const std::int64_t begin = (strip.first_row + r) * shape_.cols + strip.first_col;
+    const std::int64_t step = is_one ? strip.cols : piece;
+    for (std::int64_t c = 0; c < strip.cols; c += step)
+      quantize_run({strip.in + begin + c, std::min(step, strip.cols - c), static_cast<std::uint64_t>(begin + c),
+                    multipliers, multiply[0], by_block ? shift : 0},
+                   key, outputs, counts);
   }
 }
 
-void MatrixPlan::quantize_as_peer(const Stretch& stretch, const MatrixOutputs& outputs, EventCounts& counts) const {
-  alignas(64) float staged[kSlab], own[kSlab], unpacked[kSlab];
+void MatrixPlan::quantize_as_peer(const ElementRun& run, const MatrixOutputs& outputs, EventCounts& counts) const {
+  alignas(64) float staged[kStrip], own[kStrip], unpacked[kStrip];
   const BlockKernels& kernels = kernels_->blocks;
-  for (std::int64_t begin = 0; begin < stretch.size; begin += kSlab) {
-    const std::int64_t size = std::min(kSlab, stretch.size - begin);
-    const auto place = static_cast<std::int64_t>(stretch.first_element) + begin;
-    const float* in = stretch.in + begin;
-    const float* multipliers = stretch.multipliers + begin;
+  for (std::int64_t begin = 0; begin < run.size; begin += kStrip) {
+    const std::int64_t size = std::min(kStrip, run.size - begin);
+    const auto place = static_cast<std::int64_t>(run.first_element) + begin;
+    const float* in = run.in + begin;
+    const float* multipliers = run.multipliers + begin;
     float* const out = outputs.packed == nullptr ? outputs.values + place : unpacked;
     std::int32_t largest = 0;
-    if (stretch.multipliers == nullptr) {
-      std::fill(own, own + size, stretch.multiplier);
+    if (run.multipliers == nullptr) {
+      std::fill(own, own + size, run.multiplier);
       multipliers = own;
     }
     if (through_bf16_) {
@@ -350,9 +346,10 @@ void MatrixPlan::quantize_as_peer(const Stretch& stretch, const MatrixOutputs& o
       in = staged;
     }
     kernels.amax_of_blocks(in, size, size, &largest);
-    EventCounts events = element_ == Element::Microxcaling
-                             ? kernels.microxcaling(in, out, size, multipliers, microxcaling_, spec_.through_bf16)
-                             : kernels.deepgemm_fp4(in, out, size, multipliers);
+    EventCounts events =
+        element_ == Element::Microxcaling
+            ? kernels.microxcaling(in, out, size, multipliers, microxcaling_, quantizer_.element.through_bf16)
+            : kernels.deepgemm_fp4(in, out, size, multipliers);
     if (outputs.packed != nullptr) {
       const std::uint32_t smallest = kernels.pack_bf16(unpacked, outputs.packed + place, size);
       if (outputs.smallest_result != nullptr) *outputs.smallest_result = std::min(*outputs.smallest_result, smallest);
@@ -363,73 +360,73 @@ void MatrixPlan::quantize_as_peer(const Stretch& stretch, const MatrixOutputs& o
   }
 }
 
-void MatrixPlan::quantize_stretch(const Stretch& stretch, const RandomKey& key, const MatrixOutputs& outputs,
-                                  EventCounts& counts) const {
-  if (element_ != Element::General) return quantize_as_peer(stretch, outputs, counts);
-  float* const out = outputs.packed == nullptr ? outputs.values + stretch.first_element : nullptr;
-  std::uint16_t* const packed = outputs.packed == nullptr ? nullptr : outputs.packed + stretch.first_element;
-  alignas(64) float plus[kSlab];
+void MatrixPlan::quantize_run(const ElementRun& run, const RandomKey& key, const MatrixOutputs& outputs,
+                              EventCounts& counts) const {
+  if (element_ != Element::General) return quantize_as_peer(run, outputs, counts);
+  float* const out = outputs.packed == nullptr ? outputs.values + run.first_element : nullptr;
+  std::uint16_t* const packed = outputs.packed == nullptr ? nullptr : outputs.packed + run.first_element;
+  alignas(64) float plus[kStrip];
   QuantizeCall call = call_;
-  call.in = stretch.in;
-  if (turns_minus_zero(spec_)) {
-    PRECIPICE_CHECK(stretch.size <= kSlab, stretch.size, " elements");
+  call.in = run.in;
+  if (turns_minus_zero(quantizer_)) {
+    PRECIPICE_CHECK(run.size <= kStrip, run.size, " elements");
     if (through_bf16_) {
-      kernels_->blocks.to_bf16(stretch.in, plus, stretch.size);
+      kernels_->blocks.to_bf16(run.in, plus, run.size);
       call.in = plus;
     }
     constexpr int kOneForAll = 62;
-    const bool is_one = stretch.multipliers == nullptr;
-    call.in = without_minus_zeros(call.in, is_one ? &stretch.multiplier : stretch.multipliers, stretch.size,
-                                  is_one ? kOneForAll : stretch.block_shift, plus);
+    const bool is_one = run.multipliers == nullptr;
+    call.in = without_minus_zeros(call.in, is_one ? &run.multiplier : run.multipliers, run.size,
+                                  is_one ? kOneForAll : run.block_shift, plus);
   }
   call.out = out;
   call.packed = packed;
   call.smallest_result = outputs.smallest_result;
-  call.count = outputs.count || is_nvfp4(spec_);  // whose NaNs are looked for among the events
+  call.count = outputs.count || nvfp4() != nullptr;  // whose NaNs are looked for among the events
   call.stream = outputs.stream;
-  call.size = stretch.size;
-  call.scale = stretch.multipliers == nullptr ? stretch.multiplier : 1.0f;
-  call.multipliers = stretch.multipliers;
-  call.block_shift = stretch.multipliers == nullptr ? 0 : stretch.block_shift;
-  call.divide = call_.divide && stretch.multipliers != nullptr;
+  call.size = run.size;
+  call.scale = run.multipliers == nullptr ? run.multiplier : 1.0f;
+  call.multipliers = run.multipliers;
+  call.block_shift = run.multipliers == nullptr ? 0 : run.block_shift;
+  call.divide = call_.divide && run.multipliers != nullptr;
   call.key = key;
-  call.first_element = stretch.first_element;
+  call.first_element = run.first_element;
   const EventCounts part = kernels_->quantize(call);
   counts += part;
   // E2M1 has no NaN: te's cast gives +0, torchao's code 0xB.
-  if (is_nvfp4(spec_) && part.nan_in + part.overflowed > 0) {
-    const float stand_in = spec_.arithmetic == Arithmetic::Torchao ? -1.5f : 0.0f;
+  if (nvfp4() != nullptr && part.nan_in + part.overflowed > 0) {
+    const float stand_in = quantizer_.arithmetic == Arithmetic::Torchao ? -1.5f : 0.0f;
     const auto packed_stand_in = static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, stand_in) >> 16);
-    for (std::int64_t i = 0; i < stretch.size; ++i) {
+    for (std::int64_t i = 0; i < run.size; ++i) {
       if (packed == nullptr && out[i] != out[i]) out[i] = stand_in;
       if (packed != nullptr && (packed[i] & 0x7FFF) > 0x7F80) packed[i] = packed_stand_in;
     }
   }
 }
 
-EventCounts quantize_matrix(const float* in, const MatrixShape& shape, const MatrixQuantizer& spec,
-                            const RandomKey& key, const MatrixOutputs& outputs, const ScaleState& state) {
-  MatrixPlan plan(spec, shape, state);
-  PRECIPICE_CHECK(outputs.multipliers != nullptr || !dequantizes_by_division(spec), "multipliers are needed");
+EventCounts quantize_matrix(const float* in, const MatrixShape& shape, const Quantizer& quantizer, const RandomKey& key,
+                            const MatrixOutputs& outputs, const ScaleState& state) {
+  MatrixPlan plan(quantizer, shape, state);
+  PRECIPICE_CHECK(outputs.multipliers != nullptr || !dequantizes_by_division(quantizer), "multipliers are needed");
   const float* source = in;
-  if (spec.hadamard) {
+  if (quantizer.hadamard) {
     plan.rotate(in, outputs.values, 0, shape.rows);
     source = outputs.values;
   }
   std::vector<std::int32_t> patterns(static_cast<std::size_t>(plan.measured_size()), 0);
-  plan.measure(source, 0, shape.rows, patterns.data());
-  plan.settle(patterns.data(), outputs);
+  plan.measure_amaxes(source, 0, shape.rows, patterns.data());
+  plan.finish_scales(patterns.data(), outputs);
   return plan.quantize_rows(source, 0, shape.rows, key, outputs);
 }
 
-void dequantize_matrix(const float* values, const MatrixShape& shape, const MatrixQuantizer& spec, const float* scales,
+void dequantize_matrix(const float* values, const MatrixShape& shape, const Quantizer& quantizer, const float* scales,
                        const float* multipliers, float* out) {
-  const BlockGrid grid = block_grid(spec, shape);
-  const bool divides = dequantizes_by_division(spec);
+  const BlockGrid grid = block_grid(quantizer, shape);
+  const bool divides = dequantizes_by_division(quantizer);
   // microxcaling computes in the tensor's type; torchao's scale of a whole tensor has no dimensions, so that the
   // result keeps the tensor's type as well.
-  const bool to_bf16 =
-      spec.through_bf16 && (spec.arithmetic == Arithmetic::Microxcaling || (divides && spec.kind == ScaleKind::Tensor));
+  const bool to_bf16 = quantizer.element.through_bf16 && (quantizer.arithmetic == Arithmetic::Microxcaling ||
+                                                          (divides && is_one_scale(quantizer.scaling)));
   PRECIPICE_CHECK(!divides || multipliers != nullptr, "multipliers are needed");
   std::vector<float> factors(static_cast<std::size_t>(shape.cols));
   for (std::int64_t row = 0; row < shape.rows; ++row) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A matrix quantized by a MatrixQuantizer: values on the element's grid and dequantization scales, one per block in
+// A matrix quantized by a Quantizer: values on the element's grid and dequantization scales, one per block in
 // row-major order of blocks. The amax of a block, its scale and the rounding of its elements follow one another while
 // the block is in the cache; only scales of a whole tensor (or of columns) need a pass of their own.
 // Free of torch; one thread, and ranges of rows for callers that have more.
@@ -10,15 +10,15 @@
 
 #include "precision/kernels/block_kernels.h"
 #include "precision/kernels/quantize_isa.h"
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer.h"
 #include "precision/scaling/scale_rules.h"
 
 namespace precipice {
 
-// Where results go. `multipliers` may be null unless dequantizes_by_division(spec).
+// Where results go. `multipliers` may be null unless dequantizes_by_division(quantizer).
 struct MatrixOutputs {
   float* values;                             // rows x cols; null when they are packed and nothing is rotated
-  float* scales;                             // block_grid(spec, shape).count(): what grid values are multiplied by
+  float* scales;                             // block_grid(quantizer, shape).count(): what grid values are multiplied by
   float* multipliers;                        // as many: what elements were multiplied by (deepseek: divided by)
   std::uint16_t* packed = nullptr;           // not null: values go here, as bf16 numbers (a format that fits them)
   std::uint32_t* smallest_result = nullptr;  // as in QuantizeCall
@@ -26,7 +26,7 @@ struct MatrixOutputs {
   bool stream = false;                       // values or packed ones are written past the caches
 };
 
-// What of earlier steps a scale depends on: `scale` with spec.delayed (scale_now(...)), `previous` for ms-amp.
+// What of earlier steps a scale depends on: `delayed` with DelayedScaling (scale_now(...)), `previous` for ms-amp.
 struct ScaleState {
   float delayed = 1.0f;
   float previous = 1.0f;
@@ -34,11 +34,12 @@ struct ScaleState {
 
 // One matrix's way through a quantizer, with everything checked and derived once. In order, each over all rows in
 // ranges that begin at multiples of row_step(), which may run concurrently:
-//   rotate (when spec.hadamard; from then on `in` is what it wrote),  measure,  then once settle,  quantize_rows.
+//   rotate (when it has a Hadamard transform; from then on `in` is what it wrote),  measure_amaxes,  then once
+//   finish_scales,  quantize_rows.
 class MatrixPlan {
  public:
   // Throws ConfigError (validate, block_grid).
-  MatrixPlan(const MatrixQuantizer& spec, const MatrixShape& shape, const ScaleState& state = {});
+  MatrixPlan(const Quantizer& quantizer, const MatrixShape& shape, const ScaleState& state = {});
 
   const BlockGrid& grid() const { return grid_; }
   std::int64_t row_step() const { return row_step_; }
@@ -49,9 +50,9 @@ class MatrixPlan {
   std::int64_t measured_size() const { return measured_size_; }  // 0: none needed
   // Raises patterns[measured_size()], the binary32 patterns of those amaxes, which begin as zeros. Concurrent calls
   // have arrays of their own; the larger pattern is the larger amax, NaN being the largest.
-  void measure(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const;
+  void measure_amaxes(const float* in, std::int64_t first_row, std::int64_t last_row, std::int32_t* patterns) const;
   // Scales that follow from them, written to `outputs` where they are the blocks' own.
-  void settle(const std::int32_t* patterns, const MatrixOutputs& outputs);
+  void finish_scales(const std::int32_t* patterns, const MatrixOutputs& outputs);
 
   // in may be outputs.values. Element (r, c) uses the random word of r * cols + c.
   EventCounts quantize_rows(const float* in, std::int64_t first_row, std::int64_t last_row, const RandomKey& key,
@@ -60,12 +61,12 @@ class MatrixPlan {
  private:
   enum class Element : std::uint8_t { General, Microxcaling, DeepGemmFp4 };
   // Blocks side by side: columns first_col .. first_col + cols - 1 of rows first_row .. first_row + rows - 1.
-  struct Slab {
+  struct BlockStrip {
     const float* in;
     std::int64_t first_row, rows, first_col, cols;
   };
   // Successive elements of the matrix, with multipliers of their own, or of their blocks, or one for all.
-  struct Stretch {
+  struct ElementRun {
     const float* in;
     std::int64_t size;
     std::uint64_t first_element;  // and where results begin
@@ -73,24 +74,27 @@ class MatrixPlan {
     float multiplier;
     int block_shift = 0;  // as in QuantizeCall
   };
-  // Of the blocks of a slab.
-  struct SlabScales {
+  // Of the blocks of a strip.
+  struct StripScales {
     float *multiply, *inverse;
   };
 
   void choose_element();
-  std::int64_t slab_cols() const;
-  void scale_slab(const Slab& slab, const SlabScales& scales) const;
-  void quantize_slab(const Slab& slab, const RandomKey& key, const MatrixOutputs& outputs, EventCounts& counts) const;
+  std::int64_t strip_cols() const;
+  void scale_strip(const BlockStrip& strip, const StripScales& scales) const;
+  void quantize_strip(const BlockStrip& strip, const RandomKey& key, const MatrixOutputs& outputs,
+                      EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
-  float amax_without_nan(const Slab& slab, std::int64_t block) const;
+  float amax_without_nan(const BlockStrip& strip, std::int64_t block) const;
   bool is_flushed(float amax) const;
   const OuterScale& outer_of(std::int64_t row, std::int64_t col) const;
-  void quantize_stretch(const Stretch& stretch, const RandomKey& key, const MatrixOutputs& outputs,
-                        EventCounts& counts) const;
-  void quantize_as_peer(const Stretch& stretch, const MatrixOutputs& outputs, EventCounts& counts) const;
+  void quantize_run(const ElementRun& run, const RandomKey& key, const MatrixOutputs& outputs,
+                    EventCounts& counts) const;
+  void quantize_as_peer(const ElementRun& run, const MatrixOutputs& outputs, EventCounts& counts) const;
 
-  MatrixQuantizer spec_;
+  const Nvfp4Scaling* nvfp4() const { return quantizer_.scaling_if<Nvfp4Scaling>(); }
+
+  Quantizer quantizer_;
   MatrixShape shape_;
   BlockGrid grid_;
   ScaleConstants constants_;
@@ -98,21 +102,21 @@ class MatrixPlan {
   QuantizeCall call_;  // all but the array and its place
   MicroxcalingElement microxcaling_{};
   Element element_ = Element::General;
-  bool settled_by_pass_ = false;  // blocks' scales come from settle()
-  bool through_bf16_ = false;     // still to be done when rows are quantized
+  bool has_global_scales_ = false;  // scales come from finish_scales(), none from a block on its way
+  bool through_bf16_ = false;       // still to be done when rows are quantized
   std::int64_t row_step_ = 1;
   std::int64_t measured_size_ = 0;
-  std::vector<OuterScale> outers_;       // NVFP4: one, or one per row of the operand
-  std::vector<float> settled_multiply_;  // when settled_by_pass_
+  std::vector<OuterScale> outers_;      // NVFP4: one, or one per row of the operand
+  std::vector<float> global_multiply_;  // with has_global_scales_
 };
 
 // All of it on one thread. Allocates nothing but per-row and per-column buffers.
-EventCounts quantize_matrix(const float* in, const MatrixShape& shape, const MatrixQuantizer& spec,
-                            const RandomKey& key, const MatrixOutputs& outputs, const ScaleState& state = {});
+EventCounts quantize_matrix(const float* in, const MatrixShape& shape, const Quantizer& quantizer, const RandomKey& key,
+                            const MatrixOutputs& outputs, const ScaleState& state = {});
 
 // out = values * scales with the recipe's own association and rounding; out may be values. `multipliers` as above.
 // A rotated matrix stays rotated.
-void dequantize_matrix(const float* values, const MatrixShape& shape, const MatrixQuantizer& spec, const float* scales,
+void dequantize_matrix(const float* values, const MatrixShape& shape, const Quantizer& quantizer, const float* scales,
                        const float* multipliers, float* out);
 
 }  // namespace precipice

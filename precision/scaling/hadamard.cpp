@@ -41,9 +41,9 @@ void rotate_16_rows(const BlockKernels& kernels, const float* in, float* out, st
 
 void rotate(const float* in, float* out, const MatrixShape& shape, bool through_bf16, std::int64_t first_row,
             std::int64_t last_row) {
-  MatrixQuantizer spec;
-  spec.hadamard = true;
-  block_grid(spec, shape);
+  Quantizer rotation;
+  rotation.hadamard = true;
+  block_grid(rotation, shape);
   const BlockKernels& kernels = active_kernels().blocks;
   const std::int64_t step = shape.contraction == 1 ? 1 : kHadamard;
   PRECIPICE_CHECK(first_row % step == 0 && last_row % step == 0 && last_row <= shape.rows, "rows ", first_row, " to ",

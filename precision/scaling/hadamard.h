@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "precision/kernels/hadamard_matrix.h"
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer.h"
 
 namespace precipice {
 

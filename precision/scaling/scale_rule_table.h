@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer.h"
 
 namespace precipice {
 

@@ -62,7 +62,7 @@ BlockScale torchao_scale(const ScaleConstants& c, float amax) {
   const double a = std::isnan(wide) || wide > c.floor ? wide : c.floor;
   // blockwise_fp8_training divides in Triton; the others are Python's number / tensor, reciprocal times number.
   const double max = static_cast<double>(c.max);
-  float s = static_cast<float>(c.kind == ScaleKind::Block ? max / a : max * (1.0 / a));
+  float s = static_cast<float>(c.is_of_blocks ? max / a : max * (1.0 / a));
   if (c.power_of_two) s = power_of_rounded_log2(s);
   return {s, 1.0f / s};
 }
@@ -236,8 +236,7 @@ void fill_e8m0(const ScaleConstants& c, const Blocks& blocks) {
 }
 
 void fill_floor(const ScaleConstants& c, const Blocks& blocks) {
-  if (c.arithmetic == Arithmetic::Microxcaling || c.arithmetic == Arithmetic::MicroxcalingCuda)
-    return for_all(blocks, [=](float amax) { return microxcaling_scale(c, amax); });
+  if (is_microxcaling(c.arithmetic)) return for_all(blocks, [=](float amax) { return microxcaling_scale(c, amax); });
   if (!c.exponent_bump) return fill_e8m0<ScaleRule::Floor>(c, blocks);
   const std::uint32_t end = end_of_e8m0(c.arithmetic);
   for_all(blocks, [=](float amax) { return e8m0_scale(bumped_code(c, amax, end)); });
@@ -344,26 +343,33 @@ std::string to_string(ScaleRule rule) {
   return row_of(rule).info.name;
 }
 
-ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale) {
+ScaleConstants prepare_scales(const Quantizer& quantizer, float previous_scale) {
+  const FloatFormat& format = quantizer.element.format;
   ScaleConstants c{};
-  c.arithmetic = spec.arithmetic;
-  c.kind = spec.kind;
-  c.rule = spec.rule;
-  c.max = spec.element.max_finite();
+  c.arithmetic = quantizer.arithmetic;
+  c.rule = rule_of(quantizer.scaling);
+  c.max = format.max_finite();
   c.reciprocal_max = 1.0f / c.max;
   // Fixed point: the exponent of its largest number, as for every format.
   c.emax = binade_of(c.max).floor_log2;
-  c.mantissa_bits = std::min(spec.element.mantissa_bits, 22);
-  c.power_of_two = spec.power_of_two;
-  c.exponent_bump = spec.exponent_bump;
-  c.through_bf16 = spec.through_bf16;
-  c.two_level = spec.two_level;
-  c.rounded_log2_mxfp4 =
-      spec.arithmetic == Arithmetic::TePython && spec.rule == ScaleRule::Rceil && spec.element == kE2m1;
-  c.floor = spec.amax_floor.value_or(default_amax_floor(spec.arithmetic));
-  c.block_scale_max = spec.four_over_six_max;
+  c.mantissa_bits = std::min(format.mantissa_bits, 22);
+  c.through_bf16 = quantizer.element.through_bf16;
+  c.rounded_log2_mxfp4 = quantizer.arithmetic == TePython && c.rule == ScaleRule::Rceil && format == kE2m1;
   c.e4m3 = prepare(kE4m3, Overflow::Saturate);
   c.previous_scale = previous_scale;
+  c.is_of_blocks = block_of(quantizer.scaling) != nullptr;
+  AmaxScale amax;
+  if (const auto* all = quantizer.scaling_if<AmaxScaling>()) amax = all->scale;
+  if (const auto* blocks = quantizer.scaling_if<BlockAmaxScaling>()) amax = blocks->scale;
+  if (const auto* mx = quantizer.scaling_if<MxScaling>()) {
+    amax.floor = mx->amax_floor;
+    c.exponent_bump = mx->exponent_bump;
+  }
+  c.power_of_two = amax.power_of_two;
+  c.floor = amax.floor.value_or(default_amax_floor(quantizer.arithmetic));
+  const auto* nvfp4 = quantizer.scaling_if<Nvfp4Scaling>();
+  c.two_level = nvfp4 != nullptr && nvfp4->two_level;
+  c.block_scale_max = nvfp4 != nullptr ? nvfp4->four_over_six_max : 448;
   return c;
 }
 
@@ -385,8 +391,7 @@ void te_nvfp4_scales(const ScaleConstants& c, const float* wanted, int count, co
 }
 
 bool ignores_nan(const ScaleConstants& c) {
-  const bool is_te = c.arithmetic == Te || c.arithmetic == TePython || c.arithmetic == TeUnfused;
-  return is_te && row_of(c.rule).info.is_e8m0 && !c.rounded_log2_mxfp4;
+  return is_te(c.arithmetic) && row_of(c.rule).info.is_e8m0 && !c.rounded_log2_mxfp4;
 }
 
 void scales_of(const ScaleConstants& constants, const float* amaxes, int count, const OuterScale& outer,

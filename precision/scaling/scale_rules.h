@@ -9,7 +9,7 @@
 #pragma once
 
 #include "precision/rounding/round_to_format.h"
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer.h"
 
 namespace precipice {
 
@@ -18,21 +18,20 @@ struct BlockScale {
   float inverse = 1.0f;
 };
 
-// A MatrixQuantizer reduced to what its scale rule needs, once per matrix.
+// A Quantizer reduced to what its scale rule needs, once per matrix.
 struct ScaleConstants {
   Arithmetic arithmetic;
-  ScaleKind kind;
   ScaleRule rule;
   float max;             // the element's largest value
   float reciprocal_max;  // fl(1 / max)
   int emax, mantissa_bits;
-  bool power_of_two, through_bf16, two_level, rounded_log2_mxfp4, exponent_bump;
+  bool is_of_blocks, power_of_two, through_bf16, two_level, rounded_log2_mxfp4, exponent_bump;
   double floor;          // of amax
   int block_scale_max;   // NVFP4: 448 or 256
   FormatConstants e4m3;  // of NVFP4's block scales
   float previous_scale;  // ms-amp
 };
-ScaleConstants prepare_scales(const MatrixQuantizer& spec, float previous_scale = 1.0f);
+ScaleConstants prepare_scales(const Quantizer& quantizer, float previous_scale = 1.0f);
 
 // NVFP4's outer scale, of a tensor or row with this amax.
 struct OuterScale {

@@ -14,16 +14,18 @@ constexpr std::int64_t kHalf = 1 << 20;  // updates are kept as two whole number
 
 }  // namespace
 
-bool ScaleStates::needs_amax(const MatrixQuantizer& q) {
-  return q.delayed && q.delayed->update == DelayedUpdate::MsAmp;
+bool ScaleStates::needs_amax(const Quantizer& q) {
+  const auto* delayed = q.scaling_if<DelayedScaling>();
+  return delayed != nullptr && delayed->rule.update == DelayedUpdate::MsAmp;
 }
 
-ScaleState ScaleStates::scale_for(std::size_t site, std::uint16_t slot, const MatrixQuantizer& q, float amax) {
-  if (!q.delayed) return {};
+ScaleState ScaleStates::scale_for(std::size_t site, std::uint16_t slot, const Quantizer& q, float amax) {
+  const auto* delayed = q.scaling_if<DelayedScaling>();
+  if (delayed == nullptr) return {};
   const auto key = std::make_pair(site, slot);
   auto found = entries_.find(key);
   if (found == entries_.end()) {
-    Entry entry{*q.delayed, initial_scale(*q.delayed), q.element.max_finite()};
+    Entry entry{delayed->rule, initial_scale(delayed->rule), q.element.format.max_finite()};
     if (const auto saved = restored_.find(key); saved != restored_.end()) {
       const std::vector<float>& v = saved->second;
       entry.state.scale = v[0];
@@ -37,7 +39,7 @@ ScaleState ScaleStates::scale_for(std::size_t site, std::uint16_t slot, const Ma
   return {scale_now(entry.state, entry.rule, amax, entry.max_finite), 1.0f};
 }
 
-void ScaleStates::saw(std::size_t site, std::uint16_t slot, float amax) {
+void ScaleStates::record_amax(std::size_t site, std::uint16_t slot, float amax) {
   const auto found = entries_.find({site, slot});
   if (found == entries_.end()) return;
   float& largest = found->second.amax;

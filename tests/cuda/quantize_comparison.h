@@ -61,7 +61,7 @@ std::vector<Float> quantize_inputs(const FloatFormat& format, std::int64_t size)
 }
 
 struct QuantizeCase {
-  QuantizeSpec spec;
+  ElementQuantizer spec;
   float scale = 1.0f;
   RandomKey key;
   std::uint64_t first_element = 0;

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "precision/scaling/scale_rules.h"
 #include "tests/optim/tensors.h"
 #include "tests/support/catch.h"
@@ -117,8 +118,8 @@ TEST_CASE("what is kept has the scale that an operand of a matmul would have, fo
       {"ms-amp", Arithmetic::MsAmp}, {"current", Arithmetic::Te}, {"current-pow2", Arithmetic::Te}};
   for (const auto& [scaling, arithmetic] : rules) {
     const StoredFormat stored = first_moment("e4m3", scaling);
-    MatrixQuantizer operand;
-    operand.element = stored.format;
+    QuantizerSettings operand;
+    operand.format = stored.format;
     operand.kind = ScaleKind::Tensor;
     operand.arithmetic = arithmetic;
     operand.power_of_two = stored.rule == StoredScaling::CurrentPowerOfTwo;

@@ -2,6 +2,7 @@
 // Says what a recipe does with the weights of linears.
 #include <cstdio>
 
+#include "train/recipes/describe.h"
 #include "train/recipes/recipes.h"
 
 using namespace precipice;

@@ -4,15 +4,13 @@
 
 #include <string_view>
 
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/rounding/element_quantizer.h"
 
 namespace precipice::test {
 
 // Unscaled, nearest even, saturating.
-inline MatrixQuantizer in_format(std::string_view format) {
-  MatrixQuantizer quantizer;
-  quantizer.element = parse_float_format(format);
-  return quantizer;
+inline ElementQuantizer in_format(std::string_view format) {
+  return {.format = parse_float_format(format)};
 }
 
 }  // namespace precipice::test

@@ -37,7 +37,8 @@ ResolvedRun in_recipe(RunConfig config, const std::string& recipe) {
 bool has_delayed(const PrecisionPolicy& policy) {
   for (std::size_t i = 0; i < policy.num_sites(); ++i)
     for (const GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad})
-      if (gemm->first.delayed || gemm->second.delayed) return true;
+      for (const Quantizer* operand : {&gemm->first, &gemm->second})
+        if (operand->scaling_if<DelayedScaling>() != nullptr) return true;
   return false;
 }
 

@@ -19,7 +19,7 @@
 #include "precision/base/spellings.h"
 #include "precision/gemm/carrier.h"
 #include "precision/rounding/rounding.h"
-#include "precision/scaling/matrix_quantizer.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "train/config/architecture.h"
 #include "train/config/metric_intervals.h"
 #include "train/config/settings.h"

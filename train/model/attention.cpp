@@ -19,7 +19,7 @@ namespace {
 // {qkv} or {q, k, v} -> what the heads mixed, (B, T, H * D)
 class AttentionOperation : public Operation {
  public:
-  AttentionOperation(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, const MatrixQuantizer& softmax,
+  AttentionOperation(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, const ElementQuantizer& softmax,
                      AttentionObserver* observer, std::int64_t layer)
       : h_(heads),
         qk_(qk, groups_differ() ? CausalPart::None : CausalPart::Y),
@@ -86,7 +86,7 @@ class AttentionOperation : public Operation {
 
   Heads h_;
   QuantizedProduct qk_, pv_;
-  MatrixQuantizer softmax_;
+  ElementQuantizer softmax_;
   AttentionObserver* observer_;
   std::int64_t layer_;
   at::Tensor p_;  // (B, H, T, T), before rounding
@@ -97,7 +97,7 @@ void check(const Heads& h) {
 }
 
 at::Tensor run_attention(const Heads& heads, const Tensors& inputs, const MatmulSite& qk, const MatmulSite& pv,
-                         const MatrixQuantizer& softmax, AttentionObserver* observer, std::int64_t layer) {
+                         const ElementQuantizer& softmax, AttentionObserver* observer, std::int64_t layer) {
   check(heads);
   if (observer == nullptr && softmax.is_identity() && serves_headwise(heads, qk, pv)) {
     const bool keeps = at::GradMode::is_enabled() &&
@@ -110,14 +110,14 @@ at::Tensor run_attention(const Heads& heads, const Tensors& inputs, const Matmul
 }  // namespace
 
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const MatmulSite& qk,
-                            const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer,
+                            const MatmulSite& pv, const ElementQuantizer& softmax, AttentionObserver* observer,
                             std::int64_t layer) {
   const Heads heads{q.size(0), q.size(1), q.size(2), k.size(2), q.size(3)};
   return run_attention(heads, {q, k, v}, qk, pv, softmax, observer, layer);
 }
 
 at::Tensor causal_attention(const at::Tensor& qkv, std::int64_t heads, std::int64_t groups, const MatmulSite& qk,
-                            const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer,
+                            const MatmulSite& pv, const ElementQuantizer& softmax, AttentionObserver* observer,
                             std::int64_t layer) {
   const Heads h{qkv.size(0), qkv.size(1), heads, groups, qkv.size(2) / (heads + 2 * groups)};
   PRECIPICE_CHECK(h.depth * (heads + 2 * groups) == qkv.size(2), heads, " and ", groups, " heads of ", qkv.sizes());

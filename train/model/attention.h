@@ -21,12 +21,12 @@ class AttentionObserver {
 
 // q (B, T, H, D), k and v (B, T, G, D), G divides H  ->  (B, T, H * D). `softmax` rounds the weights before PV.
 at::Tensor causal_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const MatmulSite& qk,
-                            const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer = nullptr,
-                            std::int64_t layer = 0);
+                            const MatmulSite& pv, const ElementQuantizer& softmax,
+                            AttentionObserver* observer = nullptr, std::int64_t layer = 0);
 
 // The same for queries, keys and values side by side, as one linear makes them: qkv (B, T, (H + 2 G) D).
 at::Tensor causal_attention(const at::Tensor& qkv, std::int64_t heads, std::int64_t groups, const MatmulSite& qk,
-                            const MatmulSite& pv, const MatrixQuantizer& softmax, AttentionObserver* observer = nullptr,
-                            std::int64_t layer = 0);
+                            const MatmulSite& pv, const ElementQuantizer& softmax,
+                            AttentionObserver* observer = nullptr, std::int64_t layer = 0);
 
 }  // namespace precipice

@@ -14,7 +14,7 @@ namespace {
 
 class EmbeddingOperation : public Operation {
  public:
-  EmbeddingOperation(const at::Tensor& tokens, const MatrixQuantizer& residual)
+  EmbeddingOperation(const at::Tensor& tokens, const ElementQuantizer& residual)
       : tokens_(tokens.contiguous()), residual_(residual) {}
 
   Tensors forward(const Tensors& inputs) override {
@@ -52,14 +52,14 @@ class EmbeddingOperation : public Operation {
 
  private:
   at::Tensor tokens_;
-  MatrixQuantizer residual_;
+  ElementQuantizer residual_;
   std::int64_t vocabulary_ = 0, width_ = 0, context_ = 0;
 };
 
 }  // namespace
 
 at::Tensor embed(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& positions,
-                 const MatrixQuantizer& residual) {
+                 const ElementQuantizer& residual) {
   PRECIPICE_CHECK(!positions.defined() || tokens.size(1) <= positions.size(0), tokens.size(1), " tokens exceed ",
                   positions.size(0), " positions");
   Tensors inputs{weight};

@@ -9,6 +9,6 @@ namespace precipice {
 
 // tokens (B, T) int64, weight (V, C), positions (>= T, C) or undefined  ->  (B, T, C)
 at::Tensor embed(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& positions,
-                 const MatrixQuantizer& residual);
+                 const ElementQuantizer& residual);
 
 }  // namespace precipice

@@ -19,7 +19,7 @@ constexpr std::int64_t kElementsPerTask = 32768;
 // Keeps the derivative, which shares an exponential with the value, instead of x.
 class GeluOperation : public Operation {
  public:
-  GeluOperation(const MatrixQuantizer& vector, bool keeps) : vector_(vector), keeps_(keeps) {}
+  GeluOperation(const ElementQuantizer& vector, bool keeps) : vector_(vector), keeps_(keeps) {}
 
   Tensors forward(const Tensors& inputs) override {
     const at::Tensor x = inputs[0].contiguous();
@@ -40,14 +40,14 @@ class GeluOperation : public Operation {
   }
 
  private:
-  MatrixQuantizer vector_;
+  ElementQuantizer vector_;
   bool keeps_;
   at::Tensor derivative_;
 };
 
 }  // namespace
 
-at::Tensor gelu(const at::Tensor& x, const MatrixQuantizer& vector) {
+at::Tensor gelu(const at::Tensor& x, const ElementQuantizer& vector) {
   const bool keeps = at::GradMode::is_enabled() && x.requires_grad();
   return run_operation(std::make_unique<GeluOperation>(vector, keeps), {x})[0];
 }

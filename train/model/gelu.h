@@ -6,6 +6,6 @@
 
 namespace precipice {
 
-at::Tensor gelu(const at::Tensor& x, const MatrixQuantizer& vector);
+at::Tensor gelu(const at::Tensor& x, const ElementQuantizer& vector);
 
 }  // namespace precipice

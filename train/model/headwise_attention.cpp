@@ -22,9 +22,9 @@ namespace {
 constexpr int kBf16MantissaBits = 7;
 
 // What pieces are rounded to must be bf16 itself where products run on it: quanta of matrices go by its mantissa.
-bool is_by_pieces(const MatrixQuantizer& operand, bool on_bf16) {
-  return operand.is_identity() || (PieceQuantizer::serves(operand) && operand.element.zero &&
-                                   (!on_bf16 || operand.element.mantissa_bits == kBf16MantissaBits));
+bool is_by_pieces(const Quantizer& operand, bool on_bf16) {
+  return operand.is_identity() || (PieceQuantizer::serves(operand) && operand.element.format.zero &&
+                                   (!on_bf16 || operand.element.format.mantissa_bits == kBf16MantissaBits));
 }
 
 bool has_no_scales(const SitePrecision& site, bool on_bf16) {
@@ -122,8 +122,8 @@ class HeadwiseAttention : public Operation {
   }
 
   void round_gradients(const Tensors& results, const HeadParts& d) const {
-    const MatrixQuantizer &to_q = qk_.dgrad.arithmetic.output, &to_k = qk_.wgrad.arithmetic.output,
-                          &to_v = pv_.wgrad.arithmetic.output;
+    const ElementQuantizer &to_q = qk_.dgrad.arithmetic.output, &to_k = qk_.wgrad.arithmetic.output,
+                           &to_v = pv_.wgrad.arithmetic.output;
     if (results.size() == 1 && to_q == to_k && to_k == to_v) {
       round_output(results[0], 1.0f, to_q, {});
       return;
@@ -136,7 +136,7 @@ class HeadwiseAttention : public Operation {
   }
 
   // (B, T, H, D), as bf16 where products run on it.
-  Quantized quantized(const at::Tensor& x, const MatrixQuantizer& quantizer) const {
+  Quantized quantized(const at::Tensor& x, const Quantizer& quantizer) const {
     Quantized result = quantize(x.transpose(1, 2), quantizer, Contraction::LastAxis, {}, {}, {on_bf16(), false});
     result.values = result.values.transpose(1, 2);
     if (result.values.stride(-1) != 1) result.values = result.values.contiguous();
@@ -172,9 +172,7 @@ class HeadwiseAttention : public Operation {
   // Where products of a tensor's numbers with those of pieces or another tensor need no look at the head.
   static bool fit(double quantum, const Quantized& other) { return products_fit_bf16(quantum, other.quantum); }
 
-  static Pieces pieces_of(const MatrixQuantizer& quantizer) {
-    return quantizer.is_identity() ? Pieces() : Pieces(quantizer);
-  }
+  static Pieces pieces_of(const Quantizer& quantizer) { return quantizer.is_identity() ? Pieces() : Pieces(quantizer); }
   // Rows to where a product takes them from; with the identity, which is of fp32, where they are.
   static const float* rounded_rows(Pieces& pieces, const float* in, std::int64_t size, float* out) {
     if (!pieces) return in;

@@ -70,7 +70,7 @@ at::Tensor Llama::attend(const at::Tensor& x, std::int64_t layer, const ForwardC
 
 at::Tensor Llama::mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const {
   const Block& block = blocks_[static_cast<std::size_t>(layer)];
-  const MatrixQuantizer& vector = elements().vector;
+  const ElementQuantizer& vector = elements().vector;
   const at::Tensor gate = round_gradient(linear(x, block.gate, SiteKind::MlpGate, layer, context), vector);
   const at::Tensor up = round_gradient(linear(x, block.up, SiteKind::MlpUp, layer, context), vector);
   if (context.plain) return linear(at::silu(gate) * up, block.down, SiteKind::MlpDown, layer, context);

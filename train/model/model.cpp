@@ -136,7 +136,7 @@ at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) con
   const at::Tensor z = linear(x, {head_, {}}, SiteKind::LmHead, 0, context).view({-1, vocabulary_});
   const double cap = config_.softcap;
   if (cap == 0) return z;
-  const MatrixQuantizer& vector = elements().vector;
+  const ElementQuantizer& vector = elements().vector;
   return round_tensor(at::tanh(round_gradient(z, vector).div(cap)).mul(cap), vector);
 }
 

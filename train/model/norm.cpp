@@ -109,7 +109,8 @@ class NormOperation : public Operation {
 
   bool centred_, adds_;
   float eps_;
-  MatrixQuantizer norm_, residual_, parameters_;
+  ElementQuantizer norm_, residual_;
+  Quantizer parameters_;
   std::int64_t width_ = 0;
   at::Tensor x_, gain_, statistics_;
 };

@@ -57,7 +57,7 @@ struct Rope : torch::autograd::Function<Rope> {
 
 }  // namespace
 
-RopeTable make_rope_table(std::int64_t context, std::int64_t head_size, double theta, const MatrixQuantizer& format) {
+RopeTable make_rope_table(std::int64_t context, std::int64_t head_size, double theta, const ElementQuantizer& format) {
   PRECIPICE_CHECK(head_size % 2 == 0, "rotary positions need an even head size, got ", head_size);
   const std::int64_t half = head_size / 2;
   at::Tensor cosines = at::empty({context, half}, at::TensorOptions(at::kFloat)), sines = at::empty_like(cosines);

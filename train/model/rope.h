@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 
 namespace precipice {
 
@@ -16,7 +16,7 @@ struct RopeTable {
 };
 
 // head_size is even; `format` is deterministic.
-RopeTable make_rope_table(std::int64_t context, std::int64_t head_size, double theta, const MatrixQuantizer& format);
+RopeTable make_rope_table(std::int64_t context, std::int64_t head_size, double theta, const ElementQuantizer& format);
 
 // x (B, T, H, D), T <= context  ->  (B, T, H, D), contiguous
 at::Tensor apply_rope(const at::Tensor& x, const RopeTable& table);

@@ -22,7 +22,7 @@ at::Tensor largest(const at::Tensor& u, SmoothSwiglu kind) {
 }  // namespace
 
 at::Tensor swiglu_down(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& weight, const MatmulSite& site,
-                       const MatrixQuantizer& vector) {
+                       const ElementQuantizer& vector) {
   const SmoothSwiglu kind = site.precision->smooth_swiglu;
   const auto product = [&](const at::Tensor& u) {
     return round_tensor(round_tensor(at::silu(gate), vector).mul(u), vector);

@@ -14,6 +14,6 @@ namespace precipice {
 
 // gate, up (..., F), weight (C, F)  ->  (..., C). `vector`: format of silu(g), of u / s and of the product.
 at::Tensor swiglu_down(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& weight, const MatmulSite& site,
-                       const MatrixQuantizer& vector);
+                       const ElementQuantizer& vector);
 
 }  // namespace precipice

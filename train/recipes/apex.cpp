@@ -6,16 +6,16 @@
 namespace precipice::recipe_parts {
 namespace {
 
-RecipeChoice fp16_matmuls() {
+RecipeSettings fp16_matmuls() {
   GemmArithmetic arithmetic;
   arithmetic.output = unscaled("fp16");
   return everywhere(same(unscaled("fp16"), arithmetic));
 }
 
 // A model that was cast to fp16: whatever it computes is.
-RecipeChoice fp16_model(bool fp16_gains) {
-  RecipeChoice choice = fp16_matmuls();
-  const MatrixQuantizer fp16 = unscaled("fp16");
+RecipeSettings fp16_model(bool fp16_gains) {
+  RecipeSettings choice = fp16_matmuls();
+  const ElementQuantizer fp16 = unscaled("fp16");
   choice.elements.vector = choice.elements.residual = choice.elements.softmax = choice.elements.norm = fp16;
   if (fp16_gains) choice.elements.norm_weights = fp16;
   choice.state.gradients = "fp16";
@@ -30,7 +30,7 @@ void add_apex(std::vector<Recipe>& table) {
   table.push_back(with_options(
       "fp16-o1", "apex amp, O1",
       "operands and results of every matmul in fp16, everything else and weights in fp32; dynamic loss scale", {}, [] {
-        RecipeChoice choice = fp16_matmuls();
+        RecipeSettings choice = fp16_matmuls();
         choice.loss_scale.kind = "dynamic";
         return choice;
       }));
@@ -42,7 +42,7 @@ void add_apex(std::vector<Recipe>& table) {
                    {{"norms", "gains of norms: fp32 fp16"}},
                    [](const Values& values) {
                      const auto norms = values.find("norms");
-                     RecipeChoice choice =
+                     RecipeSettings choice =
                          fp16_model(norms != values.end() && parse_spelling("norms", norms->second, kGains));
                      choice.loss_scale.kind = "dynamic";
                      return choice;
@@ -53,7 +53,7 @@ void add_apex(std::vector<Recipe>& table) {
   table.push_back(with_options(
       "fp16-o3", "apex amp, O3",
       "everything in fp16: results, weights without masters, both moments, gradients; loss scale 1", {}, [] {
-        RecipeChoice choice = fp16_model(true);
+        RecipeSettings choice = fp16_model(true);
         choice.state.weights = choice.state.moment1 = choice.state.moment2 = "fp16";
         choice.state.state_scaling = "none";
         choice.loss_scale.kind = "static";

@@ -7,11 +7,11 @@
 namespace precipice::recipe_parts {
 namespace {
 
-RecipeChoice ms_amp(bool fp8_moments) {
+RecipeSettings ms_amp(bool fp8_moments) {
   const auto q = [](const char* format, int window) {
     return delayed(format, DelayedUpdate::MsAmp, window, Arithmetic::MsAmp);
   };
-  RecipeChoice choice = beside_bf16(SitePrecision::of_tensors(q("e4m3", 16), q("e4m3", 1), q("e5m2", 16), to_bf16()));
+  RecipeSettings choice = beside_bf16(SiteSettings::of_tensors(q("e4m3", 16), q("e4m3", 1), q("e5m2", 16), to_bf16()));
   choice.state.weights = "fp16";
   choice.state.gradients = "e4m3";
   choice.state.weight_scaling = choice.state.gradient_scaling = "ms-amp";

@@ -18,12 +18,12 @@ void settle_rule(Values& values, ScaleRule rule, Arithmetic arithmetic) {
     values["arithmetic"] = "te";
 }
 
-void set_mantissa(RecipeChoice& choice, const Values& values) {
+void set_mantissa(RecipeSettings& choice, const Values& values) {
   const auto given = values.find("mantissa");
   if (given == values.end()) return;
   const auto bits = parse_whole("mantissa", given->second, 1, 23);
   for_operands(choice.linear,
-               [bits](MatrixQuantizer& q) { q.element = parse_float_format(fmt::format("e0m{}", bits)); });
+               [bits](QuantizerSettings& q) { q.format = parse_float_format(fmt::format("e0m{}", bits)); });
 }
 
 }  // namespace
@@ -35,8 +35,8 @@ void add_mx(std::vector<Recipe>& table) {
                       const char* summary) {
     table.push_back(with_options(name, "OCP MX v1.0", summary, mx_options,
                                  [=] {
-                                   const MatrixQuantizer q = e8m0_blocks(format, rule, arithmetic);
-                                   return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                                   const QuantizerSettings q = e8m0_blocks(format, rule, arithmetic);
+                                   return beside_bf16(SiteSettings::of_tensors(q, q, q, to_bf16()));
                                  },
                                  {.prepare = [=](Values& values) { settle_rule(values, rule, arithmetic); }}));
   };
@@ -51,9 +51,9 @@ void add_mx(std::vector<Recipe>& table) {
       "E4M3 in blocks of 32 everywhere, ties away from zero; element-wise operations in bf16, gains of norms in MX too",
       mx_options,
       [] {
-        MatrixQuantizer q = e8m0_blocks("e4m3", ScaleRule::Floor, Arithmetic::Microxcaling);
+        QuantizerSettings q = e8m0_blocks("e4m3", ScaleRule::Floor, Arithmetic::Microxcaling);
         q.rounding = Rounding::NearestAway;
-        RecipeChoice choice = everywhere(SitePrecision::of_tensors(q, q, q, to_bf16()));
+        RecipeSettings choice = everywhere(SiteSettings::of_tensors(q, q, q, to_bf16()));
         choice.elements = in_bf16();
         choice.elements.norm_weights = q;
         return choice;
@@ -63,9 +63,9 @@ void add_mx(std::vector<Recipe>& table) {
                                "signed mantissas under a shared exponent",
                                options({"mantissa", "block", "rounding", "random_bits"}),
                                [] {
-                                 MatrixQuantizer q = blocks("e0m7", 1, 32, Arithmetic::Te);
+                                 QuantizerSettings q = blocks("e0m7", 1, 32, Arithmetic::Te);
                                  q.rule = ScaleRule::SharedExponent;
-                                 return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                                 return beside_bf16(SiteSettings::of_tensors(q, q, q, to_bf16()));
                                },
                                {.finish = set_mantissa}));
 }

@@ -12,7 +12,7 @@ namespace {
 void check_site(const std::string& name, const SitePrecision& site, const MatmulShape& p) {
   struct Slot {
     const char* name;
-    const MatrixQuantizer& quantizer;
+    const Quantizer& quantizer;
     MatrixShape shape;
   };
   const Slot slots[] = {

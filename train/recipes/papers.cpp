@@ -11,7 +11,7 @@
 namespace precipice::recipe_parts {
 namespace {
 
-void set_smooth_swiglu(RecipeChoice& choice, const Values& values) {
+void set_smooth_swiglu(RecipeSettings& choice, const Values& values) {
   if (const auto given = values.find("smooth_swiglu"); given != values.end())
     choice.linear.smooth_swiglu = parse_smooth_swiglu(given->second);
 }
@@ -26,9 +26,9 @@ void add_papers(std::vector<Recipe>& table) {
       with_options("deepseek-v3", "DeepSeek-V3, arXiv 2412.19437, section 3.3",
                    "E4M3; x, dy in 1x128 blocks, w in 128x128 blocks, amax raised to 1e-4; both moments in bf16",
                    options({"arithmetic", "pow2", "amax_floor", "block", "rounding", "random_bits", "scales"}), [] {
-                     const MatrixQuantizer x = blocks("e4m3", 1, 128, Arithmetic::DeepGemm);
-                     const MatrixQuantizer w = blocks("e4m3", 128, 128, Arithmetic::DeepGemm);
-                     RecipeChoice choice = beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
+                     const QuantizerSettings x = blocks("e4m3", 1, 128, Arithmetic::DeepGemm);
+                     const QuantizerSettings w = blocks("e4m3", 128, 128, Arithmetic::DeepGemm);
+                     RecipeSettings choice = beside_bf16(SiteSettings::of_tensors(x, w, x, to_bf16()));
                      choice.state.moment1 = choice.state.moment2 = "bf16";
                      return choice;
                    }));
@@ -39,16 +39,16 @@ void add_papers(std::vector<Recipe>& table) {
                    options({"smooth_swiglu", "history", "rounding", "random_bits"}),
                    [] {
                      const auto q = [](const char* format) {
-                       MatrixQuantizer quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
+                       QuantizerSettings quantizer = delayed(format, DelayedUpdate::Te, 1024, Arithmetic::Te);
                        quantizer.delayed->power_of_two = true;
                        quantizer.delayed->interval = 1024;
                        return quantizer;
                      };
-                     SitePrecision site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
+                     SiteSettings site = fp8_site(q("gaudi_e4m3"), q("e5m2"));
                      site.dgrad.second = site.wgrad.second = q("e5m2");
                      site.dgrad.first.rounding = site.wgrad.first.rounding = Rounding::Stochastic;
                      site.smooth_swiglu = SmoothSwiglu::IfGated;
-                     RecipeChoice choice = beside_bf16(site);
+                     RecipeSettings choice = beside_bf16(site);
                      choice.state.moment1 = "e4m3";
                      choice.state.moment2 = "e5m2";
                      return choice;
@@ -61,15 +61,15 @@ void add_papers(std::vector<Recipe>& table) {
   table.push_back(with_options("fp8-sim-2022", "Micikevicius et al., arXiv 2209.05433",
                                "inputs of every linear in one FP8 format with its own bias, no scaling",
                                options({"element", "rounding", "random_bits"}), [] {
-                                 MatrixQuantizer q = unscaled("e4m3");
+                                 QuantizerSettings q = unscaled("e4m3");
                                  q.overflow = Overflow::Saturate;
-                                 return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                                 return beside_bf16(SiteSettings::of_tensors(q, q, q, to_bf16()));
                                }));
   table.push_back(with_options("int8", "symmetric quantization: e.g. Jacob et al., arXiv 1712.05877",
                                "int8 with a scale per token (x, dy) and per output channel (w)",
                                options({"pow2", "amax_floor", "rounding", "dy_rounding", "random_bits", "scales"}), [] {
-                                 const MatrixQuantizer q = scaled("int8", ScaleKind::Row, Arithmetic::Te);
-                                 return beside_bf16(SitePrecision::of_tensors(q, q, q, to_bf16()));
+                                 const QuantizerSettings q = scaled("int8", ScaleKind::Row, Arithmetic::Te);
+                                 return beside_bf16(SiteSettings::of_tensors(q, q, q, to_bf16()));
                                }));
 }
 
@@ -79,7 +79,7 @@ void add_bf16_pure(std::vector<Recipe>& table) {
                    "everything in bf16: results, gains of norms, weights without masters, both moments, gradients",
                    {{"weights", "their updates: bf16 (to nearest) bf16-sr (stochastic) bf16-kahan (compensated)"}},
                    [](const Values& values) {
-                     RecipeChoice choice = everywhere(bf16_site());
+                     RecipeSettings choice = everywhere(bf16_site());
                      choice.elements = in_bf16();
                      choice.elements.norm_weights = bf16();
                      choice.state.weights = choice.state.moment1 = choice.state.moment2 = choice.state.gradients =

@@ -5,9 +5,9 @@
 namespace precipice::recipe_parts {
 
 void add_plain(std::vector<Recipe>& table) {
-  table.push_back(with_options("fp32", "IEEE 754-2019", "nothing is rounded", {}, [] { return RecipeChoice{}; }));
+  table.push_back(with_options("fp32", "IEEE 754-2019", "nothing is rounded", {}, [] { return RecipeSettings{}; }));
   table.push_back(with_options("custom", "", "fp32, to be changed by precision.x, precision.w, ... and rules", {},
-                               [] { return RecipeChoice{}; }));
+                               [] { return RecipeSettings{}; }));
   table.push_back(with_options("tf32", "NVIDIA A100 white paper, 2020", "operands in tf32, fp32 results", {},
                                [] { return everywhere(same(unscaled("tf32"), {})); }));
   table.push_back(with_options(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -36,12 +37,13 @@ double parse_real(const std::string& name, const std::string& value) {
   return *number;
 }
 
-using Change = std::function<bool(MatrixQuantizer&)>;
+using Change = std::function<bool(QuantizerSettings&)>;
 
 // Changes one member of a quantizer that has it.
-template <class Value>
-Change setting(Value MatrixQuantizer::*member, Value value, bool (*has)(const MatrixQuantizer&) = nullptr) {
-  return [=](MatrixQuantizer& q) {
+template <class Owner, class Value>
+requires std::is_base_of_v<Owner, QuantizerSettings> Change setting(Value Owner::*member, Value value,
+                                                                    bool (*has)(const QuantizerSettings&) = nullptr) {
+  return [=](QuantizerSettings& q) {
     if (has != nullptr && !has(q)) return false;
     q.*member = value;
     return true;
@@ -49,16 +51,16 @@ Change setting(Value MatrixQuantizer::*member, Value value, bool (*has)(const Ma
 }
 template <class Value>
 Change setting(Value DelayedRule::*member, Value value) {
-  return [=](MatrixQuantizer& q) {
+  return [=](QuantizerSettings& q) {
     if (!q.delayed) return false;
     *q.delayed.*member = value;
     return true;
   };
 }
-bool is_scaled(const MatrixQuantizer& q) {
+bool is_scaled(const QuantizerSettings& q) {
   return q.kind != ScaleKind::None;
 }
-bool is_block(const MatrixQuantizer& q) {
+bool is_block(const QuantizerSettings& q) {
   return q.kind == ScaleKind::Block;
 }
 
@@ -70,7 +72,7 @@ struct OptionRow {
   const char* tensor = "";  // whose quantizers it changes; "": all
 };
 
-using Q = MatrixQuantizer;
+using Q = QuantizerSettings;
 using Text = const std::string&;
 
 template <auto kMember, auto kHas = nullptr>
@@ -111,7 +113,7 @@ const std::vector<OptionRow>& option_rows() {
       {"rule", "scale from amax: " + rules_in_words(),
        [](Text, Text value) { return setting(&Q::rule, parse_scale_rule(value), is_block); }},
       {"element", "format of all elements",
-       [](Text, Text value) { return setting(&Q::element, parse_float_format(value)); }},
+       [](Text, Text value) { return setting(&Q::format, parse_float_format(value)); }},
       {"rounding", "of all elements: " + rounding_words(), set_rounding},
       {"dy_rounding", "of gradients", set_rounding, "dy"},
       {"random_bits", "of stochastic rounding, 1 to 32", set_whole<&Q::random_bits, 1, 32>},
@@ -161,7 +163,7 @@ bool is_of_quantizers(const std::string& name) {
 }
 
 // Gains are rounded where there are no random words, so that stochastic rounding does not reach them.
-void apply_to_gains(MatrixQuantizer& gains, const Values& values) {
+void apply_to_gains(QuantizerSettings& gains, const Values& values) {
   for (const auto& [name, value] : values) {
     if (!is_of_quantizers(name) || (name == "rounding" && is_stochastic(parse_rounding(value)))) continue;
     apply_option(gains, name, value);
@@ -180,11 +182,11 @@ const std::vector<std::string>& quantizer_options() {
   return names;
 }
 
-bool apply_option(MatrixQuantizer& quantizer, const std::string& name, const std::string& value) {
+bool apply_option(QuantizerSettings& quantizer, const std::string& name, const std::string& value) {
   return row_of(name).change(name, value)(quantizer);
 }
 
-void apply_options(SitePrecision& site, const Values& values) {
+void apply_options(SiteSettings& site, const Values& values) {
   for (const auto& [name, value] : values) {
     const OptionRow& row = row_of(name);
     if (row.change != nullptr) for_operands(site, row.change(name, value), row.tensor);
@@ -192,7 +194,7 @@ void apply_options(SitePrecision& site, const Values& values) {
   if (const auto scales = values.find("scales"); scales != values.end()) {
     if (scales->second != "sums" && scales->second != "operand") throw ConfigError("scales must be sums or operand");
     const ScalesAct act = scales->second == "sums" ? ScalesAct::Sums : ScalesAct::Operands;
-    for (GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) gemm->arithmetic.scales = act;
+    for (GemmSettings* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) gemm->arithmetic.scales = act;
   }
 }
 
@@ -203,11 +205,11 @@ std::vector<RecipeOption> options(std::initializer_list<const char*> names) {
 }
 
 Recipe with_options(std::string name, std::string citation, std::string summary, std::vector<RecipeOption> names,
-                    std::function<RecipeChoice()> make, OptionSteps steps) {
+                    std::function<RecipeSettings()> make, OptionSteps steps) {
   return {std::move(name), std::move(citation), std::move(summary), std::move(names),
           [make = std::move(make), steps = std::move(steps)](Values values) {
             if (steps.prepare) steps.prepare(values);
-            RecipeChoice choice = make();
+            RecipeSettings choice = make();
             const bool attention = choice.attention == choice.linear, lm_head = choice.lm_head == choice.linear;
             apply_options(choice.linear, values);
             if (steps.finish) steps.finish(choice, values);

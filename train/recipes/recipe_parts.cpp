@@ -2,43 +2,36 @@
 #include "train/recipes/recipe_parts.h"
 
 #include "precision/format/format_presets.h"
-#include "precision/policy/element_precision.h"
 
 namespace precipice::recipe_parts {
 
 // ---- operands ---------------------------------------------------------------------------------------------------
 
-MatrixQuantizer bf16() {
-  MatrixQuantizer q;
-  q.element = kBf16;
-  q.overflow = Overflow::Native;
-  return q;
+ElementQuantizer bf16() {
+  return {.format = kBf16, .overflow = Overflow::Native};
 }
 
-MatrixQuantizer unscaled(const char* format) {
-  MatrixQuantizer q;
-  q.element = parse_float_format(format);
-  q.overflow = Overflow::Native;
-  return q;
+ElementQuantizer unscaled(const char* format) {
+  return {.format = parse_float_format(format), .overflow = Overflow::Native};
 }
 
-MatrixQuantizer scaled(const char* format, ScaleKind kind, Arithmetic arithmetic) {
-  MatrixQuantizer q;
-  q.element = parse_float_format(format);
+QuantizerSettings scaled(const char* format, ScaleKind kind, Arithmetic arithmetic) {
+  QuantizerSettings q;
+  q.format = parse_float_format(format);
   q.kind = kind;
   q.arithmetic = arithmetic;
   return q;
 }
 
-MatrixQuantizer blocks(const char* format, std::int64_t across, std::int64_t along, Arithmetic arithmetic) {
-  MatrixQuantizer q = scaled(format, ScaleKind::Block, arithmetic);
+QuantizerSettings blocks(const char* format, std::int64_t across, std::int64_t along, Arithmetic arithmetic) {
+  QuantizerSettings q = scaled(format, ScaleKind::Block, arithmetic);
   q.block_across = across;
   q.block_along = along;
   return q;
 }
 
-MatrixQuantizer e8m0_blocks(const char* format, ScaleRule rule, Arithmetic arithmetic) {
-  MatrixQuantizer q = blocks(format, 1, 32, arithmetic);
+QuantizerSettings e8m0_blocks(const char* format, ScaleRule rule, Arithmetic arithmetic) {
+  QuantizerSettings q = blocks(format, 1, 32, arithmetic);
   q.rule = rule;
   return q;
 }
@@ -49,32 +42,32 @@ GemmArithmetic to_bf16() {
   return arithmetic;
 }
 
-SitePrecision same(const MatrixQuantizer& operand, const GemmArithmetic& arithmetic) {
-  return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
+SiteSettings same(const QuantizerSettings& operand, const GemmArithmetic& arithmetic) {
+  return SiteSettings::of_tensors(operand, operand, operand, arithmetic);
 }
 
-SitePrecision bf16_site() {
+SiteSettings bf16_site() {
   return same(bf16(), to_bf16());
 }
 
 // Attention products and LM head in bf16, as every FP8 recipe of a published system leaves them.
-RecipeChoice beside_bf16(const SitePrecision& linear) {
+RecipeSettings beside_bf16(const SiteSettings& linear) {
   return {linear, bf16_site(), bf16_site()};
 }
 
-RecipeChoice everywhere(const SitePrecision& site) {
+RecipeSettings everywhere(const SiteSettings& site) {
   return {site, site, site};
 }
 
 // Results of all operations between matmuls in bf16.
-ElementPrecision in_bf16() {
-  ElementPrecision elements;
+ElementSettings in_bf16() {
+  ElementSettings elements;
   elements.vector = elements.residual = elements.softmax = elements.norm = bf16();
   return elements;
 }
 
-MatrixQuantizer delayed(const char* format, DelayedUpdate update, int history, Arithmetic arithmetic) {
-  MatrixQuantizer q = scaled(format, ScaleKind::Tensor, arithmetic);
+QuantizerSettings delayed(const char* format, DelayedUpdate update, int history, Arithmetic arithmetic) {
+  QuantizerSettings q = scaled(format, ScaleKind::Tensor, arithmetic);
   DelayedRule rule;
   rule.update = update;
   rule.history = history;
@@ -82,8 +75,8 @@ MatrixQuantizer delayed(const char* format, DelayedUpdate update, int history, A
   return q;
 }
 
-SitePrecision fp8_site(const MatrixQuantizer& forward, const MatrixQuantizer& gradient) {
-  return SitePrecision::of_tensors(forward, forward, gradient, to_bf16());
+SiteSettings fp8_site(const QuantizerSettings& forward, const QuantizerSettings& gradient) {
+  return SiteSettings::of_tensors(forward, forward, gradient, to_bf16());
 }
 
 }  // namespace precipice::recipe_parts

@@ -11,11 +11,11 @@ using namespace recipe_parts;
 
 // The option "everywhere" of every recipe that leaves attention products and LM head in something else.
 void add_everywhere(Recipe& recipe) {
-  const RecipeChoice plain = recipe.make({});
+  const RecipeSettings plain = recipe.make({});
   if (plain.attention == plain.linear && plain.lm_head == plain.linear) return;
   recipe.options.push_back(options({"everywhere"}).front());
   recipe.make = [make = recipe.make](const Values& values) {
-    RecipeChoice choice = make(values);
+    RecipeSettings choice = make(values);
     const auto given = values.find("everywhere");
     if (given != values.end() && parse_flag("everywhere", given->second))
       choice.attention = choice.lm_head = choice.linear;

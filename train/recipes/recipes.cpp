@@ -14,14 +14,16 @@
 #include "precision/format/format_presets.h"
 #include "precision/policy/element_precision.h"
 #include "precision/scaling/scale_rule_table.h"
+#include "train/recipes/describe.h"
+#include "train/recipes/recipe_settings.h"
 #include "train/recipes/rule_application.h"
 
 namespace precipice {
 namespace {
 
 template <class F>
-void for_quantizers(SitePrecision& site, const F& f) {
-  for (GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) f(gemm->first), f(gemm->second);
+void for_quantizers(SiteSettings& site, const F& f) {
+  for (GemmSettings* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) f(gemm->first), f(gemm->second);
 }
 
 // The option whose name was meant, "" where none is near that could have such a value: nvfp4:scale=e5m3 is no misspelt
@@ -92,21 +94,21 @@ std::string rule_of_suffix(const Recipe& recipe, std::string_view name) {
 // ---- by hand ----------------------------------------------------------------------------------------------------
 
 struct Operands {
-  std::vector<MatrixQuantizer*> x, w, dy;
+  std::vector<QuantizerSettings*> x, w, dy;
 };
 
-Operands operands_of(SitePrecision& site) {
+Operands operands_of(SiteSettings& site) {
   return {{&site.fprop.first, &site.wgrad.second},
           {&site.fprop.second, &site.dgrad.second},
           {&site.dgrad.first, &site.wgrad.first}};
 }
 
-void apply_by_hand(SitePrecision& linear, const PrecisionConfig& by_hand) {
+void apply_by_hand(SiteSettings& linear, const PrecisionConfig& by_hand) {
   const Operands operands = operands_of(linear);
-  const auto set_formats = [](const std::vector<MatrixQuantizer*>& some, const char* key, const std::string& format) {
+  const auto set_formats = [](const std::vector<QuantizerSettings*>& some, const char* key, const std::string& format) {
     if (format.empty()) return;
     with_key(key, format, [&] {
-      for (MatrixQuantizer* q : some) set_field(*q, "format", format);
+      for (QuantizerSettings* q : some) set_field(*q, "format", format);
     });
   };
   set_formats(operands.x, "precision.x", by_hand.x);
@@ -115,13 +117,12 @@ void apply_by_hand(SitePrecision& linear, const PrecisionConfig& by_hand) {
   if (!by_hand.output.empty())
     with_key("precision.output", by_hand.output, [&] {
       const FloatFormat format = by_hand.output == "high" ? FloatFormat{} : parse_float_format(by_hand.output);
-      for (GemmPrecision* gemm : {&linear.fprop, &linear.dgrad, &linear.wgrad})
-        gemm->arithmetic.output.element = format;
+      for (GemmSettings* gemm : {&linear.fprop, &linear.dgrad, &linear.wgrad}) gemm->arithmetic.output.format = format;
     });
   for (const auto* some : {&operands.x, &operands.w})
-    for (MatrixQuantizer* q : *some) q->rounding = by_hand.rounding.value_or(q->rounding);
-  for (MatrixQuantizer* q : operands.dy) q->rounding = by_hand.dy_rounding.value_or(q->rounding);
-  for_quantizers(linear, [&](MatrixQuantizer& q) {
+    for (QuantizerSettings* q : *some) q->rounding = by_hand.rounding.value_or(q->rounding);
+  for (QuantizerSettings* q : operands.dy) q->rounding = by_hand.dy_rounding.value_or(q->rounding);
+  for_quantizers(linear, [&](QuantizerSettings& q) {
     q.overflow = by_hand.overflow.value_or(q.overflow);
     if (by_hand.random_bits != 32) q.random_bits = static_cast<int>(by_hand.random_bits);
     if (q.is_identity()) return;
@@ -131,39 +132,45 @@ void apply_by_hand(SitePrecision& linear, const PrecisionConfig& by_hand) {
 }
 
 // What stands at attention products or the LM head.
-SitePrecision beside(const std::string& key, const std::string& by_hand, const SitePrecision& of_recipe,
-                     const SitePrecision& linear) {
+SiteSettings beside(const std::string& key, const std::string& by_hand, const SiteSettings& of_recipe,
+                    const SiteSettings& linear) {
   if (by_hand.empty()) return of_recipe;
   if (by_hand == "recipe") return linear;
   if (by_hand == "high") return {};
-  MatrixQuantizer operand;
+  ElementQuantizer operand;
   operand.overflow = Overflow::Native;
   GemmArithmetic arithmetic;
-  with_key(key, by_hand, [&] { operand.element = parse_float_format(by_hand); });
+  with_key(key, by_hand, [&] { operand.format = parse_float_format(by_hand); });
   arithmetic.output = operand;
-  arithmetic.output.element = kBf16;
-  return SitePrecision::of_tensors(operand, operand, operand, arithmetic);
+  arithmetic.output.format = kBf16;
+  return SiteSettings::of_tensors(operand, operand, operand, arithmetic);
 }
 
 // The keys of what happens between matmuls. Nearest even; overflow as the format has it, so that a diverged value
 // shows.
-ElementPrecision element_precision(const PrecisionConfig& by_hand, const ElementPrecision& of_recipe) {
-  const auto format = [](const std::string& key, const std::string& text, const MatrixQuantizer& otherwise) {
-    if (text.empty() || text == "high") return text.empty() ? otherwise : MatrixQuantizer{};
-    MatrixQuantizer q;
-    q.overflow = Overflow::Native;
-    with_key(key, text, [&] { q.element = parse_float_format(text); });
-    return q;
+ElementPrecision element_precision(const PrecisionConfig& by_hand, const ElementSettings& of_recipe) {
+  const auto given = [](const std::string& key, const std::string& text) -> std::optional<ElementQuantizer> {
+    if (text.empty()) return std::nullopt;
+    ElementQuantizer element;
+    if (text == "high") return element;
+    element.overflow = Overflow::Native;
+    with_key(key, text, [&] { element.format = parse_float_format(text); });
+    return element;
+  };
+  const auto vector = given("precision.vector", by_hand.vector);
+  // The others follow precision.vector where it is given.
+  const auto follow = [&](const char* key, const std::string& text, const ElementQuantizer& otherwise) {
+    const auto own = given(key, text);
+    return own ? *own : vector ? *vector : otherwise;
   };
   ElementPrecision elements;
-  elements.vector = format("precision.vector", by_hand.vector, of_recipe.vector);
-  // The others follow precision.vector where it is given.
-  const bool given = !by_hand.vector.empty();
-  elements.residual = format("precision.residual", by_hand.residual, given ? elements.vector : of_recipe.residual);
-  elements.softmax = format("precision.softmax", by_hand.softmax, given ? elements.vector : of_recipe.softmax);
-  elements.norm = format("precision.norm", by_hand.norm, given ? elements.vector : of_recipe.norm);
-  elements.norm_weights = format("precision.norm_weights", by_hand.norm_weights, of_recipe.norm_weights);
-  elements.rope_table = format("precision.rope_table", by_hand.rope_table, of_recipe.rope_table);
+  elements.vector = vector.value_or(of_recipe.vector);
+  elements.residual = follow("precision.residual", by_hand.residual, of_recipe.residual);
+  elements.softmax = follow("precision.softmax", by_hand.softmax, of_recipe.softmax);
+  elements.norm = follow("precision.norm", by_hand.norm, of_recipe.norm);
+  const auto gains = given("precision.norm_weights", by_hand.norm_weights);
+  elements.norm_weights = gains ? Quantizer(*gains) : quantizer_of(of_recipe.norm_weights);
+  elements.rope_table = given("precision.rope_table", by_hand.rope_table).value_or(of_recipe.rope_table);
   return elements;
 }
 
@@ -174,17 +181,20 @@ void validate_policy(const PrecisionPolicy& policy) {
   for (std::size_t i = 0; i < policy.num_sites(); ++i) {
     const SitePrecision& site = policy.at(i);
     for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) {
-      validate(gemm->first), validate(gemm->second), validate(gemm->arithmetic.output);
+      validate(gemm->arithmetic.output);
       validate(gemm->arithmetic.accumulator);
       const bool is_attention =
           names[i].find("attn.qk") != std::string::npos && names[i].find("qkv") == std::string::npos;
       const bool is_product = is_attention || names[i].find("attn.pv") != std::string::npos;
-      for (const MatrixQuantizer* q : {&gemm->first, &gemm->second})
-        if (is_product && ((q->kind == ScaleKind::Block && q->block_across > 1) || q->kind == ScaleKind::Column))
+      for (const Quantizer* q : {&gemm->first, &gemm->second}) {
+        const BlockShape* block = block_of(q->scaling);
+        const bool spans_rows = granularity_word(q->scaling) == "column" || (block != nullptr && block->across > 1);
+        if (is_product && spans_rows)
           throw ConfigError(
               fmt::format("{}: attention products are batches of matrices and take scales per tensor, row or "
                           "1 x k block, not {}",
                           names[i], describe(*q)));
+      }
     }
   }
 }
@@ -206,10 +216,11 @@ void set_carrier(PrecisionPolicy& policy, Carrier carrier) {
     }
 }
 
-PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& model) {
-  PrecisionPolicy policy(model.layers, model.kind->block_sites);
-  RecipeChoice choice = with_key("precision.recipe", config.recipe, [&] {
-    RecipeChoice made = make_recipe(config.recipe);
+PolicySettings base_policy(const PrecisionConfig& config, const ModelConfig& model) {
+  PolicySettings settings(PrecisionPolicy(model.layers, model.kind->block_sites));
+  PrecisionPolicy& policy = settings.policy;
+  RecipeSettings choice = with_key("precision.recipe", config.recipe, [&] {
+    RecipeSettings made = make_recipe_settings(config.recipe);
     site_of(made, SiteKind::MlpDown, policy);  // whether it can be done in this model
     return made;
   });
@@ -223,13 +234,17 @@ PrecisionPolicy base_policy(const PrecisionConfig& config, const ModelConfig& mo
   if (!config.accumulator.empty()) {
     const Accumulator accumulator =
         with_key("precision.accumulator", config.accumulator, [&] { return parse_accumulator(config.accumulator); });
-    for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
-      for (GemmPrecision* gemm : {&site->fprop, &site->dgrad, &site->wgrad}) gemm->arithmetic.accumulator = accumulator;
+    for (SiteSettings* site : {&choice.linear, &choice.attention, &choice.lm_head})
+      for (GemmSettings* gemm : {&site->fprop, &site->dgrad, &site->wgrad}) gemm->arithmetic.accumulator = accumulator;
   }
-  for (const SiteKind kind : policy.block_sites()) policy.set(kind, site_of(choice, kind, policy));
-  policy.set(SiteKind::LmHead, site_of(choice, SiteKind::LmHead, policy));
+  for (const SiteKind kind : policy.block_sites()) {
+    const SiteSettings site = site_of(choice, kind, policy);
+    for (std::int64_t layer = 0; layer < policy.layers(); ++layer)
+      settings.sites[policy.site_index(kind, layer)] = site;
+  }
+  settings.sites[policy.site_index(SiteKind::LmHead, 0)] = site_of(choice, SiteKind::LmHead, policy);
   policy.elements() = element_precision(config, choice.elements);
-  return policy;
+  return settings;
 }
 
 }  // namespace
@@ -269,17 +284,19 @@ std::string canonical_recipe(std::string_view given) {
   return recipe.name + (options.empty() ? "" : ":" + options);
 }
 
-RecipeChoice make_recipe(std::string_view given) {
+RecipeSettings make_recipe_settings(std::string_view given) {
   const std::string text = canonical_recipe(given);
   const std::size_t colon = std::min(text.find(':'), text.size());
   const Recipe& recipe = find_recipe(text.substr(0, colon));
   return with_key("recipe", lower_case(given), [&] {
-    RecipeChoice choice = recipe.make(parse_options(recipe, text.substr(std::min(colon + 1, text.size()))));
-    for (SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
-      for_quantizers(*site, [](MatrixQuantizer& q) { validate(q); });
-    validate(choice.elements.norm_weights);
-    return choice;
+    RecipeSettings settings = recipe.make(parse_options(recipe, text.substr(std::min(colon + 1, text.size()))));
+    recipe_choice(settings);  // whether each quantizer is one
+    return settings;
   });
+}
+
+RecipeChoice make_recipe(std::string_view text) {
+  return recipe_choice(make_recipe_settings(text));
 }
 
 namespace {
@@ -301,66 +318,32 @@ std::string unmatched(const PrecisionRule& rule, const PrecisionPolicy& policy, 
 }  // namespace
 
 PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig& model, std::int64_t steps) {
-  const PrecisionPolicy base = base_policy(config, model);
-  PrecisionSchedule made = with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
-                                    config.rules.empty() ? config.recipe : config.rules, [&] {
-                                      const std::vector<ParsedRule> rules = read_rules(config.rules);
-                                      std::vector<PrecisionRule> plain;
-                                      for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
-                                      PrecisionSchedule schedule;
-                                      schedule.first_steps = rule_cuts(plain, steps);
-                                      std::vector<bool> matched(rules.size(), false);
-                                      for (const std::int64_t first_step : schedule.first_steps) {
-                                        PrecisionPolicy policy = base;
-                                        for (std::size_t i = 0; i < rules.size(); ++i) {
-                                          const auto [first, last] = rules[i].rule.steps.resolve(steps);
-                                          if (first <= first_step && first_step < last && apply_rule(rules[i], policy))
-                                            matched[i] = true;
-                                        }
-                                        validate_policy(policy);
-                                        schedule.policies.push_back(std::move(policy));
-                                      }
-                                      for (std::size_t i = 0; i < rules.size(); ++i)
-                                        if (!matched[i] && steps > 0)
-                                          throw ConfigError(unmatched(rules[i].rule, base, steps));
-                                      return schedule;
-                                    });
+  const PolicySettings base = base_policy(config, model);
+  PrecisionSchedule made =
+      with_key(config.rules.empty() ? "precision.recipe" : "precision.rules",
+               config.rules.empty() ? config.recipe : config.rules, [&] {
+                 const std::vector<ParsedRule> rules = read_rules(config.rules);
+                 std::vector<PrecisionRule> plain;
+                 for (const ParsedRule& parsed : rules) plain.push_back(parsed.rule);
+                 PrecisionSchedule schedule;
+                 schedule.first_steps = rule_cuts(plain, steps);
+                 std::vector<bool> matched(rules.size(), false);
+                 for (const std::int64_t first_step : schedule.first_steps) {
+                   PolicySettings settings = base;
+                   for (std::size_t i = 0; i < rules.size(); ++i) {
+                     const auto [first, last] = rules[i].rule.steps.resolve(steps);
+                     if (first <= first_step && first_step < last && apply_rule(rules[i], settings)) matched[i] = true;
+                   }
+                   PrecisionPolicy policy = settings.finished();
+                   validate_policy(policy);
+                   schedule.policies.push_back(std::move(policy));
+                 }
+                 for (std::size_t i = 0; i < rules.size(); ++i)
+                   if (!matched[i] && steps > 0) throw ConfigError(unmatched(rules[i].rule, base.policy, steps));
+                 return schedule;
+               });
   for (PrecisionPolicy& policy : made.policies) set_carrier(policy, config.carrier);
   return made;
-}
-
-std::string describe(const MatrixQuantizer& q) {
-  if (q.is_identity()) return "fp32";
-  std::string text = to_string(q.element) + " " + to_string(q.rounding);
-  if (is_stochastic(q.rounding)) text += fmt::format(" {} bits", q.random_bits);
-  text += fmt::format(" {}", to_string(q.overflow));
-  if (q.through_bf16) text += ", of bf16";
-  if (q.range) text += ", up to the largest " + to_string(*q.range);
-  if (q.kind == ScaleKind::None) return text;
-  text += fmt::format(", {} scale per ", q.delayed ? "delayed" : to_string(q.rule));
-  text += q.kind == ScaleKind::Block ? fmt::format("{}x{} block", q.block_across, q.block_along) : to_string(q.kind);
-  if (q.power_of_two || (q.delayed && q.delayed->power_of_two)) text += ", power of two";
-  if (q.delayed)
-    text += fmt::format(", history {}, {}, margin {}", q.delayed->history, to_string(q.delayed->algorithm),
-                        q.delayed->margin);
-  if (q.amax_floor) text += fmt::format(", amax floor {}", *q.amax_floor);
-  if (q.rule == ScaleRule::Nvfp4 && !q.two_level) text += ", one level";
-  if (q.row_scaled) text += ", row scaled";
-  if (q.four_over_six != FourOverSix::Off) {
-    text += ", four over six by " + to_string(q.four_over_six);
-    if (q.four_over_six_max != 448) text += fmt::format(", block scales up to {}", q.four_over_six_max);
-  }
-  if (q.hadamard) text += ", Hadamard transform";
-  if (q.exponent_bump) text += ", exponent bump";
-  if (q.flush_subnormal_blocks) text += ", subnormal blocks flushed";
-  return text + ", " + to_string(q.arithmetic);
-}
-
-std::string describe(const GemmArithmetic& arithmetic) {
-  const bool is_library = arithmetic.accumulator.kind == AccumulatorKind::Fp32;
-  return fmt::format("accumulated in {}, scales on {}, result {}",
-                     is_library ? "fp32" : to_string(arithmetic.accumulator),
-                     arithmetic.scales == ScalesAct::Sums ? "sums" : "operands", describe(arithmetic.output));
 }
 
 PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model) {

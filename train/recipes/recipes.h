@@ -12,18 +12,23 @@
 
 #include "precision/policy/element_precision.h"
 #include "precision/policy/policy.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "train/config/run_config.h"
 
 namespace precipice {
 
 // What a recipe does at the linears, and at the two kinds of sites beside them. Rules change sites alone; storage and
 // loss scaling belong to the recipe of the run.
-struct RecipeChoice {
-  SitePrecision linear, attention, lm_head;
-  ElementPrecision elements{};  // what happens between the matmuls
-  StateConfig state{};          // how weights, moments and gradients are kept
+template <class Operand>
+struct RecipeChoiceOf {
+  SitePrecisionOf<Operand> linear, attention, lm_head;
+  ElementPrecisionOf<Operand> elements{};  // what happens between the matmuls
+  StateConfig state{};                     // how weights, moments and gradients are kept
   LossScaleConfig loss_scale{};
 };
+using RecipeChoice = RecipeChoiceOf<Quantizer>;
+// The same while options, keys and rules still change it (quantizer_settings.h).
+using RecipeSettings = RecipeChoiceOf<QuantizerSettings>;
 
 struct RecipeOption {
   std::string name;
@@ -37,7 +42,7 @@ struct Recipe {
   std::string citation;
   std::string summary;
   std::vector<RecipeOption> options;
-  std::function<RecipeChoice(const RecipeOptionValues&)> make;
+  std::function<RecipeSettings(const RecipeOptionValues&)> make;
   std::string notes{};  // where the published system differs, or its sources are silent; empty: nothing known
   std::vector<std::string> aliases{};  // other names of the same recipe
 };
@@ -58,9 +63,5 @@ PrecisionSchedule make_schedule(const PrecisionConfig& config, const ModelConfig
 // The same at step 0.
 PrecisionPolicy make_policy(const PrecisionConfig& config, const ModelConfig& model);
 PrecisionPolicy make_policy(const PrecisionConfig& config, std::int64_t layers);  // of a GPT
-
-// One line of text for each kind of choice of a quantizer, for tables.
-std::string describe(const MatrixQuantizer& quantizer);
-std::string describe(const GemmArithmetic& arithmetic);
 
 }  // namespace precipice

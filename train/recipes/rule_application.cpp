@@ -23,12 +23,12 @@ auto in_rule(const PrecisionRule& rule, const Change& change) {
 }
 
 // A format set by hand; "high" also takes the scaling and the detour through bf16 away.
-void set_format(MatrixQuantizer& q, const std::string& text) {
+void set_format(QuantizerSettings& q, const std::string& text) {
   if (text == "high") {
-    q = MatrixQuantizer{};
+    q = QuantizerSettings{};
     return;
   }
-  q.element = parse_float_format(text);
+  q.format = parse_float_format(text);
   q.range.reset();
 }
 
@@ -44,37 +44,36 @@ bool set_gemm_field(GemmArithmetic& arithmetic, const RuleField& field) {
   return true;
 }
 
-const SitePrecision& choice_at(const RecipeChoice& choice, SiteKind kind) {
+const SiteSettings& choice_at(const RecipeSettings& choice, SiteKind kind) {
   if (kind == SiteKind::LmHead) return choice.lm_head;
   return kind == SiteKind::AttnQk || kind == SiteKind::AttnPv ? choice.attention : choice.linear;
 }
 
 // One rule at work. Fields that no selected quantizer has are found at the end.
-class Application {
+class RuleApplication {
  public:
-  Application(const ParsedRule& parsed, const PrecisionPolicy& policy)
+  RuleApplication(const ParsedRule& parsed, const PrecisionPolicy& policy)
       : rule_(parsed.rule), recipe_(parsed.recipe), policy_(policy), used_(rule_.fields.size(), false) {}
 
   // Which of a site's GEMMs and operands the rule selects, and what it does there.
-  void at(SiteKind kind, SitePrecision& site) {
-    const SitePrecision replacement = recipe_ ? site_of(*recipe_, kind, policy_) : SitePrecision{};
+  void at(SiteKind kind, SiteSettings& site) {
+    const SiteSettings replacement = recipe_ ? site_of(*recipe_, kind, policy_) : SiteSettings{};
     struct Gemm {
       RulePass pass;
-      GemmPrecision SitePrecision::*member;
+      GemmSettings SiteSettings::*member;
       RuleOperand first, second;
     };
-    static constexpr Gemm kGemms[] = {{RulePass::Fprop, &SitePrecision::fprop, RuleOperand::X, RuleOperand::W},
-                                      {RulePass::Dgrad, &SitePrecision::dgrad, RuleOperand::Dy, RuleOperand::W},
-                                      {RulePass::Wgrad, &SitePrecision::wgrad, RuleOperand::Dy, RuleOperand::X}};
+    static constexpr Gemm kGemms[] = {{RulePass::Fprop, &SiteSettings::fprop, RuleOperand::X, RuleOperand::W},
+                                      {RulePass::Dgrad, &SiteSettings::dgrad, RuleOperand::Dy, RuleOperand::W},
+                                      {RulePass::Wgrad, &SiteSettings::wgrad, RuleOperand::Dy, RuleOperand::X}};
     for (const Gemm& gemm : kGemms) {
       if (rule_.pass != RulePass::Any && rule_.pass != gemm.pass) continue;
-      GemmPrecision& target = site.*gemm.member;
-      const GemmPrecision& from = replacement.*gemm.member;
+      GemmSettings& target = site.*gemm.member;
+      const GemmSettings& from = replacement.*gemm.member;
       change(gemm.first, target.first, from.first);
       change(gemm.second, target.second, from.second);
       if (rule_.operand == RuleOperand::Any) change_gemm(target.arithmetic, from.arithmetic);
-      if (rule_.operand == RuleOperand::Output)
-        change(RuleOperand::Output, target.arithmetic.output, from.arithmetic.output);
+      if (rule_.operand == RuleOperand::Output) change_output(target.arithmetic.output, from.arithmetic.output);
     }
     if (recipe_ && rule_.pass == RulePass::Any && rule_.operand == RuleOperand::Any)
       site.smooth_swiglu = replacement.smooth_swiglu;
@@ -88,11 +87,25 @@ class Application {
   }
 
  private:
-  void change(RuleOperand operand, MatrixQuantizer& q, const MatrixQuantizer& other) {
+  void change(RuleOperand operand, QuantizerSettings& q, const QuantizerSettings& other) {
     if (rule_.operand != RuleOperand::Any && rule_.operand != operand) return;
     if (recipe_) q = other;
     for (std::size_t i = 0; i < used_.size(); ++i)
       if (!is_of_gemm(i) && set_field(q, rule_.fields[i].name, rule_.fields[i].value)) used_[i] = true;
+  }
+
+  // An output has no scale, and so no field of one.
+  void change_output(ElementQuantizer& output, const ElementQuantizer& other) {
+    if (recipe_) output = other;
+    for (std::size_t i = 0; i < used_.size(); ++i) {
+      if (is_of_gemm(i)) continue;
+      QuantizerSettings changed = output;
+      const bool has_field = set_field(changed, rule_.fields[i].name, rule_.fields[i].value);
+      const ElementQuantizer& element = changed;
+      if (!has_field || !(changed == QuantizerSettings(element))) continue;
+      output = element;
+      used_[i] = true;
+    }
   }
 
   void change_gemm(GemmArithmetic& arithmetic, const GemmArithmetic& other) {
@@ -106,21 +119,21 @@ class Application {
   }
 
   const PrecisionRule& rule_;
-  const std::optional<RecipeChoice>& recipe_;
+  const std::optional<RecipeSettings>& recipe_;
   const PrecisionPolicy& policy_;
   std::vector<bool> used_;
 };
 
 }  // namespace
 
-void set_scaling(MatrixQuantizer& q, ScaleKind kind, double fixed_scale) {
+void set_scaling(QuantizerSettings& q, ScaleKind kind, double fixed_scale) {
   q.delayed.reset();
   q.rule = ScaleRule::Amax;
   q.kind = kind;
   if (kind == ScaleKind::Fixed) q.fixed = static_cast<float>(fixed_scale);
 }
 
-bool set_field(MatrixQuantizer& q, const std::string& name, const std::string& value) {
+bool set_field(QuantizerSettings& q, const std::string& name, const std::string& value) {
   const std::vector<std::string>& of_recipes = recipe_parts::quantizer_options();
   if (name == "format") {
     set_format(q, value);
@@ -142,8 +155,8 @@ bool set_field(MatrixQuantizer& q, const std::string& name, const std::string& v
   return true;
 }
 
-SitePrecision site_of(const RecipeChoice& choice, SiteKind kind, const PrecisionPolicy& policy) {
-  SitePrecision site = choice_at(choice, kind);
+SiteSettings site_of(const RecipeSettings& choice, SiteKind kind, const PrecisionPolicy& policy) {
+  SiteSettings site = choice_at(choice, kind);
   const std::vector<SiteKind>& sites = policy.block_sites();
   const bool is_gated = std::find(sites.begin(), sites.end(), SiteKind::MlpGate) != sites.end();
   const bool is_named = site.smooth_swiglu == SmoothSwiglu::Channel || site.smooth_swiglu == SmoothSwiglu::Token;
@@ -160,29 +173,31 @@ std::vector<ParsedRule> read_rules(const std::string& text) {
   std::vector<ParsedRule> rules;
   for (PrecisionRule& rule : parse_rules(text)) {
     ParsedRule parsed;
-    if (rule.recipe == "high") parsed.recipe = RecipeChoice{};
-    if (!rule.recipe.empty() && !parsed.recipe) parsed.recipe = in_rule(rule, [&] { return make_recipe(rule.recipe); });
+    if (rule.recipe == "high") parsed.recipe = RecipeSettings{};
+    if (!rule.recipe.empty() && !parsed.recipe)
+      parsed.recipe = in_rule(rule, [&] { return make_recipe_settings(rule.recipe); });
     parsed.rule = std::move(rule);
     rules.push_back(std::move(parsed));
   }
   return rules;
 }
 
-bool apply_rule(const ParsedRule& parsed, PrecisionPolicy& policy) {
+bool apply_rule(const ParsedRule& parsed, PolicySettings& settings) {
+  const PrecisionPolicy& policy = settings.policy;
   const PrecisionRule& rule = parsed.rule;
   return in_rule(rule, [&] {
     const auto [first_layer, last_layer] = rule.layers.resolve(policy.layers());
-    Application application(parsed, policy);
+    RuleApplication application(parsed, policy);
     bool matched = false;
     // The LM head is in no layer.
     if (rule.selects_site(to_string(SiteKind::LmHead)) && rule.layers.is_everything()) {
-      application.at(SiteKind::LmHead, policy.at(policy.site_index(SiteKind::LmHead, 0)));
+      application.at(SiteKind::LmHead, settings.sites[policy.site_index(SiteKind::LmHead, 0)]);
       matched = true;
     }
     for (const SiteKind kind : policy.block_sites()) {
       if (!rule.selects_site(to_string(kind))) continue;
       for (std::int64_t layer = first_layer; layer < last_layer; ++layer, matched = true)
-        application.at(kind, policy.at(policy.site_index(kind, layer)));
+        application.at(kind, settings.sites[policy.site_index(kind, layer)]);
     }
     if (matched) application.check_used();
     return matched;

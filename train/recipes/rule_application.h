@@ -9,26 +9,26 @@
 #include <vector>
 
 #include "precision/policy/precision_rules.h"
-#include "train/recipes/recipes.h"
+#include "train/recipes/recipe_settings.h"
 
 namespace precipice {
 
 // One field of a quantizer by name; false where the quantizer has nothing that it could change. Throws ConfigError.
-bool set_field(MatrixQuantizer& quantizer, const std::string& name, const std::string& value);
+bool set_field(QuantizerSettings& quantizer, const std::string& name, const std::string& value);
 // `kind`: one of kScalings.
-void set_scaling(MatrixQuantizer& quantizer, ScaleKind kind, double fixed_scale);
+void set_scaling(QuantizerSettings& quantizer, ScaleKind kind, double fixed_scale);
 
 // What a recipe does at a kind of site of this policy's model. Throws ConfigError where it cannot be done there.
-SitePrecision site_of(const RecipeChoice& choice, SiteKind kind, const PrecisionPolicy& policy);
+SiteSettings site_of(const RecipeSettings& choice, SiteKind kind, const PrecisionPolicy& policy);
 
 struct ParsedRule {
   PrecisionRule rule;
-  std::optional<RecipeChoice> recipe;
+  std::optional<RecipeSettings> recipe;
 };
 // Throws ConfigError naming the rule.
 std::vector<ParsedRule> read_rules(const std::string& text);
 
 // Returns whether the rule selected anything. Throws ConfigError naming the rule.
-bool apply_rule(const ParsedRule& parsed, PrecisionPolicy& policy);
+bool apply_rule(const ParsedRule& parsed, PolicySettings& policy);
 
 }  // namespace precipice

@@ -12,16 +12,16 @@ void add_torchao(std::vector<Recipe>& table) {
         return beside_bf16(fp8_site(scaled("e4m3", ScaleKind::Tensor, ao), scaled("e5m2", ScaleKind::Tensor, ao)));
       }));
   const auto rowwise = [] {
-    MatrixQuantizer q = scaled("e4m3", ScaleKind::Row, ao);
+    QuantizerSettings q = scaled("e4m3", ScaleKind::Row, ao);
     q.power_of_two = true;
-    return SitePrecision::of_tensors(q, q, q, to_bf16());
+    return SiteSettings::of_tensors(q, q, q, to_bf16());
   };
   table.push_back(with_options("torchao-rowwise", "torchao float8, rowwise",
                                "all E4M3 with one power-of-two scale per row of each matmul's contraction", names,
                                [rowwise] { return beside_bf16(rowwise()); }));
   table.push_back(with_options("torchao-rowwise-gw-hp", "torchao float8, rowwise_with_gw_hp",
                                "as rowwise; w of dgrad per tensor; wgrad in bf16", names, [rowwise] {
-                                 SitePrecision site = rowwise();
+                                 SiteSettings site = rowwise();
                                  site.dgrad.second.kind = ScaleKind::Tensor;
                                  site.wgrad = bf16_site().wgrad;
                                  return beside_bf16(site);

@@ -21,10 +21,10 @@ void add_transformer_engine(std::vector<Recipe>& table) {
                    "x, w E4M3, dy E5M2, per-tensor scales from the amaxes of earlier steps",
                    options({"history", "algo", "margin", "arithmetic", "rounding", "random_bits", "scales"}),
                    [](const Values& values) {
-                     SitePrecision site = fp8_site(delayed("e4m3", DelayedUpdate::Te, 1024, te),
-                                                   delayed("e5m2", DelayedUpdate::Te, 1024, te));
+                     SiteSettings site = fp8_site(delayed("e4m3", DelayedUpdate::Te, 1024, te),
+                                                  delayed("e5m2", DelayedUpdate::Te, 1024, te));
                      apply_options(site, values);
-                     for_operands(site, [](MatrixQuantizer& q) {
+                     for_operands(site, [](QuantizerSettings& q) {
                        if (q.arithmetic == Arithmetic::TeUnfused) q.delayed->update = DelayedUpdate::TeUnfused;
                      });
                      return beside_bf16(site);
@@ -34,9 +34,9 @@ void add_transformer_engine(std::vector<Recipe>& table) {
                                options({"pow2", "amax_floor", "block", "arithmetic", "element", "rounding",
                                         "dy_rounding", "random_bits", "scales"}),
                                [] {
-                                 MatrixQuantizer x = blocks("e4m3", 1, 128, te), w = blocks("e4m3", 128, 128, te);
+                                 QuantizerSettings x = blocks("e4m3", 1, 128, te), w = blocks("e4m3", 128, 128, te);
                                  x.power_of_two = w.power_of_two = true;
-                                 return beside_bf16(SitePrecision::of_tensors(x, w, x, to_bf16()));
+                                 return beside_bf16(SiteSettings::of_tensors(x, w, x, to_bf16()));
                                }));
 }
 
@@ -49,19 +49,19 @@ void add_nvfp4(std::vector<Recipe>& table) {
                             "dy_rounding", "random_bits", "scales"}),
                    [](const Values& values) {
                      const bool torchao = values.count("arithmetic") != 0 && values.at("arithmetic") == "torchao";
-                     MatrixQuantizer x = blocks("e2m1", 1, 16, torchao ? Arithmetic::Torchao : Arithmetic::Te), w = x,
-                                     dy = x;
+                     QuantizerSettings x = blocks("e2m1", 1, 16, torchao ? Arithmetic::Torchao : Arithmetic::Te), w = x,
+                                       dy = x;
                      x.rule = w.rule = dy.rule = ScaleRule::Nvfp4;
                      if (!torchao) w.block_across = 16;
                      dy.rounding = Rounding::Stochastic;
-                     SitePrecision site = SitePrecision::of_tensors(x, w, dy, to_bf16());
+                     SiteSettings site = SiteSettings::of_tensors(x, w, dy, to_bf16());
                      const auto rht = values.find("rht");
                      const bool rotates = rht == values.end() ? !torchao : parse_flag("rht", rht->second);
                      site.wgrad.first.hadamard = site.wgrad.second.hadamard = rotates;
                      apply_options(site, values);
                      if (values.count("row_scaled") != 0)  // activations only
                        for_operands(
-                           site, [](MatrixQuantizer& q) { q.row_scaled = false; }, "w");
+                           site, [](QuantizerSettings& q) { q.row_scaled = false; }, "w");
                      return beside_bf16(site);
                    }});
 }

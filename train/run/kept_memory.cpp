@@ -25,16 +25,14 @@ bool on_bf16(const GemmPrecision& pass) {
 }
 
 // Bytes of an element that quantize() makes; 0: the operand itself serves.
-double made_bytes(const MatrixQuantizer& quantizer, bool as_bf16) {
+double made_bytes(const Quantizer& quantizer, bool as_bf16) {
   return quantizer.is_identity() ? 0 : as_bf16 ? 2 : kFloat;
 }
 
 // The same while a GEMM runs: a rotated tensor is there in fp32 too, and scales of blocks are folded into a copy.
-double used_bytes(const MatrixQuantizer& quantizer, bool as_bf16) {
+double used_bytes(const Quantizer& quantizer, bool as_bf16) {
   const double made = made_bytes(quantizer, as_bf16);
-  const bool has_scales =
-      !quantizer.is_identity() &&
-      (quantizer.kind == ScaleKind::Block || quantizer.kind == ScaleKind::Row || quantizer.kind == ScaleKind::Column);
+  const bool has_scales = !quantizer.is_identity() && !is_one_scale(quantizer.scaling);
   return made + (quantizer.hadamard && as_bf16 ? kFloat : 0) + (has_scales ? made : 0);
 }
 
@@ -43,7 +41,7 @@ struct KeptOperand {
   double copy = 0;
   bool original = false;
 };
-KeptOperand kept_operand(const MatrixQuantizer& first, const MatrixQuantizer& second, bool as_bf16) {
+KeptOperand kept_operand(const Quantizer& first, const Quantizer& second, bool as_bf16) {
   if (!share_quantization(first, second) || first.is_identity()) return {0, true};
   return {made_bytes(first, as_bf16), false};
 }

@@ -98,7 +98,7 @@ bool same(float a, float b) {
 
 template <class Input>
 std::size_t count_wrong(const std::vector<float>& results, const std::vector<Input>& inputs, const CastSpec& spec) {
-  const QuantizeSpec& q = spec.quantize;
+  const ElementQuantizer& q = spec.quantize;
   std::size_t wrong = results.size() != inputs.size();
   for (std::size_t i = 0; i < std::min(results.size(), inputs.size()); ++i) {
     const std::uint32_t word = random_for(spec.key, spec.first_element + i, q.random_bits);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Oracles: plain autograd matmul for fp32 slots, and the composition written out by hand for quantized ones.
 #include "precision/autograd/quantized_matmul.h"
+#include "precision/scaling/quantizer_settings.h"
 
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/matmul.h>
@@ -32,17 +33,17 @@ Product run(const at::Tensor& x0, const at::Tensor& w0, const at::Tensor& dy, co
   return {y.detach(), x.grad(), w.grad(), bias.defined() ? bias.grad() : at::Tensor()};
 }
 
-MatrixQuantizer scaled(const char* format, Rounding rounding = Rounding::NearestEven) {
-  MatrixQuantizer config;
-  config.element = parse_float_format(format);
+QuantizerSettings scaled(const char* format, Rounding rounding = Rounding::NearestEven) {
+  QuantizerSettings config;
+  config.format = parse_float_format(format);
   config.rounding = rounding;
   config.kind = ScaleKind::Tensor;
   return config;
 }
 
-MatrixQuantizer unscaled(const char* format) {
-  MatrixQuantizer config;
-  config.element = parse_float_format(format);
+QuantizerSettings unscaled(const char* format) {
+  QuantizerSettings config;
+  config.format = parse_float_format(format);
   config.overflow = Overflow::Native;
   return config;
 }
@@ -118,7 +119,10 @@ TEST_CASE("each of the six slots and three outputs changes its own pass and no o
     for (const int member : {0, 1, 2}) {
       SitePrecision changed = fp8();
       GemmPrecision& gemm = changed.pass(pass);
-      (member == 0 ? gemm.first : member == 1 ? gemm.second : gemm.arithmetic.output) = unscaled("e3m2");
+      if (member == 2)
+        gemm.arithmetic.output = unscaled("e3m2");
+      else
+        (member == 0 ? gemm.first : gemm.second) = unscaled("e3m2");
       const Product other = run(x, w, dy, changed);
       CHECK(same_bits(base.y, other.y) == (pass != Pass::Fprop));
       CHECK(same_bits(base.dx, other.dx) == (pass != Pass::Dgrad));
@@ -128,7 +132,7 @@ TEST_CASE("each of the six slots and three outputs changes its own pass and no o
 
 TEST_CASE("stochastic slots of one tensor draw different bits, and the same bits every time") {
   const at::Tensor x = random_tensor({16, 16}, 1), w = random_tensor({16, 16}, 2), dy = random_tensor({16, 16}, 3);
-  const MatrixQuantizer sr = scaled("e4m3", Rounding::Stochastic);
+  const QuantizerSettings sr = scaled("e4m3", Rounding::Stochastic);
   const SitePrecision p = SitePrecision::of_tensors(sr, sr, sr, {});
   const Product first = run(x, w, dy, p), again = run(x, w, dy, p), next_step = run(x, w, dy, p, {}, 1);
   CHECK(same_bits(first.y, again.y));

@@ -2,6 +2,7 @@
 #include "precision/autograd/round_tensor.h"
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
@@ -12,8 +13,8 @@ using test::same_bits;
 
 namespace {
 
-MatrixQuantizer in_format(const char* name) {
-  MatrixQuantizer config = test::in_format(name);
+QuantizerSettings in_format(const char* name) {
+  QuantizerSettings config = test::in_format(name);
   config.overflow = Overflow::Native;
   return config;
 }
@@ -48,12 +49,12 @@ TEST_CASE("one format does both ways, and a gradient alone leaves the value as i
 
 TEST_CASE("without rounding there is no node: the result is the tensor itself") {
   const at::Tensor x = random_tensor({3}, 5).set_requires_grad(true);
-  CHECK(round_tensor(x, MatrixQuantizer{}).is_same(x));
-  CHECK_FALSE(round_tensor(x, MatrixQuantizer{}, in_format("bf16")).is_same(x));
+  CHECK(round_tensor(x, QuantizerSettings{}).is_same(x));
+  CHECK_FALSE(round_tensor(x, QuantizerSettings{}, in_format("bf16")).is_same(x));
 }
 
 TEST_CASE("a scaled quantizer gives the value back, not the grid's") {
-  MatrixQuantizer scaled = in_format("e4m3");
+  QuantizerSettings scaled = in_format("e4m3");
   scaled.kind = ScaleKind::Fixed;
   scaled.fixed = 8.0f;
   const at::Tensor x = random_tensor({64}, 6, 0.01f);  // subnormal without the scale
@@ -63,7 +64,7 @@ TEST_CASE("a scaled quantizer gives the value back, not the grid's") {
 }
 
 TEST_CASE("stochastic rounding is refused: there are no random words between matmuls") {
-  MatrixQuantizer stochastic = in_format("bf16");
+  QuantizerSettings stochastic = in_format("bf16");
   stochastic.rounding = Rounding::Stochastic;
   const at::Tensor x = random_tensor({3}, 7);
   CHECK_THROWS_AS(round_tensor(x, stochastic), ContractError);

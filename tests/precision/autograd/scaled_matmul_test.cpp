@@ -9,6 +9,7 @@
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/autograd/quantized_matmul.h"
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 
@@ -18,16 +19,16 @@ using test::same_bits;
 
 namespace {
 
-MatrixQuantizer e4m3(ScaleKind kind, Arithmetic arithmetic = Arithmetic::Te) {
-  MatrixQuantizer q;
-  q.element = parse_float_format("e4m3");
+QuantizerSettings e4m3(ScaleKind kind, Arithmetic arithmetic = Arithmetic::Te) {
+  QuantizerSettings q;
+  q.format = parse_float_format("e4m3");
   q.kind = kind;
   q.arithmetic = arithmetic;
   return q;
 }
 
-MatrixQuantizer blocks(std::int64_t across, std::int64_t along, ScaleRule rule = ScaleRule::Amax) {
-  MatrixQuantizer q = e4m3(ScaleKind::Block);
+QuantizerSettings blocks(std::int64_t across, std::int64_t along, ScaleRule rule = ScaleRule::Amax) {
+  QuantizerSettings q = e4m3(ScaleKind::Block);
   q.block_across = across;
   q.block_along = along;
   q.rule = rule;
@@ -59,7 +60,7 @@ void check_product(const at::Tensor& y, const Quantized& a, const Quantized& b) 
     }
 }
 
-Quantized last(const at::Tensor& x, const MatrixQuantizer& q) {
+Quantized last(const at::Tensor& x, const QuantizerSettings& q) {
   return quantize(x, q, Contraction::LastAxis, {});
 }
 
@@ -68,9 +69,9 @@ Quantized last(const at::Tensor& x, const MatrixQuantizer& q) {
 TEST_CASE("scales of rows and blocks act on the sums of their own rows and blocks of K") {
   at::Tensor a = random_tensor({24, 96}, 1), b = random_tensor({20, 96}, 2, 0.05f);
   a.mutable_data_ptr<float>()[5] = 300.0f;  // an outlier that only its own row and block may feel
-  MatrixQuantizer pow2 = blocks(1, 32);
+  QuantizerSettings pow2 = blocks(1, 32);
   pow2.power_of_two = true;
-  const std::vector<std::pair<MatrixQuantizer, MatrixQuantizer>> pairs = {
+  const std::vector<std::pair<QuantizerSettings, QuantizerSettings>> pairs = {
       {e4m3(ScaleKind::Row), e4m3(ScaleKind::Row)},
       {e4m3(ScaleKind::Row), e4m3(ScaleKind::Tensor)},
       {blocks(1, 32), blocks(16, 32)},
@@ -86,8 +87,8 @@ TEST_CASE("scales of rows and blocks act on the sums of their own rows and block
 }
 
 TEST_CASE("NVFP4's block scales act on sums too, below its tensor scale") {
-  MatrixQuantizer q = blocks(1, 16, ScaleRule::Nvfp4);
-  q.element = parse_float_format("e2m1");
+  QuantizerSettings q = blocks(1, 16, ScaleRule::Nvfp4);
+  q.format = parse_float_format("e2m1");
   const at::Tensor a = random_tensor({16, 64}, 3), b = random_tensor({12, 64}, 4, 1e-3f);
   const Quantized xa = last(a, q), xb = last(b, q);
   // The scale of a block is fl(fl(sf G) fl(1/2688)) where the GEMM has fl(G / 2688) outside: two more roundings a side.
@@ -106,7 +107,7 @@ TEST_CASE("scales on operands are the product of dequantized operands") {
   const at::Tensor y = gemm(xa, xb, {}, operands, {});
   check_product(y, xa, xb);
   // Numbers of fp32 have no scales to act anywhere else.
-  const MatrixQuantizer identity;
+  const QuantizerSettings identity;
   CHECK(same_bits(y, gemm(last(dequantized(xa), identity), last(dequantized(xb), identity), {}, {}, {})));
   // With powers of two both semantics agree.
   const Quantized pa = last(a, blocks(1, 32, ScaleRule::Rceil)), pb = last(b, blocks(1, 32, ScaleRule::Rceil));
@@ -115,7 +116,7 @@ TEST_CASE("scales on operands are the product of dequantized operands") {
 
 TEST_CASE("an operand is blocked along the contraction of its own GEMM, whichever axis that is") {
   const at::Tensor x = random_tensor({64, 48}, 7);
-  for (const MatrixQuantizer& q :
+  for (const QuantizerSettings& q :
        {blocks(1, 16), e4m3(ScaleKind::Row), blocks(16, 16), blocks(1, 32, ScaleRule::Floor)}) {
     const Quantized down = quantize(x, q, Contraction::AxisBefore, {}), turned = last(x.t().contiguous(), q);
     CHECK(same_bits(down.values, turned.values));
@@ -132,7 +133,7 @@ TEST_CASE("an operand is blocked along the contraction of its own GEMM, whicheve
 
 TEST_CASE("batches of matrices take scales per row and block of their own matrices") {
   const at::Tensor x = random_tensor({2, 3, 8, 32}, 8), w = random_tensor({2, 3, 6, 32}, 9);
-  for (const MatrixQuantizer& q : {e4m3(ScaleKind::Row), blocks(1, 16)}) {
+  for (const QuantizerSettings& q : {e4m3(ScaleKind::Row), blocks(1, 16)}) {
     const at::Tensor y = gemm(last(x, q), last(w, q), {}, {}, {});
     for (std::int64_t i = 0; i < 2; ++i)
       for (std::int64_t j = 0; j < 3; ++j)
@@ -168,7 +169,7 @@ TEST_CASE("an emulated accumulator sums as its reference does, with scales and b
   GemmArithmetic arithmetic;
   arithmetic.accumulator = hopper;
   const at::Tensor a = random_tensor({10, 96}, 10), b = random_tensor({7, 96}, 11);
-  for (const MatrixQuantizer& q : {e4m3(ScaleKind::Tensor), e4m3(ScaleKind::Row), blocks(1, 32)}) {
+  for (const QuantizerSettings& q : {e4m3(ScaleKind::Tensor), e4m3(ScaleKind::Row), blocks(1, 32)}) {
     const Quantized xa = last(a, q), xb = last(b, q);
     at::Tensor expected = at::zeros({10, 7});
     EmulatedGemm call;
@@ -196,7 +197,7 @@ TEST_CASE("an emulated accumulator sums as its reference does, with scales and b
 }
 
 TEST_CASE("a delayed scale comes from earlier steps, per site and slot, and survives saving") {
-  MatrixQuantizer q = e4m3(ScaleKind::Tensor);
+  QuantizerSettings q = e4m3(ScaleKind::Tensor);
   q.delayed = DelayedRule{.history = 4};
   const SitePrecision p = SitePrecision::of_tensors(q, q, q, {});
   const at::Tensor x = random_tensor({8, 16}, 13), w = random_tensor({4, 16}, 14);
@@ -207,13 +208,13 @@ TEST_CASE("a delayed scale comes from earlier steps, per site and slot, and surv
   };
   const at::Tensor first = product(states, 0, x);
   // Scale 1 in the first step.
-  MatrixQuantizer unscaled = e4m3(ScaleKind::None);
+  QuantizerSettings unscaled = e4m3(ScaleKind::None);
   CHECK(same_bits(first, gemm(last(x, unscaled), last(w, unscaled), {}, {}, {})));
   product(states, 0, x.mul(1000.0f), true);  // evaluation looks, and leaves no trace
   states.end_step();
   // Then what the first step's amax gives.
   const at::Tensor second = product(states, 0, x.mul(3.0f));
-  MatrixQuantizer fixed = e4m3(ScaleKind::Fixed), fixed_w = fixed;
+  QuantizerSettings fixed = e4m3(ScaleKind::Fixed), fixed_w = fixed;
   fixed.fixed = 448.0f / amax_of(x), fixed_w.fixed = 448.0f / amax_of(w);
   CHECK(same_bits(second, gemm(last(x.mul(3.0f), fixed), last(w, fixed_w), {}, {}, {})));
   CHECK(same_bits(product(states, 1, x), first));  // another site is at its own beginning

@@ -12,6 +12,7 @@
 #include "precision/autograd/quantized_matmul.h"
 #include "precision/format/format_codes.h"
 #include "precision/gemm/gemm.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 
@@ -21,14 +22,14 @@ using test::same_bits;
 
 namespace {
 
-MatrixQuantizer unscaled_operand(const std::string& format) {
-  MatrixQuantizer q;
-  q.element = parse_float_format(format);
+QuantizerSettings unscaled_operand(const std::string& format) {
+  QuantizerSettings q;
+  q.format = parse_float_format(format);
   q.overflow = Overflow::Native;
   return q;
 }
 
-Quantized last(const at::Tensor& x, const MatrixQuantizer& q, bool as_bf16) {
+Quantized last(const at::Tensor& x, const QuantizerSettings& q, bool as_bf16) {
   return quantize(x, q, Contraction::LastAxis, {}, {}, {as_bf16});
 }
 
@@ -110,7 +111,7 @@ TEST_CASE("both carriers give the exact product of whole numbers, for any stride
 TEST_CASE("on grid values of every format the carriers agree within the error of another order of summation") {
   for (const char* format : {"e4m3", "e5m2", "e3m2", "e2m1", "int8", "e5m3", "bf16"}) {
     INFO(format);
-    const MatrixQuantizer q = unscaled_operand(format);
+    const QuantizerSettings q = unscaled_operand(format);
     const at::Tensor a = random_tensor({40, 200}, 1), b = random_tensor({24, 200}, 2);
     for (const bool as_bf16 : {false, true}) {
       const Quantized qa = last(a, q, as_bf16), qb = last(b, q, as_bf16);
@@ -122,7 +123,7 @@ TEST_CASE("on grid values of every format the carriers agree within the error of
 }
 
 TEST_CASE("no carrier flushes: tensors whose products are subnormal in fp32 give the fp32 carrier's bits") {
-  const MatrixQuantizer bf16 = unscaled_operand("bf16");
+  const QuantizerSettings bf16 = unscaled_operand("bf16");
   for (const double scale : {0x1p-40, 0x1p-62, 0x1p-66, 0x1p-75, 0x1p-126, 0x1p-130}) {
     INFO(scale);
     const at::Tensor a = random_tensor({16, 32}, 1).mul(scale), b = random_tensor({8, 32}, 2).mul(scale);
@@ -143,7 +144,7 @@ TEST_CASE("no carrier flushes: tensors whose products are subnormal in fp32 give
 }
 
 TEST_CASE("of a batch only the matrices with too small numbers go through fp32") {
-  const MatrixQuantizer bf16 = unscaled_operand("bf16");
+  const QuantizerSettings bf16 = unscaled_operand("bf16");
   for (const auto& [rows, depth] : {std::pair{40, 32}, {5, 2}, {1, 32}, {40, 31}}) {
     // Either operand by rows or by columns.
     for (const int turned : {0, 1, 2, 3}) {
@@ -182,7 +183,7 @@ TEST_CASE("scales act on batches, of parts of wider tensors too") {
 TEST_CASE("the quantum of a tensor divides each of its values") {
   const at::Tensor x = random_tensor({8, 64}, 1).mul(random_tensor({8, 64}, 2).mul(20).exp());
   for (const char* format : {"bf16", "e8m3", "e4m3", "e5m2"}) {
-    MatrixQuantizer quantizer = unscaled_operand(format);
+    QuantizerSettings quantizer = unscaled_operand(format);
     quantizer.overflow = Overflow::Saturate;
     const Quantized q = last(x, quantizer, true);
     const at::Tensor multiples = q.values.to(at::kDouble).div(static_cast<double>(q.quantum));
@@ -208,7 +209,7 @@ TEST_CASE("NaN, infinity and zeros of both signs pass through the bf16 carrier")
 TEST_CASE("scales per row and per block of K act on the sums of the bf16 carrier as on those of the fp32 one") {
   const at::Tensor x = random_tensor({32, 256}, 1), w = random_tensor({16, 256}, 2);
   for (const ScaleKind kind : {ScaleKind::Row, ScaleKind::Block}) {
-    MatrixQuantizer q = unscaled_operand("e4m3");
+    QuantizerSettings q = unscaled_operand("e4m3");
     q.overflow = Overflow::Saturate;
     q.kind = kind;
     q.block_along = 128;  // with scales that are no powers of two, and so are not folded into the operands
@@ -223,7 +224,7 @@ TEST_CASE("scales per row and per block of K act on the sums of the bf16 carrier
 }
 
 TEST_CASE("operands that do not fit bf16 together run in fp32") {
-  const MatrixQuantizer fp16 = unscaled_operand("fp16"), e4m3 = unscaled_operand("e4m3");
+  const QuantizerSettings fp16 = unscaled_operand("fp16"), e4m3 = unscaled_operand("e4m3");
   GemmArithmetic arithmetic;
   CHECK(bf16_is_exact(e4m3, e4m3, arithmetic));
   CHECK_FALSE(bf16_is_exact(e4m3, fp16, arithmetic));

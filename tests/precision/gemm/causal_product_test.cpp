@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "precision/autograd/quantized_matmul.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 
@@ -54,8 +55,8 @@ TEST_CASE("a product that leaves the future out is the whole product") {
   const Causal causal =
       GENERATE(Causal::Result, Causal::FirstPast, Causal::FirstAhead, Causal::SecondPast, Causal::SecondAhead);
   const bool as_bf16 = GENERATE(false, true);
-  MatrixQuantizer rounding;
-  if (GENERATE(false, true)) rounding.element = parse_float_format("e4m3"), rounding.overflow = Overflow::Native;
+  QuantizerSettings rounding;
+  if (GENERATE(false, true)) rounding.format = parse_float_format("e4m3"), rounding.overflow = Overflow::Native;
   GemmArithmetic arithmetic;
   arithmetic.output = rounding;
   for (const std::int64_t length : kLengths) {
@@ -105,11 +106,11 @@ TEST_CASE("what a long product leaves out is not computed") {
 
 TEST_CASE("a causal matmul has the gradients of the whole one") {
   const CausalPart part = GENERATE(CausalPart::Y, CausalPart::X);
-  MatrixQuantizer e5m10;
-  e5m10.element = parse_float_format("e5m10");
-  MatrixQuantizer rotated = e5m10;
+  QuantizerSettings e5m10;
+  e5m10.format = parse_float_format("e5m10");
+  QuantizerSettings rotated = e5m10;
   rotated.hadamard = true;  // mixes past and future
-  const MatrixQuantizer quantizer = GENERATE_COPY(MatrixQuantizer{}, e5m10, rotated);
+  const QuantizerSettings quantizer = GENERATE_COPY(QuantizerSettings{}, e5m10, rotated);
   const SitePrecision precision = SitePrecision::of_tensors(quantizer, quantizer, quantizer, {});
   const MatmulSite site{&precision};
   const std::int64_t length = GENERATE(192, 272), depth = 32;  // 272 / 4 is no multiple of 16

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 
@@ -13,10 +14,10 @@ namespace {
 
 enum class Ends { Both, Inner, Outer };
 
-MatrixQuantizer mask(Ends ends, Rounding rounding) {
+QuantizerSettings mask(Ends ends, Rounding rounding) {
   const FloatFormat bf16 = parse_float_format("bf16"), e7m7 = parse_float_format("e7m7");
-  MatrixQuantizer q;
-  q.element = ends == Ends::Outer ? bf16 : e7m7;
+  QuantizerSettings q;
+  q.format = ends == Ends::Outer ? bf16 : e7m7;
   if (ends != Ends::Both) q.range = ends == Ends::Inner ? bf16 : e7m7;
   q.overflow = Overflow::Propagate;
   q.rounding = rounding;
@@ -92,12 +93,12 @@ TEST_CASE("stochastic rounding at the inner end goes up as often as the number i
 }
 
 TEST_CASE("a range is for unscaled elements of as many mantissa bits") {
-  MatrixQuantizer q = mask(Ends::Inner, Rounding::TowardZero);
+  QuantizerSettings q = mask(Ends::Inner, Rounding::TowardZero);
   q.kind = ScaleKind::Tensor;
-  CHECK_THROWS_WITH(validate(q), Catch::Contains("range") && Catch::Contains("unscaled"));
+  CHECK_THROWS_WITH(quantizer_of(q), Catch::Contains("range") && Catch::Contains("unscaled"));
   q = mask(Ends::Inner, Rounding::TowardZero);
-  q.element = parse_float_format("e7m6");
-  CHECK_THROWS_WITH(validate(q), Catch::Contains("mantissa bits"));
+  q.format = parse_float_format("e7m6");
+  CHECK_THROWS_WITH(quantizer_of(q), Catch::Contains("mantissa bits"));
 }
 
 }  // namespace precipice::test

@@ -34,7 +34,7 @@ void check_preset(const FloatFormat& format, const std::vector<Input>& in, int& 
   int random_bits = 0;
   for (const Rounding rounding : all_roundings()) {
     for (const Overflow overflow : kOverflows) {
-      const QuantizeSpec spec{format, rounding, overflow, 1 + ++random_bits % 32, false};
+      const ElementQuantizer spec{format, rounding, overflow, 1 + ++random_bits % 32, false};
       // 1: so that the ends stay what they are.
       const float scale = overflow == Overflow::Saturate ? 1.5f : 1.0f;
       const EventCounts counts = run(isas[0], in.data(), expected.data(), in.size(), spec, scale, 7);
@@ -52,7 +52,7 @@ void check_preset(const FloatFormat& format, const std::vector<Input>& in, int& 
 
 // Lengths 0 to 130 at offsets that no vector is aligned to, with a guard behind.
 template <class Input>
-void check_lengths(const std::vector<Input>& source, const QuantizeSpec& spec) {
+void check_lengths(const std::vector<Input>& source, const ElementQuantizer& spec) {
   const auto constants = [&] {
     if constexpr (sizeof(Input) == sizeof(double))
       return prepare_wide(spec.format, spec.overflow);
@@ -83,7 +83,7 @@ void check_lengths(const std::vector<Input>& source, const QuantizeSpec& spec) {
 // The same tensor in pieces of `piece` elements that `threads` threads take in turn.
 template <class Input>
 EventCounts run_in_pieces(const Isa& isa, const std::vector<Input>& in, std::vector<float>& out,
-                          const QuantizeSpec& spec, std::size_t piece, std::size_t threads, std::uint64_t first) {
+                          const ElementQuantizer& spec, std::size_t piece, std::size_t threads, std::uint64_t first) {
   std::vector<EventCounts> counts(threads);
   std::vector<std::thread> running;
   for (std::size_t t = 0; t < threads; ++t)
@@ -99,7 +99,7 @@ EventCounts run_in_pieces(const Isa& isa, const std::vector<Input>& in, std::vec
 }
 
 template <class Input>
-void check_pieces(const std::vector<Input>& in, const QuantizeSpec& spec) {
+void check_pieces(const std::vector<Input>& in, const ElementQuantizer& spec) {
   constexpr std::uint64_t kFirst = (std::uint64_t{1} << 40) + 3;
   std::vector<float> whole(in.size());
   const EventCounts expected = run(choose_isa("generic"), in.data(), whole.data(), in.size(), spec, 1.0f, kFirst);
@@ -133,7 +133,7 @@ TEST_CASE("every preset in every mode and policy has the oracle's bits and the s
 TEST_CASE("lengths 0 to 130 at any alignment are the scalar function, in every mode from float and double") {
   for (const Rounding rounding : all_roundings()) {
     for (const char* name : {"e4m3", "e8m0"}) {
-      const QuantizeSpec spec{parse_float_format(name), rounding, Overflow::Native, 11, false};
+      const ElementQuantizer spec{parse_float_format(name), rounding, Overflow::Native, 11, false};
       for (const Holding holding : {Holding::Nan, Holding::FarFromTheEnd}) {
         const std::vector<float> source = inputs_around(spec.format, 200, holding);
         check_lengths(source, spec);
@@ -145,7 +145,7 @@ TEST_CASE("lengths 0 to 130 at any alignment are the scalar function, in every m
 
 TEST_CASE("the number of threads and where a tensor is cut change no bit and no count, from float and double") {
   for (const Rounding rounding : kStochastic) {
-    const QuantizeSpec spec{parse_float_format("e5m2"), rounding, Overflow::Native, 9, false};
+    const ElementQuantizer spec{parse_float_format("e5m2"), rounding, Overflow::Native, 9, false};
     const std::vector<float> in = inputs_around(spec.format, 5000, Holding::Infinity);
     check_pieces(in, spec);
     check_pieces(widened(in), spec);

@@ -46,7 +46,7 @@ inline std::vector<double> widened(const std::vector<float>& values) {
 // From the definitions of the events in precision/kernels/quantize_kernels.h. out: what the loop made of in, compared
 // as well.
 template <class Input>
-EventCounts slow_counts(const std::vector<Input>& in, const std::vector<float>& out, const QuantizeSpec& spec,
+EventCounts slow_counts(const std::vector<Input>& in, const std::vector<float>& out, const ElementQuantizer& spec,
                         float scale, const RandomKey& key, std::uint64_t first) {
   const FloatFormat& f = spec.format;
   const double min_normal = reference::min_normal(f);
@@ -104,11 +104,11 @@ inline void check_equal(const EventCounts& a, const EventCounts& b) {
 
 inline const RandomKey kKey{0x123456789ABCDEFu, 17, 5, 3};
 
-inline EventCounts run(const Isa& isa, const float* in, float* out, std::size_t size, const QuantizeSpec& spec,
+inline EventCounts run(const Isa& isa, const float* in, float* out, std::size_t size, const ElementQuantizer& spec,
                        float scale, std::uint64_t first = 0) {
   return isa.kernels->quantize(prepare_call(in, out, static_cast<std::int64_t>(size), spec, scale, kKey, first));
 }
-inline EventCounts run(const Isa& isa, const double* in, float* out, std::size_t size, const QuantizeSpec& spec,
+inline EventCounts run(const Isa& isa, const double* in, float* out, std::size_t size, const ElementQuantizer& spec,
                        float scale, std::uint64_t first = 0) {
   return isa.kernels->quantize_wide(prepare_call(in, out, static_cast<std::int64_t>(size), spec, scale, kKey, first));
 }

@@ -34,7 +34,7 @@ TEST_CASE("a policy has the sites of its model's blocks, in their order") {
 TEST_CASE("one pass of one kind can be set for a range of layers, counted from the end too") {
   PrecisionPolicy policy(4);
   GemmPrecision gemm;
-  gemm.first.element = parse_float_format("e5m2");
+  gemm.first.element.format = parse_float_format("e5m2");
   policy.set(SiteKind::MlpDown, -2, -1, Pass::Dgrad, gemm);
   for (std::int64_t layer = 0; layer < 4; ++layer) {
     const SitePrecision& site = policy.at(policy.site_index(SiteKind::MlpDown, layer));

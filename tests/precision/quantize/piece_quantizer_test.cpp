@@ -9,7 +9,8 @@
 #include <limits>
 #include <string>
 
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
@@ -38,7 +39,7 @@ at::Tensor numbers() {
 
 TEST_CASE("pieces are quantized as the whole is, and are multiples of the same quantum") {
   const char* format = GENERATE("bf16", "e5m2", "e4m3", "fp16", "e8m3");
-  const MatrixQuantizer quantizer = in_format(format);
+  const QuantizerSettings quantizer = in_format(format);
   REQUIRE(PieceQuantizer::serves(quantizer));
   const at::Tensor x = numbers();
   PieceQuantizer pieces(quantizer);
@@ -68,7 +69,7 @@ TEST_CASE("pieces are quantized as the whole is, and are multiples of the same q
 
 TEST_CASE("pieces of an output are rounded as the whole is, with the random words of their places") {
   for (const Rounding rounding : {Rounding::NearestEven, Rounding::Stochastic}) {
-    MatrixQuantizer quantizer = in_format("e4m3");
+    QuantizerSettings quantizer = in_format("e4m3");
     quantizer.rounding = rounding;
     const RandomKey key{1, 2, 3, 4};
     const at::Tensor whole = random_tensor({kPieceRows, kCols}, 2), by_pieces = whole.clone();
@@ -83,9 +84,9 @@ TEST_CASE("pieces of an output are rounded as the whole is, with the random word
 }
 
 TEST_CASE("what has a scale, random words, a rotation or a range is not quantized by pieces") {
-  const MatrixQuantizer plain = in_format("bf16");
+  const QuantizerSettings plain = in_format("bf16");
   CHECK(PieceQuantizer::serves(plain));
-  MatrixQuantizer other = plain;
+  QuantizerSettings other = plain;
   other.kind = ScaleKind::Tensor;
   CHECK_FALSE(PieceQuantizer::serves(other));
   other = plain, other.rounding = Rounding::Stochastic;

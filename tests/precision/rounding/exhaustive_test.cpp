@@ -159,7 +159,7 @@ class Sweep {
 
   Company company_;
   std::string name_;
-  QuantizeSpec spec_;
+  ElementQuantizer spec_;
   std::atomic<std::uint32_t> next_{0};
   std::atomic<std::uint64_t> compared_{0};
   std::mutex mutex_;

@@ -9,6 +9,7 @@
 
 #include "precision/base/check.h"
 #include "precision/kernels/isa.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/kernels/isas.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
@@ -17,10 +18,10 @@
 namespace precipice::test {
 namespace {
 
-MatrixQuantizer spec_of(ScaleKind kind, std::int64_t across = 1, std::int64_t along = 32, const char* element = "e4m3",
-                        Rounding rounding = Rounding::NearestEven) {
-  MatrixQuantizer spec;
-  spec.element = parse_float_format(element);
+QuantizerSettings spec_of(ScaleKind kind, std::int64_t across = 1, std::int64_t along = 32,
+                          const char* element = "e4m3", Rounding rounding = Rounding::NearestEven) {
+  QuantizerSettings spec;
+  spec.format = parse_float_format(element);
   spec.kind = kind;
   spec.block_across = across;
   spec.block_along = along;
@@ -28,9 +29,9 @@ MatrixQuantizer spec_of(ScaleKind kind, std::int64_t across = 1, std::int64_t al
   return spec;
 }
 
-const std::vector<MatrixQuantizer>& all_shapes() {
-  static const std::vector<MatrixQuantizer> specs = [] {
-    std::vector<MatrixQuantizer> list;
+const std::vector<QuantizerSettings>& all_shapes() {
+  static const std::vector<QuantizerSettings> specs = [] {
+    std::vector<QuantizerSettings> list;
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::TowardZero, Rounding::Stochastic}) {
       for (const char* element : {"e4m3", "e5m2", "int8twos"}) {
         for (const ScaleKind kind :
@@ -40,14 +41,14 @@ const std::vector<MatrixQuantizer>& all_shapes() {
           list.push_back(spec_of(ScaleKind::Block, across, along, element, rounding));
       }
     }
-    for (MatrixQuantizer& spec : list) spec.fixed = 3.0f;
+    for (QuantizerSettings& spec : list) spec.fixed = 3.0f;
     return list;
   }();
   return specs;
 }
 
-std::string name_of(const MatrixQuantizer& spec) {
-  return join_parts(to_string(spec.kind), " ", spec.block_across, "x", spec.block_along, " ", to_string(spec.element),
+std::string name_of(const QuantizerSettings& spec) {
+  return join_parts(to_string(spec.kind), " ", spec.block_across, "x", spec.block_along, " ", to_string(spec.format),
                     " ", to_string(spec.rounding));
 }
 
@@ -64,7 +65,7 @@ std::vector<float> transposed(const std::vector<float>& x, std::int64_t rows, st
 
 TEST_CASE("every element has the scale of its block, its own random word and the rounding of the oracle") {
   const RandomKey key{11, 5, 3, 2};
-  for (const MatrixQuantizer& spec : all_shapes()) {
+  for (const QuantizerSettings& spec : all_shapes()) {
     for (const auto& [rows, cols] : {std::pair<std::int64_t, std::int64_t>{33, 71}, {1, 2500}, {130, 5}}) {
       const std::vector<float> in = inputs_of("heavy-tailed", rows, cols);
       for (const int contraction : {0, 1}) {
@@ -87,12 +88,12 @@ TEST_CASE("every element has the scale of its block, its own random word and the
               const auto i = static_cast<std::size_t>(r * cols + c);
               const auto b = static_cast<std::size_t>(r / block_rows * per_row + c / block_cols);
               if (pass == 0) amaxes[b] = std::max(amaxes[b], std::fabs(static_cast<double>(in[i])));
-              const double max = reference::max_finite(spec.element);
+              const double max = reference::max_finite(spec.format);
               double s = amaxes[b] == 0.0 ? 1.0 : reference::fl(max / amaxes[b]);
               if (spec.kind == ScaleKind::None) s = 1.0;
               if (spec.kind == ScaleKind::Fixed) s = 3.0;
               if (pass == 0) continue;
-              const float expected = reference::round(spec.element, spec.rounding, Overflow::Saturate,
+              const float expected = reference::round(spec.format, spec.rounding, Overflow::Saturate,
                                                       static_cast<float>(in[i] * s), random_word(key, i));
               wrong += !same(got.values[i], expected);
               wrong += !same(got.dequantized[i], static_cast<float>(expected * reference::fl(1.0 / s)));
@@ -107,7 +108,7 @@ TEST_CASE("every element has the scale of its block, its own random word and the
 }
 
 TEST_CASE("contraction down the columns is contraction along the rows of the transpose") {
-  for (const MatrixQuantizer& spec : all_shapes()) {
+  for (const QuantizerSettings& spec : all_shapes()) {
     if (is_stochastic(spec.rounding)) continue;  // elements are numbered as the model holds the tensor
     for (const char* kind : {"normal", "nan and inf", "zero blocks"}) {
       const std::vector<float> in = inputs_of(kind, 45, 50);
@@ -123,16 +124,16 @@ TEST_CASE("contraction down the columns is contraction along the rows of the tra
 }
 
 TEST_CASE("counts of a scaled matrix are those of its elements one by one") {
-  std::vector<MatrixQuantizer> specs = all_shapes();
+  std::vector<QuantizerSettings> specs = all_shapes();
   for (const Arithmetic arithmetic : {Arithmetic::Torchao, Arithmetic::Microxcaling, Arithmetic::MicroxcalingCuda})
     specs.push_back(block_spec("e4m3", ScaleRule::Floor, arithmetic, 10));
   specs.push_back(block_spec("e2m1", ScaleRule::Rceil, Arithmetic::DeepGemm, 10));
   specs.push_back(block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 10));
-  for (const MatrixQuantizer& spec : specs) {
+  for (const QuantizerSettings& spec : specs) {
     for (const char* kind : {"nan and inf", "tiny", "any bits", "zero blocks"}) {
       const std::vector<float> in = inputs_of(kind, 30, 60);
       const Quantized got = quantize_all(in, {30, 60, 1}, spec);
-      const float min_normal = spec.element.is_fixed_point() ? 0.0f : spec.element.min_normal();
+      const float min_normal = spec.format.is_fixed_point() ? 0.0f : spec.format.min_normal();
       std::uint64_t nans = 0, underflowed = 0, subnormal = 0, overflowed = 0, ends = 0;
       const bool hides_nan = spec.rule == ScaleRule::Nvfp4 || spec.arithmetic == Arithmetic::DeepGemm;
       for (std::size_t i = 0; i < in.size(); ++i) {
@@ -141,7 +142,7 @@ TEST_CASE("counts of a scaled matrix are those of its elements one by one") {
         underflowed += in[i] != 0.0f && !is_nan(in[i]) && q == 0.0f;
         subnormal += q != 0.0f && std::fabs(q) < min_normal;
         overflowed += !is_nan(in[i]) && !std::isfinite(q);
-        ends += std::fabs(q) >= spec.element.max_finite();
+        ends += std::fabs(q) >= spec.format.max_finite();
       }
       INFO(name_of(spec) << " " << to_string(spec.arithmetic) << " " << kind);
       CHECK(got.counts.total == in.size());
@@ -157,13 +158,13 @@ TEST_CASE("counts of a scaled matrix are those of its elements one by one") {
 }
 
 TEST_CASE("ranges of rows, in any order, give what one call gives") {
-  std::vector<MatrixQuantizer> specs = all_shapes();
-  MatrixQuantizer rotated = block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 16);
+  std::vector<QuantizerSettings> specs = all_shapes();
+  QuantizerSettings rotated = block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 16);
   rotated.hadamard = rotated.row_scaled = true;
   rotated.rounding = Rounding::Stochastic;
   specs.push_back(rotated);
   const RandomKey key{1, 2, 3, 4};
-  for (const MatrixQuantizer& spec : specs) {
+  for (const QuantizerSettings& spec : specs) {
     for (const int contraction : {0, 1}) {
       const MatrixShape shape{96, 64, contraction};
       const std::vector<float> in = inputs_of("heavy-tailed", 96, 64);
@@ -182,8 +183,8 @@ TEST_CASE("ranges of rows, in any order, give what one call gives") {
         source = values.data();
       }
       std::vector<std::int32_t> patterns(static_cast<std::size_t>(plan.measured_size()));
-      in_two([&](std::int64_t first, std::int64_t last) { plan.measure(source, first, last, patterns.data()); });
-      plan.settle(patterns.data(), outputs);
+      in_two([&](std::int64_t first, std::int64_t last) { plan.measure_amaxes(source, first, last, patterns.data()); });
+      plan.finish_scales(patterns.data(), outputs);
       EventCounts counts;
       in_two([&](std::int64_t first, std::int64_t last) {
         counts += plan.quantize_rows(source, first, last, key, outputs);
@@ -309,7 +310,7 @@ TEST_CASE("scaling a matrix by a power of two scales its results by it and leave
     const std::vector<float> in = inputs_of(name, 32, 64);
     std::vector<float> larger = in;
     for (float& x : larger) x *= 64.0f;
-    std::vector<MatrixQuantizer> specs;
+    std::vector<QuantizerSettings> specs;
     for (const ScaleRule rule : {ScaleRule::Floor, ScaleRule::Ceil, ScaleRule::Rceil, ScaleRule::Even})
       specs.push_back(block_spec("e4m3", rule, Arithmetic::Torchao, 32));
     specs.push_back(block_spec("e4m3", ScaleRule::Amax, Arithmetic::Te, 16));
@@ -317,7 +318,7 @@ TEST_CASE("scaling a matrix by a power of two scales its results by it and leave
     specs.push_back(block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Torchao, 16));
     specs.push_back(spec_of(ScaleKind::Tensor));
     specs.push_back(spec_of(ScaleKind::Row, 1, 1, "e5m2"));
-    for (const MatrixQuantizer& spec : specs) {
+    for (const QuantizerSettings& spec : specs) {
       const Quantized a = quantize_all(in, {32, 64, 1}, spec), b = quantize_all(larger, {32, 64, 1}, spec);
       std::vector<float> expected = a.dequantized;
       for (float& x : expected) x *= 64.0f;
@@ -329,9 +330,9 @@ TEST_CASE("scaling a matrix by a power of two scales its results by it and leave
 }
 
 TEST_CASE("blocks that change places take their values and scales along") {
-  for (const MatrixQuantizer& spec : {block_spec("e4m3", ScaleRule::Floor, Arithmetic::Microxcaling, 32),
-                                      block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 32),
-                                      block_spec("e4m3", ScaleRule::Amax, Arithmetic::DeepGemm, 32)}) {
+  for (const QuantizerSettings& spec : {block_spec("e4m3", ScaleRule::Floor, Arithmetic::Microxcaling, 32),
+                                        block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 32),
+                                        block_spec("e4m3", ScaleRule::Amax, Arithmetic::DeepGemm, 32)}) {
     std::vector<float> in = inputs_of("heavy-tailed", 1, 32 * 40);
     const Quantized before = quantize_all(in, {1, 32 * 40, 1}, spec);
     std::vector<float> moved = in;
@@ -348,7 +349,7 @@ TEST_CASE("blocks that change places take their values and scales along") {
 TEST_CASE("what a power-of-two scale gave is given again by it") {
   for (const ScaleRule rule : {ScaleRule::Floor, ScaleRule::Ceil, ScaleRule::Rceil}) {
     for (const char* element : {"e4m3", "e5m2", "e2m1", "e3m2"}) {
-      const MatrixQuantizer spec = block_spec(element, rule, Arithmetic::Torchao, 32);
+      const QuantizerSettings spec = block_spec(element, rule, Arithmetic::Torchao, 32);
       const std::vector<float> once = quantize_all(inputs_of("normal", 32, 64), {32, 64, 1}, spec).dequantized;
       CHECK(count_differences(quantize_all(once, {32, 64, 1}, spec).dequantized, once) == 0);
     }
@@ -357,7 +358,7 @@ TEST_CASE("what a power-of-two scale gave is given again by it") {
 
 TEST_CASE(
     "a matrix of no rows or no columns is quantized to nothing, in place works, delayed scales are taken as given") {
-  for (const MatrixQuantizer& spec : all_shapes()) {
+  for (const QuantizerSettings& spec : all_shapes()) {
     CHECK(quantize_all({}, {0, 7, 1}, spec).counts.total == 0);
     CHECK(quantize_all({}, {7, 0, 0}, spec).counts.total == 0);
     std::vector<float> x = inputs_of("normal", 20, 30);
@@ -366,7 +367,7 @@ TEST_CASE(
     quantize_matrix(x.data(), {20, 30, 0}, spec, {}, {x.data(), scales.data(), nullptr});
     CHECK(count_differences(x, apart.values) == 0);
   }
-  MatrixQuantizer delayed = spec_of(ScaleKind::Tensor);
+  QuantizerSettings delayed = spec_of(ScaleKind::Tensor);
   delayed.delayed = DelayedRule{};
   const Quantized got = quantize_all({3.0f, 1000.0f}, {1, 2, 1}, delayed, {}, {4.0f, 1.0f});
   CHECK(got.values == std::vector<float>{12.0f, 448.0f});
@@ -375,10 +376,10 @@ TEST_CASE(
 
 TEST_CASE(
     "torchao refuses blocks that do not fill the matrix, the others pad; impossible combinations name their key") {
-  const auto refuses = [](MatrixQuantizer spec, const char* what) {
-    CHECK_THROWS_WITH(validate(spec), Catch::Contains(what));
+  const auto refuses = [](QuantizerSettings spec, const char* what) {
+    CHECK_THROWS_WITH(quantizer_of(spec), Catch::Contains(what));
   };
-  MatrixQuantizer spec = block_spec("e4m3", ScaleRule::Floor, Arithmetic::Torchao, 32);
+  QuantizerSettings spec = block_spec("e4m3", ScaleRule::Floor, Arithmetic::Torchao, 32);
   CHECK_THROWS_WITH(block_grid(spec, {5, 40, 1}), Catch::Contains("1x32") && Catch::Contains("5x40"));
   spec.arithmetic = Arithmetic::Microxcaling;
   CHECK(block_grid(spec, {5, 40, 1}).count() == 10);

@@ -4,6 +4,7 @@
 #include "precision/scaling/hadamard.h"
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_scaling.h"
@@ -109,10 +110,10 @@ TEST_CASE("the product of rotated operands is the product of the operands: exact
 
 TEST_CASE("a rotated quantizer is the rotation and then the quantizer, with the amax of the rotated tensor") {
   for (const bool in_bf16 : {false, true}) {
-    MatrixQuantizer spec = block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 16);
+    QuantizerSettings spec = block_spec("e2m1", ScaleRule::Nvfp4, Arithmetic::Te, 16);
     spec.hadamard = true;
     spec.through_bf16 = in_bf16;
-    MatrixQuantizer plain = spec;
+    QuantizerSettings plain = spec;
     plain.hadamard = plain.through_bf16 = false;
     const std::vector<float> in = inputs_of("outlier channel", 32, 48);
     for (const int contraction : {0, 1}) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "precision/scaling/block_quantize.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/kernels/quantize_support.h"
 #include "tests/support/catch.h"
 
@@ -46,8 +47,8 @@ TEST_CASE("rows beyond 2^32 elements are quantized as they are in a small matrix
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::Stochastic}) {
       for (const int bits : {8, 32}) {
         INFO(to_string(kind) << " " << to_string(rounding) << " " << bits);
-        MatrixQuantizer spec;
-        spec.element = parse_float_format("e4m3");
+        QuantizerSettings spec;
+        spec.format = parse_float_format("e4m3");
         spec.kind = kind;
         spec.rounding = rounding;
         spec.random_bits = bits;
@@ -55,7 +56,7 @@ TEST_CASE("rows beyond 2^32 elements are quantized as they are in a small matrix
         MatrixPlan plan(spec, shape);
         const std::int64_t count = plan.grid().count(), of_tail = count == 1 ? 1 : 2 * plan.grid().grid_cols;
         const AddressSpace scales(sizeof(float) * static_cast<std::size_t>(count));
-        plan.settle(nullptr, {out.as<float>(), scales.as<float>(), nullptr});
+        plan.finish_scales(nullptr, {out.as<float>(), scales.as<float>(), nullptr});
         const EventCounts counts =
             plan.quantize_rows(in.as<float>(), kRows - 2, kRows, kKey, {out.as<float>(), scales.as<float>(), nullptr});
         plan.quantize_rows(in.as<float>(), kRows - 2, kRows, kKey,
@@ -69,7 +70,7 @@ TEST_CASE("rows beyond 2^32 elements are quantized as they are in a small matrix
                                                   {alone.data(), small_scales.data(), multipliers.data()});
         CHECK(same(small.amax, counts.amax));
         CHECK(std::equal(small_scales.begin(), small_scales.end(), scales.as<float>() + (count - of_tail)));
-        const FormatConstants format = prepare(spec.element, spec.overflow);
+        const FormatConstants format = prepare(spec.format, spec.overflow);
         int wrong = 0;
         for (std::size_t i = 0; i < tail.size(); ++i) {
           const std::size_t block = i * blocks / tail.size();

@@ -2,6 +2,7 @@
 // Microscaling blocks as torchao, TransformerEngine, microxcaling and DeepGEMM compute them: every kind of input
 // against the recipes in other arithmetic, and the places where the peers disagree, with the numbers that show it.
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_scaling.h"
@@ -16,28 +17,28 @@ const std::vector<const char*> kElements = {"e4m3", "e5m2", "e3m2", "e2m3", "e2m
 const char* const kInt8 = "e0m7:lsb=-6,specials=finite";  // MXINT8, clamped to both sides alike
 
 // `x` in a block of 32 whose largest element is `amax`: grid value times scale.
-float in_block(const MatrixQuantizer& spec, float amax, float x) {
+float in_block(const QuantizerSettings& spec, float amax, float x) {
   std::vector<float> block(32, 0.0f);
   block[0] = amax;
   block[1] = x;
   return quantize_block(block, spec).dequantized[1];
 }
-float scale_of_block(const MatrixQuantizer& spec, float amax) {
+float scale_of_block(const QuantizerSettings& spec, float amax) {
   std::vector<float> block(32, 0.0f);
   block[0] = amax;
   return quantize_block(block, spec).scales[0];
 }
 
-MatrixQuantizer torchao(const char* element, ScaleRule rule) {
+QuantizerSettings torchao(const char* element, ScaleRule rule) {
   return block_spec(element, rule, Arithmetic::Torchao, 32);
 }
-MatrixQuantizer microxcaling(const char* element, Rounding rounding) {
-  MatrixQuantizer spec = block_spec(element, ScaleRule::Floor, Arithmetic::Microxcaling, 32);
+QuantizerSettings microxcaling(const char* element, Rounding rounding) {
+  QuantizerSettings spec = block_spec(element, ScaleRule::Floor, Arithmetic::Microxcaling, 32);
   spec.rounding = rounding;
   return spec;
 }
-MatrixQuantizer cuda(const char* element, Rounding rounding) {
-  MatrixQuantizer spec = microxcaling(element, rounding);
+QuantizerSettings cuda(const char* element, Rounding rounding) {
+  QuantizerSettings spec = microxcaling(element, rounding);
   spec.arithmetic = Arithmetic::MicroxcalingCuda;
   return spec;
 }
@@ -56,9 +57,9 @@ TEST_CASE("torchao's MX blocks agree with the recipe for every rule, element and
                                                 {ScaleRule::Even, MxRule::Even}};
   for (const char* element : kElements) {
     for (const auto& [rule, named] : rules) {
-      const MatrixQuantizer spec = torchao(element, rule);
+      const QuantizerSettings spec = torchao(element, rule);
       check_blocks(spec, 64, 96, [&, which = named](const std::vector<float>& block, const std::vector<float>&) {
-        return reference::mx(block, spec.element, which, false);
+        return reference::mx(block, spec.format, which, false);
       });
     }
   }
@@ -68,9 +69,9 @@ TEST_CASE("an exponent bump doubles the scale where amax is beyond the largest e
   for (const Arithmetic arithmetic :
        {Arithmetic::Te, Arithmetic::Torchao, Arithmetic::Microxcaling, Arithmetic::MicroxcalingCuda})
     for (const char* element : {"e4m3", "e5m2", "e2m3", "e2m1", kInt8}) {
-      MatrixQuantizer plain = block_spec(element, ScaleRule::Floor, arithmetic, 32), bumped = plain;
+      QuantizerSettings plain = block_spec(element, ScaleRule::Floor, arithmetic, 32), bumped = plain;
       bumped.exponent_bump = true;
-      const double max = static_cast<double>(plain.element.max_finite());
+      const double max = static_cast<double>(plain.format.max_finite());
       for (const std::string& kind : kInputKinds) {
         const std::vector<float> in = inputs_of(kind, 32, 96);
         const Quantized without = quantize_all(in, {32, 96, 1}, plain), with = quantize_all(in, {32, 96, 1}, bumped);
@@ -95,9 +96,9 @@ TEST_CASE("an exponent bump doubles the scale where amax is beyond the largest e
 
 TEST_CASE("TransformerEngine's MX blocks agree with the recipe, ragged and two-dimensional ones too") {
   for (const char* element : kElements) {
-    MatrixQuantizer spec = block_spec(element, ScaleRule::Rceil, Arithmetic::Te, 32);
+    QuantizerSettings spec = block_spec(element, ScaleRule::Rceil, Arithmetic::Te, 32);
     const auto recipe = [&](const std::vector<float>& block, const std::vector<float>&) {
-      return reference::mx(block, spec.element, MxRule::Rceil, true);
+      return reference::mx(block, spec.format, MxRule::Rceil, true);
     };
     check_blocks(spec, 37, 75, recipe);
     spec.block_across = 32;
@@ -109,15 +110,15 @@ TEST_CASE("microxcaling's Python agrees with the recipe for every rounding, in f
   for (const char* element : {"e4m3", "e5m2", "e3m2", "e2m3", "e2m1", kInt8}) {
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero}) {
       for (const bool in_bf16 : {false, true}) {
-        MatrixQuantizer spec = microxcaling(element, rounding);
+        QuantizerSettings spec = microxcaling(element, rounding);
         spec.through_bf16 = in_bf16;
         spec.flush_subnormal_blocks = rounding == Rounding::TowardZero;
-        const int bits = spec.element.is_fixed_point() ? 6 : spec.element.mantissa_bits;
+        const int bits = spec.format.is_fixed_point() ? 6 : spec.format.mantissa_bits;
         check_blocks(spec, 33, 70, [&](std::vector<float> block, const std::vector<float>&) {
           if (in_bf16) {
             for (float& x : block) x = static_cast<float>(reference::bf16(x));
           }
-          return reference::microxcaling(block, spec.element, bits, reference::max_finite(spec.element),
+          return reference::microxcaling(block, spec.format, bits, reference::max_finite(spec.format),
                                          name_of(rounding), in_bf16, spec.flush_subnormal_blocks);
         });
       }
@@ -129,7 +130,7 @@ TEST_CASE("just below powers of two many mantissa bits show microxcaling's round
   // amax 1.5 * 2^31 makes the scale 2^0, so that elements are what is rounded.
   for (const char* element : {"e6m3", "e6m10", "e6m14", "e6m15", "e6m18", "e6m22"})
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero}) {
-      const MatrixQuantizer spec = microxcaling(element, rounding);
+      const QuantizerSettings spec = microxcaling(element, rounding);
       for (const int k : {31, 20, 9, 3, 1, -2, -20, -29}) {
         std::vector<float> block = {0x1.8p31f};
         for (std::uint32_t ulps = 1; ulps < 40; ++ulps) {
@@ -137,8 +138,8 @@ TEST_CASE("just below powers of two many mantissa bits show microxcaling's round
           block.push_back(-block.back());
         }
         const reference::Block expected =
-            reference::microxcaling(block, spec.element, spec.element.mantissa_bits,
-                                    reference::max_finite(spec.element), name_of(rounding), false, false);
+            reference::microxcaling(block, spec.format, spec.format.mantissa_bits, reference::max_finite(spec.format),
+                                    name_of(rounding), false, false);
         INFO(element << " " << to_string(rounding) << " 2^" << k);
         CHECK(count_differences(quantize_block(block, spec).values, expected.q) == 0);
       }
@@ -148,10 +149,10 @@ TEST_CASE("just below powers of two many mantissa bits show microxcaling's round
 TEST_CASE("microxcaling's C++ functions agree with the recipe for every rounding") {
   for (const char* element : {"e4m3", "e5m2", "e3m2", "e2m3", "e2m1", kInt8}) {
     for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway, Rounding::TowardZero}) {
-      MatrixQuantizer spec = cuda(element, rounding);
+      QuantizerSettings spec = cuda(element, rounding);
       spec.flush_subnormal_blocks = rounding == Rounding::TowardZero;
       check_blocks(spec, 33, 70, [&](const std::vector<float>& block, const std::vector<float>&) {
-        return reference::microxcaling_cuda(block, spec.element, rounding, spec.flush_subnormal_blocks);
+        return reference::microxcaling_cuda(block, spec.format, rounding, spec.flush_subnormal_blocks);
       });
     }
   }
@@ -169,7 +170,7 @@ TEST_CASE("ties: microxcaling's nearest goes away from zero, torchao's to even")
 
 TEST_CASE("shared exponent: 7.9999995 counts as 8 in microxcaling and becomes 8, in torchao 7") {
   for (const Rounding rounding : {Rounding::NearestEven, Rounding::NearestAway}) {
-    const MatrixQuantizer spec = microxcaling("e4m3", rounding);
+    const QuantizerSettings spec = microxcaling("e4m3", rounding);
     CHECK(scale_of_block(spec, 7.9999995f) == 0x1p-5f);
     CHECK(in_block(spec, 7.9999995f, 7.9999995f) == 8.0f);
   }
@@ -216,7 +217,7 @@ TEST_CASE("subnormal blocks: torchao keeps them, microxcaling flushes them on re
   // 2.53e-40; torchao 0.18.0 gave half of it, and zero with rceil.
   CHECK(in_block(torchao("e4m3", ScaleRule::Floor), 1.4e-39f, 2.63e-40f) == 11.0f * 0x1p-135f);
   CHECK(in_block(torchao("e4m3", ScaleRule::Rceil), 1.4e-39f, 2.63e-40f) == 11.0f * 0x1p-135f);
-  MatrixQuantizer spec = microxcaling("e4m3", Rounding::NearestEven);
+  QuantizerSettings spec = microxcaling("e4m3", Rounding::NearestEven);
   CHECK(in_block(spec, 1.4e-39f, 1.4e-39f) != 0.0f);
   const float scale = scale_of_block(spec, 1.4e-39f);
   spec.flush_subnormal_blocks = true;
@@ -227,7 +228,7 @@ TEST_CASE("subnormal blocks: torchao keeps them, microxcaling flushes them on re
 TEST_CASE("rceil is the smallest power of two that does not clip: 448 2^-12 keeps 2^-12, one ulp more takes 2^-11") {
   const float edge = 448.0f * 0x1p-12f;
   for (const Arithmetic arithmetic : {Arithmetic::Torchao, Arithmetic::Te}) {
-    const MatrixQuantizer spec = block_spec("e4m3", ScaleRule::Rceil, arithmetic, 32);
+    const QuantizerSettings spec = block_spec("e4m3", ScaleRule::Rceil, arithmetic, 32);
     CHECK(scale_of_block(spec, edge) == 0x1p-12f);
     CHECK(scale_of_block(spec, 0.10937501f) == 0x1p-11f);
     // Elements below 2 could need 2^128, which E8M0 does not have.
@@ -250,7 +251,7 @@ TEST_CASE("even raises the exponent from mantissa 1.9375 (e4m3), 1.875 (e5m2) an
 }
 
 TEST_CASE("NaN and infinity: torchao and microxcaling spoil the block, te keeps a NaN to itself and saturates inf") {
-  const MatrixQuantizer te = block_spec("e4m3", ScaleRule::Rceil, Arithmetic::Te, 32);
+  const QuantizerSettings te = block_spec("e4m3", ScaleRule::Rceil, Arithmetic::Te, 32);
   for (const float bad : {kNanF, kInfF, -kInfF}) {
     for (const ScaleRule rule : {ScaleRule::Floor, ScaleRule::Ceil, ScaleRule::Rceil, ScaleRule::Even})
       CHECK(is_nan(in_block(torchao("e4m3", rule), bad, 1.0f)));
@@ -265,7 +266,7 @@ TEST_CASE("NaN and infinity: torchao and microxcaling spoil the block, te keeps 
 }
 
 TEST_CASE("in bf16 amax 1.992 2^k has twice the scale from k = 2 on") {
-  MatrixQuantizer spec = microxcaling("e4m3", Rounding::NearestEven);
+  QuantizerSettings spec = microxcaling("e4m3", Rounding::NearestEven);
   CHECK(scale_of_block(spec, 7.96875f) == 0x1p-6f);
   spec.through_bf16 = true;
   CHECK(scale_of_block(spec, 7.96875f) == 0x1p-5f);
@@ -273,7 +274,7 @@ TEST_CASE("in bf16 amax 1.992 2^k has twice the scale from k = 2 on") {
 }
 
 TEST_CASE("DeepGEMM's MXFP4 sends ties toward zero, drops -0 and floors amax at 1e-4") {
-  const MatrixQuantizer spec = block_spec("e2m1", ScaleRule::Rceil, Arithmetic::DeepGemm, 32);
+  const QuantizerSettings spec = block_spec("e2m1", ScaleRule::Rceil, Arithmetic::DeepGemm, 32);
   const float ties[][2] = {{0.25f, 0.0f}, {0.75f, 0.5f}, {1.25f, 1.0f}, {1.75f, 1.5f},
                            {2.5f, 2.0f},  {3.5f, 3.0f},  {5.0f, 4.0f}};
   for (const auto& [tie, below] : ties) {
@@ -288,7 +289,7 @@ TEST_CASE("DeepGEMM's MXFP4 sends ties toward zero, drops -0 and floors amax at 
 TEST_CASE(
     "TransformerEngine's power-of-two branch of FP4 has half of torchao's rceil scale where the logarithm rounds") {
   const float amax = 1.4305116e-06f, x = -3.576279e-07f;
-  const MatrixQuantizer te = block_spec("e2m1", ScaleRule::Rceil, Arithmetic::TePython, 32);
+  const QuantizerSettings te = block_spec("e2m1", ScaleRule::Rceil, Arithmetic::TePython, 32);
   CHECK(scale_of_block(te, amax) * 2.0f == scale_of_block(torchao("e2m1", ScaleRule::Rceil), amax));
   CHECK(in_block(te, amax, x) == -3.5762787e-07f);
   CHECK(in_block(torchao("e2m1", ScaleRule::Rceil), amax, x) == -4.7683716e-07f);
@@ -296,12 +297,12 @@ TEST_CASE(
 
 TEST_CASE("block floating point: exact exponents, any mantissa, a block of zeros at scale 1") {
   for (const char* element : {"e0m3:lsb=-2", "e0m7:lsb=-6", "e0m10:lsb=-9"}) {
-    const MatrixQuantizer spec = block_spec(element, ScaleRule::SharedExponent, Arithmetic::Te, 16);
+    const QuantizerSettings spec = block_spec(element, ScaleRule::SharedExponent, Arithmetic::Te, 16);
     check_blocks(spec, 20, 33, [&](const std::vector<float>& block, const std::vector<float>&) {
       const double amax = reference::amax_of(block);
-      if (!std::isfinite(amax)) return reference::apply(block, spec.element, std::nan(""), std::nan(""));
+      if (!std::isfinite(amax)) return reference::apply(block, spec.format, std::nan(""), std::nan(""));
       const int s = amax == 0.0 ? 0 : std::min(127, std::max(-127, reference::exact_log2(amax)));
-      return reference::apply(block, spec.element, std::ldexp(1.0, -s), std::ldexp(1.0, s));
+      return reference::apply(block, spec.format, std::ldexp(1.0, -s), std::ldexp(1.0, s));
     });
   }
 }

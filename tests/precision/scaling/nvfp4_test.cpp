@@ -4,6 +4,7 @@
 // it.
 #include "precision/base/check.h"
 #include "precision/format/format_codes.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/reference_scaling.h"
@@ -13,14 +14,14 @@ namespace {
 
 using reference::fl;
 
-MatrixQuantizer nvfp4(Arithmetic arithmetic, std::int64_t across = 1) {
-  MatrixQuantizer spec = block_spec("e2m1", ScaleRule::Nvfp4, arithmetic, 16);
+QuantizerSettings nvfp4(Arithmetic arithmetic, std::int64_t across = 1) {
+  QuantizerSettings spec = block_spec("e2m1", ScaleRule::Nvfp4, arithmetic, 16);
   spec.block_across = across;
   return spec;
 }
 
 // A tensor with amax `tensor` in its first block and amax `amax` in its second, where also x is.
-Quantized two_blocks(const MatrixQuantizer& spec, float tensor, float amax, float x) {
+Quantized two_blocks(const QuantizerSettings& spec, float tensor, float amax, float x) {
   std::vector<float> in(32, 0.0f);
   in[0] = tensor;
   in[16] = amax;
@@ -67,7 +68,7 @@ TEST_CASE("TransformerEngine's NVFP4 agrees with the recipe in 1x16 and 16x16 bl
 
 TEST_CASE("torchao's NVFP4 agrees with the recipe, two-level and one-level") {
   for (const bool two_level : {true, false}) {
-    MatrixQuantizer spec = nvfp4(Arithmetic::Torchao);
+    QuantizerSettings spec = nvfp4(Arithmetic::Torchao);
     spec.two_level = two_level;
     check_blocks(spec, 48, 64, [two_level](const std::vector<float>& block, const std::vector<float>& all) {
       return reference::torchao_nvfp4(block, reference::amax_of(all), two_level);
@@ -76,7 +77,7 @@ TEST_CASE("torchao's NVFP4 agrees with the recipe, two-level and one-level") {
 }
 
 TEST_CASE("row_scaled: every row, or column, of the operand has an outer scale of its own") {
-  MatrixQuantizer spec = nvfp4(Arithmetic::Te);
+  QuantizerSettings spec = nvfp4(Arithmetic::Te);
   spec.row_scaled = true;
   const std::vector<float> in = inputs_of("heavy-tailed", 32, 48);
   for (const int contraction : {0, 1}) {
@@ -99,7 +100,7 @@ TEST_CASE("row_scaled: every row, or column, of the operand has an outer scale o
 TEST_CASE("4over6 takes the scale of the smaller error, by absolute value and by square, under 448 and 256") {
   for (const int m : {448, 256}) {
     for (const FourOverSix metric : {FourOverSix::Mae, FourOverSix::Mse}) {
-      MatrixQuantizer spec = nvfp4(Arithmetic::Te);
+      QuantizerSettings spec = nvfp4(Arithmetic::Te);
       spec.four_over_six = metric;
       spec.four_over_six_max = m;
       for (const char* kind : {"normal", "heavy-tailed", "outlier channel", "zero blocks", "bf16", "powers", "tiny"}) {
@@ -130,7 +131,7 @@ TEST_CASE("4over6 takes the scale of the smaller error, by absolute value and by
 }
 
 TEST_CASE("4over6 of a 16x16 block adds the errors of its lines in a tree") {
-  MatrixQuantizer spec = nvfp4(Arithmetic::Te, 16);
+  QuantizerSettings spec = nvfp4(Arithmetic::Te, 16);
   spec.four_over_six = FourOverSix::Mae;
   int fours = 0, wrong = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
@@ -189,7 +190,7 @@ TEST_CASE(
 TEST_CASE("a tensor of zeros: +0 in te, NaN in torchao's two levels, zeros in its one level") {
   const std::vector<float> zeros(32, -0.0f);
   for (const float x : quantize_all(zeros, {1, 32, 1}, nvfp4(Arithmetic::Te)).dequantized) CHECK(bits_of(x) == 0u);
-  MatrixQuantizer torchao = nvfp4(Arithmetic::Torchao);
+  QuantizerSettings torchao = nvfp4(Arithmetic::Torchao);
   for (const float x : quantize_all(zeros, {1, 32, 1}, torchao).dequantized) CHECK(is_nan(x));
   torchao.two_level = false;
   for (const float x : quantize_all(zeros, {1, 32, 1}, torchao).dequantized) CHECK(x == 0.0f);
@@ -206,10 +207,10 @@ TEST_CASE("te gives a negative number that rounds to zero code 8, and +0 to -0, 
   in[2] = -0.0f;
   in[3] = 0.02198516f;
   in[4] = -1e-45f;  // 6 times that is no zero
-  const MatrixQuantizer te = nvfp4(Arithmetic::Te);
+  const QuantizerSettings te = nvfp4(Arithmetic::Te);
   const auto codes_of = [&](const std::vector<float>& values) {
     std::vector<std::uint32_t> codes;
-    for (const float value : values) codes.push_back(encode(te.element, value));
+    for (const float value : values) codes.push_back(encode(te.format, value));
     return codes;
   };
   // 1 is the amax of the block and becomes 6, code 7.
@@ -229,7 +230,7 @@ TEST_CASE("te gives a negative number that rounds to zero code 8, and +0 to -0, 
   in[5] = float_of(0x7FC00000u);  // NaN: the block's scale with it
   for (const std::uint32_t code : codes_of(quantize_all(in, {1, 16, 1}, te).values)) CHECK(code == 0u);
   for (const Rounding rounding : {Rounding::NearestEven, Rounding::Stochastic}) {
-    MatrixQuantizer spec = te;
+    QuantizerSettings spec = te;
     spec.rounding = rounding;
     const std::vector<float> zeros_of_both_signs = inputs_of("zero blocks", 48, 80);
     for (const int contraction : {0, 1}) {
@@ -254,13 +255,13 @@ TEST_CASE("te flushes blocks under about 1/458752 of the tensor's amax") {
 }
 
 TEST_CASE("torchao's one level saturates blocks of amax above 2688: -1.09e38 becomes -2688") {
-  MatrixQuantizer spec = nvfp4(Arithmetic::Torchao);
+  QuantizerSettings spec = nvfp4(Arithmetic::Torchao);
   spec.two_level = false;
   CHECK(two_blocks(spec, 1.0f, -1.09e38f, 0.0f).dequantized[16] == -2688.0f);
 }
 
 TEST_CASE("stochastic rounding of NVFP4 stays on the two neighbours of what was scaled and uses the element's word") {
-  MatrixQuantizer spec = nvfp4(Arithmetic::Te);
+  QuantizerSettings spec = nvfp4(Arithmetic::Te);
   spec.rounding = Rounding::Stochastic;
   const RandomKey key{7, 3, 2, 1};
   const std::vector<float> in = inputs_of("normal", 32, 32);
@@ -274,7 +275,7 @@ TEST_CASE("stochastic rounding of NVFP4 stays on the two neighbours of what was 
       const auto block = static_cast<std::size_t>(row / grid.block_rows * grid.grid_cols + col / grid.block_cols);
       const float scaled = in[i] * got.multipliers[block];
       const float expected =
-          reference::round(spec.element, Rounding::Stochastic, Overflow::Saturate, scaled, random_word(key, i)) + 0.0f;
+          reference::round(spec.format, Rounding::Stochastic, Overflow::Saturate, scaled, random_word(key, i)) + 0.0f;
       wrong += got.values[i] != expected;
     }
     CHECK(wrong == 0);

@@ -4,6 +4,7 @@
 #include "precision/scaling/scale_rules.h"
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "precision/scaling/scale_rule_table.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
@@ -14,10 +15,10 @@ namespace {
 
 using reference::fl;
 
-MatrixQuantizer tensor_spec(const char* element, Arithmetic arithmetic, bool pow2 = false,
-                            ScaleKind kind = ScaleKind::Tensor) {
-  MatrixQuantizer spec;
-  spec.element = parse_float_format(element);
+QuantizerSettings tensor_spec(const char* element, Arithmetic arithmetic, bool pow2 = false,
+                              ScaleKind kind = ScaleKind::Tensor) {
+  QuantizerSettings spec;
+  spec.format = parse_float_format(element);
   spec.kind = kind;
   spec.arithmetic = arithmetic;
   spec.power_of_two = pow2;
@@ -44,9 +45,9 @@ std::vector<float> amaxes() {
 
 // scale(amax, max) in doubles; NaN and infinities included.
 template <class Reference>
-int wrong_scales(const MatrixQuantizer& spec, Reference reference, float previous = 1.0f) {
+int wrong_scales(const QuantizerSettings& spec, Reference reference, float previous = 1.0f) {
   const ScaleConstants constants = prepare_scales(spec, previous);
-  const double max = reference::max_finite(spec.element);
+  const double max = reference::max_finite(spec.format);
   int wrong = 0;
   for (const float amax : amaxes()) {
     const auto [multiply, inverse] = reference(static_cast<double>(amax), max);
@@ -88,7 +89,7 @@ TEST_CASE(
     "te-python: infinity and NaN go through the formula, NaN with pow2 gives 0.5, bf16 has its own largest number") {
   for (const bool pow2 : {false, true}) {
     for (const bool in_bf16 : {false, true}) {
-      MatrixQuantizer spec = tensor_spec("e4m3", Arithmetic::TePython, pow2);
+      QuantizerSettings spec = tensor_spec("e4m3", Arithmetic::TePython, pow2);
       spec.through_bf16 = in_bf16;
       CHECK(wrong_scales(spec, [&](double amax, double max) {
               double s = fl(max / amax);
@@ -114,7 +115,7 @@ TEST_CASE(
                          }) == 0);
     }
   }
-  MatrixQuantizer block = tensor_spec("e4m3", Arithmetic::Torchao, false, ScaleKind::Block);
+  QuantizerSettings block = tensor_spec("e4m3", Arithmetic::Torchao, false, ScaleKind::Block);
   CHECK(wrong_scales(block, [](double amax, double max) {
           return with_inverse(fl(max / (std::isnan(amax) ? amax : std::fmax(amax, 1e-12))));
         }) == 0);
@@ -134,7 +135,7 @@ TEST_CASE("deepgemm and deepseek: amax / max, amax floored at 1e-4, inverted or 
 }
 
 TEST_CASE("int8 per token: amax / 127 and its inverse, a row of zeros at scale 1") {
-  MatrixQuantizer spec = tensor_spec("int8", Arithmetic::DeepGemm, false, ScaleKind::Row);
+  QuantizerSettings spec = tensor_spec("int8", Arithmetic::DeepGemm, false, ScaleKind::Row);
   spec.amax_floor = 0.0;
   CHECK(wrong_scales(spec, [](double amax, double) {
           const double sf = fl(amax / 127.0);
@@ -181,9 +182,9 @@ TEST_CASE("power-of-two scales: amax 7.0000005 gives te 32; amax 229376.02 gives
 
 TEST_CASE("ue8m0, te's pow2 and rceil are one exponent for every mantissa of e4m3, and of e5m2") {
   for (const char* element : {"e4m3", "e5m2"}) {
-    MatrixQuantizer deepgemm = tensor_spec(element, Arithmetic::DeepGemm, true, ScaleKind::Block);
-    const MatrixQuantizer te = tensor_spec(element, Arithmetic::Te, true);
-    const MatrixQuantizer rceil = block_spec(element, ScaleRule::Rceil, Arithmetic::Te, 32);
+    QuantizerSettings deepgemm = tensor_spec(element, Arithmetic::DeepGemm, true, ScaleKind::Block);
+    const QuantizerSettings te = tensor_spec(element, Arithmetic::Te, true);
+    const QuantizerSettings rceil = block_spec(element, ScaleRule::Rceil, Arithmetic::Te, 32);
     const ScaleConstants a = prepare_scales(deepgemm), b = prepare_scales(te), c = prepare_scales(rceil);
     int wrong = 0;
     for (std::uint32_t mantissa = 0; mantissa < 0x800000u; mantissa += 3) {
@@ -211,7 +212,7 @@ TEST_CASE("tiny amax: te keeps it, torchao floors it at 1e-12; a tensor of zeros
 
 TEST_CASE("order of operations: bf16 x -1.9453125 with amax 2.59375 is -320 in te and -352 in DeepGEMM") {
   const auto code = [](Arithmetic arithmetic) {
-    MatrixQuantizer spec = tensor_spec("e4m3", arithmetic, false, ScaleKind::Block);
+    QuantizerSettings spec = tensor_spec("e4m3", arithmetic, false, ScaleKind::Block);
     return quantize_block({2.59375f, -1.9453125f}, spec).values[1];
   };
   CHECK(code(Arithmetic::Te) == -320.0f);
@@ -219,8 +220,8 @@ TEST_CASE("order of operations: bf16 x -1.9453125 with amax 2.59375 is -320 in t
 }
 
 TEST_CASE("deepseek divides: its codes differ from DeepGEMM's on some bf16 numbers, and agree with a division") {
-  MatrixQuantizer deepgemm = tensor_spec("e4m3", Arithmetic::DeepGemm, false, ScaleKind::Block);
-  MatrixQuantizer deepseek = deepgemm;
+  QuantizerSettings deepgemm = tensor_spec("e4m3", Arithmetic::DeepGemm, false, ScaleKind::Block);
+  QuantizerSettings deepseek = deepgemm;
   deepseek.arithmetic = Arithmetic::DeepSeek;
   deepgemm.block_along = deepseek.block_along = 128;
   std::vector<float> in = inputs_of("bf16", 64, 4096);
@@ -229,12 +230,12 @@ TEST_CASE("deepseek divides: its codes differ from DeepGEMM's on some bf16 numbe
   CHECK(count_differences(a.values, b.values) > 0);
   int wrong = 0;
   for (std::size_t i = 0; i < in.size(); ++i)
-    wrong += b.values[i] != reference::nearest(deepseek.element, fl(in[i] / static_cast<double>(b.scales[i / 128])));
+    wrong += b.values[i] != reference::nearest(deepseek.format, fl(in[i] / static_cast<double>(b.scales[i / 128])));
   CHECK(wrong == 0);
 }
 
 TEST_CASE("blocks of small gradients: DeepGEMM's steps are 1e-4 / 448 / 512, an infinity spoils the block") {
-  const MatrixQuantizer spec = tensor_spec("e4m3", Arithmetic::DeepGemm, false, ScaleKind::Block);
+  const QuantizerSettings spec = tensor_spec("e4m3", Arithmetic::DeepGemm, false, ScaleKind::Block);
   CHECK(quantize_block({1e-6f}, spec).scales[0] == 1e-4f / 448.0f);
   CHECK(quantize_block({2e-10f}, spec).values[0] == 0.0f);
   const Quantized bad = quantize_block({kInfF, 1.0f, -3.0f}, spec);
@@ -252,7 +253,7 @@ TEST_CASE("an infinite tensor: te's kernel keeps scale 1 and saturates, its Pyth
 }
 
 TEST_CASE("torchao's tensor of bf16 dequantizes to bf16, its rows do not") {
-  MatrixQuantizer spec = tensor_spec("e4m3", Arithmetic::Torchao);
+  QuantizerSettings spec = tensor_spec("e4m3", Arithmetic::Torchao);
   spec.through_bf16 = true;
   const std::vector<float> in = inputs_of("normal", 4, 33);
   for (const float x : quantize_all(in, {4, 33, 1}, spec).dequantized) CHECK((bits_of(x) & 0xFFFFu) == 0u);
@@ -281,7 +282,7 @@ TEST_CASE("every rule has one row: a word that is read back, a help, an arithmet
 TEST_CASE("a rule of E8M0 scales gives powers of two and is refused where scales are not per block") {
   for (const ScaleRuleInfo& rule : scale_rules()) {
     INFO(rule.name);
-    MatrixQuantizer spec = block_spec("e4m3", rule.rule, Arithmetic::Torchao, 32);
+    QuantizerSettings spec = block_spec("e4m3", rule.rule, Arithmetic::Torchao, 32);
     if (!rule.is_e8m0) continue;
     for (const float amax : {0x1.8p-140f, 1e-30f, 0.3f, 448.0f, 3e38f}) {
       const BlockScale scale = scale_of(prepare_scales(spec), amax);
@@ -290,7 +291,7 @@ TEST_CASE("a rule of E8M0 scales gives powers of two and is refused where scales
       CHECK(scale.multiply * scale.inverse == 1.0f);
     }
     spec.kind = ScaleKind::Row;
-    CHECK_THROWS_WITH(validate(spec), Catch::Contains(std::string("must be block with rule ") + rule.name));
+    CHECK_THROWS_WITH(quantizer_of(spec), Catch::Contains(std::string("must be block with rule ") + rule.name));
   }
 }
 

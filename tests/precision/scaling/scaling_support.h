@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "precision/scaling/block_quantize.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/rounding/support.h"
 #include "tests/support/catch.h"
 
@@ -23,7 +24,7 @@ struct Quantized {
   EventCounts counts;
 };
 
-inline Quantized quantize_all(const std::vector<float>& in, const MatrixShape& shape, const MatrixQuantizer& spec,
+inline Quantized quantize_all(const std::vector<float>& in, const MatrixShape& shape, const QuantizerSettings& spec,
                               const RandomKey& key = {}, const ScaleState& state = {}) {
   Quantized result;
   const auto blocks = static_cast<std::size_t>(block_grid(spec, shape).count());
@@ -39,14 +40,14 @@ inline Quantized quantize_all(const std::vector<float>& in, const MatrixShape& s
 }
 
 // One block as a matrix of one row.
-inline Quantized quantize_block(const std::vector<float>& x, MatrixQuantizer spec) {
+inline Quantized quantize_block(const std::vector<float>& x, QuantizerSettings spec) {
   if (spec.kind == ScaleKind::Block) spec.block_along = static_cast<std::int64_t>(x.size());
   return quantize_all(x, {1, static_cast<std::int64_t>(x.size()), 1}, spec);
 }
 
-inline MatrixQuantizer block_spec(const char* element, ScaleRule rule, Arithmetic arithmetic, std::int64_t along) {
-  MatrixQuantizer spec;
-  spec.element = parse_float_format(element);
+inline QuantizerSettings block_spec(const char* element, ScaleRule rule, Arithmetic arithmetic, std::int64_t along) {
+  QuantizerSettings spec;
+  spec.format = parse_float_format(element);
   spec.kind = ScaleKind::Block;
   spec.rule = rule;
   spec.arithmetic = arithmetic;
@@ -118,7 +119,7 @@ inline int count_differences(const std::vector<float>& a, const std::vector<floa
 // Quantizes a matrix of every kind of input, both ways round, and compares each block with reference(block elements,
 // whole input): values, what they stand for and the scale, bit for bit.
 template <class Reference>
-void check_blocks(const MatrixQuantizer& spec, std::int64_t rows, std::int64_t cols, Reference reference) {
+void check_blocks(const QuantizerSettings& spec, std::int64_t rows, std::int64_t cols, Reference reference) {
   for (const std::string& kind : kInputKinds) {
     std::vector<float> in = inputs_of(kind, rows, cols);
     for (const int contraction : {1, 0}) {
@@ -134,7 +135,7 @@ void check_blocks(const MatrixQuantizer& spec, std::int64_t rows, std::int64_t c
           scales += !same(got.scales[static_cast<std::size_t>(i * grid.grid_cols + j)], expected.scale);
         }
       }
-      INFO(kind << ", contraction axis " << contraction << ", " << to_string(spec.element) << " "
+      INFO(kind << ", contraction axis " << contraction << ", " << to_string(spec.format) << " "
                 << to_string(spec.arithmetic) << " " << to_string(spec.rule));
       CHECK(scales == 0);
       CHECK(values == 0);

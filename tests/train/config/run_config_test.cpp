@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"
 #include "train/recipes/recipes.h"
@@ -221,11 +222,11 @@ TEST_CASE("every rounding mode and overflow policy that has a name is a setting"
   };
   for (int i = 0; i <= static_cast<int>(Rounding::StochasticC); ++i) {
     const auto rounding = static_cast<Rounding>(i);
-    CHECK(quantizer("rounding = \"" + to_string(rounding) + "\"").rounding == rounding);
+    CHECK(quantizer("rounding = \"" + to_string(rounding) + "\"").element.rounding == rounding);
     CHECK_NOTHROW(quantizer("dy_rounding = \"" + to_string(rounding) + "\""));
   }
   for (const Overflow overflow : {Overflow::Saturate, Overflow::Native, Overflow::Propagate})
-    CHECK(quantizer("overflow = \"" + to_string(overflow) + "\"").overflow == overflow);
+    CHECK(quantizer("overflow = \"" + to_string(overflow) + "\"").element.overflow == overflow);
 }
 
 TEST_CASE("every word of a key with few words is stored as what it stands for, and read back as that word") {
@@ -258,22 +259,23 @@ TEST_CASE("recipes put the formats where their tables say") {
   PrecisionConfig config;
   config.recipe = "fp8";
   const PrecisionPolicy fp8 = make_policy(config, 2);
-  CHECK(to_string(site(fp8, SiteKind::MlpUp).fprop.first.element) == "e4m3");
-  CHECK(to_string(site(fp8, SiteKind::MlpUp).dgrad.first.element) == "e5m2");
-  CHECK(to_string(site(fp8, SiteKind::MlpUp).wgrad.second.element) == "e4m3");
-  CHECK(site(fp8, SiteKind::MlpUp).wgrad.first.kind == ScaleKind::Tensor);
-  CHECK(to_string(site(fp8, SiteKind::AttnQk).fprop.first.element) == "bf16");
-  CHECK(site(fp8, SiteKind::LmHead).dgrad.first.kind == ScaleKind::None);
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).fprop.first.element.format) == "e4m3");
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).dgrad.first.element.format) == "e5m2");
+  CHECK(to_string(site(fp8, SiteKind::MlpUp).wgrad.second.element.format) == "e4m3");
+  CHECK((site(fp8, SiteKind::MlpUp).wgrad.first.scaling == Scaling(AmaxScaling{})));
+  CHECK(to_string(site(fp8, SiteKind::AttnQk).fprop.first.element.format) == "bf16");
+  CHECK_FALSE(site(fp8, SiteKind::LmHead).dgrad.first.is_scaled());
   config.recipe = "fp8-all";
   CHECK(site(make_policy(config, 2), SiteKind::LmHead) == site(fp8, SiteKind::MlpUp));
   config.recipe = "e8m3";
   const SitePrecision masked = site(make_policy(config, 2), SiteKind::LmHead);
   for (const GemmPrecision& gemm : {masked.fprop, masked.dgrad, masked.wgrad})
-    for (const MatrixQuantizer& operand : {gemm.first, gemm.second}) {
-      CHECK(operand.element.mantissa_bits == 3);
-      CHECK(operand.element.exponent_bits == 8);
-      CHECK(operand.rounding == Rounding::TowardZero);
-      CHECK(operand.through_bf16);
+    for (const Quantizer& operand : {gemm.first, gemm.second}) {
+      CHECK(operand.element.format.mantissa_bits == 3);
+      CHECK(operand.element.format.exponent_bits == 8);
+      CHECK(operand.element.rounding == Rounding::TowardZero);
+      CHECK(operand.element.through_bf16);
+      CHECK_FALSE(operand.is_scaled());
     }
   config.recipe = "fp32";
   CHECK(site(make_policy(config, 2), SiteKind::AttnPv) == SitePrecision{});
@@ -290,11 +292,11 @@ TEST_CASE("formats by hand go over the recipe") {
   config.attention = "recipe";
   const PrecisionPolicy policy = make_policy(config, 1);
   const SitePrecision linear = policy.at(policy.site_index(SiteKind::MlpUp, 0));
-  CHECK(to_string(linear.dgrad.first.element) == "e4m3");
-  CHECK(linear.dgrad.first.rounding == Rounding::Stochastic);
-  CHECK(linear.dgrad.first.random_bits == 8);
-  CHECK(linear.fprop.first.rounding == Rounding::NearestEven);
-  CHECK(linear.fprop.second.power_of_two);
+  CHECK(to_string(linear.dgrad.first.element.format) == "e4m3");
+  CHECK(linear.dgrad.first.element.rounding == Rounding::Stochastic);
+  CHECK(linear.dgrad.first.element.random_bits == 8);
+  CHECK(linear.fprop.first.element.rounding == Rounding::NearestEven);
+  CHECK((linear.fprop.second.scaling == Scaling(AmaxScaling{Granularity::Tensor, {true, {}}})));
   CHECK(policy.at(policy.site_index(SiteKind::AttnQk, 0)) == linear);
   CHECK(policy.at(policy.site_index(SiteKind::LmHead, 0)) == SitePrecision{});
 }

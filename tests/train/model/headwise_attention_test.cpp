@@ -8,6 +8,7 @@
 #include <ATen/ops/cat.h>
 
 #include "precision/gemm/matrix_product.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
@@ -26,7 +27,7 @@ class Nobody : public QuantizationObserver {
 };
 
 SitePrecision all_in(const char* format) {
-  const MatrixQuantizer quantizer = in_format(format);
+  const QuantizerSettings quantizer = in_format(format);
   GemmArithmetic arithmetic;
   arithmetic.output = quantizer;
   return SitePrecision::of_tensors(quantizer, quantizer, quantizer, arithmetic);
@@ -135,10 +136,10 @@ TEST_CASE("attention with scales, random words, key heads of several or an obser
 
   SitePrecision scaled;
   scaled.wgrad.second = scaled.fprop.first = in_format("e4m3");
-  scaled.wgrad.second.kind = scaled.fprop.first.kind = ScaleKind::Tensor;
+  scaled.wgrad.second.scaling = scaled.fprop.first.scaling = AmaxScaling{};
   CHECK_FALSE(is_served(64, 2, 16, scaled));
   SitePrecision random = all_in("bf16");
-  random.dgrad.first.rounding = random.wgrad.first.rounding = Rounding::Stochastic;
+  random.dgrad.first.element.rounding = random.wgrad.first.element.rounding = Rounding::Stochastic;
   CHECK_FALSE(is_served(64, 2, 16, random));
   SitePrecision twice = all_in("bf16");
   twice.wgrad.first = in_format("e5m2");

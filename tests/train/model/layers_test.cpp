@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 #include "train/model/attention.h"
@@ -71,8 +72,8 @@ TEST_CASE("the gradient of a rotation is the rotation back, and positions enter 
 }
 
 TEST_CASE("a rounded rope table holds values of its format and turns by it in both directions") {
-  MatrixQuantizer bf16;
-  bf16.element = parse_float_format("bf16");
+  QuantizerSettings bf16;
+  bf16.format = parse_float_format("bf16");
   const RopeTable exact = make_rope_table(64, 8, 10000, {}), rounded = make_rope_table(64, 8, 10000, bf16);
   CHECK(same_bits(rounded.sines, exact.sines.to(at::kBFloat16).to(at::kFloat)));
   CHECK(same_bits(rounded.cosines, exact.cosines.to(at::kBFloat16).to(at::kFloat)));
@@ -155,8 +156,8 @@ TEST_CASE("grouped-query attention is attention with every key and value head re
 TEST_CASE("the softmax's output and gradient are rounded to its format, nothing else") {
   const SitePrecision fp32;
   const MatmulSite site{&fp32};
-  MatrixQuantizer e4m3;
-  e4m3.element = parse_float_format("e4m3");
+  QuantizerSettings e4m3;
+  e4m3.format = parse_float_format("e4m3");
   const at::Tensor q = random_tensor({1, 4, 1, 4}, 1, 3.0f), k = random_tensor({1, 4, 1, 4}, 2, 3.0f);
   // Unit vectors as values: the output is the weights.
   const at::Tensor v = at::eye(4).view({1, 4, 1, 4});

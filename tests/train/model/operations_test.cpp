@@ -13,6 +13,7 @@
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
 #include "precision/policy/element_precision.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
@@ -71,7 +72,7 @@ TEST_CASE("a sum that is normalised in one operation is the sum, and that normal
   for (const char* format : {"fp32", "bf16"})
     for (const NormKind kind : {NormKind::Layer, NormKind::Rms}) {
       ElementPrecision elements;
-      if (std::string(format) != "fp32") elements.residual = elements.norm = elements.norm_weights = in_format(format);
+      if (std::string(format) != "fp32") elements.norm_weights = elements.residual = elements.norm = in_format(format);
       const std::vector<std::int64_t> shape{2, 70, 40};
       const at::Tensor dstream = random_tensor(shape, 5), dnormed = random_tensor(shape, 6);
       std::vector<at::Tensor> results;
@@ -162,7 +163,7 @@ TEST_CASE("GELU is x Phi(x) with its derivative, each rounded where it is asked 
   // Values below 16; Phi is good to 1.5e-7, a little more than an ulp.
   CHECK(difference(ours, theirs) <= 32 * kUlp);
   CHECK(difference(x.grad(), xd.grad()) <= 64 * kUlp);
-  const MatrixQuantizer bf16 = in_format("bf16");
+  const QuantizerSettings bf16 = in_format("bf16");
   const at::Tensor a = leaf(x.detach()), b = leaf(x.detach());
   const at::Tensor rounding = gelu(a, bf16), rounded_after = round_tensor(gelu(round_gradient(b, bf16), {}), bf16);
   rounding.backward(upstream);

@@ -7,6 +7,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/silu.h>
 
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 
@@ -23,7 +24,7 @@ struct Result {
 };
 
 // gate and up are (2, 6, F): s is over all twelve tokens. Channel 3 of up is an outlier, channel 5 is zero.
-Result run(const SitePrecision& precision, const MatrixQuantizer& vector = {}) {
+Result run(const SitePrecision& precision, const ElementQuantizer& vector = {}) {
   at::Tensor gate = random_tensor({2, kTokens / 2, kHidden}, 1), up = random_tensor({2, kTokens / 2, kHidden}, 2);
   at::Tensor weight = random_tensor({kWidth, kHidden}, 3);
   up.select(-1, 3).mul_(300.0);
@@ -35,14 +36,14 @@ Result run(const SitePrecision& precision, const MatrixQuantizer& vector = {}) {
   return {y.detach(), gate.grad(), up.grad(), weight.grad()};
 }
 
-MatrixQuantizer e4m3() {
-  MatrixQuantizer q;
-  q.element = parse_float_format("e4m3");
+QuantizerSettings e4m3() {
+  QuantizerSettings q;
+  q.format = parse_float_format("e4m3");
   q.kind = ScaleKind::Tensor;
   return q;
 }
 
-SitePrecision site_of(const MatrixQuantizer& q, SmoothSwiglu kind) {
+SitePrecision site_of(const QuantizerSettings& q, SmoothSwiglu kind) {
   SitePrecision site = SitePrecision::of_tensors(q, q, {}, {});
   site.smooth_swiglu = kind;
   return site;
@@ -118,8 +119,8 @@ TEST_CASE("per token, the largest of a token comes back behind the product") {
 TEST_CASE("per channel, an outlier channel no longer takes the others' bits") {
   // The channel is 300 times the others, whose products E4M3 then has near its subnormals.
   const Result exact = run(site_of({}, SmoothSwiglu::Off));
-  MatrixQuantizer coarse = e4m3();
-  coarse.element = parse_float_format("e2m3");
+  QuantizerSettings coarse = e4m3();
+  coarse.format = parse_float_format("e2m3");
   SitePrecision plain = SitePrecision::of_tensors(coarse, {}, {}, {}), smooth = plain;
   smooth.smooth_swiglu = SmoothSwiglu::Channel;
   // Error of the gradient of w in the ordinary channels, where x is what was quantized.

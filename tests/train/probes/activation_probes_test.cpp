@@ -94,7 +94,7 @@ TEST_CASE("attention statistics are those of ATen's softmax over the masked scor
   } seen;
   const SitePrecision exact;
   const MatmulSite site{&exact};
-  causal_attention(q, k, v, site, site, MatrixQuantizer{}, &seen, 7);
+  causal_attention(q, k, v, site, site, ElementQuantizer{}, &seen, 7);
   CHECK(seen.layer == 7);
 
   const at::Tensor keys = k.repeat_interleave(heads / groups, 2);

@@ -88,22 +88,22 @@ TEST_CASE("every recipe trains, and resumes with the bits of an uninterrupted ru
 
 TEST_CASE("recipes put formats, blocks and passes where their tables say") {
   const SitePrecision nvfp4 = linear_of("nvfp4");
-  CHECK(nvfp4.fprop.second.block_across == 16);
-  CHECK(nvfp4.fprop.first.block_across == 1);
-  CHECK(nvfp4.dgrad.first.rounding == Rounding::Stochastic);
+  CHECK((nvfp4.fprop.second.scaling == Scaling(Nvfp4Scaling{.block = {16, 16}})));
+  CHECK((nvfp4.fprop.first.scaling == Scaling(Nvfp4Scaling{.block = {1, 16}})));
+  CHECK(nvfp4.dgrad.first.element.rounding == Rounding::Stochastic);
   CHECK((nvfp4.wgrad.first.hadamard && nvfp4.wgrad.second.hadamard && !nvfp4.fprop.first.hadamard &&
          !nvfp4.dgrad.first.hadamard));
   const SitePrecision rowwise = linear_of("torchao-rowwise-gw-hp");
-  CHECK(rowwise.fprop.first.kind == ScaleKind::Row);
-  CHECK(rowwise.dgrad.second.kind == ScaleKind::Tensor);
-  CHECK(to_string(rowwise.wgrad.first.element) == "bf16");
+  CHECK((rowwise.fprop.first.scaling == Scaling(AmaxScaling{Granularity::Row, {true, {}}})));
+  CHECK((rowwise.dgrad.second.scaling == Scaling(AmaxScaling{Granularity::Tensor, {true, {}}})));
+  CHECK(to_string(rowwise.wgrad.first.element.format) == "bf16");
   const SitePrecision deepseek = linear_of("deepseek-v3");
-  CHECK((deepseek.dgrad.second.block_across == 128 && deepseek.dgrad.second.block_along == 128));
-  CHECK((deepseek.wgrad.first.block_across == 1 && deepseek.wgrad.first.block_along == 128));
+  CHECK((deepseek.dgrad.second.scaling == Scaling(BlockAmaxScaling{{128, 128}, {}})));
+  CHECK((deepseek.wgrad.first.scaling == Scaling(BlockAmaxScaling{{1, 128}, {}})));
   const SitePrecision intel = linear_of("intel-fp8");
-  CHECK(intel.fprop.second.element.max_finite() == 240.0f);
-  CHECK(to_string(intel.dgrad.second.element) == "e5m2");
-  CHECK(to_string(make_recipe("te-current").attention.fprop.first.element) == "bf16");
+  CHECK(intel.fprop.second.element.format.max_finite() == 240.0f);
+  CHECK(to_string(intel.dgrad.second.element.format) == "e5m2");
+  CHECK(to_string(make_recipe("te-current").attention.fprop.first.element.format) == "bf16");
   CHECK(make_recipe("te-current").linear == make_recipe("fp8").linear);
 }
 
@@ -111,27 +111,27 @@ TEST_CASE("options change what they name in every slot that has it") {
   const SitePrecision site =
       linear_of("mxfp8:rule=floor,element=e5m2:bias=14,subnormals=flush,arithmetic=microxcaling,block=16");
   for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad})
-    for (const MatrixQuantizer* q : {&gemm->first, &gemm->second}) {
-      CHECK(to_string(q->element) == "e5m2:bias=14,subnormals=flush");
-      CHECK(q->rule == ScaleRule::Floor);
+    for (const Quantizer* q : {&gemm->first, &gemm->second}) {
+      CHECK(to_string(q->element.format) == "e5m2:bias=14,subnormals=flush");
+      CHECK((q->scaling == Scaling(MxScaling{.rule = ScaleRule::Floor, .block = {1, 16}})));
       CHECK(q->arithmetic == Arithmetic::Microxcaling);
-      CHECK((q->block_along == 16 && q->block_across == 1));
     }
-  CHECK(linear_of("te-delayed:history=16,margin=2,algo=most-recent").wgrad.first.delayed ==
-        DelayedRule{DelayedUpdate::Te, 16, AmaxAlgorithm::MostRecent, 2});
-  CHECK(linear_of("te-delayed:arithmetic=te-unfused").fprop.first.delayed->update == DelayedUpdate::TeUnfused);
-  CHECK(linear_of("te-block:pow2=false").fprop.first.power_of_two == false);
-  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").dgrad.first.rounding == Rounding::Stochastic);
-  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").fprop.first.rounding == Rounding::NearestEven);
+  CHECK((linear_of("te-delayed:history=16,margin=2,algo=most-recent").wgrad.first.scaling ==
+         Scaling(DelayedScaling{{DelayedUpdate::Te, 16, AmaxAlgorithm::MostRecent, 2}})));
+  CHECK((linear_of("te-delayed:arithmetic=te-unfused").fprop.first.scaling ==
+         Scaling(DelayedScaling{{.update = DelayedUpdate::TeUnfused}})));
+  CHECK((linear_of("te-block:pow2=false").fprop.first.scaling == Scaling(BlockAmaxScaling{{1, 128}, {}})));
+  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").dgrad.first.element.rounding == Rounding::Stochastic);
+  CHECK(linear_of("te-current:dy_rounding=sr,random_bits=8").fprop.first.element.rounding == Rounding::NearestEven);
   CHECK(linear_of("nvfp4:rht=false").wgrad.first.hadamard == false);
-  CHECK(linear_of("bfp:mantissa=4").fprop.first.element.mantissa_bits == 4);
+  CHECK(linear_of("bfp:mantissa=4").fprop.first.element.format.mantissa_bits == 4);
   CHECK(linear_of("mxfp8:scales=operand").dgrad.arithmetic.scales == ScalesAct::Operands);
 }
 
 TEST_CASE("a rule after a recipe's name is its option, and an arithmetic brings a rule that it has") {
   CHECK(linear_of("mxfp8-floor") == linear_of("mxfp8:rule=floor"));
   CHECK(linear_of("mxfp4-rceil:block=16") == linear_of("mxfp4:rule=rceil,block=16"));
-  CHECK(linear_of("mxfp8:arithmetic=microxcaling").fprop.first.rule == ScaleRule::Floor);
+  CHECK((rule_of(linear_of("mxfp8:arithmetic=microxcaling").fprop.first.scaling) == ScaleRule::Floor));
   CHECK(linear_of("mxfp4:rule=even").fprop.first.arithmetic == Arithmetic::Te);
   CHECK(linear_of("mxfp4:rule=floor").fprop.first.arithmetic == Arithmetic::MicroxcalingCuda);
   CHECK_THAT(problem_of("mxfp8-flor"), Contains("did you mean mxfp8-floor?"));
@@ -150,7 +150,7 @@ TEST_CASE("every rule of E8M0 scales is a value of the option rule, with its hel
     CHECK((rule_option->help.find(words) != std::string::npos) == rule.is_e8m0);
     if (rule.is_e8m0) CHECK(canonical_recipe("mxfp8-" + name) == "mxfp8:rule=" + name);
     if (!rule.is_e8m0) CHECK_THAT(problem_of("mxfp8-" + name), Contains("must be one of"));
-    if (rule.is_e8m0) CHECK((linear_of("mxfp8-" + name).fprop.first.rule == rule.rule));
+    if (rule.is_e8m0) CHECK((rule_of(linear_of("mxfp8-" + name).fprop.first.scaling) == rule.rule));
     count += rule.is_e8m0;
   }
   CHECK(count == 4);
@@ -188,19 +188,21 @@ TEST_CASE("everywhere puts a recipe's linears into attention products and LM hea
 TEST_CASE("options of a recipe that is the same everywhere reach every matmul, and gains that it scales") {
   const RecipeChoice choice = make_recipe("mx-systems-scaling:element=e5m2,exponent_bump=true,block=16");
   for (const SitePrecision* site : {&choice.linear, &choice.attention, &choice.lm_head})
-    CHECK((to_string(site->fprop.first.element) == "e5m2" && site->dgrad.second.exponent_bump));
+    CHECK((to_string(site->fprop.first.element.format) == "e5m2" &&
+           site->dgrad.second.scaling_if<MxScaling>()->exponent_bump));
   CHECK(choice.elements.norm_weights == choice.linear.fprop.first);
   const RecipeChoice stochastic = make_recipe("mx-systems-scaling:arithmetic=te,rounding=sr");
-  CHECK(stochastic.linear.fprop.first.rounding == Rounding::Stochastic);
-  CHECK(stochastic.elements.norm_weights.rounding == Rounding::NearestAway);
+  CHECK(stochastic.linear.fprop.first.element.rounding == Rounding::Stochastic);
+  CHECK(stochastic.elements.norm_weights.element.rounding == Rounding::NearestAway);
 }
 
 TEST_CASE("e7m7 has both ends, or one of them") {
-  const MatrixQuantizer both = linear_of("e7m7").fprop.first, inner = linear_of("e7m7:clamp=inner").fprop.first,
-                        outer = linear_of("e7m7:clamp=outer,rounding=rne").dgrad.first;
-  CHECK((to_string(both.element) == "e7m7" && !both.range));
-  CHECK((to_string(inner.element) == "e7m7" && to_string(*inner.range) == "bf16"));
-  CHECK((to_string(outer.element) == "bf16" && to_string(*outer.range) == "e7m7"));
+  const ElementQuantizer both = linear_of("e7m7").fprop.first.element,
+                         inner = linear_of("e7m7:clamp=inner").fprop.first.element,
+                         outer = linear_of("e7m7:clamp=outer,rounding=rne").dgrad.first.element;
+  CHECK((to_string(both.format) == "e7m7" && !both.range));
+  CHECK((to_string(inner.format) == "e7m7" && to_string(*inner.range) == "bf16"));
+  CHECK((to_string(outer.format) == "bf16" && to_string(*outer.range) == "e7m7"));
   CHECK(outer.rounding == Rounding::NearestEven);
   CHECK(linear_of("e7m7:clamp=both") == linear_of("e7m7"));
   CHECK_THAT(problem_of("e7m7:clamp=middle"), Contains("clamp = middle: must be both, inner or outer"));
@@ -243,8 +245,10 @@ TEST_CASE("a recipe or option that is not there is refused with those that are")
   CHECK_THAT(problem_of("mxfp8:block=0"), Contains("from 1"));
   CHECK_THAT(problem_of("mxfp8:rule=floor,arithmetic=deepgemm"), Contains("deepgemm"));
   CHECK_THAT(problem_of("te-current:pow2=maybe"), Contains("pow2 = maybe: must be true or false"));
-  CHECK(linear_of("nvfp4:four_over_six=mae,four_over_six_max=256").fprop.first.four_over_six_max == 256);
-  CHECK(linear_of("nvfp4:four_over_six=mae").fprop.first.four_over_six_max == 448);
+  for (const auto& [options, max] :
+       {std::pair("four_over_six=mae", 448), std::pair("four_over_six=mae,four_over_six_max=256", 256)})
+    CHECK((linear_of(std::string("nvfp4:") + options).fprop.first.scaling ==
+           Scaling(Nvfp4Scaling{.block = {1, 16}, .four_over_six = FourOverSix::Mae, .four_over_six_max = max})));
   CHECK_THAT(problem_of("nvfp4:four_over_six=mae,four_over_six_max=300"), Contains("must be 448 or 256"));
   CHECK_THAT(problem_of("nvfp4:four_over_six_max=256"), Contains("needs four_over_six=mae or mse"));
   CHECK_THAT(problem_of("nvfp4:rht=2"), Contains("recipe = nvfp4:rht=2: rht = 2: must be true or false"));
@@ -260,7 +264,7 @@ TEST_CASE("rules reach their sites, layers, passes, operands and steps and no ot
                   "attn.qkv operand=dy -> rounding=sr random_bits=8");
   const SitePrecision plain = linear_of("mxfp8");
   CHECK(s.first_steps == std::vector<std::int64_t>{0, 10});
-  CHECK(to_string(site_at(s, 9, SiteKind::MlpUp).fprop.first.element) == "bf16");
+  CHECK(to_string(site_at(s, 9, SiteKind::MlpUp).fprop.first.element.format) == "bf16");
   CHECK(site_at(s, 9, SiteKind::MlpUp, 3) == SitePrecision{});  // the later rule wins
   CHECK(site_at(s, 10, SiteKind::MlpUp) == plain);
   CHECK(site_at(s, 99, SiteKind::MlpDown, 3) == SitePrecision{});
@@ -269,7 +273,7 @@ TEST_CASE("rules reach their sites, layers, passes, operands and steps and no ot
   const SitePrecision& proj = site_at(s, 50, SiteKind::AttnProj);
   CHECK((proj.dgrad == GemmPrecision{} && proj.fprop == plain.fprop && proj.wgrad == plain.wgrad));
   const SitePrecision& qkv = site_at(s, 50, SiteKind::AttnQkv);
-  CHECK((qkv.dgrad.first.rounding == Rounding::Stochastic && qkv.wgrad.first.random_bits == 8));
+  CHECK((qkv.dgrad.first.element.rounding == Rounding::Stochastic && qkv.wgrad.first.element.random_bits == 8));
   CHECK(qkv.fprop == plain.fprop);
   CHECK(qkv.dgrad.second == plain.dgrad.second);
 }
@@ -279,12 +283,34 @@ TEST_CASE("fields of rules are a recipe's options, and accumulator and scales of
       "mxfp8", "mlp.* operand=dy -> rule=floor block=16; attn.proj pass=wgrad -> accumulator=hopper scales=operand");
   const SitePrecision plain = linear_of("mxfp8");
   const SitePrecision& up = site_at(s, 0, SiteKind::MlpUp);
-  CHECK((up.dgrad.first.rule == ScaleRule::Floor && up.wgrad.first.block_along == 16));
+  for (const Quantizer* dy : {&up.dgrad.first, &up.wgrad.first})
+    CHECK((dy->scaling == Scaling(MxScaling{.rule = ScaleRule::Floor, .block = {1, 16}})));
   CHECK((up.fprop == plain.fprop && up.dgrad.second == plain.dgrad.second));
   const SitePrecision& proj = site_at(s, 0, SiteKind::AttnProj);
   CHECK(to_string(proj.wgrad.arithmetic.accumulator) == to_string(parse_accumulator("hopper")));
   CHECK(proj.wgrad.arithmetic.scales == ScalesAct::Operands);
   CHECK((proj.wgrad.first == plain.wgrad.first && proj.dgrad == plain.dgrad && proj.fprop == plain.fprop));
+}
+
+TEST_CASE("a rule gives an output a format and a rounding, and no scale") {
+  const PrecisionSchedule s = schedule_of("mxfp8", "operand=output -> format=e5m2 rounding=sr overflow=saturate");
+  const SitePrecision& up = site_at(s, 0, SiteKind::MlpUp);
+  CHECK((up.fprop.arithmetic.output == ElementQuantizer{parse_float_format("e5m2"), Rounding::Stochastic}));
+  CHECK((up.dgrad.first == linear_of("mxfp8").dgrad.first));
+  for (const char* field : {"scaling=current", "power_of_two=true"})
+    CHECK_THROWS_WITH(schedule_of("mxfp8", std::string("operand=output -> ") + field),
+                      Contains("nothing that the rule selects has this field"));
+}
+
+TEST_CASE("fields of a rule say the same in any order: the scaling is what all of them together name") {
+  const char* const fields[] = {"power_of_two=true", "rule=amax", "arithmetic=te"};
+  const auto rule = [&](int a, int b, int c) {
+    return std::string("mlp.up -> ") + fields[a] + " " + fields[b] + " " + fields[c];
+  };
+  const auto expected = Scaling(BlockAmaxScaling{{1, 32}, {true, {}}});
+  for (const std::string& rules : {rule(0, 1, 2), rule(1, 0, 2), rule(2, 1, 0)})
+    CHECK((site_at(schedule_of("mxfp8", rules), 0, SiteKind::MlpUp).fprop.first.scaling == expected));
+  CHECK_THROWS_WITH(schedule_of("mxfp8", "mlp.up -> power_of_two=true"), Contains("rule rceil has its own scales"));
 }
 
 TEST_CASE("rules that match nothing or cannot be applied are refused by name") {

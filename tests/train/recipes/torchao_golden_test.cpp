@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"
@@ -26,14 +27,14 @@ std::vector<float> numbers_of(const std::string& hexadecimal) {
 }
 
 struct Case {
-  MatrixQuantizer quantizer;
+  QuantizerSettings quantizer;
   int contraction = 1;
   bool scale_multiplies = false;  // the golden scale is what elements were multiplied by
 };
 
 Case case_of(const std::string& recipe, const std::string& element) {
   Case c;
-  c.quantizer.element = parse_float_format(element);
+  c.quantizer.format = parse_float_format(element);
   c.quantizer.arithmetic = Arithmetic::Torchao;
   if (recipe.starts_with("mx-")) {
     c.quantizer.kind = ScaleKind::Block;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 
 #include <ATen/Parallel.h>
 
 #include <limits>
 
 #include "precision/base/check.h"
+#include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 
@@ -15,9 +16,9 @@ using test::same_bits;
 
 namespace {
 
-MatrixQuantizer e4m3_operand(ScaleKind kind = ScaleKind::Tensor) {
-  MatrixQuantizer config;
-  config.element = parse_float_format("e4m3");
+QuantizerSettings e4m3_operand(ScaleKind kind = ScaleKind::Tensor) {
+  QuantizerSettings config;
+  config.format = parse_float_format("e4m3");
   config.kind = kind;
   return config;
 }
@@ -47,7 +48,7 @@ TEST_CASE("current scaling maps amax to the format's maximum and keeps the scale
 TEST_CASE("a strided tensor quantizes to the bits of its contiguous copy and is left as it was") {
   const at::Tensor base = random_tensor({33, 17}, 3);
   const at::Tensor before = base.clone();
-  MatrixQuantizer config = e4m3_operand();
+  QuantizerSettings config = e4m3_operand();
   config.rounding = Rounding::Stochastic;
   const RandomKey key{5, 6, 7, 8};
   CHECK(same_bits(quantize(base.t(), config, Contraction::LastAxis, key).values,
@@ -55,12 +56,22 @@ TEST_CASE("a strided tensor quantizes to the bits of its contiguous copy and is 
   CHECK(same_bits(base, before));
 }
 
+TEST_CASE("a batch whose transposed view is dense is left as it was, and quantizes to the bits of its copy") {
+  const at::Tensor base = random_tensor({3, 16, 32}, 3);
+  const at::Tensor before = base.clone(), x = base.transpose(-2, -1);
+  QuantizerSettings config = e4m3(ScaleKind::Block);
+  config.block_along = 16;
+  const Quantized here = quantize(x, config, Contraction::AxisBefore, {});
+  CHECK(same_bits(base, before));
+  CHECK(same_bits(here.values, quantize(x.contiguous(), config, Contraction::AxisBefore, {}).values));
+}
+
 TEST_CASE("heads and columns quantize where they lie to the bits and counts of their contiguous copies") {
   const ScaleKind kind = GENERATE(ScaleKind::None, ScaleKind::Fixed, ScaleKind::Tensor);
   const Contraction contraction = GENERATE(Contraction::LastAxis, Contraction::AxisBefore);
   const bool as_bf16 = GENERATE(false, true);
   const std::int64_t depth = GENERATE(8, 64);  // rows of three heads that are too short for a call each, and long ones
-  MatrixQuantizer config = e4m3_operand(kind);
+  QuantizerSettings config = e4m3_operand(kind);
   config.fixed = 0.5f;
   const at::Tensor rows = random_tensor({3, 40, 9, depth}, 9, 200.0f);
   const auto check = [&](const at::Tensor& x) {
@@ -87,7 +98,7 @@ TEST_CASE("heads and columns quantize where they lie to the bits and counts of t
 TEST_CASE("a known amax is what the scale of a tensor comes from, and no other scale") {
   const at::Tensor x = random_tensor({64, 48}, 4);
   for (const ScaleKind kind : {ScaleKind::Tensor, ScaleKind::Row, ScaleKind::None}) {
-    MatrixQuantizer config = e4m3_operand(kind);
+    QuantizerSettings config = e4m3_operand(kind);
     config.rounding = Rounding::Stochastic;
     const auto run = [&](QuantizeOptions options) {
       return quantize(x, config, Contraction::LastAxis, {1, 2, 3, 4}, {}, options);
@@ -106,7 +117,7 @@ TEST_CASE("a known amax is what the scale of a tensor comes from, and no other s
 
 TEST_CASE("bits and counts do not depend on the number of threads") {
   const at::Tensor x = random_tensor({3'001, 101}, 4, 100.0f);
-  MatrixQuantizer config = e4m3_operand(ScaleKind::None);
+  QuantizerSettings config = e4m3_operand(ScaleKind::None);
   config.rounding = Rounding::Stochastic;
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
@@ -136,8 +147,8 @@ TEST_CASE("NaN and infinity are seen: kept or saturated, and counted") {
 }
 
 TEST_CASE("an output is scaled and rounded in place, once") {
-  MatrixQuantizer bf16;
-  bf16.element = parse_float_format("bf16");
+  QuantizerSettings bf16;
+  bf16.format = parse_float_format("bf16");
   at::Tensor y = random_tensor({4, 25}, 6);
   const at::Tensor expected = quantize(y.mul(3.0f), bf16, Contraction::LastAxis, {}).values;
   round_output(y, 3.0f, bf16, {});
@@ -148,8 +159,8 @@ TEST_CASE("an output is scaled and rounded in place, once") {
 }
 
 TEST_CASE("heads within longer rows are rounded in place, and what lies between is left alone") {
-  MatrixQuantizer bf16;
-  bf16.element = parse_float_format("bf16");
+  QuantizerSettings bf16;
+  bf16.format = parse_float_format("bf16");
   const at::Tensor rows = random_tensor({2, 30, 6, 64}, 7), before = rows.clone();
   const at::Tensor heads = rows.narrow(2, 2, 3).transpose(1, 2);
   REQUIRE(can_round_in_place(heads, bf16));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "precision/quantize/quantizer.h"
+#include "precision/quantize/quantize.h"
 
+#include <ATen/core/DimVector.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -34,24 +35,28 @@ void for_row_ranges(std::int64_t rows, std::int64_t cols, std::int64_t step, con
                    [&](std::int64_t begin, std::int64_t end) { body(begin * step, std::min(rows, end * step)); });
 }
 
-class Work {
+// One matrix on its way through a quantizer, by as many threads as there are.
+class QuantizeTask {
  public:
-  Work(const MatrixQuantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
-      : plan_(quantizer, shape, state), shape_(shape), quantum_(quantizer.element) {}
+  QuantizeTask(const Quantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
+      : plan_(quantizer, shape, state),
+        shape_(shape),
+        quantum_(quantizer.element.format),
+        rotates_(quantizer.hadamard) {}
 
   const BlockGrid& grid() const { return plan_.grid(); }
 
-  EventCounts run(const float* in, const RandomKey& key, bool hadamard, std::optional<float> amax,
-                  const MatrixOutputs& outputs) {
-    if (hadamard) {
+  // `amax`: of the whole matrix, where it is known and scales follow from it.
+  EventCounts run(const float* in, const RandomKey& key, std::optional<float> amax, const MatrixOutputs& outputs) {
+    if (rotates_) {
       for_ranges([&](std::int64_t first, std::int64_t last) { plan_.rotate(in, outputs.values, first, last); });
       in = outputs.values;
     }
     if (amax)
       patterns_.assign(1, __builtin_bit_cast(std::int32_t, *amax));
     else
-      measure(in);
-    plan_.settle(patterns_.data(), outputs);
+      measure_amaxes(in);
+    plan_.finish_scales(patterns_.data(), outputs);
     EventCounts total;
     for_ranges([&](std::int64_t first, std::int64_t last) {
       std::uint32_t smallest = ~0u;
@@ -60,7 +65,7 @@ class Work {
       const EventCounts part = plan_.quantize_rows(in, first, last, key, own);
       const std::lock_guard<std::mutex> lock(mutex_);
       total += part;
-      quantum_.saw(smallest);
+      quantum_.record(smallest);
     });
     return total;
   }
@@ -73,12 +78,12 @@ class Work {
     for_row_ranges(shape_.rows, shape_.cols, plan_.row_step(), body);
   }
 
-  void measure(const float* in) {
+  void measure_amaxes(const float* in) {
     patterns_.assign(static_cast<std::size_t>(plan_.measured_size()), 0);
     if (patterns_.empty()) return;
     for_ranges([&](std::int64_t first, std::int64_t last) {
       std::vector<std::int32_t> part(patterns_.size(), 0);
-      plan_.measure(in, first, last, part.data());
+      plan_.measure_amaxes(in, first, last, part.data());
       const std::lock_guard<std::mutex> lock(mutex_);
       for (std::size_t i = 0; i < part.size(); ++i) patterns_[i] = std::max(patterns_[i], part[i]);
     });
@@ -87,6 +92,7 @@ class Work {
   MatrixPlan plan_;
   MatrixShape shape_;
   ResultQuantum quantum_;
+  bool rotates_;
   std::vector<std::int32_t> patterns_;
   std::mutex mutex_;
 };
@@ -99,16 +105,16 @@ at::Tensor dense(const at::Tensor& x) {
 }
 
 // The axes from the longest stride to the shortest.
-std::vector<std::int64_t> memory_order(const at::Tensor& x) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(x.dim()));
+at::DimVector memory_order(const at::Tensor& x) {
+  at::DimVector order(static_cast<std::size_t>(x.dim()));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
                    [&](std::int64_t a, std::int64_t b) { return x.stride(a) > x.stride(b); });
   return order;
 }
 
-std::vector<std::int64_t> inverse_of(const std::vector<std::int64_t>& order) {
-  std::vector<std::int64_t> inverse(order.size());
+at::DimVector inverse_of(const at::DimVector& order) {
+  at::DimVector inverse(order.size());
   for (std::size_t i = 0; i < order.size(); ++i)
     inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
   return inverse;
@@ -133,14 +139,77 @@ std::optional<MemoryRows> rows_in_memory(const at::Tensor& x) {
   return stride >= cols ? std::optional<MemoryRows>({cols, stride}) : std::nullopt;
 }
 
-bool is_one_scale(const MatrixQuantizer& q) {
-  return q.kind == ScaleKind::None || q.kind == ScaleKind::Fixed || q.kind == ScaleKind::Tensor;
+// With one scale and no random words the order of elements does not matter.
+bool has_free_order(const Quantizer& q) {
+  return is_one_scale(q.scaling) && !is_stochastic(q.element.rounding) && !q.hadamard;
+}
+
+// How the elements of an operand are walked through, and how what comes of it is the operand again.
+struct OperandLayout {
+  at::Tensor source;   // what is read, as `shape`
+  MatrixShape shape;   // with its contraction
+  bool is_copy;        // of x, to be overwritten
+  at::DimVector axes;  // those of `source` in the operand's order (..., rows, K); empty: as they are
+  bool is_transposed;  // the source's rows are the operand's K
+  at::Tensor of_operand(const at::Tensor& result) const { return axes.empty() ? result : result.permute(axes); }
+};
+
+OperandLayout layout_of(const at::Tensor& x, const Quantizer& q, Contraction contraction) {
+  const bool sums_over_rows = contraction == Contraction::AxisBefore;
+  const bool knows_rows = !is_one_scale(q.scaling) || q.hadamard;  // where a row begins matters
+  // Batches of matrices with scales along their first axis become rows of the operand.
+  const bool is_turned = sums_over_rows && knows_rows && x.dim() > 2;
+
+  OperandLayout layout;
+  layout.is_transposed = sums_over_rows && !is_turned;
+  at::Tensor lying = is_turned ? x.transpose(-2, -1) : x;
+  at::DimVector axes(static_cast<std::size_t>(x.dim()));
+  std::iota(axes.begin(), axes.end(), 0);
+  // Elements in free order are taken as they lie in memory, which spares a copy of columns or heads.
+  if (has_free_order(q) && !x.is_contiguous()) {
+    const at::DimVector order = memory_order(x);
+    const at::Tensor in_order = x.permute(order);
+    if (!std::ranges::is_sorted(order) && (rows_in_memory(in_order) || order.back() == x.dim() - 2)) {
+      lying = in_order;
+      axes = inverse_of(order);
+    }
+  }
+  if (layout.is_transposed) std::swap(axes[axes.size() - 2], axes[axes.size() - 1]);
+  if (!std::ranges::is_sorted(axes)) layout.axes = axes;
+
+  const auto memory_rows = has_free_order(q) ? rows_in_memory(lying) : std::nullopt;
+  layout.source = memory_rows ? lying : dense(lying);
+  layout.is_copy = !layout.source.is_alias_of(x);
+  const std::int64_t cols = memory_rows ? memory_rows->cols : layout.source.size(-1);
+  layout.shape = {cols == 0 ? 0 : layout.source.numel() / cols, cols, layout.is_transposed && knows_rows ? 0 : 1,
+                  memory_rows ? memory_rows->stride : cols};
+  return layout;
+}
+
+// (..., grid rows, grid columns) of a source's scales.
+at::DimVector scale_sizes(const at::Tensor& source, const BlockGrid& grid, const Quantizer& q) {
+  if (is_one_scale(q.scaling)) return {1, 1};
+  at::DimVector sizes(source.sizes());
+  sizes.back() = grid.grid_cols;
+  std::int64_t& rows = sizes[sizes.size() - 2];
+  if (source.dim() == 2) rows = grid.grid_rows;
+  if (source.dim() > 2 && grid.block_rows != 1) {
+    PRECIPICE_CHECK(grid.block_rows == rows, "blocks of rows need one matrix");
+    rows = 1;
+  }
+  return sizes;
+}
+
+// Whether the amax of the tensor is what its one scale follows from. Of a rotated tensor it is another.
+bool scales_by_amax(const Quantizer& q) {
+  return q.scaling_if<AmaxScaling>() != nullptr && is_one_scale(q.scaling) && !q.hadamard;
 }
 
 // The part of NVFP4's dequantization scale that is the tensor's; 1 where every block's scale is its own.
-float outer_scale_of(const MatrixQuantizer& q, float amax) {
-  if (q.rule != ScaleRule::Nvfp4 || !q.two_level || q.row_scaled || !(amax > 0.0f)) return 1.0f;
-  return nvfp4_outer_scale(amax, q.four_over_six_max);
+float outer_scale_of(const Quantizer& q, float amax) {
+  const auto* nvfp4 = q.scaling_if<Nvfp4Scaling>();
+  if (nvfp4 == nullptr || !nvfp4->two_level || nvfp4->row_scaled || !(amax > 0.0f)) return 1.0f;
+  return nvfp4_outer_scale(amax, nvfp4->four_over_six_max);
 }
 
 }  // namespace
@@ -159,83 +228,53 @@ Quantized Quantized::transposed() const {
   return other;
 }
 
-Quantized quantize(const at::Tensor& x, const MatrixQuantizer& q, Contraction contraction, const RandomKey& key,
+Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contraction, const RandomKey& key,
                    const ScaleState& state, QuantizeOptions options) {
   PRECIPICE_CHECK(x.scalar_type() == at::kFloat, "quantizers take fp32 tensors, got ", x.scalar_type());
   PRECIPICE_CHECK(x.dim() >= 2, "an operand is a matrix, got ", x.sizes());
-  const bool before = contraction == Contraction::AxisBefore;
   if (q.is_identity()) {
     Quantized same;
-    same.values = before ? x.transpose(-2, -1) : x;
+    same.values = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
     return same;
   }
   check_device(x);
-  // With one scale and no random words the order of elements does not matter: they are taken as they lie in memory,
-  // which spares a copy of columns or heads.
-  const bool free_order = is_one_scale(q) && !is_stochastic(q.rounding) && !q.hadamard;
-  if (free_order && !x.is_contiguous()) {
-    const std::vector<std::int64_t> order = memory_order(x);
-    const at::Tensor lying = x.permute(order);
-    if (!std::ranges::is_sorted(order) && (rows_in_memory(lying) || order.back() == x.dim() - 2)) {
-      Quantized result = quantize(lying, q, Contraction::LastAxis, key, state, options);
-      result.values = result.values.permute(inverse_of(order));
-      return before ? result.transposed() : result;
-    }
-  }
-  // Batches of matrices with scales along their first axis become rows of the operand.
-  const bool turned = before && x.dim() > 2 && !(is_one_scale(q) && !q.hadamard);
-  const auto memory_rows = free_order ? rows_in_memory(x) : std::nullopt;
-  const at::Tensor source = turned ? x.transpose(-2, -1).contiguous() : memory_rows ? x : dense(x);
   const bool as_bf16 = options.as_bf16;
-  PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element), to_string(q.element), " does not fit bf16");
-  // What was copied just now is rounded in place, or rotated.
-  at::Tensor values = source.is_same(x) && (!as_bf16 || q.hadamard) ? at::empty(x.sizes(), x.options()) : source;
-  at::Tensor packed = as_bf16 ? at::empty(source.sizes(), source.options().dtype(at::kBFloat16)) : at::Tensor();
-  const std::int64_t cols = memory_rows ? memory_rows->cols : source.size(-1),
-                     rows = cols == 0 ? 0 : source.numel() / cols;
-  const bool down = before && !turned && (!is_one_scale(q) || q.hadamard);
-  const MatrixShape shape{rows, cols, down ? 0 : 1, memory_rows ? memory_rows->stride : cols};
+  PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element.format), to_string(q.element.format), " does not fit bf16");
+  const OperandLayout layout = layout_of(x, q, contraction);
+  const at::Tensor& source = layout.source;
+  QuantizeTask task(q, layout.shape, state);
+  const BlockGrid grid = task.grid();
 
-  Work work(q, shape, state);
-  const BlockGrid grid = work.grid();
-  std::vector<std::int64_t> grid_shape = source.sizes().vec();
-  grid_shape.back() = grid.grid_cols;
-  if (source.dim() > 2 && grid.block_rows != 1 && !is_one_scale(q)) {
-    PRECIPICE_CHECK(grid.block_rows == source.size(-2), "blocks of rows need one matrix");
-    grid_shape[grid_shape.size() - 2] = 1;
-  } else {
-    grid_shape[grid_shape.size() - 2] = source.dim() > 2 ? source.size(-2) : grid.grid_rows;
-  }
-  at::Tensor scales = is_one_scale(q) ? at::empty({1, 1}, source.options()) : at::empty(grid_shape, source.options());
-
-  const bool is_in_place = !as_bf16 && (source.is_same(values) || q.hadamard);
-  const bool stream = !is_in_place && static_cast<std::int64_t>((as_bf16 ? packed : values).nbytes()) >= kStreamedBytes;
+  // A rotated tensor is there in fp32 before it is rounded. A copy is rotated and rounded in place.
+  at::Tensor values, packed, scales = at::empty(scale_sizes(source, grid, q), source.options());
+  if (!as_bf16 || q.hadamard) values = layout.is_copy ? source : at::empty(source.sizes(), source.options());
+  if (as_bf16) packed = at::empty(source.sizes(), source.options().dtype(at::kBFloat16));
+  const at::Tensor& result_values = as_bf16 ? packed : values;
+  const bool is_in_place = !as_bf16 && (layout.is_copy || q.hadamard);
+  const bool stream = !is_in_place && static_cast<std::int64_t>(result_values.nbytes()) >= kStreamedBytes;
 
   Quantized result;
-  // Of a rotated tensor it is not this amax that counts.
-  const bool has_one_amax = q.kind == ScaleKind::Tensor && !q.delayed && !q.hadamard;
-  result.events = work.run(
-      source.const_data_ptr<float>(), key, q.hadamard, has_one_amax ? options.amax : std::nullopt,
-      {as_bf16 && !q.hadamard ? nullptr : values.mutable_data_ptr<float>(), scales.mutable_data_ptr<float>(), nullptr,
+  result.events = task.run(
+      source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : std::nullopt,
+      {values.defined() ? values.mutable_data_ptr<float>() : nullptr, scales.mutable_data_ptr<float>(), nullptr,
        as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream});
-  if (as_bf16) values = packed;
+  result.values = layout.of_operand(result_values);
   result.outer = outer_scale_of(q, result.events.amax);
-  result.quantum = static_cast<float>(work.quantum());
-  const bool turn_back = before && !turned;
-  result.values = turn_back ? values.transpose(-2, -1) : values;
-  if (is_one_scale(q)) {
-    result.scale = rows == 0 ? 1.0f : *scales.const_data_ptr<float>();
+  result.quantum = static_cast<float>(task.quantum());
+  if (is_one_scale(q.scaling)) {
+    result.scale = layout.shape.rows == 0 ? 1.0f : *scales.const_data_ptr<float>();
     return result;
   }
-  result.scales = turn_back ? scales.transpose(-2, -1) : scales;
-  result.block_rows = turn_back ? grid.block_cols : grid.block_rows;
-  result.block_k = turn_back ? grid.block_rows : grid.block_cols;
+  result.scales = layout.of_operand(scales);
+  result.block_rows = layout.is_transposed ? grid.block_cols : grid.block_rows;
+  result.block_k = layout.is_transposed ? grid.block_rows : grid.block_cols;
   return result;
 }
 
-bool serves_both_contractions(const MatrixQuantizer& q) {
-  if (is_stochastic(q.rounding) || q.hadamard) return false;
-  return is_one_scale(q) || (q.kind == ScaleKind::Block && q.block_across == q.block_along);
+bool serves_both_contractions(const Quantizer& q) {
+  if (is_stochastic(q.element.rounding) || q.hadamard) return false;
+  const BlockShape* block = block_of(q.scaling);
+  return block != nullptr ? block->across == block->along : is_one_scale(q.scaling);
 }
 
 void copy_into(const at::Tensor& to, const at::Tensor& from) {
@@ -263,18 +302,19 @@ float amax_of(const at::Tensor& x) {
   return amax(source.const_data_ptr<float>(), source.numel());
 }
 
-bool can_round_in_place(const at::Tensor& x, const MatrixQuantizer& q) {
-  return x.is_contiguous() || (!is_stochastic(q.rounding) && rows_in_memory(x.permute(memory_order(x))).has_value());
+bool can_round_in_place(const at::Tensor& x, const ElementQuantizer& element) {
+  return x.is_contiguous() ||
+         (!is_stochastic(element.rounding) && rows_in_memory(x.permute(memory_order(x))).has_value());
 }
 
-void round_output(const at::Tensor& x, float scale, const MatrixQuantizer& q, const RandomKey& key) {
-  PRECIPICE_CHECK(can_round_in_place(x, q) && q.kind == ScaleKind::None, "outputs are rounded in place, unscaled");
-  if (q.is_identity()) {
+void round_output(const at::Tensor& x, float scale, const ElementQuantizer& element, const RandomKey& key) {
+  PRECIPICE_CHECK(can_round_in_place(x, element), "outputs are rounded in place");
+  if (element.is_identity()) {
     if (scale != 1.0f) x.mul_(scale);
     return;
   }
   check_device(x);
-  const PieceRounder rounder(q, scale, key);
+  const PieceRounder rounder(element, scale, key);
   float* data = x.mutable_data_ptr<float>();
   const auto round = [&](std::int64_t place, std::int64_t size) { rounder.round(data, place, size); };
   const at::Tensor lying = x.is_contiguous() ? x : x.permute(memory_order(x));

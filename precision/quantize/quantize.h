@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A MatrixQuantizer applied to a tensor that is an operand of a GEMM. It yields values on the element's grid and the
+// A Quantizer applied to a tensor that is an operand of a GEMM. It yields values on the element's grid and the
 // scales that take them back, in the operand's own orientation: rows, then the contraction. Events are counted in the
 // same pass.
 #pragma once
@@ -40,12 +40,12 @@ struct QuantizeOptions {
 // x: fp32, any strides, at least 2-D. Stochastic rounding: element e of x in row-major order uses word e of key's
 // stream; but batches of matrices whose contraction is the axis before the last are numbered in transposed order. The
 // identity returns x. `state`: what a delayed scale depends on. Throws ConfigError where block and shape do not fit.
-Quantized quantize(const at::Tensor& x, const MatrixQuantizer& quantizer, Contraction contraction, const RandomKey& key,
+Quantized quantize(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction, const RandomKey& key,
                    const ScaleState& state = {}, QuantizeOptions options = {});
 
 // Whether one quantization serves both contractions of a tensor: no axis is special, and no random words are drawn,
 // which each use of a tensor has of its own.
-bool serves_both_contractions(const MatrixQuantizer& quantizer);
+bool serves_both_contractions(const Quantizer& quantizer);
 
 // to = from, fp32. Heads that lie within rows of several heads go row by row, which ATen's general loop is slow at.
 void copy_into(const at::Tensor& to, const at::Tensor& from);
@@ -53,12 +53,11 @@ void copy_into(const at::Tensor& to, const at::Tensor& from);
 // Largest magnitude of a tensor; NaN if there is a NaN.
 float amax_of(const at::Tensor& x);
 
-// Rounds scale * x in place: the output of a matmul. x is fp32, and contiguous or such that can_round_in_place; the
-// quantizer has no scale of its own.
-void round_output(const at::Tensor& x, float scale, const MatrixQuantizer& quantizer, const RandomKey& key);
+// Rounds scale * x in place: the output of a matmul. x is fp32, and contiguous or such that can_round_in_place.
+void round_output(const at::Tensor& x, float scale, const ElementQuantizer& element, const RandomKey& key);
 
 // Whether elements of x can be rounded where they are: they lie in long rows, and no random words are numbered by their
 // order.
-bool can_round_in_place(const at::Tensor& x, const MatrixQuantizer& quantizer);
+bool can_round_in_place(const at::Tensor& x, const ElementQuantizer& element);
 
 }  // namespace precipice

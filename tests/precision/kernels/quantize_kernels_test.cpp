@@ -35,13 +35,13 @@ std::vector<float> inputs(std::size_t size, Among among) {
   return random_inputs(size, 127 - 14, 28, kept);
 }
 
-QuantizeSpec spec_of(const char* format, Rounding rounding, Overflow overflow, bool through_bf16 = false,
-                     int bits = 32) {
+ElementQuantizer spec_of(const char* format, Rounding rounding, Overflow overflow, bool through_bf16 = false,
+                         int bits = 32) {
   return {parse_float_format(format), rounding, overflow, bits, through_bf16};
 }
 
-std::vector<QuantizeSpec> all_kinds_of_spec() {
-  std::vector<QuantizeSpec> specs;
+std::vector<ElementQuantizer> all_kinds_of_spec() {
+  std::vector<ElementQuantizer> specs;
   for (const Rounding rounding : all_roundings()) {
     specs.push_back(spec_of("e4m3", rounding, Overflow::Saturate));
     specs.push_back(spec_of("e5m2", rounding, Overflow::Native, true, 8));
@@ -58,7 +58,7 @@ TEST_CASE(
     "all instruction sets give the scalar function's bits and the slow count, with and without NaN and infinities") {
   for (const Among among : {Among::Finite, Among::Infinities, Among::Nans}) {
     const std::vector<float> in = inputs(5000, among);
-    for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+    for (const ElementQuantizer& spec : all_kinds_of_spec()) {
       for (const Isa& isa : available_isas()) {
         INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
         std::vector<float> out(in.size());
@@ -81,7 +81,7 @@ TEST_CASE("stochastic rounding of arrays with no, few and many numbers below the
     }
     for (const char* format : {"e4m3", "e5m2", "e2m3", "e4m3:subnormals=flush", "e4m3fnuz", "bf16"}) {
       for (const int bits : {1, 8, 9, 16, 17, 32}) {
-        const QuantizeSpec spec = spec_of(format, Rounding::Stochastic, Overflow::Saturate, false, bits);
+        const ElementQuantizer spec = spec_of(format, Rounding::Stochastic, Overflow::Saturate, false, bits);
         for (const Isa& isa : available_isas()) {
           INFO(isa.name << " " << format << " " << bits << " bits, " << small << " % small");
           std::vector<float> out(in.size());
@@ -96,9 +96,9 @@ TEST_CASE("stochastic rounding of arrays with no, few and many numbers below the
 TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit, counts included") {
   const Among among = GENERATE(Among::Finite, Among::Nans);
   const std::vector<float> source = inputs(200, among);
-  for (const QuantizeSpec& spec : {spec_of("e4m3", Rounding::NearestEven, Overflow::Native),
-                                   spec_of("e4m3", Rounding::Stochastic, Overflow::Native, false, 4),
-                                   spec_of("e5m2", Rounding::Stochastic, Overflow::Saturate, true, 10)}) {
+  for (const ElementQuantizer& spec : {spec_of("e4m3", Rounding::NearestEven, Overflow::Native),
+                                       spec_of("e4m3", Rounding::Stochastic, Overflow::Native, false, 4),
+                                       spec_of("e5m2", Rounding::Stochastic, Overflow::Saturate, true, 10)}) {
     for (std::size_t size = 0; size <= 130; ++size) {
       const std::size_t offset = size % 17;
       // The block number's low word wraps around.
@@ -128,7 +128,7 @@ TEST_CASE("lengths 0 to 130 at any alignment and first element agree bit for bit
 
 TEST_CASE("a tensor cut anywhere gives the same bits and the same sum of counts, also in place") {
   const std::vector<float> in = inputs(9000, GENERATE(Among::Finite, Among::Nans));
-  const QuantizeSpec spec = spec_of("e4m3", Rounding::Stochastic, Overflow::Saturate);
+  const ElementQuantizer spec = spec_of("e4m3", Rounding::Stochastic, Overflow::Saturate);
   for (const Isa& isa : available_isas()) {
     INFO(isa.name);
     std::vector<float> whole(in.size());
@@ -146,7 +146,7 @@ TEST_CASE("a tensor cut anywhere gives the same bits and the same sum of counts,
 
 TEST_CASE("packed results are the same numbers as bf16, at any length and alignment, with the smallest of them") {
   const std::vector<float> all = inputs(5000, GENERATE(Among::Finite, Among::Nans));
-  for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+  for (const ElementQuantizer& spec : all_kinds_of_spec()) {
     for (const Isa& isa : available_isas()) {
       INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
       int wrong = 0;
@@ -178,7 +178,7 @@ TEST_CASE("packed results are the same numbers as bf16, at any length and alignm
 
 TEST_CASE("results written past the caches are the same bits, at any length and alignment, packed or not") {
   const std::vector<float> all = inputs(5000, GENERATE(Among::Finite, Among::Nans));
-  for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+  for (const ElementQuantizer& spec : all_kinds_of_spec()) {
     for (const Isa& isa : available_isas()) {
       INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
       int wrong = 0;
@@ -218,7 +218,7 @@ TEST_CASE("a multiplier for each block of elements is the same as a multiplier f
         of_blocks.push_back(block % 7 == 3 ? 0.0f : std::ldexp(1.5f, static_cast<int>(block % 9) - 4));
       of_elements.push_back(of_blocks[block]);
     }
-    for (const QuantizeSpec& spec : all_kinds_of_spec()) {
+    for (const ElementQuantizer& spec : all_kinds_of_spec()) {
       for (const Isa& isa : available_isas()) {
         INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding) << " " << shift);
         int wrong = 0;
@@ -241,7 +241,7 @@ TEST_CASE("a multiplier for each block of elements is the same as a multiplier f
 }
 
 TEST_CASE("without counting, results and amax are the same") {
-  std::vector<QuantizeSpec> specs = all_kinds_of_spec();
+  std::vector<ElementQuantizer> specs = all_kinds_of_spec();
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native));
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Native, true));
   specs.push_back(spec_of("bf16", Rounding::NearestEven, Overflow::Saturate));
@@ -249,7 +249,7 @@ TEST_CASE("without counting, results and amax are the same") {
     std::vector<float> in = inputs(5000, among);
     for (const float special : {3.4e38f, -3.4e38f, 0x1p-126f, 0x1.01p-126f, -0x1.03p-130f, 1e-45f})
       in.push_back(special);
-    for (const QuantizeSpec& spec : specs) {
+    for (const ElementQuantizer& spec : specs) {
       for (const Isa& isa : available_isas()) {
         INFO(isa.name << " " << to_string(spec.format) << " " << to_string(spec.rounding));
         std::vector<float> counted(in.size()), out(in.size());
@@ -323,7 +323,7 @@ TEST_CASE("an instruction set can be forced, and an unknown one is refused") {
 TEST_CASE("calls that break the contract are refused") {
   EventCounts counts;
   float x = 1.0f;
-  QuantizeSpec spec;
+  ElementQuantizer spec;
   CHECK_THROWS_AS(quantize(&x, &x, -1, spec, 1.0f, kKey, 0, counts), ContractError);
   CHECK_THROWS_AS(quantize(&x, &x, 1, spec, 1.0f, kKey, std::uint64_t{1} << 50, counts), ContractError);
   spec.random_bits = 0;
