@@ -43,6 +43,8 @@ struct QuantizerSettings : ElementQuantizer {
 
 // Throws ConfigError naming the word that no published arithmetic has, or not with the others.
 Quantizer quantizer_of(const QuantizerSettings& settings);
+// Would check the elements alone; quantizer_of checks all.
+void validate(const QuantizerSettings& settings) = delete;
 
 std::string to_string(ScaleKind kind);  // none fixed tensor row column block
 
