@@ -62,18 +62,17 @@ Measured measure_episodes(const Claim& claim, std::span<const RunPair> pairs) {
       "blind for {} of {} steps{}", blind, logged,
       by_seeds ? fmt::format("; episodes are clumped (p = {:.2g}), so the interval is by seeds", ratio.clumping_p)
                : "");
-  const auto interval_at = [=](double level) {
+  measured.margin = std::log1p(claim.margin);
+  measured.shown_interval = [=](double level) {
     const RateRatio at_level = rate_ratio(seeds, 1 - level);
-    return by_seeds ? at_level.by_seeds : at_level.interval;
+    const Interval interval = by_seeds ? at_level.by_seeds : at_level.interval;
+    return Interval{interval.low * factor, interval.high * factor};
   };
+  const auto shown = measured.shown_interval;
   measured.turned_interval = [=](double level) {
-    const Interval interval = interval_at(level);
+    const Interval interval = shown(level);
     const Interval logs{std::log(interval.low), std::log(interval.high)};
     return sign > 0 ? logs : Interval{-logs.high, -logs.low};
-  };
-  measured.shown_interval = [=](double level) {
-    const Interval interval = interval_at(level);
-    return Interval{interval.low * factor, interval.high * factor};
   };
   return measured;
 }

@@ -16,7 +16,7 @@ constexpr Spellings<ScaleKind, 6> kKinds{{{"none", ScaleKind::None},
                                           {"column", ScaleKind::Column},
                                           {"block", ScaleKind::Block}}};
 
-void require(bool condition, const char* key, const std::string& value, const std::string& problem) {
+void require_setting(bool condition, const char* key, const std::string& value, const std::string& problem) {
   if (!condition) throw ConfigError({"", 0, key, value}, problem);
 }
 
@@ -30,22 +30,23 @@ void check_words(const QuantizerSettings& s) {
   const bool is_nvfp4 = s.rule == ScaleRule::Nvfp4;
   const bool needs_blocks =
       is_nvfp4 || (has_amax_scales(s) && (is_e8m0(s.rule) || s.rule == ScaleRule::SharedExponent));
-  require(!needs_blocks || s.kind == ScaleKind::Block, "scale", to_string(s.kind), "must be block with rule " + rule);
-  require(!s.power_of_two || s.rule == ScaleRule::Amax, "pow2", "true", "rule " + rule + " has its own scales");
-  require(!s.amax_floor || s.arithmetic != Arithmetic::MsAmp, "amax_floor", join_parts(s.amax_floor.value_or(0.0)),
-          "ms-amp has none");
-  require(!s.flush_subnormal_blocks || is_microxcaling(s.arithmetic), "flush_subnormal_blocks", "true",
-          "needs arithmetic microxcaling or microxcaling-cuda");
-  require(!s.exponent_bump || (has_amax_scales(s) && s.rule == ScaleRule::Floor), "exponent_bump", "true",
-          "needs rule floor");
-  require(s.two_level || is_nvfp4, "two_level", "false", "needs rule nvfp4 with arithmetic torchao");
-  require(!s.row_scaled || is_nvfp4, "row_scaled", "true", "needs rule nvfp4 with arithmetic te");
-  require(s.four_over_six == FourOverSix::Off || is_nvfp4, "four_over_six", to_string(s.four_over_six),
-          "needs rule nvfp4 with arithmetic te");
-  require(s.four_over_six_max == 448 || is_nvfp4, "four_over_six_max", std::to_string(s.four_over_six_max),
-          "needs four_over_six=mae or mse");
-  require(!s.delayed || (s.kind == ScaleKind::Tensor && s.rule == ScaleRule::Amax), "scale", to_string(s.kind),
-          "must be tensor with rule amax for delayed scaling");
+  require_setting(!needs_blocks || s.kind == ScaleKind::Block, "scale", to_string(s.kind),
+                  "must be block with rule " + rule);
+  require_setting(!s.power_of_two || s.rule == ScaleRule::Amax, "pow2", "true", "rule " + rule + " has its own scales");
+  require_setting(!s.amax_floor || s.arithmetic != Arithmetic::MsAmp, "amax_floor",
+                  join_parts(s.amax_floor.value_or(0.0)), "ms-amp has none");
+  require_setting(!s.flush_subnormal_blocks || is_microxcaling(s.arithmetic), "flush_subnormal_blocks", "true",
+                  "needs arithmetic microxcaling or microxcaling-cuda");
+  require_setting(!s.exponent_bump || (has_amax_scales(s) && s.rule == ScaleRule::Floor), "exponent_bump", "true",
+                  "needs rule floor");
+  require_setting(s.two_level || is_nvfp4, "two_level", "false", "needs rule nvfp4 with arithmetic torchao");
+  require_setting(!s.row_scaled || is_nvfp4, "row_scaled", "true", "needs rule nvfp4 with arithmetic te");
+  require_setting(s.four_over_six == FourOverSix::Off || is_nvfp4, "four_over_six", to_string(s.four_over_six),
+                  "needs rule nvfp4 with arithmetic te");
+  require_setting(s.four_over_six_max == 448 || is_nvfp4, "four_over_six_max", std::to_string(s.four_over_six_max),
+                  "needs four_over_six=mae or mse");
+  require_setting(!s.delayed || (s.kind == ScaleKind::Tensor && s.rule == ScaleRule::Amax), "scale", to_string(s.kind),
+                  "must be tensor with rule amax for delayed scaling");
 }
 
 Scaling block_scaling(const QuantizerSettings& s) {

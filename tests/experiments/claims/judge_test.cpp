@@ -144,6 +144,26 @@ TEST_CASE("jumps are episodes over the steps that could be judged") {
   CHECK(blind.reason.find("judges no step") != std::string::npos);
 }
 
+TEST_CASE(
+    "a ratio of rates that is short of its margin and holds no difference is smaller than claimed, not opposite") {
+  // 20 seeds with two jumps each in both formats: the ratio is 1, well short of 3.
+  std::mt19937_64 random{5};
+  const SweepData data = planted_data({"precision.recipe=bf16,fp8", "seed=range(0,20)", "train.steps=60"},
+                                      [&](const SweepRun&, std::size_t) {
+                                        Invented invented = quiet_run(random, 60);
+                                        invented.loss[20] += 2, invented.loss[40] += 2;
+                                        return invented;
+                                      });
+  const std::string jumps = "metric = \"jumps\"\ncompare = [\"fp8\", \"bf16\"]\n";
+  const JudgedClaim higher = judged(data, claim_of(jumps + "direction = \"higher\"\nmargin = 2\n", 20));
+  CHECK(higher.effect == Approx(1));
+  CHECK(higher.interval.high < 3);
+  CHECK(higher.verdict == Verdict::Smaller);
+  CHECK(higher.p < 0.05);
+  CHECK(judged(data, claim_of(jumps + "direction = \"lower\"\nmargin = 2\n", 20)).verdict == Verdict::Smaller);
+  CHECK(judged(data, claim_of(jumps + "direction = \"higher\"\n", 20)).verdict == Verdict::Undecided);
+}
+
 TEST_CASE("series are compared by their means over steps, and in the order in which they leave") {
   std::mt19937_64 random{3};
   const SweepData data = planted_data({"precision.recipe=bf16,fp8", "seed=range(0,8)", "train.steps=100"},
