@@ -2,6 +2,7 @@
 // Tables: facts of operands and places in, what the documents say of them out. Nothing is multiplied.
 #include "precision/gemm/gemm_plan.h"
 
+#include "tests/precision/gemm/matmul_cpus.h"
 #include "tests/support/catch.h"
 
 using namespace precipice;
@@ -9,8 +10,6 @@ using namespace precipice;
 namespace {
 
 constexpr double kFine = 0x1p-100;  // two of these multiply to less than fp32's smallest normal number
-
-const MatmulCpu kNewCpu{true, true, true, true}, kAvx512{false, true, true, false}, kAvx2{false, false, true, false};
 
 constexpr OperandKind operand(bool bf16, ScaleLayout scales = ScaleLayout::None, double quantum = 1.0) {
   return {bf16, quantum, scales};

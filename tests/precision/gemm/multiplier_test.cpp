@@ -3,14 +3,12 @@
 #include "precision/gemm/multiplier.h"
 
 #include "precision/gemm/matrix_product.h"
+#include "tests/precision/gemm/matmul_cpus.h"
 #include "tests/support/catch.h"
 
 using namespace precipice;
 
 namespace {
-
-const MatmulCpu kNewCpu{true, true, true, true}, kAvx512{false, true, true, false}, kAvx2{false, false, true, false},
-    kOld{};
 
 enum class Along : std::uint8_t { Rows, Columns };  // which numbers of an operand lie side by side
 

@@ -59,7 +59,7 @@ TEST_CASE("a strided tensor quantizes to the bits of its contiguous copy and is 
 TEST_CASE("a batch whose transposed view is dense is left as it was, and quantizes to the bits of its copy") {
   const at::Tensor base = random_tensor({3, 16, 32}, 3);
   const at::Tensor before = base.clone(), x = base.transpose(-2, -1);
-  QuantizerSettings config = e4m3(ScaleKind::Block);
+  QuantizerSettings config = e4m3_operand(ScaleKind::Block);
   config.block_along = 16;
   const Quantized here = quantize(x, config, Contraction::AxisBefore, {});
   CHECK(same_bits(base, before));
