@@ -26,7 +26,7 @@ std::string claim_text(const std::string& extra = "", const std::string& without
   };
   std::string text = "[[claim]]\n";
   for (const auto& [key, line] : lines)
-    if (without.find(key + " ") == std::string::npos) text += line + "\n";
+    if ((" " + without).find(" " + key + " ") == std::string::npos) text += line + "\n";
   return text + extra + "\n";
 }
 

@@ -183,7 +183,7 @@ TEST_CASE("one point is the centre, and a diverged run's landscape is NaN and co
   CHECK(std::isnan(result.lowest));
   request.directions = "hessian";
   request.out = run.dir / "hessian.h5";
-  CHECK(error_of(request).find("--directions hessian: a product with the operator is not finite") == 0);
+  CHECK(error_of(request).find("`directions` hessian: a product with the operator is not finite") == 0);
 }
 
 TEST_CASE("files that hold another landscape, other shapes or no landscape are refused in one line") {
