@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accumulators with names: the units of hardware, and readings of publications.
+#pragma once
+
+#include <vector>
+
+#include "precision/accumulator/accumulator.h"
+
+namespace precipice {
+
+struct PresetAccumulator {
+  const char* name;
+  Accumulator accumulator;
+  const char* citation;  // what it is, and what evidence stands behind it
+};
+const std::vector<PresetAccumulator>& preset_accumulators();
+
+}  // namespace precipice
