@@ -3,6 +3,8 @@
 // 2512.07004 publishes. mmaemu: a model of cuBLASLt's FP8 products with recorded calls.
 #include "precision/accumulator/accumulator_presets.h"
 
+#include <fmt/format.h>
+
 namespace precipice {
 namespace {
 
@@ -78,6 +80,19 @@ const std::vector<PresetAccumulator>& preset_accumulators() {
     return made;
   }();
   return presets;
+}
+
+std::string short_name(const Accumulator& accumulator) {
+  for (const PresetAccumulator& preset : preset_accumulators()) {
+    Accumulator same = preset.accumulator;
+    same.promote = accumulator.promote, same.split = accumulator.split;
+    if (!(same == accumulator)) continue;
+    std::string options;
+    if (accumulator.promote != preset.accumulator.promote) options += fmt::format(",promote={}", accumulator.promote);
+    if (accumulator.split != preset.accumulator.split) options += fmt::format(",split={}", accumulator.split);
+    return preset.name + (options.empty() ? "" : ":" + options.substr(1));
+  }
+  return to_string(accumulator);
 }
 
 }  // namespace precipice

@@ -2,6 +2,7 @@
 // Accumulators with names: the units of hardware, and readings of publications.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "precision/accumulator/accumulator.h"
@@ -14,5 +15,8 @@ struct PresetAccumulator {
   const char* citation;  // what it is, and what evidence stands behind it
 };
 const std::vector<PresetAccumulator>& preset_accumulators();
+
+// "hopper-fp8:promote=128" of what differs from a unit's preset in promotion and split alone; else to_string.
+std::string short_name(const Accumulator& accumulator);
 
 }  // namespace precipice

@@ -13,16 +13,6 @@
 namespace precipice {
 namespace {
 
-std::string name_of(const Accumulator& accumulator) {
-  const auto& presets = preset_accumulators();
-  const auto found = std::find_if(presets.begin(), presets.end(), [&](const PresetAccumulator& preset) {
-    Accumulator same = preset.accumulator;
-    same.promote = accumulator.promote, same.split = accumulator.split;
-    return same == accumulator;
-  });
-  return found == presets.end() ? to_string(accumulator) : found->name;
-}
-
 std::string text_of_format(const Quantizer& q) {
   return q.element.is_identity() ? "fp32" : to_string(q.element.format);
 }
@@ -94,15 +84,15 @@ void check_unit(const GemmArithmetic& arithmetic, const Quantizer& a, const Quan
       (a.is_scaled() || b.is_scaled()))
     throw ConfigError(
         fmt::format("accumulator {} multiplies {} before scales act; scales=operand makes fp32 numbers of them",
-                    name_of(accumulator), formats_of(accumulator.operands)));
+                    short_name(accumulator), formats_of(accumulator.operands)));
   for (const Quantizer* q : {&a, &b}) {
     if (accumulator.operands != OperandSet::Any && !operand_emin(accumulator.operands, q->element.format))
       throw ConfigError(
           fmt::format("accumulator {} multiplies {}, not {} x {}; native chooses a unit for each product, "
                       "and a rule sets one at some sites alone",
-                      name_of(accumulator), formats_of(accumulator.operands), text_of_format(a), text_of_format(b)));
+                      short_name(accumulator), formats_of(accumulator.operands), text_of_format(a), text_of_format(b)));
     if (const std::string wanted = problem_of_scales(accumulator, *q); !wanted.empty())
-      throw ConfigError(fmt::format("accumulator {} takes {}; {} x {} here has {}", name_of(accumulator), wanted,
+      throw ConfigError(fmt::format("accumulator {} takes {}; {} x {} here has {}", short_name(accumulator), wanted,
                                     text_of_format(a), text_of_format(b), granularity_word(q->scaling)));
   }
 }
