@@ -17,7 +17,7 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kM = 128, kN = 128, kK = 256;
+constexpr std::int64_t kM = 256, kN = 256, kK = 512;
 constexpr int kTries = 3;
 
 // The shortest of some tries, in seconds.

@@ -10,7 +10,7 @@
 namespace precipice {
 
 // A line for each emulated accumulator of the config: how many times as long as the library's fp32 one product of
-// 128 x 128 x 256 takes, by the clock.
+// 256 x 256 x 512 takes, by the clock.
 std::vector<std::string> accumulator_costs(const RunConfig& config);
 
 }  // namespace precipice
