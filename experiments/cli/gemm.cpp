@@ -104,6 +104,9 @@ GemmPrecision precision_of(const GemmOptions& options) {
     }
   }
   check_unit(precision.arithmetic, precision.first, precision.second);
+  if (!options.explain.empty() && precision.arithmetic.accumulator.kind == AccumulatorKind::Fp32)
+    throw ConfigError({kCommandLine, 0, "--explain", options.explain},
+                      "the library's sums have an order of its own; give --accumulator, such as fp32");
   return precision;
 }
 

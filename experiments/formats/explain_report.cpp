@@ -79,7 +79,7 @@ class Explanation {
 std::string explain_report(const Quantized& a, const Quantized& b, const GemmArithmetic& arithmetic, std::int64_t m,
                            std::int64_t n) {
   if (arithmetic.accumulator.kind == AccumulatorKind::Fp32)
-    throw ConfigError("--explain: the library's sums have an order of its own; give --accumulator, such as fp32");
+    throw ConfigError("the library's sums have an order of its own, which cannot be told step by step");
   const Quantized wide_a = a.widened(), wide_b = b.widened();
   return Explanation(wide_a.values.select(0, m), wide_b.values.select(0, n), arithmetic.accumulator)
       .text(trace_gemm(wide_a, wide_b, arithmetic, m, n));

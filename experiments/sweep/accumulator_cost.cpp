@@ -12,7 +12,7 @@
 #include "precision/accumulator/accumulator_presets.h"
 #include "precision/gemm/gemm.h"
 #include "precision/policy/policy.h"
-#include "train/recipes/recipes.h"
+#include "train/recipes/resolved_run.h"
 
 namespace precipice {
 namespace {
@@ -40,10 +40,10 @@ Quantized operand_in(const FloatFormat& format, std::int64_t rows) {
 }  // namespace
 
 std::vector<std::string> accumulator_costs(const RunConfig& config) {
-  const PrecisionSchedule schedule = make_schedule(config.precision, config.model, config.train.steps);
+  const ResolvedRun run(config);
   std::set<std::string> seen;
   std::vector<std::string> lines;
-  for (const PrecisionPolicy& policy : schedule.policies) {
+  for (const PrecisionPolicy& policy : run.schedule.policies) {
     for (std::size_t site = 0; site < policy.num_sites(); ++site) {
       for (const GemmPrecision* gemm : {&policy.at(site).fprop, &policy.at(site).dgrad, &policy.at(site).wgrad}) {
         GemmArithmetic arithmetic;
