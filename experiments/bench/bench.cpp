@@ -69,7 +69,7 @@ BenchRow compare(const std::string& work, const std::string& reference, double g
 }
 
 std::vector<std::string> bench_parts() {
-  return {"all", "roofline", "quantize", "scaling", "gemm", "linear", "step", "optimizer", "sweep", "growth"};
+  return {"all", "roofline", "quantize", "scaling", "gemm", "accumulator", "linear", "step", "optimizer", "sweep", "growth"};
 }
 
 BenchReport run_bench(const BenchOptions& options) {
@@ -81,6 +81,7 @@ BenchReport run_bench(const BenchOptions& options) {
   if (wanted("quantize")) bench_quantize(options, report.rows);
   if (wanted("scaling")) bench_scaling(options, report.rows);
   if (wanted("gemm")) bench_gemm(options, report.rows);
+  if (wanted("accumulator")) bench_accumulators(options, report.rows);
   if (wanted("linear")) bench_linear(options, report.rows);
   if (wanted("step")) bench_steps(options, report.rows);
   if (wanted("optimizer")) bench_optimizer(options, report.rows);

@@ -36,7 +36,7 @@ struct BenchOptions {
   bool quick = false;        // a sixteenth of the elements and fewer repetitions, for a first look
   int threads = 1;           // of quantizers, matmuls, linears and steps
 };
-std::vector<std::string> bench_parts();  // all roofline quantize scaling gemm linear step optimizer sweep growth
+std::vector<std::string> bench_parts();  // all roofline quantize scaling gemm accumulator linear step optimizer sweep growth
 
 struct BenchReport {
   int threads = 1;
@@ -55,6 +55,7 @@ void bench_roofline(const BenchOptions& options, std::vector<BenchRow>& rows);  
 void bench_quantize(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_scaling(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows);
+void bench_accumulators(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_linear(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_steps(const BenchOptions& options, std::vector<BenchRow>& rows);
 void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/formats/recipes_report.h"
 
+#include "precision/accumulator/accumulator_presets.h"
+#include "precision/gemm/unit_operands.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -52,6 +55,28 @@ std::vector<Row> rows_of(const RecipeChoice& choice) {
   add("dgrad", "dx", [](const SitePrecision& s) { return s.dgrad.arithmetic; });
   add("wgrad", "dw", [](const SitePrecision& s) { return s.wgrad.arithmetic; });
   return rows;
+}
+
+// What accumulator=native stands for at one kind of site.
+std::string native_line(const SitePrecision& site, const NativeUnit& native) {
+  std::string text;
+  const auto add = [&](const char* pass, const GemmPrecision& gemm, Pass which) {
+    Accumulator accumulator = parse_accumulator("native");
+    accumulator = resolved_accumulator(named_accumulator(accumulator, native, which), gemm.first, gemm.second);
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", pass,
+                        accumulator.kind == AccumulatorKind::Fp32 ? "fp32 of the library" : short_name(accumulator));
+  };
+  add("fprop", site.fprop, Pass::Fprop), add("dgrad", site.dgrad, Pass::Dgrad), add("wgrad", site.wgrad, Pass::Wgrad);
+  return text;
+}
+
+std::string native_lines(const RecipeChoice& choice, const NativeUnit& native) {
+  if (native.hardware == Hardware::Unknown) return "  the recipe is for no hardware that is known\n";
+  std::string text = fmt::format("  linears: {}\n", native_line(choice.linear, native));
+  if (!(choice.attention == choice.linear))
+    text += fmt::format("  attention products: {}\n", native_line(choice.attention, native));
+  if (!(choice.lm_head == choice.linear)) text += fmt::format("  LM head: {}\n", native_line(choice.lm_head, native));
+  return text;
 }
 
 std::string smooth_line(const SitePrecision& site) {
@@ -161,6 +186,7 @@ std::string recipe_table(const std::string& given) {
   if (!(choice.lm_head == choice.linear)) others("LM head", &Row::lm_head);
   if (!(choice.elements == ElementPrecision{})) text += "\nbetween the matmuls\n" + element_lines(choice.elements);
   text += "\nbetween steps\n" + storage_of(choice, "  ");
+  text += "\nwhat accumulator=native stands for\n" + native_lines(choice, recipe.native);
   if (!recipe.notes.empty()) text += "\nwhere it differs\n  " + recipe.notes + "\n";
   if (!recipe.options.empty()) text += "\noptions\n";
   for (const RecipeOption& option : recipe.options) text += fmt::format("  {:<22} {}\n", option.name, option.help);

@@ -11,6 +11,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/table.h"
 #include "experiments/formats/recipes_report.h"
+#include "experiments/sweep/accumulator_cost.h"
 #include "experiments/sweep/jobs.h"
 #include "experiments/sweep/plan.h"
 #include "experiments/sweep/power_report.h"
@@ -149,7 +150,9 @@ void print_precision(const std::vector<SweepRun>& runs) {
   for (const SweepRun& run : runs) {
     if (!keys.insert(precision_key(run.config)).second) continue;
     const std::string plan = precision_plan(run.config);
-    if (plans.insert(plan).second) print_result("\n" + plan);
+    if (!plans.insert(plan).second) continue;
+    print_result("\n" + plan);
+    for (const std::string& line : accumulator_costs(run.config)) print_result("  " + line + "\n");
   }
 }
 
@@ -174,6 +177,7 @@ void print_run_plan(const RunConfig& config, const std::filesystem::path& direct
                              milliseconds(step.seconds), step.how));
   else
     print_result(fmt::format("# time        {}\n", step.how));
+  for (const std::string& line : accumulator_costs(config)) print_result("# " + line + "\n");
   std::istringstream precision(precision_plan(config));
   for (std::string line; std::getline(precision, line);) print_result("# " + line + "\n");
   print_result("\n" + to_toml(config));

@@ -74,6 +74,9 @@ struct Tile {
   std::int64_t column;      // the first
   const float* a[kRows];
   const Real* panel;
+  // of the same rows of a, for units of hardware
+  const double* a_powers[kRows];
+  const std::int16_t* a_exponents[kRows];
 };
 
 // Registers of a tile after one segment; binary32 numbers.
@@ -151,127 +154,9 @@ void sum_rounded_wide(const Tile<double>& tile, std::int64_t begin, std::int64_t
   __builtin_memcpy(registers, sum, sizeof(sum));
 }
 
-// x (in units) to whole units, by rounding to nearest at a power of two of which the unit is the last place; |x| < 2^30
-// for double, 2^23 for float.
-template <bool Cut, class Real>
-PRECIPICE_HD Vector<Real> to_units(Vector<Real> x) {
-  using Source = typename SourceOf<Real>::Type;
-  using Int = Vector<typename Source::Int>;
-  constexpr Real kPlace = static_cast<Real>(std::int64_t{1} << Source::kMantissa);
-  if constexpr (!Cut) {
-    const Vector<Real> place = Vector<Real>{} + kPlace * Real{1.5};
-    return (x + place) - place;
-  } else if constexpr (sizeof(Real) == sizeof(float)) {
-    return __builtin_convertvector(__builtin_convertvector(x, Int), Vector<Real>);
-  } else {
-    const Int sign = bits_as<Int>(x) & (Int{} + static_cast<typename Source::Int>(typename Source::Uint{1} << 63));
-    const Vector<Real> magnitude = bits_as<Vector<Real>>(bits_as<Int>(x) ^ sign);
-    const Vector<Real> nearest = (magnitude + kPlace) - kPlace;
-    const Int above = nearest > magnitude;
-    const Vector<Real> one = Vector<Real>{} + Real{1};
-    const Vector<Real> cut = nearest - bits_as<Vector<Real>>(bits_as<Int>(one) & above);
-    return bits_as<Vector<Real>>(bits_as<Int>(cut) | sign);
-  }
-}
-
-// 3. of the tensor-core model, for whole numbers below 2^24 of units: what `cut_bits` = 24 - bits low bits hold goes.
-template <bool Cut>
-PRECIPICE_HD Vector<float> normalise_narrow(Vector<float> sum, int cut_bits) {
-  using Int = Vector<std::int32_t>;
-  const Int pattern = bits_as<Int>(sum);
-  Int increment = {};
-  if constexpr (!Cut) increment = ((pattern >> cut_bits) & 1) + ((1 << (cut_bits - 1)) - 1);
-  return bits_as<Vector<float>>((pattern + increment) & ~((1 << cut_bits) - 1));
-}
-
-template <bool Cut>
-PRECIPICE_HD Vector<double> normalise_wide(Vector<double> sum, const WideFormatConstants& format) {
-  constexpr int kLanes = static_cast<int>(sizeof(sum) / sizeof(double));
-  constexpr Rounding kRounding = Cut ? Rounding::TowardZero : Rounding::NearestEven;
-  double lanes[kLanes];
-  store(lanes, sum);
-  for (int j = 0; j < kLanes; ++j) {
-    const Rounded rounded = round_and_check<kRounding, false, Binary64>(lanes[j], format, 0, 0);
-    const float infinity = lanes[j] < 0 ? -__builtin_inff() : __builtin_inff();
-    lanes[j] = rounded.beyond != 0 && lanes[j] == lanes[j] ? infinity : rounded.value;
-  }
-  return load<Vector<double>>(lanes);
-}
-
-template <bool Cut, class Real>
-void sum_tensor_core(const Tile<Real>& tile, std::int64_t begin, std::int64_t end, Registers<Real>& registers) {
-  using Source = typename SourceOf<Real>::Type;
-  using V = Vector<Real>;
-  using Int = Vector<typename Source::Int>;
-  constexpr int kLanes = static_cast<int>(sizeof(V) / sizeof(Real)), kMantissa = Source::kMantissa;
-  constexpr bool kWide = sizeof(Real) == sizeof(double);
-  const Accumulator& accumulator = tile.call->gemm->accumulator;
-  const int bits = accumulator.bits, cut_bits = 24 - bits;
-  const Int magnitude_mask = Int{} + ~(typename Source::Int{1} << (8 * sizeof(Real) - 1));
-  const Int field_mask = Int{} + Source::kInfinity;
-  // e is at least -126. Narrow, 1 / u has to be a binary32 number too; a larger e, with u 2^-126, still has all terms
-  // be whole units.
-  const typename Source::Int lowest = kWide ? Source::kBias - 126 : bits;
-  const Int lowest_pattern = Int{} + (lowest << kMantissa);
-  const typename Source::Int inverse_field = 2 * Source::kBias + bits - 1;  // 1 / u = 2^(bits - 1 - e)
-
-  V sum[kRows][kVectors] = {};
-  for (std::int64_t group = begin; group < end; group += accumulator.group) {
-    const std::int64_t group_end = group + accumulator.group < end ? group + accumulator.group : end;
-    Int largest[kRows][kVectors];
-    for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < kVectors; ++v) largest[r][v] = bits_as<Int>(sum[r][v]) & magnitude_mask;
-    for (std::int64_t k = group; k < group_end; ++k) {
-      for (int v = 0; v < kVectors; ++v) {
-        const V b = load<V>(tile.panel + k * kWidth<Real> + v * kLanes);
-        for (int r = 0; r < kRows; ++r) {
-          const Int magnitude = bits_as<Int>(static_cast<Real>(tile.a[r][k]) * b) & magnitude_mask;
-          largest[r][v] = magnitude > largest[r][v] ? magnitude : largest[r][v];
-        }
-      }
-    }
-
-    V inverse[kRows][kVectors], units[kRows][kVectors];
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        const Int raised = largest[r][v] > lowest_pattern ? largest[r][v] : lowest_pattern;
-        inverse[r][v] = bits_as<V>((inverse_field - (raised >> kMantissa)) << kMantissa);
-        units[r][v] = to_units<Cut, Real>(sum[r][v] * inverse[r][v]);
-      }
-    }
-    for (std::int64_t k = group; k < group_end; ++k) {
-      for (int v = 0; v < kVectors; ++v) {
-        const V b = load<V>(tile.panel + k * kWidth<Real> + v * kLanes);
-        for (int r = 0; r < kRows; ++r)
-          units[r][v] += to_units<Cut, Real>(static_cast<Real>(tile.a[r][k]) * b * inverse[r][v]);
-      }
-    }
-
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        const Int raised = largest[r][v] > lowest_pattern ? largest[r][v] : lowest_pattern;
-        const V unit = bits_as<V>((raised & field_mask) - (static_cast<typename Source::Int>(bits - 1) << kMantissa));
-        if constexpr (!kWide) {
-          sum[r][v] = normalise_narrow<Cut>(units[r][v], cut_bits) * unit;
-        } else {
-          V total = units[r][v] * unit;
-          const Int special = largest[r][v] >= field_mask;
-          bool any = false;
-          for (int j = 0; j < kLanes; ++j) any |= special[j] != 0;
-          if (any) {
-            V plain = sum[r][v];
-            for (std::int64_t k = group; k < group_end; ++k)
-              plain += static_cast<Real>(tile.a[r][k]) * load<V>(tile.panel + k * kWidth<Real> + v * kLanes);
-            total = bits_as<V>((bits_as<Int>(plain) & special) | (bits_as<Int>(total) & ~special));
-          }
-          sum[r][v] = normalise_wide<Cut>(total, tile.call->wide_register);
-        }
-      }
-    }
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v) store(registers[r] + v * kLanes, sum[r][v]);
-}
+#include "precision/accumulator/accumulate_values-inl.h"
+// Units add to what the file before has.
+#include "precision/accumulator/accumulate_units-inl.h"
 
 // total = round(total + scale * register): at the end of a segment. `add` numbers the segments for random words.
 template <class Real>
@@ -320,10 +205,32 @@ auto with_format(const AccumulateCall& call, F f) {
   });
 }
 
+template <bool Cut>
+SumSegment<double> choose_wide_unit(BlockScales scales) {
+  if (scales == BlockScales::Terms) return sum_unit_wide<Cut, BlockScales::Terms>;
+  return scales == BlockScales::Groups ? sum_unit_wide<Cut, BlockScales::Groups>
+                                       : sum_unit_wide<Cut, BlockScales::Sums>;
+}
+
+template <class Real>
+SumSegment<Real> choose_unit(const Accumulator& accumulator) {
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    // group + 1 terms below 4 units of 2^(bits - 1)
+    const bool few =
+        accumulator.bits <= 23 && (std::int64_t{accumulator.group} + 1) << (accumulator.bits + 1) <= 1 << 24;
+    return few ? sum_unit_narrow<true> : sum_unit_narrow<false>;
+  } else {
+    if (accumulator.kind == AccumulatorKind::MatrixCore) return sum_matrix_core;
+    return accumulator.rounding == Rounding::TowardZero ? choose_wide_unit<true>(accumulator.block_scales)
+                                                        : choose_wide_unit<false>(accumulator.block_scales);
+  }
+}
+
 template <class Real>
 SumSegment<Real> choose_sum(const AccumulateCall& call) {
   constexpr bool kNarrow = sizeof(Real) == sizeof(float);
   const Accumulator& accumulator = call.gemm->accumulator;
+  if (scales_whole_blocks(accumulator)) return choose_unit<Real>(accumulator);
   if (accumulator.kind == AccumulatorKind::TensorCore)
     return accumulator.rounding == Rounding::TowardZero ? sum_tensor_core<true, Real> : sum_tensor_core<false, Real>;
   if (register_rounds(accumulator)) {
@@ -353,6 +260,11 @@ AddSegment<Real> choose_add(const AccumulateCall& call) {
 template <class Real>
 void fill_scales(const Tile<Real>& tile, std::int64_t block, Scales<Real>& scales) {
   const EmulatedGemm& gemm = *tile.call->gemm;
+  if (gemm.accumulator.block_scales != BlockScales::Sums) {
+    for (int r = 0; r < kRows; ++r)
+      for (int j = 0; j < kWidth<Real>; ++j) scales[r][j] = gemm.alpha;
+    return;
+  }
   float of_column[kWidth<Real>];
   for (int j = 0; j < kWidth<Real>; ++j)
     of_column[j] = scale_at(gemm.b.scales, tile.column + j < gemm.n ? tile.column + j : gemm.n - 1, block);
@@ -362,23 +274,47 @@ void fill_scales(const Tile<Real>& tile, std::int64_t block, Scales<Real>& scale
   }
 }
 
+// The segments from `begin` to `end`.
 template <class Real>
-void multiply_tile(const Tile<Real>& tile, SumSegment<Real> sum_segment, AddSegment<Real> add_segment) {
-  const AccumulateCall& call = *tile.call;
-  const EmulatedGemm& gemm = *call.gemm;
-  Totals<Real> totals = {};
-  Scales<Real> scales;
+void add_segments(const Tile<Real>& tile, std::int64_t begin, std::int64_t end, SumSegment<Real> sum_segment,
+                  AddSegment<Real> add_segment, const Scales<Real>& scales, std::int64_t& add, Totals<Real>& totals) {
+  const std::int64_t length = tile.call->segment;
   Registers<Real> registers;
-  std::int64_t add = gemm.k;
-  for (std::int64_t block = 0; block * call.scale_block < gemm.k; ++block) {
-    fill_scales(tile, block, scales);
-    const std::int64_t begin = block * call.scale_block;
-    const std::int64_t end = gemm.k - begin < call.scale_block ? gemm.k : begin + call.scale_block;
-    for (std::int64_t k = begin; k < end; k += call.segment) {
-      sum_segment(tile, k, end - k < call.segment ? end : k + call.segment, registers);
-      add_segment(tile, scales, registers, add++, totals);
-    }
+  for (std::int64_t k = begin; k < end; k += length) {
+    sum_segment(tile, k, end - k < length ? end : k + length, registers);
+    add_segment(tile, scales, registers, add++, totals);
   }
+}
+
+// totals += scales * block, in binary32.
+template <class Real>
+void add_block(const Scales<Real>& scales, const Totals<Real>& block, Totals<Real>& totals) {
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kWidth<Real>; ++j)
+      totals[r][j] =
+          static_cast<float>(sum_to_odd<Binary64>(totals[r][j], static_cast<double>(scales[r][j]) * block[r][j]));
+}
+
+// A unit's parts (split=) of the block from `begin` to `end`.
+template <class Real>
+void sum_unit_block(const Tile<Real>& tile, std::int64_t begin, std::int64_t end, SumSegment<Real> sum_segment,
+                    AddSegment<Real> add_segment, const Scales<Real>& ones, Totals<Real>& block) {
+  std::int64_t add = 0;
+  if (tile.call->part >= end - begin) {
+    add_segments(tile, begin, end, sum_segment, add_segment, ones, add, block);
+    return;
+  }
+  for (std::int64_t k = begin; k < end; k += tile.call->part) {
+    Totals<Real> part = {};
+    add_segments(tile, k, end - k < tile.call->part ? end : k + tile.call->part, sum_segment, add_segment, ones, add,
+                 part);
+    add_block<Real>(ones, part, block);
+  }
+}
+
+template <class Real>
+void store_totals(const Tile<Real>& tile, const Totals<Real>& totals) {
+  const EmulatedGemm& gemm = *tile.call->gemm;
   const std::int64_t columns = gemm.n - tile.column;
   for (int r = 0; r < kRows; ++r) {
     float* out = gemm.out + tile.row[r] * gemm.out_stride + tile.column;
@@ -387,15 +323,42 @@ void multiply_tile(const Tile<Real>& tile, SumSegment<Real> sum_segment, AddSegm
 }
 
 template <class Real>
+void multiply_tile(const Tile<Real>& tile, SumSegment<Real> sum_segment, AddSegment<Real> add_segment) {
+  const AccumulateCall& call = *tile.call;
+  const EmulatedGemm& gemm = *call.gemm;
+  const bool is_unit = scales_whole_blocks(gemm.accumulator);
+  Totals<Real> totals = {};
+  Scales<Real> scales, ones;
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kWidth<Real>; ++j) ones[r][j] = 1.0f;
+  std::int64_t add = gemm.k;
+  for (std::int64_t block = 0; block * call.scale_block < gemm.k; ++block) {
+    fill_scales(tile, block, scales);
+    const std::int64_t begin = block * call.scale_block;
+    const std::int64_t end = gemm.k - begin < call.scale_block ? gemm.k : begin + call.scale_block;
+    if (!is_unit) {
+      add_segments(tile, begin, end, sum_segment, add_segment, scales, add, totals);
+      continue;
+    }
+    Totals<Real> sum = {};
+    sum_unit_block(tile, begin, end, sum_segment, add_segment, ones, sum);
+    add_block<Real>(scales, sum, totals);
+  }
+  store_totals(tile, totals);
+}
+
+template <class Real>
 void multiply_as(const AccumulateCall& call, const Real* panel, std::int64_t first_column, std::int64_t first_row,
                  std::int64_t end_row) {
   const auto sum_segment = choose_sum<Real>(call);
   const auto add_segment = choose_add<Real>(call);
   for (std::int64_t row = first_row; row < end_row; row += kRows) {
-    Tile<Real> tile{&call, {}, first_column, {}, panel};
+    Tile<Real> tile{&call, {}, first_column, {}, panel, {}, {}};
     for (int r = 0; r < kRows; ++r) {
       tile.row[r] = row + r < end_row ? row + r : end_row - 1;
       tile.a[r] = call.a + tile.row[r] * call.gemm->k;
+      if (call.a_powers != nullptr) tile.a_powers[r] = call.a_powers + tile.row[r] * call.gemm->k;
+      if (call.a_exponents != nullptr) tile.a_exponents[r] = call.a_exponents + tile.row[r] * call.gemm->k;
     }
     multiply_tile(tile, sum_segment, add_segment);
   }
@@ -409,6 +372,14 @@ void pack_as(const AccumulateCall& call, std::int64_t first_column, Real* panel)
     const bool exists = column < call.gemm->n;
     const float* from = b.data + (exists ? column * b.row_stride : 0);
     for (std::int64_t k = 0; k < call.gemm->k; ++k) panel[k * kWidth<Real> + j] = exists ? from[k * b.k_stride] : 0.0f;
+  }
+  if (!scales_whole_blocks(call.gemm->accumulator)) return;
+  const std::int64_t size = call.gemm->k * kWidth<Real>;
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    auto* exponents = reinterpret_cast<std::int16_t*>(panel + size);
+    for (std::int64_t i = 0; i < size; ++i) exponents[i] = exponent_with_emin(panel[i], b.emin);
+  } else {
+    for (std::int64_t i = 0; i < size; ++i) panel[size + i] = power_with_exponent(static_cast<float>(panel[i]), b.emin);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "precision/accumulator/accumulator_presets.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
@@ -17,11 +18,24 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<AccumulatorKind, 4> kKinds{{{"library", AccumulatorKind::Fp32},
+constexpr Spellings<AccumulatorKind, 6> kKinds{{{"library", AccumulatorKind::Fp32},
                                                 {"every", AccumulatorKind::Every},
                                                 {"chunk", AccumulatorKind::Chunk},
-                                                {"tensor-core", AccumulatorKind::TensorCore}}};
+                                                {"tensor-core", AccumulatorKind::TensorCore},
+                                                {"matrix-core", AccumulatorKind::MatrixCore},
+                                                {"native", AccumulatorKind::Native}}};
+constexpr Spellings<Hardware, 6> kHardware{{{"unknown", Hardware::Unknown},
+                                            {"ampere", Hardware::Ampere},
+                                            {"ada", Hardware::Ada},
+                                            {"hopper", Hardware::Hopper},
+                                            {"blackwell", Hardware::Blackwell},
+                                            {"cdna3", Hardware::Cdna3}}};
 constexpr Spellings<bool, 2> kInner{{{"fp32", false}, {"same", true}}};
+constexpr Spellings<Alignment, 2> kAlignments{{{"value", Alignment::Value}, {"operands", Alignment::Operands}}};
+constexpr Spellings<RegisterPart, 2> kRegisterParts{
+    {{"aligned", RegisterPart::Aligned}, {"added", RegisterPart::Added}}};
+constexpr Spellings<BlockScales, 3> kBlockScales{
+    {{"sums", BlockScales::Sums}, {"terms", BlockScales::Terms}, {"groups", BlockScales::Groups}}};
 constexpr std::array kFormatOptions = {"bias", "lsb", "specials", "subnormals", "sign", "zero"};
 
 struct IntOption {
@@ -30,12 +44,15 @@ struct IntOption {
   int least, most;
 };
 constexpr int kManyProducts = 1 << 20;
-constexpr IntOption kSize{"size", &Accumulator::chunk, 1, kManyProducts};
-constexpr IntOption kRandom{"random", &Accumulator::random_bits, 1, Accumulator::kMostRandomBits};
-constexpr IntOption kBits{"bits", &Accumulator::bits, 2, 30};
-constexpr IntOption kGroup{"group", &Accumulator::group, 1, 1024};
-constexpr IntOption kPromote{"promote", &Accumulator::promote, 0, kManyProducts};
-constexpr std::array kIntOptions = {kSize, kRandom, kBits, kGroup, kPromote};
+constexpr std::array kIntOptions = {IntOption{"size", &Accumulator::chunk, 1, kManyProducts},
+                                    IntOption{"random", &Accumulator::random_bits, 1, Accumulator::kMostRandomBits},
+                                    IntOption{"bits", &Accumulator::bits, 2, 36},
+                                    IntOption{"group", &Accumulator::group, 1, 1024},
+                                    IntOption{"promote", &Accumulator::promote, 0, kManyProducts},
+                                    IntOption{"split", &Accumulator::split, 1, 1024},
+                                    IntOption{"lowest", &Accumulator::lowest, -900, 0},
+                                    IntOption{"scale_emin", &Accumulator::scale_emin, -1000, 0},
+                                    IntOption{"halves", &Accumulator::halves, 1, 2}};
 
 // The options that a kind has, in the order of to_string.
 std::vector<std::string> options_of(AccumulatorKind kind) {
@@ -47,7 +64,12 @@ std::vector<std::string> options_of(AccumulatorKind kind) {
     case AccumulatorKind::Chunk:
       return {"size", "format", "inner", "rounding", "overflow", "random"};
     case AccumulatorKind::TensorCore:
-      return {"bits", "group", "promote", "rounding"};
+      return {"align",    "bits",   "group",      "promote", "rounding", "lowest",
+              "register", "scales", "scale_emin", "split",   "operands"};
+    case AccumulatorKind::MatrixCore:
+      return {"bits", "group", "halves", "operands"};
+    case AccumulatorKind::Native:
+      return {"hardware", "promote"};
   }
   __builtin_unreachable();
 }
@@ -63,6 +85,25 @@ std::string problem_of_limits(const Accumulator& accumulator) {
   return "";
 }
 
+std::string problem_of_tensor_core(const Accumulator& a) {
+  if (a.rounding != Rounding::TowardZero && a.rounding != Rounding::NearestEven)
+    return fmt::format("rounding of tensor-core must be rtz or rne, not {}", to_string(a.rounding));
+  const bool by_operands = a.alignment == Alignment::Operands;
+  if (!by_operands && a.bits > 30) return fmt::format("bits of align=value must be between 2 and 30, not {}", a.bits);
+  for (const auto& [is_set, option] : {std::pair{a.block_scales != BlockScales::Sums, "scales"},
+                                       {a.register_part != RegisterPart::Aligned, "register"},
+                                       {a.operands != OperandSet::Any, "operands"},
+                                       {a.split != 1, "split"}})
+    if (is_set && !by_operands) return fmt::format("{} needs align=operands", option);
+  if (a.block_scales == BlockScales::Groups && a.group % kProductsToScaleGroup != 0)
+    return fmt::format("scales=groups needs a group of whole {}, not {}", kProductsToScaleGroup, a.group);
+  if (a.block_scales != BlockScales::Groups && a.scale_emin != Accumulator{}.scale_emin)
+    return "scale_emin needs scales=groups";
+  if (a.block_scales == BlockScales::Groups && a.register_part == RegisterPart::Added)
+    return "register=added is not for scales=groups";
+  return "";
+}
+
 std::string problem_of(const Accumulator& accumulator) {
   if (std::string problem = problem_of_limits(accumulator); !problem.empty()) return problem;
   if (accumulator.kind == AccumulatorKind::Every || accumulator.kind == AccumulatorKind::Chunk) {
@@ -70,9 +111,9 @@ std::string problem_of(const Accumulator& accumulator) {
     if (accumulator.format.sign == Sign::Unsigned || !accumulator.format.zero)
       return fmt::format("format {} must have a sign and a zero to hold sums", to_string(accumulator.format));
   }
-  if (accumulator.kind == AccumulatorKind::TensorCore && accumulator.rounding != Rounding::TowardZero &&
-      accumulator.rounding != Rounding::NearestEven)
-    return fmt::format("rounding of tensor-core must be rtz or rne, not {}", to_string(accumulator.rounding));
+  if (accumulator.kind == AccumulatorKind::TensorCore) return problem_of_tensor_core(accumulator);
+  if (accumulator.kind == AccumulatorKind::MatrixCore && accumulator.bits > 30)
+    return fmt::format("bits of matrix-core must be between 2 and 30, not {}", accumulator.bits);
   return "";
 }
 
@@ -89,7 +130,9 @@ std::string suggestion(std::string_view word, const Range& candidates) {
 Accumulator plain(AccumulatorKind kind) {
   Accumulator accumulator;
   accumulator.kind = kind;
-  if (kind == AccumulatorKind::TensorCore) accumulator.rounding = Rounding::TowardZero;
+  const bool is_unit = kind == AccumulatorKind::TensorCore || kind == AccumulatorKind::MatrixCore;
+  if (is_unit) accumulator.rounding = Rounding::TowardZero;
+  if (kind == AccumulatorKind::MatrixCore) accumulator.bits = 25, accumulator.group = 8;
   return accumulator;
 }
 
@@ -131,6 +174,17 @@ std::vector<Option> split_options(std::string_view text, std::string_view list) 
   return options;
 }
 
+void set_int_option(std::string_view text, const Option& option, Accumulator& accumulator) {
+  const auto* const found = std::find_if(kIntOptions.begin(), kIntOptions.end(),
+                                         [&](const IntOption& candidate) { return option.key == candidate.name; });
+  PRECIPICE_CHECK(found != kIntOptions.end(), "option ", option.key, " has no reader");
+  const auto value = parse_number<int>(option.value);
+  if (!value)
+    refuse(text, fmt::format("{} must be a whole number between {} and {}, not \"{}\"", found->name, found->least,
+                             found->most, option.value.substr(0, 60)));
+  accumulator.*(found->field) = *value;
+}
+
 void set_option(std::string_view text, const Option& option, Accumulator& accumulator) {
   if (option.key == "format") {
     accumulator.format = parse_float_format(option.value);
@@ -140,15 +194,18 @@ void set_option(std::string_view text, const Option& option, Accumulator& accumu
     accumulator.overflow = parse_overflow(option.value);
   } else if (option.key == "inner") {
     accumulator.inner_rounds = parse_spelling("inner", option.value, kInner);
+  } else if (option.key == "align") {
+    accumulator.alignment = parse_spelling("align", option.value, kAlignments);
+  } else if (option.key == "register") {
+    accumulator.register_part = parse_spelling("register", option.value, kRegisterParts);
+  } else if (option.key == "scales") {
+    accumulator.block_scales = parse_spelling("scales", option.value, kBlockScales);
+  } else if (option.key == "hardware") {
+    accumulator.hardware = parse_spelling("hardware", option.value, kHardware);
+  } else if (option.key == "operands") {
+    accumulator.operands = parse_spelling("operands", option.value, kOperandSets);
   } else {
-    const auto* const found = std::find_if(kIntOptions.begin(), kIntOptions.end(),
-                                           [&](const IntOption& candidate) { return option.key == candidate.name; });
-    PRECIPICE_CHECK(found != kIntOptions.end(), "option ", option.key, " has no reader");
-    const auto value = parse_number<int>(option.value);
-    if (!value)
-      refuse(text, fmt::format("{} must be a whole number between {} and {}, not \"{}\"", found->name, found->least,
-                               found->most, option.value.substr(0, 60)));
-    accumulator.*(found->field) = *value;
+    set_int_option(text, option, accumulator);
   }
 }
 
@@ -169,6 +226,21 @@ void set_options(std::string_view text, std::string_view name, std::string_view 
       refuse(text, error.problem());
     }
   }
+}
+
+std::string value_of(const Accumulator& accumulator, std::string_view option) {
+  if (option == "format") return to_string(accumulator.format);
+  if (option == "rounding") return to_string(accumulator.rounding);
+  if (option == "overflow") return to_string(accumulator.overflow);
+  if (option == "inner") return spelling_of(accumulator.inner_rounds, kInner);
+  if (option == "align") return spelling_of(accumulator.alignment, kAlignments);
+  if (option == "register") return spelling_of(accumulator.register_part, kRegisterParts);
+  if (option == "scales") return spelling_of(accumulator.block_scales, kBlockScales);
+  if (option == "operands") return spelling_of(accumulator.operands, kOperandSets);
+  if (option == "hardware") return spelling_of(accumulator.hardware, kHardware);
+  for (const IntOption& candidate : kIntOptions)
+    if (option == candidate.name) return std::to_string(accumulator.*(candidate.field));
+  PRECIPICE_CHECK(false, "option ", option, " has no value");
 }
 
 }  // namespace
@@ -201,49 +273,31 @@ Accumulator parse_accumulator(std::string_view text) {
   return accumulator;
 }
 
-std::string to_string(const Accumulator& accumulator) {
-  const Accumulator base = plain(accumulator.kind);
-  std::vector<std::string> options;
-  for (const std::string& name : options_of(accumulator.kind)) {
-    if (name == "format") options.push_back("format=" + to_string(accumulator.format));
-    if (name == "rounding") options.push_back("rounding=" + to_string(accumulator.rounding));
-    if (name == "overflow" && accumulator.overflow != base.overflow)
-      options.push_back("overflow=" + to_string(accumulator.overflow));
-    if (name == "inner" && accumulator.inner_rounds)
-      options.push_back("inner=" + spelling_of(accumulator.inner_rounds, kInner));
-    for (const IntOption& option : kIntOptions) {
-      const bool matters =
-          name != "random" || (is_stochastic(accumulator.rounding) && accumulator.random_bits != base.random_bits);
-      if (name == option.name && matters) options.push_back(fmt::format("{}={}", name, accumulator.*option.field));
-    }
-  }
-  const std::string kind = spelling_of(accumulator.kind, kKinds);
-  return options.empty() ? kind : fmt::format("{}:{}", kind, fmt::join(options, ","));
+std::string to_string(Hardware hardware) {
+  return spelling_of(hardware, kHardware);
 }
 
-const std::vector<PresetAccumulator>& preset_accumulators() {
-  static const std::vector<PresetAccumulator> presets = [] {
-    Accumulator fp32;
-    fp32.kind = AccumulatorKind::Every;
-    const Accumulator hopper = plain(AccumulatorKind::TensorCore);
-    Accumulator hopper_fast = hopper;
-    hopper_fast.promote = 0;
-    Accumulator fp22;
-    fp22.kind = AccumulatorKind::Every;
-    fp22.format = parse_float_format("e8m13");
-    fp22.rounding = Rounding::TowardZero;
-    Accumulator chunk64;
-    chunk64.kind = AccumulatorKind::Chunk;
-    chunk64.format = parse_float_format("e6m9");
-    chunk64.inner_rounds = true;
-    return std::vector<PresetAccumulator>{
-        {"fp32", fp32, "IEEE 754 binary32, one rounding to nearest even per product, in the order of k"},
-        {"hopper", hopper, "14 bits, promoted every 128: arXiv 2412.19437, section 3.3.2; group of 32 assumed"},
-        {"hopper-fast", hopper_fast, "the same without promotion"},
-        {"fp22", fp22, "the reading of Hopper as e8m13, truncated at every add: SageAttention 2, arXiv 2411.10958"},
-        {"ibm-chunk", chunk64, "chunks of 64 in e6m9, inside and between: Wang et al., NeurIPS 2018"}};
-  }();
-  return presets;
+std::string to_string(const Accumulator& accumulator) {
+  const Accumulator base = plain(accumulator.kind);
+  // What is always said, and what only where it is not the kind's default.
+  const auto is_said = [&](std::string_view name) {
+    if (name == "overflow") return accumulator.overflow != base.overflow;
+    if (name == "inner") return accumulator.inner_rounds;
+    if (name == "random") return is_stochastic(accumulator.rounding) && accumulator.random_bits != base.random_bits;
+    if (name == "lowest") return accumulator.lowest != base.lowest;
+    if (name == "register") return accumulator.register_part != base.register_part;
+    if (name == "scales") return accumulator.block_scales != base.block_scales;
+    if (name == "split") return accumulator.split != base.split;
+    if (name == "scale_emin") return accumulator.scale_emin != base.scale_emin;
+    if (name == "hardware") return accumulator.hardware != base.hardware;
+    if (name == "operands") return accumulator.operands != base.operands;
+    return true;
+  };
+  std::vector<std::string> options;
+  for (const std::string& name : options_of(accumulator.kind))
+    if (is_said(name)) options.push_back(name + "=" + value_of(accumulator, name));
+  const std::string kind = spelling_of(accumulator.kind, kKinds);
+  return options.empty() ? kind : fmt::format("{}:{}", kind, fmt::join(options, ","));
 }
 
 }  // namespace precipice

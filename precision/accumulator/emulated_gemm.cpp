@@ -68,12 +68,18 @@ Extent extent_of(const GemmOperand& operand, std::int64_t rows, std::int64_t k) 
 // at most doubles a term, and a sum is rounded up only by what its terms brought.
 bool fits_narrow(const EmulatedGemm& gemm, bool fused) {
   const Accumulator& accumulator = gemm.accumulator;
+  if (accumulator.kind == AccumulatorKind::MatrixCore) return false;
   if (fused && accumulator.kind != AccumulatorKind::TensorCore && !register_rounds(accumulator)) return true;
   if (register_rounds(accumulator)) {
     const bool general = prepare(accumulator.format, accumulator.overflow).general;
     if (general || is_stochastic(accumulator.rounding) || accumulator.format.precision() > 22) return false;
   }
-  if (accumulator.kind == AccumulatorKind::TensorCore) {
+  if (scales_whole_blocks(accumulator)) {
+    // Units in 32-bit integers; what is cut only, and no scales in the terms.
+    if (accumulator.rounding != Rounding::TowardZero || accumulator.bits > 26 ||
+        accumulator.register_part != RegisterPart::Aligned || accumulator.block_scales != BlockScales::Sums)
+      return false;
+  } else if (accumulator.kind == AccumulatorKind::TensorCore) {
     // Sums of group + 1 terms of `bits` bits have to be whole numbers of binary32, and terms to be rounded there.
     const int log2_terms = std::bit_width(static_cast<unsigned>(accumulator.group));
     if (accumulator.bits > 22 || accumulator.bits + log2_terms > 24) return false;
@@ -100,11 +106,27 @@ std::int64_t segment_length(const Accumulator& accumulator, std::int64_t block) 
   return std::max<std::int64_t>(length, 1);
 }
 
+std::int64_t part_length(const Accumulator& accumulator, std::int64_t products) {
+  const std::int64_t whole = std::max(accumulator.promote, accumulator.group);
+  const std::int64_t units = (products + whole - 1) / whole;
+  return std::max<std::int64_t>((units + accumulator.split - 1) / accumulator.split * whole, 1);
+}
+
 void check_gemm(const EmulatedGemm& gemm) {
   validate(gemm.accumulator);
+  PRECIPICE_CHECK(gemm.accumulator.kind != AccumulatorKind::Native,
+                  "native stands for a unit, and sums nothing itself");
   PRECIPICE_CHECK(gemm.m >= 0 && gemm.n >= 0 && gemm.k >= 0 && gemm.scale_block >= 0, "gemm of ", gemm.m, " x ", gemm.n,
                   " x ", gemm.k, ", scales per ", gemm.scale_block);
   PRECIPICE_CHECK(gemm.a.scales.rows_per_scale > 0 && gemm.b.scales.rows_per_scale > 0, "rows per scale");
+  const BlockScales scales = gemm.accumulator.block_scales;
+  const std::int64_t whole = scales == BlockScales::Terms ? gemm.accumulator.group : kProductsToScaleGroup;
+  PRECIPICE_CHECK(scales == BlockScales::Sums || gemm.scale_block % whole == 0, "scales per ", gemm.scale_block,
+                  " products, which act on ", whole);
+  if (gemm.accumulator.split > 1 && scales == BlockScales::Sums && gemm.scale_block != 0 && gemm.scale_block < gemm.k)
+    throw ConfigError(join_parts("accumulator: split=", gemm.accumulator.split,
+                                 " needs scales that stay the same along K, not one for each ", gemm.scale_block,
+                                 " products"));
   const bool rounds =
       gemm.accumulator.kind == AccumulatorKind::Every || gemm.accumulator.kind == AccumulatorKind::Chunk;
   if (!rounds || !is_stochastic(gemm.accumulator.rounding)) return;
@@ -127,6 +149,29 @@ void gemm_emulated(const EmulatedGemm& gemm, const ParallelFor& parallel_for) {
   gemm_emulated_on(gemm, parallel_for, choose_accumulate_kernels(active_isa()), false);
 }
 
+namespace {
+
+// What an alignment reads of a's numbers.
+struct OperandExponents {
+  std::vector<double> powers;
+  std::vector<std::int16_t> exponents;
+
+  void point(AccumulateCall& call) {
+    const EmulatedGemm& gemm = *call.gemm;
+    const auto size = static_cast<std::size_t>(gemm.m * gemm.k);
+    if (call.narrow) {
+      exponents.resize(size);
+      for (std::size_t i = 0; i < size; ++i) exponents[i] = exponent_with_emin(call.a[i], gemm.a.emin);
+    } else {
+      powers.resize(size);
+      for (std::size_t i = 0; i < size; ++i) powers[i] = power_with_exponent(call.a[i], gemm.a.emin);
+    }
+    call.a_powers = powers.data(), call.a_exponents = exponents.data();
+  }
+};
+
+}  // namespace
+
 void gemm_emulated_on(const EmulatedGemm& given, const ParallelFor& parallel_for, const AccumulateKernels& kernels,
                       bool force_wide) {
   check_gemm(given);
@@ -137,8 +182,9 @@ void gemm_emulated_on(const EmulatedGemm& given, const ParallelFor& parallel_for
   AccumulateCall call{};
   call.gemm = &gemm;
   call.a = contiguous(gemm.a, gemm.m, gemm.k, storage);
-  call.scale_block = gemm.scale_block == 0 ? std::max<std::int64_t>(gemm.k, 1) : gemm.scale_block;
+  call.scale_block = summed_block(gemm);
   call.segment = segment_length(gemm.accumulator, call.scale_block);
+  call.part = part_length(gemm.accumulator, std::min(call.scale_block, gemm.k));
   const Accumulator& accumulator = gemm.accumulator;
   if (accumulator.kind == AccumulatorKind::Every || accumulator.kind == AccumulatorKind::Chunk) {
     call.format = prepare(accumulator.format, accumulator.overflow);
@@ -148,13 +194,16 @@ void gemm_emulated_on(const EmulatedGemm& given, const ParallelFor& parallel_for
   tensor_core.mantissa_bits = std::min(accumulator.bits, 24) - 1;
   call.wide_register = prepare_wide(tensor_core, Overflow::Native);
   call.narrow = !force_wide && fits_narrow(gemm, kernels.fused);
+  const bool is_unit = scales_whole_blocks(accumulator);
+  OperandExponents exponents;
+  if (is_unit) exponents.point(call);
 
   const std::int64_t width = call.narrow ? kernels.narrow_width : kernels.wide_width;
   const std::int64_t panels = (gemm.n + width - 1) / width;
   const std::int64_t row_blocks = (gemm.m + kRowsPerItem - 1) / kRowsPerItem;
   const auto multiply = [&](std::int64_t begin, std::int64_t end) {
-    const std::unique_ptr<char[]> panel(
-        new char[static_cast<std::size_t>(kernels.panel_bytes * std::max<std::int64_t>(gemm.k, 1))]);
+    const std::unique_ptr<char[]> panel(new char[static_cast<std::size_t>(kernels.panel_bytes * (is_unit ? 2 : 1) *
+                                                                          std::max<std::int64_t>(gemm.k, 1))]);
     std::int64_t packed = -1;
     for (std::int64_t item = begin; item < end; ++item) {
       const std::int64_t column = item / row_blocks * width, row = item % row_blocks * kRowsPerItem;

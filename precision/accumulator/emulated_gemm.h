@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "precision/accumulator/accumulator.h"
+#include "precision/accumulator/block_sum.h"
 #include "precision/rounding/random_bits.h"
 
 namespace precipice {
@@ -26,6 +28,7 @@ struct GemmOperand {
   const float* data = nullptr;
   std::int64_t row_stride = 0, k_stride = 1;
   OperandScales scales;
+  int emin = -126;  // of the format in which a unit holds the numbers (operand_set.h)
 };
 
 struct EmulatedGemm {
@@ -33,6 +36,7 @@ struct EmulatedGemm {
   std::int64_t m = 0, n = 0, k = 0;
   GemmOperand a, b;
   std::int64_t scale_block = 0;  // products to a scale; 0: one scale for all of K
+  float alpha = 1.0f;            // scales=terms, groups: out = fl32(alpha * total), for scales of whole tensors
   float* out = nullptr;          // must not overlap an operand
   std::int64_t out_stride = 0;   // from row to row
 
@@ -52,5 +56,18 @@ void gemm_emulated(const EmulatedGemm& gemm, const ParallelFor& parallel_for = {
 
 // The definition, one output and one product at a time.
 void gemm_reference(const EmulatedGemm& gemm);
+
+// What the definition does for one output, step by step.
+struct SegmentTrace {
+  std::int64_t first = 0, end = 0;  // k
+  std::vector<GroupSum> groups;     // tensor-core and matrix-core
+  float sum = 0.0f, scale = 1.0f;   // of the register; what the total takes it times
+  float total = 0.0f;               // after it
+};
+struct OutputTrace {
+  std::vector<SegmentTrace> segments;
+  float result = 0.0f;
+};
+OutputTrace trace_output(const EmulatedGemm& gemm, std::int64_t m, std::int64_t n);
 
 }  // namespace precipice

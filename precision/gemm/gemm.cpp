@@ -101,10 +101,29 @@ void apply_scales(const at::Tensor& sums, const at::Tensor& y, const RowScales& 
 // One matrix of an operand.
 struct OperandMatrix {
   OperandMatrix(const Quantized& operand, std::int64_t index)
-      : values(matrix_at(operand.values, index)), scales(matrix_at(operand.scales, index)), scale(operand, scales) {}
+      : values(matrix_at(operand.values, index)),
+        scales(matrix_at(operand.scales, index)),
+        scale(operand, scales),
+        format(operand.format) {}
   at::Tensor values, scales;
   RowScales scale;
+  FloatFormat format;
 };
+
+int emin_on_unit(const OperandMatrix& x, const Accumulator& accumulator) {
+  const std::optional<int> emin = operand_emin(accumulator.operands, x.format);
+  PRECIPICE_CHECK(emin.has_value(), to_string(accumulator), " cannot multiply ", to_string(x.format));
+  return *emin;
+}
+
+// An operand as a unit takes it: scales=groups are E4M3 numbers, and the tensor's part acts at the end.
+Quantized for_unit(const Quantized& operand, const Accumulator& accumulator) {
+  if (accumulator.block_scales != BlockScales::Groups || operand.outer == 1.0f || !operand.scales.defined())
+    return operand;
+  Quantized result = operand;
+  result.scales = without_outer_scale(operand.scales, operand.outer);
+  return result;
+}
 
 void run_rows(const OperandMatrix& a, const OperandMatrix& b, const at::Tensor& y) {
   multiply_values({a.values, b.values}, y);
@@ -122,17 +141,32 @@ void run_blocks(const OperandMatrix& a, const OperandMatrix& b, std::int64_t blo
   }
 }
 
-// `index` of `matrices`, `block`: products to a scale, or 0.
-void run_emulated(const OperandMatrix& a, const OperandMatrix& b, std::int64_t block, std::int64_t index,
-                  std::int64_t matrices, const Accumulator& accumulator, const RandomKey& key, const at::Tensor& y) {
+// The call for one pair of matrices; `block`: products to a scale, or 0.
+EmulatedGemm emulated_call(const OperandMatrix& a, const OperandMatrix& b, std::int64_t block, float alpha,
+                           const Accumulator& accumulator) {
   EmulatedGemm call;
   call.accumulator = accumulator;
-  call.m = y.size(0), call.n = y.size(1), call.k = a.values.size(1);
-  const auto operand = [](const OperandMatrix& x) {
-    return GemmOperand{x.values.const_data_ptr<float>(), x.values.stride(0), x.values.stride(1), x.scale.as_operand()};
+  call.m = a.values.size(0), call.n = b.values.size(0), call.k = a.values.size(1);
+  const auto operand = [&](const OperandMatrix& x) {
+    return GemmOperand{x.values.const_data_ptr<float>(), x.values.stride(0), x.values.stride(1), x.scale.as_operand(),
+                       emin_on_unit(x, accumulator)};
   };
   call.a = operand(a), call.b = operand(b);
   call.scale_block = block;
+  call.alpha = alpha;
+  return call;
+}
+
+std::int64_t block_of_scales(const Quantized& a, const Quantized& b) {
+  return has_blocks_of_k(a) ? a.block_k : has_blocks_of_k(b) ? b.block_k : 0;
+}
+float alpha_of(const Quantized& a, const Quantized& b, const Accumulator& accumulator) {
+  return accumulator.block_scales == BlockScales::Groups ? a.outer * b.outer : 1.0f;
+}
+
+// `index` of `matrices`
+void run_emulated(EmulatedGemm call, std::int64_t index, std::int64_t matrices, const RandomKey& key,
+                  const at::Tensor& y) {
   call.out = y.mutable_data_ptr<float>();
   call.out_stride = y.stride(0);
   call.key = key;
@@ -142,15 +176,19 @@ void run_emulated(const OperandMatrix& a, const OperandMatrix& b, std::int64_t b
 }
 
 // The ways that go matrix by matrix.
-at::Tensor run_matrices(const Quantized& a, const Quantized& b, const PlannedGemm& gemm, const RandomKey& key) {
+at::Tensor run_matrices(const Quantized& given_a, const Quantized& given_b, const PlannedGemm& gemm,
+                        const RandomKey& key) {
+  const Accumulator& accumulator = gemm.arithmetic.accumulator;
+  const Quantized a = for_unit(given_a, accumulator), b = for_unit(given_b, accumulator);
   const at::Tensor y = new_result(a, b);
   const std::int64_t matrices = matrices_of(a.values);
-  const std::int64_t block = has_blocks_of_k(a) ? a.block_k : has_blocks_of_k(b) ? b.block_k : 0;
+  const std::int64_t block = block_of_scales(a, b);
   for (std::int64_t index = 0; index < matrices; ++index) {
     const OperandMatrix of_a(a, index), of_b(b, index);
     const at::Tensor of_y = matrix_at(y, index);
     if (gemm.plan.kind.way == Way::Emulated)
-      run_emulated(of_a, of_b, block, index, matrices, gemm.arithmetic.accumulator, key, of_y);
+      run_emulated(emulated_call(of_a, of_b, block, alpha_of(a, b, accumulator), accumulator), index, matrices, key,
+                   of_y);
     else if (gemm.plan.kind.way == Way::ScaledBlocks)
       run_blocks(of_a, of_b, block, of_y);
     else
@@ -213,6 +251,14 @@ at::Tensor run_gemm(const PlannedGemm& gemm, const RandomKey& output_key) {
 at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
                 const RandomKey& output_key, const at::Tensor& out, Causal causal) {
   return run_gemm(plan_gemm(a, b, arithmetic, {bias, out, causal}), output_key);
+}
+
+OutputTrace trace_gemm(const Quantized& given_a, const Quantized& given_b, const GemmArithmetic& arithmetic,
+                       std::int64_t m, std::int64_t n) {
+  const Accumulator& accumulator = arithmetic.accumulator;
+  const Quantized a = for_unit(given_a.widened(), accumulator), b = for_unit(given_b.widened(), accumulator);
+  const OperandMatrix of_a(a, 0), of_b(b, 0);
+  return trace_output(emulated_call(of_a, of_b, block_of_scales(a, b), alpha_of(a, b, accumulator), accumulator), m, n);
 }
 
 }  // namespace precipice

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "precision/accumulator/accumulator.h"
+#include "precision/accumulator/emulated_gemm.h"
 #include "precision/gemm/carrier.h"
 #include "precision/gemm/gemm_plan.h"
 #include "precision/gemm/operand_scales.h"
@@ -55,5 +56,9 @@ at::Tensor run_gemm(const PlannedGemm& gemm, const RandomKey& output_key);
 // Both in one.
 at::Tensor gemm(const Quantized& a, const Quantized& b, const at::Tensor& bias, const GemmArithmetic& arithmetic,
                 const RandomKey& output_key, const at::Tensor& out = {}, Causal causal = Causal::No);
+
+// What the emulated accumulator does for one output of 2-D operands, before bias and rounding.
+OutputTrace trace_gemm(const Quantized& a, const Quantized& b, const GemmArithmetic& arithmetic, std::int64_t m,
+                       std::int64_t n);
 
 }  // namespace precipice

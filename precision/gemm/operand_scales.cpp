@@ -89,7 +89,8 @@ Scaled times_scales(const Quantized& q, at::ScalarType type) {
   return {columns.values.transpose(-2, -1), columns.overflows};
 }
 
-// NVFP4's E4M3 scales of blocks, from scales that hold the tensor's part too.
+}  // namespace
+
 at::Tensor without_outer_scale(const at::Tensor& scales, float outer) {
   at::Tensor block_scales = at::empty_like(scales);
   const float* in = scales.const_data_ptr<float>();
@@ -99,8 +100,6 @@ at::Tensor without_outer_scale(const at::Tensor& scales, float outer) {
     out[i] = round_to_format<Rounding::NearestEven>(in[i] / outer, e4m3);
   return block_scales;
 }
-
-}  // namespace
 
 OperandKind kind_of(const Quantized& operand) {
   const ScaleLayout scales = operand.scales.defined()

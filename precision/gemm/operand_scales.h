@@ -46,4 +46,7 @@ at::Tensor dequantized(const Quantized& operand);
 // the elements 2, so that bf16 has room for the products as well.
 std::optional<Quantized> folded(const Quantized& operand);
 
+// NVFP4's E4M3 scales of blocks, from scales that hold the tensor's part too.
+at::Tensor without_outer_scale(const at::Tensor& scales, float outer);
+
 }  // namespace precipice

@@ -261,6 +261,7 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
   result.values = layout.of_operand(result_values);
   result.outer = outer_scale_of(q, result.events.amax);
   result.quantum = static_cast<float>(task.quantum());
+  result.format = q.element.format;
   if (is_one_scale(q.scaling)) {
     result.scale = layout.shape.rows == 0 ? 1.0f : *scales.const_data_ptr<float>();
     return result;

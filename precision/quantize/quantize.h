@@ -24,6 +24,7 @@ struct Quantized {
   std::int64_t block_rows = 1, block_k = 1;
   float outer = 1.0f;    // NVFP4: the part of every scale that belongs to the whole tensor
   float quantum = 0.0f;  // of the element's grid at its finest
+  FloatFormat format;    // the element's; fp32 where nothing was rounded
   EventCounts events;    // total = 0 when nothing was rounded
 
   Quantized widened() const;     // values in fp32

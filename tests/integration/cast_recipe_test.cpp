@@ -132,6 +132,35 @@ TEST_CASE("gemm multiplies x by the transpose of w, and an accumulator of few bi
   CHECK(more < few / 8);
 }
 
+TEST_CASE("gemm sums numbers of the operands' formats as a unit of hardware does, and explains a sum") {
+  const Workplace place;
+  // E4M3: 30 x 30 - 30 x 30 + 2^-5; and a subnormal operand, whose exponent is -6: 2^-12 is cut beside 1/2, 2^-11 is kept.
+  std::vector<float> xw(4 * 32);
+  const auto x = [&](int row, int k) -> float& { return xw[static_cast<std::size_t>(row * 32 + k)]; };
+  x(0, 0) = 30, x(0, 1) = -30, x(0, 2) = 0.125F;
+  x(1, 0) = 0x1p-9F, x(1, 1) = 0x1p-6F;
+  x(2, 0) = 30, x(2, 1) = 30, x(2, 2) = 0.25F;
+  x(3, 0) = 256, x(3, 1) = 0x1p-5F;
+  const std::string command = "gemm --shape 2x2x32 --operands e4m3,e4m3 --accumulator ";
+  const std::vector<float> y = floats_of(piped(place, command + "hopper-fp8", xw).out);
+  REQUIRE(y.size() == 4);
+  CHECK(y[0] == 0x1p-5F);
+  CHECK(y[3] == 0.5F + 0x1p-11F);
+  // By the product's value 900 = 1.75 x 2^9 has one bit less below it.
+  CHECK(floats_of(piped(place, command + "hopper", xw).out)[0] == 0.0F);
+  const std::vector<float> rounded = floats_of(piped(place, command + "hopper-fp8 --result bf16", xw).out);
+  CHECK(rounded[3] == 0.5F);
+
+  const ProgramResult explained = piped(place, command + "hopper-fp8 --explain 0,0", xw);
+  INFO(explained.out << explained.err);
+  CHECK(explained.exit_code == 0);
+  CHECK(contains(explained.out, "exponent 8, unit 2^-5"));
+  CHECK(contains(explained.out, "k 0: 30 x 30"));
+  CHECK(contains(explained.out, "kept 0.03125"));
+  CHECK(contains(explained.out, "29 of the terms are zero"));
+  CHECK(contains(explained.out, "y = 0.03125 (0x3d000000)"));
+}
+
 TEST_CASE("cast --recipe and gemm refuse what they cannot do in one line") {
   const Workplace place;
   const std::vector<float> x = numbers(64, 9);
@@ -155,4 +184,14 @@ TEST_CASE("cast --recipe and gemm refuse what they cannot do in one line") {
   refused("gemm --shape 4x4", 2, "--shape = 4x4");
   refused("gemm --shape 4x4x8 --accumulator chunks", 2, "chunk");
   refused("gemm --shape 4x4x9", 4, "ends in w");
+  refused("gemm --shape 4x4x8 --operands e4m3", 2, "must be two");
+  refused("gemm --shape 4x4x8 --operands e4m3,e9m9", 2, "--operands");
+  refused("gemm --shape 4x4x8 --operands e4m3,e4m3", 4, "which e4m3 has not");
+  refused("gemm --shape 4x4x8 --operands fp16,e4m3 --accumulator hopper-fp8", 2,
+          "multiplies e4m3 or e5m2, not fp16 x e4m3");
+  refused("gemm --shape 4x4x8 --operands e4m3,e4m3 --recipe fp8", 2, "--recipe");
+  refused("gemm --shape 4x4x8 --accumulator native", 2, "native:hardware=");
+  refused("gemm --shape 4x4x8 --result int8", 2, "must be one of fp32, bf16, fp16");
+  refused("gemm --shape 4x4x8 --explain 0,0", 2, "the library's sums have an order of its own");
+  refused("gemm --shape 4x4x8 --accumulator fp32 --explain 4,0", 2, "from 0,0 to 3,3");
 }

@@ -97,9 +97,9 @@ TEST_CASE("who waits for curvature, a landscape or a bisection sees it go on, an
                               " 2> TERMINAL"),
                  "hessian, "));
   CHECK(nlohmann::json::parse(text_of(out)).contains("hessian"));
-  CHECK(contains(terminal.run(program_path() + " landscape " + run + " --grid 51x51 --batches 1 --out " +
+  CHECK(contains(terminal.run(program_path() + " landscape " + run + " --grid 101x101 --batches 1 --out " +
                               place.path("l.h5") + " > " + out + " 2> TERMINAL"),
-                 "/2601]"));
+                 "/10201]"));
   CHECK(count_lines(text_of(out)) == 1);
   CHECK(contains(terminal.run(program_path() + " bisect " + run + " --from 15 --json > " + out + " 2> TERMINAL"),
                  "replays"));

@@ -220,9 +220,9 @@ void add_precision(Fields& f, PrecisionConfig& c) {
            kinds_with_rotary_positions() + ": format of the sines and cosines of the rotary positions; empty: fp32."));
   f.push_back(
       text("precision.accumulator", &c.accumulator, {},
-           "How every matmul sums: library, fp32, every:format=F, chunk:size=N,format=F, tensor-core:bits=N, hopper, "
-           "...; docs/ACCUMULATORS.md. Empty: library, fp32 sums in the order of the machine's fastest product; fp32: "
-           "in the order of k."));
+           "How every matmul sums: library, fp32, native (as the recipe's hardware), hopper-fp8:promote=128, "
+           "blackwell-mxf8, tensor-core:bits=N, every:format=F, chunk:size=N,format=F, ...; docs/ACCUMULATORS.md. Empty: "
+           "library, fp32 sums in the order of the machine's fastest product; fp32: in the order of k."));
   f.push_back(
       choice("precision.carrier", &c.carrier, kCarriers,
              "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "

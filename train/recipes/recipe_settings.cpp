@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/recipes/recipe_settings.h"
 
+#include "precision/gemm/unit_operands.h"
+
 namespace precipice {
 namespace {
 
-GemmPrecision gemm_precision(const GemmSettings& settings) {
-  return {quantizer_of(settings.first), quantizer_of(settings.second), settings.arithmetic};
+GemmPrecision gemm_precision(const GemmSettings& settings, const NativeUnit& native, Pass pass) {
+  GemmPrecision gemm{quantizer_of(settings.first), quantizer_of(settings.second), settings.arithmetic};
+  Accumulator& accumulator = gemm.arithmetic.accumulator;
+  accumulator = resolved_accumulator(named_accumulator(accumulator, native, pass), gemm.first, gemm.second);
+  return gemm;
 }
 
 ElementPrecision element_precision(const ElementSettings& e) {
@@ -14,9 +19,17 @@ ElementPrecision element_precision(const ElementSettings& e) {
 
 }  // namespace
 
-SitePrecision site_precision(const SiteSettings& settings) {
-  return {gemm_precision(settings.fprop), gemm_precision(settings.dgrad), gemm_precision(settings.wgrad),
-          settings.smooth_swiglu};
+Accumulator named_accumulator(const Accumulator& accumulator, const NativeUnit& native, Pass pass) {
+  if (accumulator.kind != AccumulatorKind::Native || accumulator.hardware != Hardware::Unknown) return accumulator;
+  Accumulator named = accumulator;
+  named.hardware = native.hardware;
+  if (native.fast_fprop && pass == Pass::Fprop) named.promote = 0;
+  return named;
+}
+
+SitePrecision site_precision(const SiteSettings& settings, const NativeUnit& native) {
+  return {gemm_precision(settings.fprop, native, Pass::Fprop), gemm_precision(settings.dgrad, native, Pass::Dgrad),
+          gemm_precision(settings.wgrad, native, Pass::Wgrad), settings.smooth_swiglu};
 }
 
 RecipeChoice recipe_choice(const RecipeSettings& settings) {
@@ -34,7 +47,7 @@ PrecisionPolicy PolicySettings::finished() const {
     // Layers are mostly alike.
     const std::size_t above = policy.block_sites().size();
     const bool is_as_above = site >= above && site + 1 < sites.size() && sites[site] == sites[site - above];
-    result.at(site) = is_as_above ? result.at(site - above) : site_precision(sites[site]);
+    result.at(site) = is_as_above ? result.at(site - above) : site_precision(sites[site], native);
   }
   return result;
 }

@@ -14,8 +14,8 @@ using GemmSettings = GemmPrecisionOf<QuantizerSettings>;
 using SiteSettings = SitePrecisionOf<QuantizerSettings>;
 using ElementSettings = ElementPrecisionOf<QuantizerSettings>;
 
-// Throw ConfigError naming what is wrong with a quantizer.
-SitePrecision site_precision(const SiteSettings& settings);
+// Throw ConfigError naming what is wrong with a quantizer. `native`: what accumulator=native stands for.
+SitePrecision site_precision(const SiteSettings& settings, const NativeUnit& native = {});
 RecipeChoice recipe_choice(const RecipeSettings& settings);
 
 // As make_recipe.
@@ -28,6 +28,7 @@ struct PolicySettings {
 
   PrecisionPolicy policy;           // its layers and sites, and what happens between the matmuls
   std::vector<SiteSettings> sites;  // of the matmuls, numbered as the policy's
+  NativeUnit native;                // of the run's recipe
 };
 
 }  // namespace precipice

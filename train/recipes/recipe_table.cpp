@@ -23,6 +23,24 @@ void add_everywhere(Recipe& recipe) {
   };
 }
 
+// Whose hardware a recipe was published for, and whether its library's fprop runs without promotion: TransformerEngine's
+// use_split_accumulator (False in fprop but for Float8BlockScaling), torchao's use_fast_accum, MS-AMP's.
+struct OfHardware {
+  const char* prefix;  // of recipes' names
+  NativeUnit native;
+};
+constexpr OfHardware kHardwareOf[] = {{"fp8", {Hardware::Hopper, true}},       {"te-delayed", {Hardware::Hopper, true}},
+                                      {"te-block", {Hardware::Hopper, false}}, {"torchao-", {Hardware::Hopper, true}},
+                                      {"deepseek", {Hardware::Hopper, false}}, {"ms-amp", {Hardware::Hopper, true}},
+                                      {"mxfp", {Hardware::Blackwell, false}},  {"mx-", {Hardware::Blackwell, false}},
+                                      {"nvfp4", {Hardware::Blackwell, false}}, {"bf16", {Hardware::Ampere, false}},
+                                      {"tf32", {Hardware::Ampere, false}},     {"fp16", {Hardware::Ampere, false}}};
+
+void set_hardware(Recipe& recipe) {
+  for (const auto& [prefix, native] : kHardwareOf)
+    if (recipe.name.rfind(prefix, 0) == 0 && recipe.name != "fp8-sim-2022") recipe.native = native;
+}
+
 }  // namespace
 
 const std::vector<Recipe>& recipes() {
@@ -31,7 +49,7 @@ const std::vector<Recipe>& recipes() {
     for (const auto add : {add_plain, add_masks, add_transformer_engine, add_mx, add_nvfp4, add_torchao, add_papers,
                            add_apex, add_bf16_pure, add_ms_amp})
       add(all);
-    for (Recipe& recipe : all) add_everywhere(recipe);
+    for (Recipe& recipe : all) add_everywhere(recipe), set_hardware(recipe);
     return all;
   }();
   return table;

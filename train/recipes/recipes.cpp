@@ -12,6 +12,7 @@
 #include "precision/base/spellings.h"
 #include "precision/base/with_key.h"
 #include "precision/format/format_presets.h"
+#include "precision/gemm/unit_operands.h"
 #include "precision/policy/element_precision.h"
 #include "precision/scaling/scale_rule_table.h"
 #include "train/recipes/describe.h"
@@ -183,6 +184,11 @@ void validate_policy(const PrecisionPolicy& policy) {
     for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) {
       validate(gemm->arithmetic.output);
       validate(gemm->arithmetic.accumulator);
+      try {
+        check_unit(gemm->arithmetic, gemm->first, gemm->second);
+      } catch (const ConfigError& error) {
+        throw ConfigError(fmt::format("{}: {}", names[i], error.problem()));
+      }
       const bool is_attention =
           names[i].find("attn.qk") != std::string::npos && names[i].find("qkv") == std::string::npos;
       const bool is_product = is_attention || names[i].find("attn.pv") != std::string::npos;
@@ -218,6 +224,7 @@ void set_carrier(PrecisionPolicy& policy, Carrier carrier) {
 
 PolicySettings base_policy(const PrecisionConfig& config, const ModelConfig& model) {
   PolicySettings settings(PrecisionPolicy(model.layers, model.kind->block_sites));
+  settings.native = find_recipe(recipe_name(config.recipe)).native;
   PrecisionPolicy& policy = settings.policy;
   RecipeSettings choice = with_key("precision.recipe", config.recipe, [&] {
     RecipeSettings made = make_recipe_settings(config.recipe);
@@ -271,6 +278,10 @@ const Recipe& find_recipe(std::string_view given) {
   throw ConfigError({"", 0, "recipe", std::string(name.substr(0, 60))},
                     fmt::format("{}must be one of {}", near.empty() ? "" : fmt::format("did you mean {}? It ", near),
                                 fmt::join(recipe_names(), ", ")));
+}
+
+std::string_view recipe_name(std::string_view text) {
+  return text.substr(0, std::min(text.find(':'), text.size()));
 }
 
 std::string canonical_recipe(std::string_view given) {

@@ -30,6 +30,14 @@ using RecipeChoice = RecipeChoiceOf<Quantizer>;
 // The same while options, keys and rules still change it (quantizer_settings.h).
 using RecipeSettings = RecipeChoiceOf<QuantizerSettings>;
 
+// The hardware that a recipe is for, whose units `accumulator=native` means.
+struct NativeUnit {
+  Hardware hardware = Hardware::Unknown;
+  bool fast_fprop = false;  // its library promotes FP8's register in the backward pass alone
+};
+// `native` of no hardware becomes that of this; others stay.
+Accumulator named_accumulator(const Accumulator& accumulator, const NativeUnit& native, Pass pass);
+
 struct RecipeOption {
   std::string name;
   std::string help;  // values, and the default in words
@@ -45,6 +53,7 @@ struct Recipe {
   std::function<RecipeSettings(const RecipeOptionValues&)> make;
   std::string notes{};  // where the published system differs, or its sources are silent; empty: nothing known
   std::vector<std::string> aliases{};  // other names of the same recipe
+  NativeUnit native{};
 };
 const std::vector<Recipe>& recipes();
 std::vector<std::string> recipe_names();
@@ -53,6 +62,8 @@ std::vector<std::string> recipe_names();
 // does not have (those that it has are listed), or a value that it cannot take.
 RecipeChoice make_recipe(std::string_view text);
 const Recipe& find_recipe(std::string_view name);
+// "mxfp8" of "mxfp8:rule=rceil".
+std::string_view recipe_name(std::string_view text);
 // The one spelling of a recipe, which configs keep, so that equal runs have one id: lower case, te-current as fp8,
 // mxfp8-rceil as mxfp8:rule=rceil. Throws ConfigError for an unknown name.
 std::string canonical_recipe(std::string_view text);

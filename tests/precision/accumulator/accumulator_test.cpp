@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "precision/accumulator/accumulator_presets.h"
 #include "precision/base/check.h"
 #include "tests/precision/accumulator/gemm_support.h"
 #include "tests/support/catch.h"
@@ -30,7 +31,11 @@ TEST_CASE("Every accumulator's spelling parses back to it") {
                                     "chunk:size=32,format=fp16",
                                     "chunk:format=e6m9,inner=same,rounding=rna",
                                     "tensor-core",
-                                    "tensor-core:bits=25,group=16,promote=0,rounding=rne"};
+                                    "tensor-core:bits=25,group=16,promote=0,rounding=rne",
+                                    "tensor-core:align=operands,bits=36,group=64,scales=groups,lowest=-133,split=3",
+                                    "tensor-core:align=operands,register=added,scales=terms,operands=f8f4",
+                                    "matrix-core:bits=30,group=4,halves=2,operands=fp8-fnuz",
+                                    "hopper-fp8:promote=128,split=2"};
   for (const PresetAccumulator& preset : preset_accumulators()) {
     CHECK(parse_accumulator(preset.name) == preset.accumulator);
     texts.emplace_back(preset.name);
@@ -59,13 +64,15 @@ TEST_CASE("Options mean what the header says") {
   CHECK(parse_accumulator("library") == Accumulator{});
   CHECK(parse_accumulator("fp32") == parse_accumulator("every:format=fp32,rounding=rne"));
   CHECK(parse_accumulator("tensor-core") == parse_accumulator("hopper"));
-  CHECK(to_string(parse_accumulator("hopper")) == "tensor-core:bits=14,group=32,promote=128,rounding=rtz");
+  CHECK(to_string(parse_accumulator("hopper")) == "tensor-core:align=value,bits=14,group=32,promote=128,rounding=rtz");
+  CHECK(to_string(parse_accumulator("hopper-fp8:promote=128")) ==
+        "tensor-core:align=operands,bits=14,group=32,promote=128,rounding=rtz,lowest=-133,operands=fp8");
   CHECK(to_string(parse_accumulator("every:format=e8m13,rounding=rtz")) == "every:format=e8m13,rounding=rtz");
 }
 
 TEST_CASE("What is not an accumulator is refused in one line that says what is") {
   const std::vector<std::pair<std::string, std::string>> refusals = {
-      {"", "must begin with one of library, every, chunk, tensor-core, fp32, hopper"},
+      {"", "must begin with one of library, every, chunk, tensor-core, matrix-core, fp32, volta-fp16"},
       {"chunks:format=fp16", "did you mean chunk?"},
       {"hoper", "did you mean hopper?"},
       {"library:bits=3", "library takes no options"},
@@ -87,7 +94,20 @@ TEST_CASE("What is not an accumulator is refused in one line that says what is")
       {"tensor-core:promote=-1", "promote must be between 0 and"},
       {"tensor-core:promote=99999999999", "promote must be a whole number"},
       {"tensor-core:rounding=sr", "rounding of tensor-core must be rtz or rne, not sr"},
-      {"tensor-core:format=fp16", "\"format\" is not an option of tensor-core"}};
+      {"tensor-core:format=fp16", "\"format\" is not an option of tensor-core"},
+      {"tensor-core:align=sum", "align must be one of value, operands"},
+      {"tensor-core:bits=31", "bits of align=value must be between 2 and 30, not 31"},
+      {"tensor-core:align=operands,bits=37", "bits must be between 2 and 36, not 37"},
+      {"tensor-core:scales=terms", "scales needs align=operands"},
+      {"tensor-core:register=added", "register needs align=operands"},
+      {"tensor-core:operands=fp8", "operands needs align=operands"},
+      {"hopper:split=2", "split needs align=operands"},
+      {"hopper-fp8:operands=fp7", "operands must be one of any, fp16, bf16, tf32, fp8"},
+      {"blackwell-nvf4:group=40", "scales=groups needs a group of whole 16, not 40"},
+      {"hopper-fp8:lowest=1", "lowest must be between -900 and 0, not 1"},
+      {"matrix-core:bits=31", "bits of matrix-core must be between 2 and 30, not 31"},
+      {"matrix-core:promote=128", "\"promote\" is not an option of matrix-core"},
+      {"hoper-fp8", "did you mean hopper-fp8?"}};
   for (const auto& [text, problem] : refusals) {
     const std::string message = refusal(text);
     INFO("\"" << text << "\": " << message);

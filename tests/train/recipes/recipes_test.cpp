@@ -6,6 +6,7 @@
 #include <algorithm>
 #include "train/data/open_tokens.h"
 
+#include "precision/accumulator/accumulator_presets.h"
 #include "precision/base/check.h"
 #include "precision/scaling/scale_rule_table.h"
 #include "tests/support/catch.h"
@@ -276,6 +277,40 @@ TEST_CASE("rules reach their sites, layers, passes, operands and steps and no ot
   CHECK((qkv.dgrad.first.element.rounding == Rounding::Stochastic && qkv.wgrad.first.element.random_bits == 8));
   CHECK(qkv.fprop == plain.fprop);
   CHECK(qkv.dgrad.second == plain.dgrad.second);
+}
+
+TEST_CASE("native is the unit of the recipe's hardware at each product, promoted where its library does") {
+  const auto names = [](const std::string& recipe, const std::string& rules = "") {
+    PrecisionConfig config;
+    config.recipe = recipe, config.rules = rules, config.accumulator = "native";
+    const PrecisionPolicy policy = make_policy(config, 1);
+    std::string text;
+    const auto add = [&](SiteKind kind) {
+      const SitePrecision& site = policy.at(policy.site_index(kind, 0));
+      for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad})
+        text += (text.empty() ? "" : " ") + short_name(gemm->arithmetic.accumulator);
+    };
+    add(SiteKind::MlpUp), add(SiteKind::AttnQk);
+    return text;
+  };
+  const std::string hopper_bf16 = " hopper-bf16 hopper-bf16 hopper-bf16";
+  CHECK(names("te-current") == "hopper-fp8 hopper-fp8:promote=128 hopper-fp8:promote=128" + hopper_bf16);
+  CHECK(names("deepseek-v3").rfind("hopper-fp8:promote=128 hopper-fp8:promote=128 hopper-fp8:promote=128", 0) == 0);
+  CHECK(names("mxfp8").rfind("blackwell-mxf8 blackwell-mxf8 blackwell-mxf8", 0) == 0);
+  CHECK(names("nvfp4").rfind("blackwell-nvf4 blackwell-nvf4 blackwell-nvf4", 0) == 0);
+  CHECK(names("bf16") == "ampere-bf16 ampere-bf16 ampere-bf16 ampere-bf16 ampere-bf16 ampere-bf16");
+  CHECK(names("te-current", "mlp.up pass=fprop -> accumulator=native:hardware=ada")
+            .rfind("ada-fp8:promote=128 hopper-fp8:promote=128", 0) == 0);
+  CHECK_THROWS_WITH(names("int8"), Catch::Contains("native:hardware="));
+}
+
+TEST_CASE("a unit that cannot multiply a site's operands is refused with the site's name, before training") {
+  PrecisionConfig config;
+  config.recipe = "te-current", config.accumulator = "hopper-fp8";
+  CHECK_THROWS_WITH(make_policy(config, 1),
+                    Catch::Contains("h.0.attn.qk: accumulator hopper-fp8 multiplies e4m3 or e5m2, not bf16 x bf16"));
+  config.recipe = "fp8-all";
+  CHECK_NOTHROW(make_policy(config, 1));
 }
 
 TEST_CASE("fields of rules are a recipe's options, and accumulator and scales of the selected GEMMs") {

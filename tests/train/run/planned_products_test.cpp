@@ -69,6 +69,9 @@ TEST_CASE("each product of a step is of the kind that its plan says") {
                                                  {"precision.recipe=fp16-o1"},
                                                  {"precision.recipe=fp8", "precision.carrier=fp32"},
                                                  {"precision.recipe=fp8", "precision.accumulator=hopper"},
+                                                 {"precision.recipe=fp8", "precision.accumulator=native"},
+                                                 {"precision.recipe=nvfp4", "precision.accumulator=native"},
+                                                 {"precision.recipe=mxfp8", "precision.accumulator=native"},
                                                  {"precision.recipe=mxfp8:scales=operand"},
                                                  {"precision.recipe=fp8", "precision.rules=layers=0 -> high"},
                                                  {"precision.recipe=bf16", "precision.softmax=bf16"}}));
