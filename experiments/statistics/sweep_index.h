@@ -17,6 +17,8 @@
 #pragma once
 
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "experiments/statistics/sweep_data.h"
 #include "experiments/statistics/sweep_statistics.h"
@@ -24,6 +26,14 @@
 
 namespace precipice {
 
-std::string build_index(const SweepData& data, const SweepStatistics& statistics);
+// A further column: strings or numbers, one value per row of its table, under its whole path.
+struct IndexColumn {
+  std::string path, units, long_name;  // units: "" for text
+  std::variant<std::vector<std::string>, std::vector<double>> values;
+};
+
+// `further`: tables that other parts of the program add, such as /claims (experiments/claims/claims_report.h).
+std::string build_index(const SweepData& data, const SweepStatistics& statistics,
+                        const std::vector<IndexColumn>& further = {});
 
 }  // namespace precipice
