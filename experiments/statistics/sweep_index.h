@@ -11,9 +11,12 @@
 //   /cells/*                          one value per cell: format, learning_rate, runs, ended, diverged, intervals,
 //                                     median step to divergence, median final loss
 //   /survival/*                       the points of all Kaplan-Meier curves, with the number of their cell
+//   /claims/*                         one value per claim of a sweep that has any: id, verdict, n, pairs, effect, low, high,
+//                                     p, holm_p, cpu_seconds, command, ... (experiments/claims/claims_report.h)
 //   /statistics                       everything that `merge --json` prints, as JSON text
 // The attribute runs_sha256 tells which runs were read (index_state.h).
-// Equal runs give equal bytes: the file holds no times, and paths relative to itself.
+// Equal runs give equal bytes: the file holds no times, and paths relative to itself; but for /claims, which says what its
+// runs cost, and the command.
 #pragma once
 
 #include <string>
