@@ -335,6 +335,7 @@ RunStatus RunSession::execute() {
   update_status();
   log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
                   identity_, trainer_->num_parameters(), config_.threads));
+  for (const std::string& file : request_.included) log("settings included from " + file);
   try {
     publish(RunState::Running);  // a look at it is possible from the first second
     train();
