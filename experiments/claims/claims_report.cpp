@@ -26,6 +26,8 @@ std::string range_text(const Interval& interval) {
 std::string standing(const RegisteredClaim& registered) {
   if (registered.changed) return "changed after its runs began";
   if (registered.late) return "written after its runs began";
+  if (registered.looked_at > 0)
+    return fmt::format("exploratory: it could be judged with {} pairs before", registered.looked_at);
   if (registered.claim.sequential) return "exploratory: its n grew as results came in";
   return "";
 }
@@ -33,6 +35,8 @@ std::string standing(const RegisteredClaim& registered) {
 std::string notes_of(const JudgedClaim& claim, const RegisteredClaim& registered) {
   std::vector<std::string> notes;
   if (!standing(registered).empty()) notes.push_back(standing(registered));
+  if (registered.asked > 0)
+    notes.push_back(fmt::format("judged with {} pairs where it asks for {}", registered.claim.n, registered.asked));
   if (!claim.reason.empty()) notes.push_back(claim.reason);
   if (claim.dropped > 0) notes.push_back(fmt::format("{} pairs without a number left out", claim.dropped));
   if (claim.would_need > 0) notes.push_back(fmt::format("would need {} pairs of fresh seeds", claim.would_need));
@@ -80,6 +84,8 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
             {"verdict", to_string(judged.verdict)},
             {"reason", judged.reason},
             {"n", claim.n},
+            {"asked", registered.asked > 0 ? registered.asked : claim.n},
+            {"looked_at", registered.looked_at},
             {"pairs", judged.pairs},
             {"dropped", judged.dropped},
             {"effect", finite_or_word(judged.effect)},
