@@ -151,6 +151,10 @@ class Selection {
             return fmt::format("seed {} was trained on different files ({}, SHA-256 {} and {})", pair.first->seeds,
                                input.key, input.sha256.substr(0, 8), other.sha256.substr(0, 8));
     }
+    for (const RunPair& pair : pairs)
+      if (!pair.first->machine.empty() && !pair.second->machine.empty() && pair.first->machine != pair.second->machine)
+        return fmt::format("seed {} ran on different machines ({}; {})", pair.first->seeds, pair.first->machine,
+                           pair.second->machine);
     return "";
   }
 

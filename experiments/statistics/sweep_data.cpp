@@ -69,7 +69,7 @@ void read_into(AnalysedRun& run) {
   try {
     run.config = RunDirectory(run.directory).read_config();
     run.inputs = recorded_inputs(run.directory);
-    run.columns = read_columns(run.directory, run.status);
+    run.columns = read_columns(run.directory, run.status, &run.machine);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
     // What a failed run's status says comes before what follows from it.

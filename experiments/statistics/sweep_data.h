@@ -31,6 +31,7 @@ struct AnalysedRun {
   std::map<std::string, std::string> settings;  // what makes the format: values by key
   double learning_rate = 0;
   std::vector<RunInput> inputs;  // recorded hashes of the files that it was trained on
+  std::string machine;           // what it ran on; "" where its file does not say
   std::string seeds;             // of the seed axes, as text; runs of one seed in different cells share it
   SeriesColumns columns;
 
