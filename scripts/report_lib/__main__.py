@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from report_lib.analysis import Analyses, Analysis, adopt_names
 from report_lib.analysis_figures import sensitivity_figure, survival_figure
 from report_lib.comparisons_table import comparison_rows, formats_part
+from report_lib.departure_figures import departure_figure
 from report_lib.difference_figures import difference_curves_figure, difference_figure
 from report_lib.grouping import MAX_FORMATS, Sweep
 from report_lib.histogram_figures import histogram_figure
 from report_lib.html_text import clean
+from report_lib.ladder_figures import ladder_figure
 from report_lib.landscape_figures import landscape_figure
 from report_lib.lbfgs_figures import lbfgs_figure
 from report_lib.loss_figures import loss_figures
@@ -25,6 +27,7 @@ from report_lib.page import build_page
 from report_lib.pieces import save
 from report_lib.probe_figures import sharpness_figure, tensor_figure
 from report_lib.progress import Progress
+from report_lib.raster_figures import raster_figure
 from report_lib.rate_figures import final_loss_figure, loss_by_format_figure
 from report_lib.results import Results, find_results, read_sweep_record
 from report_lib.run_files import ReportError, one_line
@@ -80,11 +83,17 @@ def drawn_figures(
         yield from filter(None, [draw(sweep)])
     yield from filter(None, [difference_figure(sweep, analysis, rates)])
     yield from filter(None, [divergence_figure(sweep)])
+    for rate in rates:
+        yield from numbered(sweep, rates, rate, ladder_figure(sweep.at(rate), analysis))
     yield from loss_figures(sweep, analysis, rates if is_asked or len(sweep.labels) > MAX_FORMATS else ())
     for rate in rates:
         yield from numbered(sweep, rates, rate, difference_curves_figure(sweep.at(rate), analysis))
+    for rate in rates:
+        yield from numbered(sweep, rates, rate, raster_figure(sweep.at(rate), analysis))
     for draw_analysis in (survival_figure, sensitivity_figure):
         yield from filter(None, [draw_analysis(sweep, analysis)])
+    for rate in rates:
+        yield from numbered(sweep, rates, rate, departure_figure(sweep.at(rate), analysis))
     for draw in (sharpness_figure, tensor_figure, lbfgs_figure, histogram_figure, online_figure):
         for rate in rates:
             yield from numbered(sweep, rates, rate, draw(sweep.at(rate)))
