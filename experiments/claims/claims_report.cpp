@@ -84,6 +84,7 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
             {"verdict", to_string(judged.verdict)},
             {"reason", judged.reason},
             {"n", claim.n},
+            {"claimed", claim.effect ? finite_or_word(*claim.effect) : Json()},
             {"asked", registered.asked > 0 ? registered.asked : claim.n},
             {"looked_at", registered.looked_at},
             {"pairs", judged.pairs},

@@ -99,6 +99,13 @@ class Sweep:
     def entropy_floors(self) -> List[float]:
         return sorted({round(run.entropy_floor, 6) for run in self.runs if math.isfinite(run.entropy_floor)})
 
+    @property
+    def unigram_floors(self) -> List[float]:
+        """Only where a run did not end below: elsewhere the lines would stretch the axes for nothing."""
+        if not any(run.state == "untrained" for run in self.runs):
+            return []
+        return sorted({round(run.unigram_floor, 6) for run in self.runs if math.isfinite(run.unigram_floor)})
+
     def cell(self, label: str, rate: float) -> Optional[Cell]:
         return self.cells.get((label, rate))
 

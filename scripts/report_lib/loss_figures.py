@@ -64,7 +64,7 @@ def loss_figures(sweep: Sweep, analysis: Analysis, shown: Sequence[float] = ()) 
     for number, rate_group in enumerate([rates] if len(groups) == 1 else [[rate] for rate in rates]):
         name, title = "loss_curves", "Training loss"
         if len(groups) > 1:
-            name = f"{name}_{number + 1}"
+            name += f"_{number + 1}" * (number > 0)
             title = f"{title} at learning rate {sweep.rate_name(rate_group[0])}"
         explained = CAPTION if has_bands(sweep) else CAPTION_OF_ONE
         caption = explained + RINGS * bool(spikes) if number == 0 else "Lines, bands and marks as in the figure before."

@@ -105,11 +105,12 @@ def contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{items}\n</ul>\n</nav>'
 
 
-def figure(picture: Picture) -> str:
+def figure(picture: Picture, folder: str = "figures/") -> str:
+    """`folder`: of its files."""
     pieces = "\n".join(picture.pieces)
     # Four panels stand two by two, others up to three in a row, as many as fit at the size of their text.
     layout = f"--least:{picture.least_width}px;--most:{2 if len(picture.pieces) == 4 else 3}"
-    files = f"figures/{picture.name}.svg and .png"
+    files = f"{folder}{picture.name}.svg and .png"
     return (
         f'<figure>\n{legend_html(picture.legend)}\n<div class="panels" style="{layout}">\n{pieces}\n'
         f"</div>\n<figcaption>{escape(picture.caption)} Files: {escape(files)}.</figcaption>\n</figure>"

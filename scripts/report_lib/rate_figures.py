@@ -21,6 +21,7 @@ from report_lib.style import (
     FEWEST_FOR_A_LINE,
     FLOOR_LINE,
     INK,
+    UNIGRAM_LINE,
     Part,
     Picture,
     divergence_handle,
@@ -30,6 +31,7 @@ from report_lib.style import (
     legend_above,
     panels,
     row_names,
+    unigram_handles,
 )
 
 WIDTH, HEIGHT = 4.8, 3.6  # inches
@@ -47,11 +49,13 @@ def final_loss_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         return None
     figure, (axes,) = panels(1, 1, width=WIDTH, height=HEIGHT)
     draw_floors(axes, sweep.entropy_floors)
+    for floor in sweep.unigram_floors:
+        axes.axhline(floor, zorder=1, **UNIGRAM_LINE)
     scale = RateAxis(sweep.rates, len(sweep.labels))
     for position, label in enumerate(sweep.labels):
         draw_format(axes, sweep, scale, position, [cell for cell in cells if cell.label == label])
     rows = count_rows(sweep, cells, scale)
-    set_loss_limits(axes, cells, sweep.entropy_floors, rows)
+    set_loss_limits(axes, cells, sweep.entropy_floors + sweep.unigram_floors, rows)
     if rows:
         draw_counts(axes, sweep, cells)
     axes.set_ylabel("final validation loss\n(nats per token)")
@@ -168,7 +172,7 @@ def loss_handles(sweep: Sweep, cells: Sequence[Cell]) -> List[Artist]:
             handles.append(Line2D([], [], color=INK, label=f"one seed, {words}", **dot))
     if any(cell.diverged for cell in cells):
         handles.append(divergence_handle("diverged, at the initial loss"))
-    return handles + list(floor_handles(sweep.entropy_floors))
+    return handles + list(floor_handles(sweep.entropy_floors)) + list(unigram_handles(sweep.unigram_floors))
 
 
 def best_losses(sweep: Sweep, cells: Sequence[Cell]) -> str:
@@ -197,6 +201,8 @@ def loss_by_format_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     figure, (axes,) = panels(1, 1, width=WIDTH, height=0.9 + 0.42 * len(cells))
     for floor in sweep.entropy_floors:
         axes.axvline(floor, zorder=1, **FLOOR_LINE)
+    for floor in sweep.unigram_floors:
+        axes.axvline(floor, zorder=1, **UNIGRAM_LINE)
     for row, cell in enumerate(cells):
         colour = sweep.styles[cell.label][0]
         draw_dots(axes, sweep, cell, lambda losses: (losses, [row] * len(losses)))

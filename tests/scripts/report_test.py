@@ -386,10 +386,15 @@ class Report(unittest.TestCase):
         for index in range(9):
             for rate in (10.0**-p for p in range(1, 2 if index else 6)):
                 self.add(f"{index}-{rate:g}", recipe=f"e{index}m1", rate=rate, steps=12)
+        text = self.report()
+        self.assertIn("loss_curves.svg", self.figures())
+        self.assertIn("e0m1 is in every panel", text)
+
+    def test_of_many_rates_some_are_shown(self) -> None:
+        for rate in (10.0**-p for p in range(1, 6)):
+            self.add(f"{rate:g}", recipe="bf16", rate=rate, steps=12)
         with mock.patch.object(loss_figures, "MAX_PANELS", 4):
-            text = self.report()
-        self.assertIn("loss_curves_2.svg", self.figures())
-        self.assertIn("4 of 5 learning rates are shown", text)
+            self.assertIn("4 of 5 learning rates are shown", self.report())
 
     def test_a_rate_of_zero(self) -> None:
         self.add("a", rate=0.0, losses=[4.0] * 20)
