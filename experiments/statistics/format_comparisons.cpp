@@ -25,15 +25,15 @@ bool has_diverged(const AnalysedRun& run) {
   return run.diverged();
 }
 
-Runs chosen(const Runs& runs, const std::function<bool(const AnalysedRun&)>& is_wanted) {
+Runs runs_where(const Runs& runs, const std::function<bool(const AnalysedRun&)>& is_wanted) {
   Runs some;
   for (const AnalysedRun* run : runs)
     if (is_wanted(*run)) some.push_back(run);
   return some;
 }
 
-Runs ended(const Runs& runs) {
-  return chosen(runs, [](const AnalysedRun& run) { return run.ended(); });
+Runs ended_runs(const Runs& runs) {
+  return runs_where(runs, [](const AnalysedRun& run) { return run.ended(); });
 }
 
 // The two groups of one comparison, those that can be used, with their pairs.
@@ -48,14 +48,14 @@ struct Groups {
   std::vector<RunPair> pairs;
 };
 
-std::int64_t count(const Runs& runs, bool (*is)(const AnalysedRun&)) {
+std::int64_t count_where(const Runs& runs, bool (*is)(const AnalysedRun&)) {
   return std::ranges::count_if(runs, [is](const AnalysedRun* run) { return is(*run); });
 }
 
 OutcomeComparison compare_outcomes(const FormatComparison& head, const Runs& runs, const Runs& others,
                                    bool (*is)(const AnalysedRun&)) {
   OutcomeComparison found{head, {}, {}};
-  const Groups groups(found, ended(runs), ended(others));
+  const Groups groups(found, ended_runs(runs), ended_runs(others));
   if (found.paired) {
     found.counts.emplace();
     for (const RunPair& pair : groups.pairs) {
@@ -71,7 +71,7 @@ OutcomeComparison compare_outcomes(const FormatComparison& head, const Runs& run
     found.test = "McNemar, exact", found.effect = test.test.difference, found.p = test.test.p;
     return found;
   }
-  found.events = {count(groups.first, is), count(groups.second, is)};
+  found.events = {count_where(groups.first, is), count_where(groups.second, is)};
   const CountPair test = compare({found.events[0], found.n[0]}, {found.events[1], found.n[1]}, kConfidence);
   found.test = "Fisher", found.effect = test.difference, found.p = test.p;
   return found;
@@ -91,7 +91,9 @@ void set_interval(OutcomeComparison& found, double level) {
 
 SurvivalComparison compare_survival(const FormatComparison& head, const Runs& runs, const Runs& others) {
   SurvivalComparison found{head, {}, {}, 0};
-  const auto usable = [](const Runs& all) { return chosen(all, [](const AnalysedRun& run) { return run.usable(); }); };
+  const auto usable = [](const Runs& all) {
+    return runs_where(all, [](const AnalysedRun& run) { return run.usable(); });
+  };
   const Groups groups(found, usable(runs), usable(others));
   found.effect = kNaN, found.interval = {kNaN, kNaN};
   if (found.paired) {
@@ -101,7 +103,8 @@ SurvivalComparison compare_survival(const FormatComparison& head, const Runs& ru
     found.n = {found.pairs, found.pairs};
     found.test = "log-rank stratified by seed, exact", found.p = test.test.p, found.reason = test.reason;
     found.informative = test.test.informative;
-    for (const std::size_t i : {0, 1}) found.observed[i] = static_cast<double>(test.events[i]);
+    for (const std::size_t i : {std::size_t{0}, std::size_t{1}})
+      found.observed[i] = static_cast<double>(test.events[i]);
     found.expected = {found.observed[0] - test.test.u, found.observed[1] + test.test.u};
     return found;
   }
@@ -127,7 +130,7 @@ struct Losses {
 LossComparison compare_losses(const FormatComparison& head, const Runs& runs, const Runs& others, Losses& losses) {
   LossComparison found{head, {}, {}};
   const auto has_loss = [](const AnalysedRun& run) { return !std::isnan(run.final_loss()); };
-  const Groups groups(found, chosen(runs, has_loss), chosen(others, has_loss));
+  const Groups groups(found, runs_where(runs, has_loss), runs_where(others, has_loss));
   if (found.paired) {
     for (const RunPair& pair : groups.pairs)
       losses.first.push_back(pair.first->final_loss()), losses.second.push_back(pair.second->final_loss());

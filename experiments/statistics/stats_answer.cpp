@@ -21,10 +21,8 @@
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
 
-namespace precipice {
+namespace precipice::stats {
 namespace {
-
-using namespace stats;
 
 constexpr std::int64_t kMaxCount = 1'000'000;  // of runs: tables of the exact test stay small
 constexpr std::size_t kMaxPairs = 25'000'000;  // cases times controls in a paired comparison
@@ -315,9 +313,7 @@ HolmAnswer answer_p_values(const StatsInput& part) {
   return {p_values, holm_adjusted(p_values)};
 }
 
-}  // namespace
-
-std::string answer_statistics(const std::string& text) {
+StatsAnswer answer_of(const std::string& text) {
   const Json json = StatsInput::parse(text);
   const StatsInput input(json, "");
   input.allow_keys(
@@ -334,7 +330,16 @@ std::string answer_statistics(const std::string& text) {
   if (input.has("lr_sensitivity")) answer.lr_sensitivity = answer_lr_sensitivity(input.at("lr_sensitivity"));
   if (input.has("power")) answer.power = answer_power(input.at("power"));
   if (input.has("p_values")) answer.p_values = answer_p_values(input.at("p_values"));
-  return dump(statistics_json(answer));
+  return answer;
+}
+
+}  // namespace
+}  // namespace precipice::stats
+
+namespace precipice {
+
+std::string answer_statistics(const std::string& text) {
+  return dump(statistics_json(stats::answer_of(text)));
 }
 
 }  // namespace precipice

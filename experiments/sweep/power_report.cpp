@@ -34,7 +34,7 @@ std::string seeds_text(double p, double q) {
 }
 
 // Runs of one seed are pairs, whose differences are compared by the paired t test.
-std::string loss_text(std::int64_t pairs) {
+std::string told_losses(std::int64_t pairs) {
   double effect = 0;
   while (effect < kLargestEffect && paired_t_power(effect, pairs) < kTargetPower) effect += 0.01;
   return effect >= kLargestEffect
@@ -69,7 +69,7 @@ std::string power_line(const Sweep& sweep, const std::vector<SweepRun>& runs) {
   return fmt::format(
       "{}: {}, and {} (5 %, power 80 %, for one comparison){}; 10 % against 30 % takes {} seeds a cell, against 50 % "
       "{}",
-      head, divergence, loss_text(least), floor_text(least, sizes.size() - 1), seeds_text(0.1, 0.3),
+      head, divergence, told_losses(least), floor_text(least, sizes.size() - 1), seeds_text(0.1, 0.3),
       seeds_text(0.1, 0.5));
 }
 
