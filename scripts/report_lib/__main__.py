@@ -37,8 +37,15 @@ from safe_files import Folder
 EXIT_USAGE, EXIT_OUTPUT, EXIT_INTERRUPTED = 2, 5, 130  # as of the program itself
 
 
-def make_report(directory: Path, out: Path, say: Callable[[str], None], asked: Optional[float] = None) -> List[Picture]:
-    """Writes out/report.html and out/figures, and returns what it drew. `asked`: the learning rate that figures of one rate show, instead of the best one and the lowest at which formats part."""
+def make_report(
+    directory: Path,
+    out: Path,
+    say: Callable[[str], None],
+    asked: Optional[float] = None,
+    drawn: Optional[List[Picture]] = None,
+) -> Path:
+    """`asked`: the learning rate that figures of one rate show, instead of the best one and the lowest at which formats part.
+    `drawn` takes the figures of the page."""
     with Analyses(directory, read_sweep_record(directory / "sweep.toml").axes) as analyses:
         results = find_results(directory, say)
         sweep = Sweep(results.runs, results.record.labels)
@@ -51,7 +58,9 @@ def make_report(directory: Path, out: Path, say: Callable[[str], None], asked: O
             say(f"drawing: {picture.title}")
             pictures.append(save(figure, picture, folder, results.command))
         target.write("report.html", build_page(results, sweep, pictures, analysis, rates))
-    return pictures
+    if drawn is not None:
+        drawn += pictures
+    return out / "report.html"
 
 
 def shown_rates(sweep: Sweep, analysis: Analysis, asked: Optional[float]) -> List[float]:
@@ -132,7 +141,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with Progress("report") as progress:
-            make_report(arguments.directory, arguments.out or arguments.directory, progress.say, arguments.lr)
+            page = make_report(arguments.directory, arguments.out or arguments.directory, progress.say, arguments.lr)
     except ReportError as error:
         print(f"report: {clean(error)}", file=sys.stderr)
         return EXIT_USAGE
@@ -142,7 +151,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("report: interrupted; report.html is as it was", file=sys.stderr)
         return EXIT_INTERRUPTED
-    print(f"report: {clean((arguments.out or arguments.directory) / 'report.html')}")
+    print(f"report: {clean(page)}")
     return 0
 
 

@@ -82,7 +82,8 @@ def main(directory: Path, names: List[str]) -> int:
             for name in names:
                 progress.say(f"judging {name}")
                 reports[name] = judged(program, directory / name)
-                drawn = make_report(directory / name, directory / name, progress.say)
+                drawn: List[Picture] = []
+                make_report(directory / name, directory / name, progress.say, drawn=drawn)
                 pictures[name] = [renamed_for(name, picture) for picture in chosen(drawn)]
         with Folder.make(directory) as target:
             target.write("report.html", page_of(reports, pictures))

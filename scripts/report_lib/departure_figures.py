@@ -88,7 +88,11 @@ def name_of(series: str, what: str) -> str:
 def window_means(group: SeriesGroup, name: str) -> Dict[int, float]:
     values = group.get(name)
     windows = group.steps // WINDOW
-    return {int(window): float(np.mean(values[windows == window])) for window in np.unique(windows)}
+    if not len(windows) or values.ndim != 1:
+        return {}
+    starts = np.flatnonzero(np.diff(windows, prepend=windows[0] - 1))
+    means = np.add.reduceat(values, starts) / np.diff(np.append(starts, len(values)))
+    return dict(zip(windows[starts].tolist(), means.tolist()))
 
 
 def by_window(own: SeriesGroup, base: SeriesGroup, name: str) -> Optional[Windows]:

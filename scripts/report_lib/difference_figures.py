@@ -182,12 +182,13 @@ def difference_curves_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple
 def windowed(pair: Pair) -> Optional[Tuple[np.ndarray, ...]]:
     """Middle step, lowest, mean and highest difference over seeds of each window that all pairs have."""
     rows = []
+    longest = max(len(run.metrics.steps) for runs in pair.runs for run in runs)
+    width = max(1, -(-longest // WINDOWS))
     for run, base in pair.runs:
         count = min(len(run.metrics.steps), len(base.metrics.steps))
         if not count or not (run.metrics.steps[:count] == base.metrics.steps[:count]).all():
             continue
         difference = run.metrics.get("train_loss")[:count] - base.metrics.get("train_loss")[:count]
-        width = max(1, -(-int(run.config.get("train.steps") or count) // WINDOWS))
         whole = count // width
         if whole:
             means = difference[: whole * width].reshape(whole, width).mean(axis=1)

@@ -54,7 +54,7 @@ def ladder_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figure, Pi
         if len(points) > 2:
             style = LINE_STYLES[number % len(LINE_STYLES)]
             axes.plot([own + aside for own, _ in points], [pair.mean for _, pair in points], style, color=colour, linewidth=0.9)
-        name = f"{head.rstrip('me')}…{ending}" if ending else "no further setting"
+        name = f"{head}…{ending}"
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=6, label=name))
     every = sorted({own for points in series.values() for own, _ in points})
     axes.set_xticks(every)
