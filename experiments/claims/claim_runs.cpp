@@ -39,11 +39,6 @@ std::vector<std::string> axis_texts(const std::vector<const AnalysedRun*>& runs,
   return values;
 }
 
-// Seeds are whole numbers, or several joined by "/": in their order as numbers.
-bool seeds_before(const std::string& a, const std::string& b) {
-  return a.size() != b.size() ? a.size() < b.size() : a < b;
-}
-
 class Selection {
  public:
   Selection(const SweepData& data, const Claim& claim) : data_(data), claim_(claim) {
@@ -130,14 +125,11 @@ class Selection {
   bool is_second(const AnalysedRun& run) const { return is(run, claim_.second); }
 
   ClaimRuns pair() {
-    std::map<std::string, RunPair, bool (*)(const std::string&, const std::string&)> by_seed(seeds_before);
-    for (const AnalysedRun* run : runs_)
-      (is_first(*run) ? by_seed[run->seeds].first : by_seed[run->seeds].second) = run;
-    ClaimRuns selected;
-    for (const auto& [seed, pair] : by_seed)
-      if (pair.first != nullptr && pair.second != nullptr &&
-          static_cast<std::int64_t>(selected.pairs.size()) < claim_.n)
-        selected.pairs.push_back(pair);
+    std::vector<const AnalysedRun*> firsts, seconds;
+    for (const AnalysedRun* run : runs_) (is_first(*run) ? firsts : seconds).push_back(run);
+    ClaimRuns selected{pairs_by_seed(firsts, seconds), ""};
+    if (static_cast<std::int64_t>(selected.pairs.size()) > claim_.n)
+      selected.pairs.resize(static_cast<std::size_t>(claim_.n));
     if (static_cast<std::int64_t>(selected.pairs.size()) < claim_.n)
       selected.problem = fmt::format("n = {}, and the sweep has {} seeds of both", claim_.n, selected.pairs.size());
     else
@@ -159,6 +151,10 @@ class Selection {
             return fmt::format("seed {} was trained on different files ({}, SHA-256 {} and {})", pair.first->seeds,
                                input.key, input.sha256.substr(0, 8), other.sha256.substr(0, 8));
     }
+    for (const RunPair& pair : pairs)
+      if (!pair.first->machine.empty() && !pair.second->machine.empty() && pair.first->machine != pair.second->machine)
+        return fmt::format("seed {} ran on different machines ({}; {})", pair.first->seeds, pair.first->machine,
+                           pair.second->machine);
     return "";
   }
 

@@ -6,14 +6,10 @@
 #include <vector>
 
 #include "experiments/claims/claim.h"
+#include "experiments/statistics/run_pairs.h"
 #include "experiments/statistics/sweep_data.h"
 
 namespace precipice {
-
-struct RunPair {
-  const AnalysedRun* first = nullptr;
-  const AnalysedRun* second = nullptr;
-};
 
 struct ClaimRuns {
   std::vector<RunPair> pairs;  // the claim's n, the lowest seeds first

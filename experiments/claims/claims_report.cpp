@@ -9,6 +9,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/table.h"
 #include "metrics/statistics/signed_ranks.h"
+#include "precision/base/special_numbers.h"
 
 namespace precipice {
 namespace {
@@ -25,6 +26,8 @@ std::string range_text(const Interval& interval) {
 std::string standing(const RegisteredClaim& registered) {
   if (registered.changed) return "changed after its runs began";
   if (registered.late) return "written after its runs began";
+  if (registered.looked_at > 0)
+    return fmt::format("exploratory: it could be judged with {} pairs before", registered.looked_at);
   if (registered.claim.sequential) return "exploratory: its n grew as results came in";
   return "";
 }
@@ -32,6 +35,8 @@ std::string standing(const RegisteredClaim& registered) {
 std::string notes_of(const JudgedClaim& claim, const RegisteredClaim& registered) {
   std::vector<std::string> notes;
   if (!standing(registered).empty()) notes.push_back(standing(registered));
+  if (registered.asked > 0)
+    notes.push_back(fmt::format("judged with {} pairs where it asks for {}", registered.claim.n, registered.asked));
   if (!claim.reason.empty()) notes.push_back(claim.reason);
   if (claim.dropped > 0) notes.push_back(fmt::format("{} pairs without a number left out", claim.dropped));
   if (claim.would_need > 0) notes.push_back(fmt::format("would need {} pairs of fresh seeds", claim.would_need));
@@ -79,6 +84,9 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
             {"verdict", to_string(judged.verdict)},
             {"reason", judged.reason},
             {"n", claim.n},
+            {"claimed", claim.effect ? finite_or_word(*claim.effect) : Json()},
+            {"asked", registered.asked > 0 ? registered.asked : claim.n},
+            {"looked_at", registered.looked_at},
             {"pairs", judged.pairs},
             {"dropped", judged.dropped},
             {"effect", finite_or_word(judged.effect)},
@@ -97,7 +105,8 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
             {"changed", registered.changed},
             {"late", registered.late},
             {"sequential", claim.sequential},
-            {"training_seconds", judged.seconds}};
+            {"cpu_seconds", finite_or_word(judged.cpu_seconds)},
+            {"wall_seconds", judged.wall_seconds}};
   if (judged.counts) json["counts"] = paired_counts_json(*judged.counts);
   if (judged.beside) json["beside"] = beside_json(*judged.beside);
   return json;
@@ -139,6 +148,60 @@ Json to_json(const ClaimsReport& report) {
   for (std::size_t i = 0; i < report.judged.size(); ++i)
     claims.push_back(claim_json(report.judged[i], report.registered[i]));
   return {{"directory", report.directory}, {"command", report.command}, {"claims", claims}};
+}
+
+std::vector<IndexColumn> index_columns(const ClaimsReport& report) {
+  const auto texts = [&](const char* name, const char* meaning, const auto& value) {
+    IndexColumn column{std::string("/claims/") + name, "", meaning, std::vector<std::string>{}};
+    for (std::size_t i = 0; i < report.judged.size(); ++i)
+      std::get<0>(column.values).push_back(value(report.judged[i], report.registered[i]));
+    return column;
+  };
+  const auto numbers = [&](const char* name, const char* units, const char* meaning, const auto& value) {
+    IndexColumn column{std::string("/claims/") + name, units, meaning, std::vector<double>{}};
+    for (const JudgedClaim& judged : report.judged) {
+      const double number = value(judged);
+      std::get<1>(column.values).push_back(std::isfinite(number) ? number : kNaN);
+    }
+    return column;
+  };
+  using J = JudgedClaim;
+  using R = RegisteredClaim;
+  return {
+      texts("id", "claim", [](const J& j, const R&) { return j.claim.id; }),
+      texts("says", "the claim in words", [](const J& j, const R&) { return j.claim.says; }),
+      texts("source", "who claims it", [](const J& j, const R&) { return j.claim.source; }),
+      texts("metric", "what is compared", [](const J& j, const R&) { return j.claim.metric; }),
+      texts("verdict", "the program's word", [](const J& j, const R&) { return to_string(j.verdict); }),
+      texts("reason", "why, and what should be known", [](const J& j, const R& r) { return notes_of(j, r); }),
+      texts("test", "the test that decides", [](const J& j, const R&) { return to_string(j.claim.test); }),
+      texts("unit", "of effect", [](const J& j, const R&) { return j.effect_unit; }),
+      texts("standing", "why it is no prediction; empty where it is one",
+            [](const J&, const R& r) { return standing(r); }),
+      texts("command", "what gives the same verdicts", [&](const J&, const R&) { return report.command; }),
+      numbers("n", "pairs", "pairs of seeds that the claim asks for",
+              [](const J& j) { return static_cast<double>(j.claim.n); }),
+      numbers("pairs", "pairs", "pairs that the deciding test used",
+              [](const J& j) { return static_cast<double>(j.pairs); }),
+      numbers("dropped", "pairs", "pairs left out of it, a run having diverged",
+              [](const J& j) { return static_cast<double>(j.dropped); }),
+      numbers("effect", "1", "first format against second, in `unit`; NaN: none or infinite",
+              [](const J& j) { return j.effect; }),
+      numbers("low", "1", "lower end of its interval; NaN: none or infinite",
+              [](const J& j) { return j.interval.low; }),
+      numbers("high", "1", "upper end of its interval; NaN: none or infinite",
+              [](const J& j) { return j.interval.high; }),
+      numbers("confidence", "1", "of the interval", [](const J& j) { return j.confidence; }),
+      numbers("p", "1", "of the margin", [](const J& j) { return j.p; }),
+      numbers("holm_p", "1", "p within its family", [](const J& j) { return j.holm_p; }),
+      numbers("cpu_seconds", "s", "processor time of its runs", [](const J& j) { return j.cpu_seconds; }),
+  };
+}
+
+std::optional<ClaimsReport> registered_report(const SweepData& data) {
+  const std::vector<RegisteredClaim> claims = registered_claims(data.directory);
+  if (claims.empty()) return std::nullopt;
+  return claims_report(data, claims);
 }
 
 std::vector<std::string> undecidable_claims(const std::vector<Claim>& claims) {

@@ -2,12 +2,14 @@
 // `precipice claims`: judged claims as text and as JSON.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/claims/judge.h"
 #include "experiments/claims/registry.h"
 #include "experiments/console/json_fields.h"
+#include "experiments/statistics/sweep_index.h"
 
 namespace precipice {
 
@@ -21,6 +23,12 @@ ClaimsReport claims_report(const SweepData& data, const std::vector<RegisteredCl
 
 std::string to_text(const ClaimsReport& report);
 Json to_json(const ClaimsReport& report);
+
+// The same as columns of index.h5, one row per claim: /claims/{id, verdict, n, effect, ...}.
+std::vector<IndexColumn> index_columns(const ClaimsReport& report);
+
+// The verdicts of what the directory has registered; nothing where it has no claims. Throws DataError.
+std::optional<ClaimsReport> registered_report(const SweepData& data);
 
 // What can be said before any run: claims whose test cannot be significant with their n in their family.
 std::vector<std::string> undecidable_claims(const std::vector<Claim>& claims);

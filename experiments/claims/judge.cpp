@@ -17,8 +17,10 @@ Measured measure_claim(const SweepData& data, const Claim& claim) {
   const ClaimRuns runs = select_runs(data, claim);
   Measured measured =
       runs.problem.empty() ? claims::measure(claim, runs.pairs) : claims::cannot_be_judged(claim, runs.problem);
-  for (const RunPair& pair : runs.pairs)
-    measured.result.seconds += pair.first->status.wall_seconds + pair.second->status.wall_seconds;
+  for (const RunPair& pair : runs.pairs) {
+    measured.result.wall_seconds += pair.first->status.wall_seconds + pair.second->status.wall_seconds;
+    measured.result.cpu_seconds += pair.first->status.cpu_seconds + pair.second->status.cpu_seconds;
+  }
   return measured;
 }
 

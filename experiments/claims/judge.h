@@ -38,7 +38,8 @@ struct JudgedClaim {
   std::optional<BesideTests> beside;
   std::optional<PairedCounts> counts;  // of diverged, untrained, failed
   std::int64_t would_need = 0;  // pairs for 80 % power at the claimed effect; 0: not asked or not known, -1: too many
-  double seconds = 0;           // training time of its runs
+  double cpu_seconds = 0;       // processor time of its runs; NaN where one has not recorded it
+  double wall_seconds = 0;      // training time of its runs
 };
 
 std::vector<JudgedClaim> judge_claims(const SweepData& data, const std::vector<Claim>& claims);

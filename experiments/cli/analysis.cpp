@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
+#include "experiments/claims/claims_report.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 #include "experiments/statistics/label_report.h"
@@ -40,13 +42,38 @@ int warn(AnalysisArguments& options) {
   return kSuccess;
 }
 
+// Of a sweep with claims; claims.toml that cannot be read keeps nobody from the statistics.
+struct JudgedClaims {
+  std::optional<ClaimsReport> report;
+  std::string problem;
+};
+JudgedClaims judge_registered(const SweepData& data) {
+  try {
+    return {registered_report(data), ""};
+  } catch (const Error& error) {
+    return {std::nullopt, fmt::format("claims are not judged: {}", error.what())};
+  }
+}
+
 int merge(const AnalysisArguments& options) {
   const SweepData data = read_sweep_data(options.directory, options.reference);
   const SweepStatistics statistics = sweep_statistics(data);
+  const JudgedClaims claims = judge_registered(data);
   const std::filesystem::path path = data.directory / kIndexFileName;
-  if (!options.no_index) write_file_atomic(path, build_index(data, statistics));
-  print_result(options.json ? dump(statistics_json(statistics)) : statistics_text(statistics));
-  if (!options.json && !options.no_index) print_result(fmt::format("{}: {} runs\n", path.string(), data.runs.size()));
+  if (!options.no_index)
+    write_file_atomic(path, build_index(data, statistics,
+                                        claims.report ? index_columns(*claims.report) : std::vector<IndexColumn>{}));
+  if (options.json) {
+    Json json = statistics_json(statistics);
+    if (claims.report) json["claims"] = to_json(*claims.report);
+    if (!claims.problem.empty()) json["notes"].push_back(claims.problem);
+    print_result(dump(json));
+    return kSuccess;
+  }
+  print_result(statistics_text(statistics));
+  if (claims.report) print_result(to_text(*claims.report));
+  if (!claims.problem.empty()) print_result(claims.problem + "\n");
+  if (!options.no_index) print_result(fmt::format("{}: {} runs\n", path.string(), data.runs.size()));
   return kSuccess;
 }
 

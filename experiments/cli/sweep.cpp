@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "experiments/claims/claims_report.h"
 #include "experiments/claims/registry.h"
@@ -15,6 +16,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
+#include "experiments/statistics/sweep_data.h"
 #include "experiments/sweep/jobs.h"
 #include "experiments/sweep/plan.h"
 #include "experiments/sweep/plan_report.h"
@@ -35,7 +37,7 @@ struct SweepArguments {
   std::string config, out, only, invocation;
   std::vector<std::string> assignments;
   std::size_t workers = 0;  // 0: as cores and memory allow
-  bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false;
+  bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false, fewer_seeds = false;
 };
 
 RunSelection selection_of(const std::string& only) {
@@ -49,6 +51,18 @@ bool any_run_begun(const std::filesystem::path& directory) {
   if (!record) return false;
   return std::any_of(record->runs.begin(), record->runs.end(),
                      [&](const RecordedRun& run) { return has_begun(directory / run.id); });
+}
+
+// Seeds of which each combination of the other values has a run: at least one.
+std::int64_t count_seeds(const Sweep& sweep, const std::vector<SweepRun>& runs) {
+  std::set<std::string> seeds;
+  for (const SweepRun& run : runs) {
+    std::string seed;
+    for (std::size_t a = 0; a < sweep.axes.size(); ++a)
+      if (is_seed_axis(sweep.axes[a].key)) seed += to_text(run.values[a]) + "/";
+    seeds.insert(seed);
+  }
+  return static_cast<std::int64_t>(seeds.size());
 }
 
 // Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
@@ -84,7 +98,9 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   const Sweep sweep =
       make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments, kCommandLine));
   const std::vector<SweepRun> runs = expand_sweep(sweep);
-  const std::vector<Claim> claims = read_claims(options.config);
+  std::vector<Claim> claims = read_claims(options.config);
+  const std::optional<std::int64_t> planned =
+      options.fewer_seeds ? std::optional(count_seeds(sweep, runs)) : std::nullopt;
   const std::filesystem::path directory = options.out;
   if (std::filesystem::exists(RunDirectory(directory).config_file()))
     throw ConfigError({kCommandLine, 0, "--out", options.out}, "this is a run directory; choose another one");
@@ -92,6 +108,8 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
     // What a sweep would refuse, its plan refuses.
     join_sweep(directory, sweep, runs, options.invocation, options.add);
     print_sweep_plan(sweep, runs, {directory, selection_of(options.only), options.workers, options.all_runs});
+    if (planned)
+      for (Claim& claim : claims) claim.n = std::min(claim.n, *planned);
     for (const std::string& line : undecidable_claims(claims)) print_result(line + "\n");
     return kSuccess;
   }
@@ -106,7 +124,7 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   install_stop_signals();
   const bool begun = any_run_begun(directory);
   const JoinedSweep joined = record_sweep(directory, sweep, runs, options.invocation, options.add);
-  register_claims(directory, claims, begun);
+  register_claims(directory, claims, begun, planned);
   ProgressPrinter printer = standard_progress(options.quiet, kSweepInterval);
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
@@ -150,6 +168,8 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
                    "Print memory, disk, time (measured for ten seconds at most) and runs; write nothing");
   parser->add_flag("--all-runs", options->all_runs, "With --dry-run: list every run, not the first 40");
   parser->add_flag("--add", options->add, "Take runs of other settings than those in DIR into one sweep with them");
+  parser->add_flag("--fewer-seeds", options->fewer_seeds,
+                   "Judge claims that ask for more seeds than this command plans with those that it plans");
   parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   parser->footer(

@@ -53,7 +53,8 @@ std::filesystem::path config_file(TrainArguments& options) {
 
 int train(TrainArguments options) {
   const std::filesystem::path file = config_file(options);
-  const RunConfig config = single_run_config(read_settings(file), read_assignments(options.assignments, kCommandLine));
+  const IncludedSettings read = read_with_includes(file);
+  const RunConfig config = single_run_config(read.settings, read_assignments(options.assignments, kCommandLine));
   const std::filesystem::path directory =
       options.out.empty() ? std::filesystem::path("runs") / run_id(config) : std::filesystem::path(options.out);
   if (std::filesystem::exists(directory / kSweepFileName))
@@ -66,7 +67,7 @@ int train(TrainArguments options) {
 
   install_stop_signals();
   ProgressPrinter printer = standard_progress(options.quiet, kRunInterval);
-  RunRequest request{config, directory, options.invocation, &stop_requested(), {}};
+  RunRequest request{config, directory, options.invocation, &stop_requested(), {}, read.included};
   request.progress = [&](const RunProgress& progress) {
     const double now = monotonic_seconds();
     if (printer.due(now)) printer.show(progress_text(progress), now);

@@ -57,13 +57,21 @@ std::string counts_text(const LabelCounts& count) {
   std::string apart;
   for (const auto& [state, runs] : {std::pair("untrained", count.untrained), {"skipped", count.skipped}})
     if (runs != 0) apart += fmt::format("{}{} {}", apart.empty() ? " (of them " : ", ", runs, state);
-  return fmt::format("{} yes, {} no{}, {} undecided", count.yes, count.no, apart.empty() ? "" : apart + ")",
-                     count.undecided);
+  const std::string blind = count.blind > 0 ? fmt::format("; blind for {} of {} steps", count.blind, count.logged) : "";
+  return fmt::format("{} yes, {} no{}, {} undecided{}", count.yes, count.no, apart.empty() ? "" : apart + ")",
+                     count.undecided, blind);
 }
 
 void add_to(LabelCounts& count, const Label& label, const AnalysedRun& run, bool apart) {
   ++(label.outcome == Outcome::Yes ? count.yes : label.outcome == Outcome::No ? count.no : count.undecided);
   if (apart) ++(run.untrained() ? count.untrained : count.skipped);
+}
+
+// When its episodes begin, and which steps the rule could judge.
+std::optional<Episodes> episodes_of(const AnalysedRun& run, const LabelRule& rule, const LabelInput& input) {
+  const std::vector<std::string> counting = episode_rules();
+  if (!run.usable() || std::ranges::find(counting, rule.name) == counting.end()) return std::nullopt;
+  return find_episodes(rule.name, input);
 }
 
 }  // namespace
@@ -81,9 +89,14 @@ LabelReport label_report(const SweepData& data, const std::string& rule_name) {
       Label label = apply(data, run, *rules[i], input);
       const bool apart = label.outcome == Outcome::No && is_apart(run, *rules[i]);
       add_to(report.counts[i].second, label, run, apart);
+      std::optional<Episodes> episodes = episodes_of(run, *rules[i], input);
+      if (episodes) {
+        report.counts[i].second.blind += episodes->blind;
+        report.counts[i].second.logged += episodes->blind + episodes->judged;
+      }
       if (apart) label.reason += "; " + run.status.reason;
-      report.labels.push_back(
-          {run.id, run.format, run.learning_rate, run.seeds, to_string(run.status.state), std::move(label)});
+      report.labels.push_back({run.id, run.format, run.learning_rate, run.seeds, to_string(run.status.state),
+                               std::move(label), std::move(episodes)});
     }
   }
   return report;

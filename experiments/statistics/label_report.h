@@ -2,11 +2,13 @@
 // `precipice label`: what each rule of metrics/labels says of each run of a sweep.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/console/json_fields.h"
 #include "experiments/statistics/sweep_data.h"
+#include "metrics/divergence/episodes.h"
 
 namespace precipice {
 
@@ -14,9 +16,11 @@ struct RuleSource {
   std::string name, source;
 };
 
-// How many runs a rule says what of; the last two are of the runs that it says "no" of.
+// How many runs a rule says what of; untrained and skipped are of the runs that it says "no" of.
 struct LabelCounts {
   std::int64_t yes = 0, no = 0, undecided = 0, untrained = 0, skipped = 0;
+  std::int64_t blind = 0,
+               logged = 0;  // steps that a rule of episodes could not judge, of those that the runs have logged
 };
 
 struct RunLabel {
@@ -24,6 +28,7 @@ struct RunLabel {
   double learning_rate;
   std::string seed, state;
   Label label;
+  std::optional<Episodes> episodes;  // of a rule that counts them, in a run that can be read
 };
 
 struct LabelReport {
@@ -50,6 +55,10 @@ void visit_fields(const LabelCounts& counts, const Visit& visit) {
   visit("undecided", counts.undecided);
   visit("untrained", counts.untrained);
   visit("skipped", counts.skipped);
+  if (counts.logged > 0) {
+    visit("blind", counts.blind);
+    visit("logged", counts.logged);
+  }
 }
 
 template <class Visit>
@@ -65,6 +74,11 @@ void visit_fields(const RunLabel& label, const Visit& visit) {
   visit("value", label.label.value);
   visit("in_warmup", label.label.in_warmup);
   visit("reason", label.label.reason);
+  if (label.episodes) {
+    visit("episodes", label.episodes->steps);
+    visit("judged", label.episodes->judged);
+    visit("blind", label.episodes->blind);
+  }
 }
 
 template <class Visit>

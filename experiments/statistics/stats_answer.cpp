@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/statistics/stats_answer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
+#include "experiments/statistics/run_pairs.h"
 #include "experiments/statistics/stats_input.h"
+#include "experiments/statistics/stats_parts.h"
 #include "experiments/statistics/summaries.h"
 #include "metrics/statistics/lr_sensitivity.h"
 #include "metrics/statistics/power.h"
@@ -15,180 +21,13 @@
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
 
-namespace precipice {
+namespace precipice::stats {
 namespace {
 
 constexpr std::int64_t kMaxCount = 1'000'000;  // of runs: tables of the exact test stay small
 constexpr std::size_t kMaxPairs = 25'000'000;  // cases times controls in a paired comparison
 constexpr std::size_t kMaxGroups = 100;
 constexpr double kLargest = std::numeric_limits<double>::max();
-
-struct Request {
-  double confidence = kConfidence;
-  std::uint64_t seed = 0;
-  BootstrapOptions bootstrap() const { return {seed, confidence}; }
-};
-
-// An answer for a group, under its name.
-template <class Answer>
-struct Named {
-  std::string name;
-  Answer answer;
-};
-
-// A comparison of two groups.
-template <class Answer>
-struct PairOf {
-  std::string a, b;
-  Answer answer;
-  double holm_p;
-};
-
-template <class Group, class Pair>
-struct Part {
-  std::vector<Named<Group>> groups;
-  std::vector<PairOf<Pair>> pairs;
-};
-
-struct SurvivalPart {
-  Part<SurvivalSummary, LogRankSummary> each;
-  LogRankSummary all;
-};
-
-struct ValueSummary {
-  std::size_t n;
-  double mean, median;
-  std::string reason;  // of these
-  BootstrapSummary bootstrap;
-};
-
-struct ScoreSummary {
-  AucSummary auc;  // with the exact test's p
-  double average_precision;
-};
-
-struct ScorePair {
-  double difference;
-  Interval interval;
-  double p;
-  std::string reason;
-};
-
-struct SensitivitySummary {
-  std::size_t n;
-  LrSensitivity found;
-  std::string reason;
-};
-
-struct PowerAnswer {
-  std::optional<double> effect, p, q;
-  std::int64_t seeds;  // -1: too many
-};
-
-struct HolmAnswer {
-  std::vector<double> p, holm_p;
-};
-
-struct StatsAnswer {
-  Request request;
-  std::optional<Part<CountSummary, CountPair>> counts;
-  std::optional<SurvivalPart> survival;
-  std::optional<Part<ValueSummary, ValuePair>> values;
-  std::optional<Part<ScoreSummary, ScorePair>> scores;
-  std::optional<std::vector<Named<SensitivitySummary>>> lr_sensitivity;
-  std::optional<std::vector<PowerAnswer>> power;
-  std::optional<HolmAnswer> p_values;
-};
-
-template <class Answer, class Visit>
-void visit_fields(const Named<Answer>& group, const Visit& visit) {
-  visit("name", group.name);
-  visit_fields(group.answer, visit);
-}
-
-template <class Answer, class Visit>
-void visit_fields(const PairOf<Answer>& pair, const Visit& visit) {
-  visit("a", pair.a);
-  visit("b", pair.b);
-  visit_fields(pair.answer, visit);
-  visit("holm_p", pair.holm_p);
-}
-
-template <class Group, class Pair, class Visit>
-void visit_fields(const Part<Group, Pair>& part, const Visit& visit) {
-  visit("groups", part.groups);
-  visit("pairs", part.pairs);
-}
-
-template <class Visit>
-void visit_fields(const SurvivalPart& part, const Visit& visit) {
-  visit("groups", part.each.groups);
-  visit("all", part.all);
-  visit("pairs", part.each.pairs);
-}
-
-template <class Visit>
-void visit_fields(const ValueSummary& summary, const Visit& visit) {
-  visit("n", summary.n);
-  visit("mean", summary.mean);
-  visit("median", summary.median);
-  visit_bootstrap(summary.reason, summary.bootstrap, visit);
-}
-
-template <class Visit>
-void visit_fields(const ScoreSummary& summary, const Visit& visit) {
-  visit_fields(summary.auc, visit);
-  visit("test", "Mann-Whitney");
-  visit("average_precision", summary.average_precision);
-}
-
-template <class Visit>
-void visit_fields(const ScorePair& pair, const Visit& visit) {
-  visit("difference", pair.difference);
-  visit("interval", pair.interval);
-  visit("test", "DeLong, paired");
-  visit("p", pair.p);
-  visit_reason(pair.reason, visit);
-}
-
-template <class Visit>
-void visit_fields(const SensitivitySummary& summary, const Visit& visit) {
-  visit("n", summary.n);
-  visit("sensitivity", summary.found.sensitivity);
-  visit("best_loss", summary.found.best_loss);
-  visit_reason(summary.reason, visit);
-}
-
-template <class Visit>
-void visit_fields(const PowerAnswer& answer, const Visit& visit) {
-  if (answer.effect) visit("effect", *answer.effect);
-  if (answer.p) visit("p", *answer.p);
-  if (answer.q) visit("q", *answer.q);
-  visit("seeds", answer.seeds > 0 ? std::optional(answer.seeds) : std::nullopt);
-  if (answer.seeds < 0) visit("reason", "more than 1000 seeds a group");
-}
-
-template <class Visit>
-void visit_fields(const HolmAnswer& answer, const Visit& visit) {
-  visit("p", answer.p);
-  visit("holm_p", answer.holm_p);
-}
-
-template <class Visit>
-void visit_fields(const StatsAnswer& answer, const Visit& visit) {
-  visit("confidence", answer.request.confidence);
-  visit("seed", answer.request.seed);
-  const auto visit_part = [&](const char* key, const auto& part) {
-    if (part) visit(key, *part);
-  };
-  visit_part("counts", answer.counts);
-  visit_part("survival", answer.survival);
-  visit_part("values", answer.values);
-  visit_part("scores", answer.scores);
-  visit_part("lr_sensitivity", answer.lr_sensitivity);
-  visit_part("power", answer.power);
-  visit_part("p_values", answer.p_values);
-}
 
 // A name for every group; the answers refer to them.
 std::vector<std::string> names_of(const std::vector<StatsInput>& groups, const StatsInput& part) {
@@ -199,11 +38,43 @@ std::vector<std::string> names_of(const std::vector<StatsInput>& groups, const S
   return names;
 }
 
-double p_of(const LogRankSummary& summary) {
+double p_of(const CountPair& pair) {
+  return pair.p;
+}
+double p_of(const ValuePair& pair) {
+  return pair.p;
+}
+double p_of(const ScorePair& pair) {
+  return pair.p;
+}
+double p_of(const auto& summary) {
   return summary.test.p;
 }
-double p_of(const auto& pair) {
-  return pair.p;
+template <class... Answers>
+double p_of(const std::variant<Answers...>& answer) {
+  return std::visit([](const auto& either) { return p_of(either); }, answer);
+}
+
+// The seeds of a group's members, as many as it has; none where it names none.
+std::vector<std::string> read_seeds(const StatsInput& element, std::size_t members) {
+  std::vector<std::string> seeds;
+  if (!element.has("seeds")) return seeds;
+  const StatsInput list = element.at("seeds");
+  for (const StatsInput& seed : list.elements())
+    seeds.push_back(std::to_string(seed.whole(0, std::numeric_limits<std::int64_t>::max())));
+  if (seeds.size() != members) list.refuse("must have one entry per member of the group");
+  if (std::set<std::string>(seeds.begin(), seeds.end()).size() != seeds.size()) list.refuse("each seed once");
+  return seeds;
+}
+
+// Places of the members of one seed in both groups; empty where the groups are compared as they are.
+using Places = std::vector<std::pair<std::size_t, std::size_t>>;
+Places matching(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  Places places;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (const auto found = std::find(b.begin(), b.end(), a[i]); found != b.end())
+      places.emplace_back(i, static_cast<std::size_t>(found - b.begin()));
+  return are_paired(places.size(), a.size(), b.size()) ? places : Places{};
 }
 
 // compare(a, b) of every pair of groups, by their places, adjusted for their number.
@@ -218,44 +89,96 @@ auto all_pairs(const std::vector<std::string>& names, const Compare& compare_gro
   return pairs;
 }
 
-Part<CountSummary, CountPair> answer_counts(const StatsInput& part, const Request& request) {
+struct CountGroup {
+  Count count;
+  std::vector<bool> events;  // one by one, where the input has them so
+  std::vector<std::string> seeds;
+};
+
+CountGroup read_count(const StatsInput& element) {
+  const StatsInput events = element.at("events");
+  CountGroup group;
+  if (!events.is_list()) {
+    element.allow_keys({"name", "events", "trials"});
+    group.count.trials = element.at("trials").whole(0, kMaxCount);
+    group.count.events = events.whole(0, group.count.trials);
+    return group;
+  }
+  element.allow_keys({"name", "events", "seeds"});
+  for (const StatsInput& event : events.elements()) {
+    group.events.push_back(event.boolean());
+    ++group.count.trials, group.count.events += group.events.back();
+  }
+  group.seeds = read_seeds(element, group.events.size());
+  return group;
+}
+
+CountComparison compare_counts(const CountGroup& a, const CountGroup& b, double confidence) {
+  const Places places = matching(a.seeds, b.seeds);
+  if (places.empty()) return compare(a.count, b.count, confidence);
+  PairedCounts counts;
+  for (const auto& [i, j] : places)
+    ++(a.events[i] && b.events[j] ? counts.both
+       : a.events[i]              ? counts.only_first
+       : b.events[j]              ? counts.only_second
+                                  : counts.neither);
+  return compare_paired(counts, confidence);
+}
+
+Part<CountSummary, CountComparison> answer_counts(const StatsInput& part, const Request& request) {
   const std::vector<StatsInput> elements = part.elements();
   const std::vector<std::string> names = names_of(elements, part);
-  std::vector<Count> counts;
-  Part<CountSummary, CountPair> answer;
+  std::vector<CountGroup> groups;
+  Part<CountSummary, CountComparison> answer;
   for (const StatsInput& element : elements) {
-    element.allow_keys({"name", "events", "trials"});
-    const std::int64_t trials = element.at("trials").whole(0, kMaxCount);
-    counts.push_back({element.at("events").whole(0, trials), trials});
-    answer.groups.push_back({names[answer.groups.size()], summary_of(counts.back(), request.confidence)});
+    groups.push_back(read_count(element));
+    answer.groups.push_back({names[answer.groups.size()], summary_of(groups.back().count, request.confidence)});
   }
-  answer.pairs =
-      all_pairs(names, [&](std::size_t a, std::size_t b) { return compare(counts[a], counts[b], request.confidence); });
+  answer.pairs = all_pairs(
+      names, [&](std::size_t a, std::size_t b) { return compare_counts(groups[a], groups[b], request.confidence); });
   return answer;
 }
 
-std::vector<SurvivalTime> read_survival_times(const StatsInput& element) {
-  element.allow_keys({"name", "times", "events"});
+struct SurvivalGroup {
+  std::vector<SurvivalTime> times;
+  std::vector<std::string> seeds;
+};
+
+SurvivalGroup read_survival(const StatsInput& element) {
+  element.allow_keys({"name", "times", "events", "seeds"});
   const std::vector<StatsInput> times = element.at("times").elements(), events = element.at("events").elements();
   if (times.size() != events.size()) element.at("events").refuse("must have one entry per time");
-  std::vector<SurvivalTime> runs;
-  for (std::size_t i = 0; i < times.size(); ++i) runs.push_back({times[i].number(0, kLargest), events[i].boolean()});
-  return runs;
+  SurvivalGroup group;
+  for (std::size_t i = 0; i < times.size(); ++i)
+    group.times.push_back({times[i].number(0, kLargest), events[i].boolean()});
+  group.seeds = read_seeds(element, times.size());
+  return group;
+}
+
+SurvivalPair compare_survival_groups(const SurvivalGroup& a, const SurvivalGroup& b) {
+  const Places places = matching(a.seeds, b.seeds);
+  if (places.empty()) {
+    const std::vector<std::vector<SurvivalTime>> two{a.times, b.times};
+    return compare(two);
+  }
+  std::vector<SurvivalTime> first, second;
+  for (const auto& [i, j] : places) first.push_back(a.times[i]), second.push_back(b.times[j]);
+  return compare_paired(first, second);
 }
 
 SurvivalPart answer_survival(const StatsInput& part, const Request& request) {
   const std::vector<StatsInput> elements = part.elements();
   const std::vector<std::string> names = names_of(elements, part);
+  std::vector<SurvivalGroup> groups;
   std::vector<std::vector<SurvivalTime>> runs;
   SurvivalPart answer;
   for (const StatsInput& element : elements) {
-    runs.push_back(read_survival_times(element));
+    groups.push_back(read_survival(element));
+    runs.push_back(groups.back().times);
     answer.each.groups.push_back({names[answer.each.groups.size()], summary_of(runs.back(), request.confidence)});
   }
-  answer.each.pairs = all_pairs(names, [&](std::size_t a, std::size_t b) {
-    const std::vector<std::vector<SurvivalTime>> two{runs[a], runs[b]};
-    return compare(two);
-  });
+  answer.each.pairs =
+      all_pairs(names, [&](std::size_t a, std::size_t b) { return compare_survival_groups(groups[a], groups[b]); });
   answer.all = compare(runs);
   return answer;
 }
@@ -273,18 +196,33 @@ ValueSummary summary_of_values(const std::vector<double>& values, const Request&
   return summary;
 }
 
-Part<ValueSummary, ValuePair> answer_values(const StatsInput& part, const Request& request) {
+struct ValueGroup {
+  std::vector<double> values;
+  std::vector<std::string> seeds;
+};
+
+ValueComparison compare_values(const ValueGroup& a, const ValueGroup& b, const Request& request) {
+  const Places places = matching(a.seeds, b.seeds);
+  if (places.empty()) return compare(a.values, b.values, request.bootstrap());
+  std::vector<double> first, second;
+  for (const auto& [i, j] : places) first.push_back(a.values[i]), second.push_back(b.values[j]);
+  return compare_paired(first, second, request.confidence);
+}
+
+Part<ValueSummary, ValueComparison> answer_values(const StatsInput& part, const Request& request) {
   const std::vector<StatsInput> elements = part.elements();
   const std::vector<std::string> names = names_of(elements, part);
-  std::vector<std::vector<double>> values;
-  Part<ValueSummary, ValuePair> answer;
+  std::vector<ValueGroup> groups;
+  Part<ValueSummary, ValueComparison> answer;
   for (const StatsInput& element : elements) {
-    element.allow_keys({"name", "values"});
-    values.push_back(element.at("values").numbers(true));
-    answer.groups.push_back({names[answer.groups.size()], summary_of_values(values.back(), request)});
+    element.allow_keys({"name", "values", "seeds"});
+    ValueGroup group{element.at("values").numbers(true), {}};
+    group.seeds = read_seeds(element, group.values.size());
+    answer.groups.push_back({names[answer.groups.size()], summary_of_values(group.values, request)});
+    groups.push_back(std::move(group));
   }
-  answer.pairs = all_pairs(
-      names, [&](std::size_t a, std::size_t b) { return compare(values[a], values[b], request.bootstrap()); });
+  answer.pairs =
+      all_pairs(names, [&](std::size_t a, std::size_t b) { return compare_values(groups[a], groups[b], request); });
   return answer;
 }
 
@@ -375,9 +313,7 @@ HolmAnswer answer_p_values(const StatsInput& part) {
   return {p_values, holm_adjusted(p_values)};
 }
 
-}  // namespace
-
-std::string answer_statistics(const std::string& text) {
+StatsAnswer answer_of(const std::string& text) {
   const Json json = StatsInput::parse(text);
   const StatsInput input(json, "");
   input.allow_keys(
@@ -394,7 +330,16 @@ std::string answer_statistics(const std::string& text) {
   if (input.has("lr_sensitivity")) answer.lr_sensitivity = answer_lr_sensitivity(input.at("lr_sensitivity"));
   if (input.has("power")) answer.power = answer_power(input.at("power"));
   if (input.has("p_values")) answer.p_values = answer_p_values(input.at("p_values"));
-  return dump(statistics_json(answer));
+  return answer;
+}
+
+}  // namespace
+}  // namespace precipice::stats
+
+namespace precipice {
+
+std::string answer_statistics(const std::string& text) {
+  return dump(statistics_json(stats::answer_of(text)));
 }
 
 }  // namespace precipice

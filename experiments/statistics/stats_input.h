@@ -23,6 +23,7 @@ class StatsInput {
   void allow_keys(std::initializer_list<const char*> keys) const;  // of an object
   bool has(const char* key) const { return json_.contains(key); }
   StatsInput at(const char* key) const;  // throws where it is missing
+  bool is_list() const { return json_.is_array(); }
   std::vector<StatsInput> elements() const;
 
   std::string text() const;

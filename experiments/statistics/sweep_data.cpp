@@ -69,7 +69,7 @@ void read_into(AnalysedRun& run) {
   try {
     run.config = RunDirectory(run.directory).read_config();
     run.inputs = recorded_inputs(run.directory);
-    run.columns = read_columns(run.directory, run.status);
+    run.columns = read_columns(run.directory, run.status, &run.machine);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
     // What a failed run's status says comes before what follows from it.
@@ -108,6 +108,7 @@ void split_by_inputs(SweepData& data) {
       const std::string hash = hash_under(run, key);
       if (run.usable()) found.insert(hash);
       run.format += fmt::format(", {}={}", name, hash);
+      run.settings[key + ".sha256"] = hash;
     }
     data.split += fmt::format(
         "{}runs that differ in nothing but seeds were trained on different files ({}, SHA-256 {}): "
@@ -241,6 +242,7 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
     }
     if (run.seeds.empty()) run.seeds = std::to_string(run.config.seed);
     run.format = format_of(report, reported, axes, run.config, report.labels);
+    for (const std::size_t a : axes) run.settings[report.axes[a]] = run.values[a];
     plain_of_runs.push_back(format_of(report, reported, axes, run.config, {}));
     rates.insert(run.learning_rate);
     data.runs.push_back(std::move(run));

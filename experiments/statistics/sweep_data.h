@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,14 +22,16 @@ namespace precipice {
 struct AnalysedRun {
   std::string id;
   std::filesystem::path directory;
-  RunStatus status;                 // as observed
-  std::string problem;              // why there are no series; "" where there are
-  RunConfig config;                 // defaults where there is a problem
-  std::vector<std::string> values;  // of the axes, as text
-  std::vector<std::string> shown;   // the same by their labels
-  std::string format;               // "fp8", "fp8, weights=bf16", "E5M3 by 16" where values have labels
+  RunStatus status;                             // as observed
+  std::string problem;                          // why there are no series; "" where there are
+  RunConfig config;                             // defaults where there is a problem
+  std::vector<std::string> values;              // of the axes, as text
+  std::vector<std::string> shown;               // the same by their labels
+  std::string format;                           // "fp8", "fp8, weights=bf16", "E5M3 by 16" where values have labels
+  std::map<std::string, std::string> settings;  // what makes the format: values by key
   double learning_rate = 0;
   std::vector<RunInput> inputs;  // recorded hashes of the files that it was trained on
+  std::string machine;           // what it ran on; "" where its file does not say
   std::string seeds;             // of the seed axes, as text; runs of one seed in different cells share it
   SeriesColumns columns;
 

@@ -35,7 +35,8 @@ std::string file_of(const AnalysedRun& run, const SweepData& data) {
 
 class IndexBuilder {
  public:
-  IndexBuilder(const SweepData& data, const SweepStatistics& statistics) : data_(data), statistics_(statistics) {}
+  IndexBuilder(const SweepData& data, const SweepStatistics& statistics, const std::vector<IndexColumn>& further)
+      : data_(data), statistics_(statistics), further_(further) {}
 
   std::string build() {
     for (const std::string& group : groups_of_runs()) write_series(group);
@@ -44,6 +45,7 @@ class IndexBuilder {
       if (is_published(run)) file_.link("/links/" + run.id, file_of(run, data_), "/");
     write_cells();
     write_survival();
+    write_further();
     Json relative = statistics_json(statistics_);
     relative.erase("directory");
     file_.write("/statistics", relative.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -102,7 +104,8 @@ class IndexBuilder {
 
   // Groups of one value a step that any run has; none is called as a part of the index itself.
   std::set<std::string> groups_of_runs() const {
-    static const std::set<std::string> kOwn{"runs", "axes", "labels", "links", "cells", "survival", "statistics"};
+    static const std::set<std::string> kOwn{"runs",  "axes",     "labels", "links",
+                                            "cells", "survival", "claims", "statistics"};
     std::set<std::string> names;
     for (const AnalysedRun& run : data_.runs)
       for (const auto& [name, group] : run.columns)
@@ -172,7 +175,8 @@ class IndexBuilder {
     numbers("/cells/jeffreys_low", jeffreys[0], "1", "95 % Jeffreys interval of the diverged fraction, lower end");
     numbers("/cells/jeffreys_high", jeffreys[1], "1", "95 % Jeffreys interval of the diverged fraction, upper end");
     numbers("/cells/median_step", medians, "steps", "median step of divergence; NaN: fewer than half diverged");
-    numbers("/cells/median_loss", losses, "nats", "median final loss, a diverged run at its initial loss");
+    numbers("/cells/median_loss", losses, "nats",
+            "median final loss in order, diverged runs last; NaN where half or more diverged");
   }
 
   void write_survival() {
@@ -198,16 +202,30 @@ class IndexBuilder {
     numbers("/survival/high", high, "1", "95 % log-log interval, upper end");
   }
 
+  void write_further() {
+    for (const IndexColumn& column : further_) {
+      std::visit([&](const auto& values) { write_column(column.path, values); }, column.values);
+      file_.attribute(column.path, "long_name", column.long_name);
+      if (!column.units.empty()) file_.attribute(column.path, "units", column.units);
+    }
+  }
+  void write_column(const std::string& path, const std::vector<std::string>& values) { file_.write(path, values); }
+  void write_column(const std::string& path, const std::vector<double>& values) {
+    file_.write(path, values, {values.size()});
+  }
+
   const SweepData& data_;
   const SweepStatistics& statistics_;
+  const std::vector<IndexColumn>& further_;
   Hdf5Writer file_;
   std::set<std::size_t> misfits_;
 };
 
 }  // namespace
 
-std::string build_index(const SweepData& data, const SweepStatistics& statistics) {
-  return IndexBuilder(data, statistics).build();
+std::string build_index(const SweepData& data, const SweepStatistics& statistics,
+                        const std::vector<IndexColumn>& further) {
+  return IndexBuilder(data, statistics, further).build();
 }
 
 }  // namespace precipice

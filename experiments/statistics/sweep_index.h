@@ -11,12 +11,17 @@
 //   /cells/*                          one value per cell: format, learning_rate, runs, ended, diverged, intervals,
 //                                     median step to divergence, median final loss
 //   /survival/*                       the points of all Kaplan-Meier curves, with the number of their cell
+//   /claims/*                         one value per claim of a sweep that has any: id, verdict, n, pairs, effect, low, high,
+//                                     p, holm_p, cpu_seconds, command, ... (experiments/claims/claims_report.h)
 //   /statistics                       everything that `merge --json` prints, as JSON text
 // The attribute runs_sha256 tells which runs were read (index_state.h).
-// Equal runs give equal bytes: the file holds no times, and paths relative to itself.
+// Equal runs give equal bytes: the file holds no times, and paths relative to itself; but for /claims, which says what its
+// runs cost, and the command.
 #pragma once
 
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "experiments/statistics/sweep_data.h"
 #include "experiments/statistics/sweep_statistics.h"
@@ -24,6 +29,14 @@
 
 namespace precipice {
 
-std::string build_index(const SweepData& data, const SweepStatistics& statistics);
+// A further column: strings or numbers, one value per row of its table, under its whole path.
+struct IndexColumn {
+  std::string path, units, long_name;  // units: "" for text
+  std::variant<std::vector<std::string>, std::vector<double>> values;
+};
+
+// `further`: tables that other parts of the program add, such as /claims (experiments/claims/claims_report.h).
+std::string build_index(const SweepData& data, const SweepStatistics& statistics,
+                        const std::vector<IndexColumn>& further = {});
 
 }  // namespace precipice

@@ -1,31 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The statistics of a sweep, computed once and shown by `merge`, index.h5 and the report: per cell the count of
-// diverged runs with intervals, survival curve and final losses; per format learning-rate sensitivity; and every format
-// against the reference at each learning rate, with one sentence per comparison that carries n, effect, interval and
-// test.
-//   divergence   Fisher's exact test, Newcombe's interval, of runs that ended
-//   survival     log-rank test; runs that have not ended are censored where they stand
-//   final loss   Mann-Whitney on all runs that ended, a diverged one ranking last; bootstrap by run of the difference
-//                of medians, a diverged one at its initial loss
-// Holm's correction counts the comparisons of one kind. Sensitivity: mean over seeds that have a run at every rate,
-// with a bootstrap by seed.
+// diverged runs with intervals, survival curve and final losses; per format learning-rate sensitivity; and formats against
+// their references (format_comparisons.h). Sensitivity: mean over seeds that have a run at every rate, with a bootstrap by
+// seed.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "experiments/statistics/format_comparisons.h"
 #include "experiments/statistics/summaries.h"
 #include "experiments/statistics/sweep_data.h"
 
 namespace precipice {
 
-inline constexpr std::uint64_t kReportSeed = 0;  // of the bootstraps
-
 struct FinalLosses {
   std::size_t n;
-  double median;           // a diverged run at its initial loss
+  std::int64_t diverged;   // of them, without a loss in nats
+  double median;           // in order, a run that diverged behind every number: +inf where half or more did
   double lowest, highest;  // of runs that did not diverge
   std::string reason;
 };
@@ -52,31 +45,6 @@ struct SensitivityStatistics {
   Interval interval() const;  // of the bootstrap; NaN ends without it
 };
 
-// A format against the reference at one learning rate.
-struct FormatComparison {
-  std::string format, reference;
-  double learning_rate;
-  std::array<std::int64_t, 2> untrained, skipped;  // of runs that ended
-  double holm_p;
-  std::string verdict, sentence;
-};
-struct DivergenceComparison : FormatComparison {
-  CountPair test;
-  std::array<std::int64_t, 2> events;
-};
-struct SurvivalComparison : FormatComparison {
-  LogRankSummary test;
-  std::array<std::size_t, 2> n;
-};
-struct LossComparison : FormatComparison {
-  ValuePair test;  // ranks with diverged runs last, the difference with them at their initial losses
-};
-struct FormatComparisons {
-  std::vector<DivergenceComparison> divergence;
-  std::vector<SurvivalComparison> survival;
-  std::vector<LossComparison> final_loss;
-};
-
 struct SweepStatistics {
   std::string directory, reference;
   std::vector<CellStatistics> cells;
@@ -87,12 +55,10 @@ struct SweepStatistics {
 
 SweepStatistics sweep_statistics(const SweepData& data);
 
-std::vector<SurvivalTime> survival_times(const std::vector<const AnalysedRun*>& runs);
-Count divergence_count(const std::vector<const AnalysedRun*>& runs);  // of runs that ended
-
 template <class Visit>
 void visit_fields(const FinalLosses& losses, const Visit& visit) {
   visit("n", losses.n);
+  visit("diverged", losses.diverged);
   visit("median", losses.median);
   visit("lowest", losses.lowest);
   visit("highest", losses.highest);
@@ -125,52 +91,6 @@ void visit_fields(const SensitivityStatistics& s, const Visit& visit) {
     visit("resamples_dropped", s.bootstrap->dropped);
   }
   visit_reason(s.reason, visit);
-}
-
-// What every comparison begins and ends with.
-template <class Visit>
-void visit_head(const FormatComparison& pair, const Visit& visit) {
-  visit("format", pair.format);
-  visit("reference", pair.reference);
-  visit("learning_rate", pair.learning_rate);
-}
-template <class Visit>
-void visit_end(const FormatComparison& pair, const Visit& visit) {
-  visit("untrained", pair.untrained);
-  visit("skipped", pair.skipped);
-  visit("holm_p", pair.holm_p);
-  visit("verdict", pair.verdict);
-  visit("sentence", pair.sentence);
-}
-
-template <class Visit>
-void visit_fields(const DivergenceComparison& pair, const Visit& visit) {
-  visit_head(pair, visit);
-  visit_fields(pair.test, visit);
-  visit("events", pair.events);
-  visit_end(pair, visit);
-}
-
-template <class Visit>
-void visit_fields(const SurvivalComparison& pair, const Visit& visit) {
-  visit_head(pair, visit);
-  visit_fields(pair.test, visit);
-  visit("n", pair.n);
-  visit_end(pair, visit);
-}
-
-template <class Visit>
-void visit_fields(const LossComparison& pair, const Visit& visit) {
-  visit_head(pair, visit);
-  visit_fields(pair.test, visit);
-  visit_end(pair, visit);
-}
-
-template <class Visit>
-void visit_fields(const FormatComparisons& comparisons, const Visit& visit) {
-  visit("divergence", comparisons.divergence);
-  visit("survival", comparisons.survival);
-  visit("final_loss", comparisons.final_loss);
 }
 
 template <class Visit>

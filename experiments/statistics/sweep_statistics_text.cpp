@@ -25,7 +25,7 @@ std::vector<std::string> row_of(const CellStatistics& cell) {
           std::to_string(cell.untrained),
           std::to_string(cell.skipped),
           number_text(cell.survival.median, "{:g}"),
-          number_text(cell.final_loss.median, "{:.4f}")};
+          std::isinf(cell.final_loss.median) ? "diverged" : number_text(cell.final_loss.median, "{:.4f}")};
 }
 
 std::string line_of(const SensitivityStatistics& s) {
@@ -33,6 +33,22 @@ std::string line_of(const SensitivityStatistics& s) {
                      number_text(s.mean, "{:.4f}"), number_text(s.interval().low, "{:.4f}"),
                      number_text(s.interval().high, "{:.4f}"), s.seeds, s.rates.size(),
                      s.reason.empty() ? "" : ": " + s.reason);
+}
+
+// Comparisons in which nothing happened are one line together.
+void add_outcome_sentences(std::string& text, const std::vector<OutcomeComparison>& pairs, const char* what) {
+  std::int64_t quiet = 0;
+  for (const OutcomeComparison& pair : pairs)
+    if (pair.events[0] + pair.events[1] == 0)
+      ++quiet;
+    else
+      text += pair.sentence + "\n";
+  if (quiet > 0) text += fmt::format("In {} of {} comparisons no run of either format {}\n", quiet, pairs.size(), what);
+}
+
+void add_survival_sentences(std::string& text, const std::vector<SurvivalComparison>& pairs) {
+  for (const SurvivalComparison& pair : pairs)
+    if (pair.observed[0] + pair.observed[1] > 0) text += pair.sentence + "\n";
 }
 
 }  // namespace
@@ -56,12 +72,10 @@ std::string statistics_text(const SweepStatistics& statistics) {
   for (const CellStatistics& cell : statistics.cells) rows.push_back(row_of(cell));
   std::string text = format_table(rows);
   for (const SensitivityStatistics& entry : statistics.lr_sensitivity) text += line_of(entry);
-  const auto add_sentences = [&](const auto& pairs) {
-    for (const FormatComparison& pair : pairs) text += pair.sentence + "\n";
-  };
-  add_sentences(statistics.comparisons.divergence);
-  add_sentences(statistics.comparisons.survival);
-  add_sentences(statistics.comparisons.final_loss);
+  add_outcome_sentences(text, statistics.comparisons.divergence, "diverged");
+  add_outcome_sentences(text, statistics.comparisons.failure, "diverged or learnt nothing");
+  add_survival_sentences(text, statistics.comparisons.survival);
+  for (const LossComparison& pair : statistics.comparisons.final_loss) text += pair.sentence + "\n";
   for (const std::string& note : statistics.notes) text += note + "\n";
   return text;
 }

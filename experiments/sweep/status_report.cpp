@@ -179,6 +179,7 @@ std::string to_json(const StatusReport& report, std::int64_t now) {
                             {"age_seconds", status.heartbeat > 0 ? Json(now - status.heartbeat) : Json(nullptr)},
                             {"steps_per_second", number_or_name(status.steps_per_second)},
                             {"wall_seconds", number_or_name(status.wall_seconds)},
+                            {"cpu_seconds", number_or_name(status.cpu_seconds)},
                             {"exit_code", status.exit_code}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

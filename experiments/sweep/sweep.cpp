@@ -195,6 +195,7 @@ Sweep make_labelled_sweep(const LabelledSettings& file, const std::vector<Assign
   }
   for (std::size_t link = 0; link < file.links.size(); ++link)
     apply_link(file.links[link], static_cast<int>(link), assignments, sweep);
+  sweep.included = file.included;
   return sweep;
 }
 

@@ -24,7 +24,8 @@ struct Axis {
 
 struct Sweep {
   std::vector<Setting> base;
-  std::vector<Axis> axes;  // in the order of their declaration; the first one varies slowest
+  std::vector<Axis> axes;               // in the order of their declaration; the first one varies slowest
+  std::vector<std::string> included{};  // files whose settings the sweep's file included
 };
 
 struct SweepRun {

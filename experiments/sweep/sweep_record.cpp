@@ -47,6 +47,7 @@ std::string to_toml(const SweepRecord& record) {
   std::string text = "# What this sweep directory holds. The same command resumes the sweep.\nschema_version = 1\n";
   text += "command = " + quoted(record.command) + "\n";
   if (!record.earlier_commands.empty()) text += "earlier_commands = " + string_array(record.earlier_commands) + "\n";
+  if (!record.included.empty()) text += "included = " + string_array(record.included) + "\n";
   text += "base = " + string_array(record.base) + "\naxes = " + string_array(record.axes) + "\n";
   for (const auto& [axis, labels] : record.labels) {
     text += fmt::format("\n[labels.{}]\n", double_quoted(axis));
@@ -172,6 +173,7 @@ bool is_run_id(const std::string& name) {
 SweepRecord make_record(const Sweep& sweep, const std::vector<SweepRun>& runs, const std::string& command) {
   SweepRecord record;
   record.command = command;
+  record.included = sweep.included;
   for (const Setting& setting : sweep.base) record.base.push_back(base_line(setting));
   std::sort(record.base.begin(), record.base.end());
   for (const Axis& axis : sweep.axes) {
@@ -190,6 +192,7 @@ std::optional<SweepRecord> read_record(const fs::path& directory) {
   SweepRecord record;
   record.command = table["command"].value_or(std::string());
   if (table.contains("earlier_commands")) record.earlier_commands = strings_of(table, "earlier_commands", path);
+  if (table.contains("included")) record.included = strings_of(table, "included", path);
   record.base = strings_of(table, "base", path);
   record.axes = strings_of(table, "axes", path);
   check_axes(record.axes, path);

@@ -2,6 +2,7 @@
 // sweep.toml: what a sweep directory holds, read by `status`, `verify`, `merge` and the report:
 //   command = "precipice sweep ..."          the last one, as typed
 //   earlier_commands = ["...", ...]          those before it, oldest first
+//   included = ["base.toml"]                 where settings come from beside the sweep's own file; only where there are any
 //   base = ["train.steps = 40", ...]         the settings of all runs
 //   axes = ["precision.recipe", "seed"]      keys that vary, those of the last command first
 //   [labels."precision.recipe"]              what people call a value of an axis:
@@ -32,6 +33,7 @@ using AxisLabels = std::map<std::string, std::map<std::string, std::string>>;
 struct SweepRecord {
   std::string command;
   std::vector<std::string> earlier_commands{};
+  std::vector<std::string> included{};  // files whose settings the sweep's file included
   std::vector<std::string> base{};
   std::vector<std::string> axes{};
   AxisLabels labels{};

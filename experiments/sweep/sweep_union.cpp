@@ -87,6 +87,10 @@ class Joiner {
     read_earlier();
     joined_.record.command = fresh_.command;
     joined_.record.axes = fresh_.axes;
+    joined_.record.included = fresh_.included;
+    if (earlier_)
+      for (const std::string& file : earlier_->included)
+        if (!holds(joined_.record.included, file)) joined_.record.included.push_back(file);
     if (earlier_)
       for (const std::string& axis : earlier_->axes)
         if (!holds(fresh_.axes, axis)) joined_.record.axes.push_back(axis);

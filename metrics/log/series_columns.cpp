@@ -32,6 +32,14 @@ ColumnGroup read_group(const Hdf5Reader& file, const std::string& path, const st
   return group;
 }
 
+// The processor, and the instruction sets of quantizers and of products: what decides the order of sums.
+std::string machine_of(const Hdf5Reader& file) {
+  std::string text;
+  for (const char* name : {"cpu_model", "isa", "onednn_isa"})
+    if (file.has_attribute("/", name)) text += (text.empty() ? "" : ", ") + file.attribute_text("/", name);
+  return text;
+}
+
 }  // namespace
 
 SeriesColumns columns_of(const RunSeries& series) {
@@ -59,21 +67,23 @@ SeriesColumns columns_of(const RunSeries& series) {
   return columns;
 }
 
-SeriesColumns parse_run_file(std::string bytes, const std::string& name) {
+SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine) {
   const Hdf5Reader file(std::move(bytes), name);
+  if (machine) *machine = machine_of(file);
   SeriesColumns columns;
   for (const std::string& group : file.names("/"))
     if (file.has("/" + group + "/step")) columns.emplace(group, read_group(file, "/" + group, name));
   return columns;
 }
 
-SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status) {
+SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status, std::string* machine) {
   const std::filesystem::path run_file = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
   std::error_code ignored;
   if (is_finished(status.state) && std::filesystem::exists(run_file, ignored)) {
     std::string bytes = read_file(run_file, kMaxRunFileBytes);
     // The HDF5 library crashes on about one damaged file in a hundred.
-    if (sha256_hex(bytes) == status.run_file_sha256) return parse_run_file(std::move(bytes), run_file.string());
+    if (sha256_hex(bytes) == status.run_file_sha256)
+      return parse_run_file(std::move(bytes), run_file.string(), machine);
     if (!std::filesystem::exists(journal, ignored))
       throw DataError(run_file.string() + ": its SHA-256 is not the one that status.json records");
   }

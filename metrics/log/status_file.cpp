@@ -24,7 +24,7 @@ constexpr std::uint64_t kMaxStatusBytes = 1 << 20;
 constexpr const char* kStateNames[] = {"pending", "running", "done",        "diverged", "untrained",
                                        "skipped", "failed",  "interrupted", "stale"};
 // Files of earlier versions do not have them.
-constexpr std::string_view kLaterKeys[] = {"run_id", "unigram_floor", "skipped_steps"};
+constexpr std::string_view kLaterKeys[] = {"run_id", "unigram_floor", "skipped_steps", "cpu_seconds"};
 
 // The one declaration of the file's keys, for reading and writing.
 template <class Status, class Visit>
@@ -45,6 +45,7 @@ void visit_fields(Status& status, const Visit& visit) {
   visit("run_file_sha256", status.run_file_sha256);
   visit("run_file_before", status.run_file_before);
   visit("wall_seconds", status.wall_seconds);
+  visit("cpu_seconds", status.cpu_seconds);
   visit("steps_per_second", status.steps_per_second);
   visit("invocation", status.invocation);
   visit("exit_code", status.exit_code);
@@ -128,6 +129,7 @@ std::optional<RunStatus> read_status(const std::filesystem::path& path) {
   if (std::error_code error; !std::filesystem::exists(path, error) && !error) return std::nullopt;
   const std::string bytes = read_file(path, kMaxStatusBytes);
   RunStatus status;
+  status.cpu_seconds = std::numeric_limits<double>::quiet_NaN();
   std::string key_read;
   try {
     const Json json = Json::parse(bytes);

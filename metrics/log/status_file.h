@@ -47,6 +47,7 @@ struct RunStatus {
   std::string run_file_sha256;                                      // "": no run.h5 was published yet
   std::string run_file_before;                                      // not empty while a publication is under way
   double wall_seconds = 0;                                          // training time of all invocations
+  double cpu_seconds = 0;  // processor time of all invocations, all threads; NaN in files of earlier versions: unknown
   double steps_per_second = 0;
   std::string invocation;  // the command line
   int exit_code = -1;      // -1: has not ended

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics, labels, warnings and claims of a sweep: the JSON of `precipice merge`, `label`, `warn` and `claims`. Numbers are
+"""Statistics with claims, labels and warnings of a sweep: the JSON of `precipice merge`, `label` and `warn`. Numbers are
 computed there, once; the report draws them. Where the program is missing or refuses, the page says so instead."""
 
 import json
@@ -19,9 +19,7 @@ COMMANDS = {
     "statistics": ("merge", "--no-index", "--json"),
     "labels": ("label", "--rule", "all", "--json"),
     "warnings": ("warn", "--json"),
-    "claims": ("claims", "--json"),
 }
-CLAIMS_FILE = "claims.toml"  # there where a sweep has claims
 
 
 @dataclass
@@ -53,8 +51,6 @@ class Analyses:
             return
         settings = [axis for axis in axes if axis != "seed" and not axis.endswith(".seed")]
         for name, (command, *options) in COMMANDS.items():
-            if name == "claims" and not (directory / CLAIMS_FILE).exists():
-                continue
             within = [f"--within={axis}" for axis in settings] if command == "warn" else []
             arguments = [program, command, path_argument(directory), *options, *within]
             try:
@@ -81,6 +77,7 @@ class Analyses:
                 setattr(self.analysis, name, self.answer(process))
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 self.complain(command, error)
+        self.analysis.claims = self.analysis.statistics.pop("claims", {})
         return self.analysis
 
     def answer(self, process: subprocess.Popen) -> Dict[str, Any]:
@@ -111,5 +108,7 @@ def adopt_names(analysis: Analysis, sweep: Sweep) -> None:
     for each in lists:
         for entry in each:
             entry["format"] = sweep.label_of_program(entry["format"])
+            if "reference" in entry:
+                entry["reference"] = sweep.label_of_program(entry["reference"])
             if "sentence" in entry:
                 entry["sentence"] = renamed(entry["sentence"], shown)

@@ -4,19 +4,19 @@
 from typing import Any, Dict, List, Sequence, Tuple
 
 from report_lib.analysis import Analysis
+from report_lib.comparisons_table import comparisons_section
+from report_lib.grouping import Sweep
 from report_lib.html_text import clean, escape, folded, table
 
-KINDS = {"divergence": "Divergence", "survival": "Time to divergence", "final_loss": "Final loss"}
-MOST_SENTENCES = 4  # of a heading that stand open
 MOST_SIGNALS = 5  # that stand open
 
 Section = Tuple[str, str, str]  # id, title, HTML
 
 
-def analysis_sections(analysis: Analysis) -> List[Section]:
+def analysis_sections(analysis: Analysis, sweep: Sweep) -> List[Section]:
     against = f"Formats against {clean(analysis.statistics.get('reference', ''))}"
     found = [
-        ("comparisons", against, comparisons(analysis.statistics)),
+        ("comparisons", against, comparisons_section(analysis.statistics, sweep)),
         ("labels", "What happened, by every definition", labels(analysis.labels)),
         ("warnings", "Early warning", warnings(analysis.warnings)),
     ]
@@ -24,31 +24,6 @@ def analysis_sections(analysis: Analysis) -> List[Section]:
         items = "".join(f"<li>{escape(problem)}</li>" for problem in analysis.problems)
         found.append(("missing", "Statistics that are missing", f"<ul>{items}</ul>"))
     return [section for section in found if section[2]]
-
-
-def comparisons(statistics: Dict[str, Any]) -> str:
-    lists = statistics.get("comparisons", {})
-    if not any(lists.values()):
-        return ""
-    parts = []
-    for kind, title in KINDS.items():
-        pairs = sorted(lists.get(kind, []), key=decided_first)
-        if pairs:
-            sentences = [f"<li>{escape(pair['sentence'])}</li>" for pair in pairs]
-            shown, hidden = sentences[:MOST_SENTENCES], sentences[MOST_SENTENCES:]
-            parts.append(f"<h3>{title}</h3>\n<ul>\n" + "\n".join(shown) + "\n</ul>")
-            if hidden:
-                parts.append(folded(f"{len(hidden)} more comparisons", "<ul>\n" + "\n".join(hidden) + "\n</ul>"))
-    parts.append(
-        '<p class="note">Holm’s correction counts the comparisons of one heading. “Undecided” is no proof of '
-        "equality: the interval says what differences these runs cannot exclude.</p>"
-    )
-    return "\n".join(parts)
-
-
-def decided_first(pair: Dict[str, Any]) -> int:
-    sentence = pair["sentence"]
-    return 2 if "cannot be compared" in sentence or "n too small" in sentence else int("ndecided" in sentence)
 
 
 def labels(report: Dict[str, Any]) -> str:

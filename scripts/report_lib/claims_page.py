@@ -8,18 +8,24 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from report_lib.__main__ import make_report
 from report_lib.analysis import PROGRAM
 from report_lib.claims_table import claims_section
 from report_lib.html_text import escape
+from report_lib.page import figure
 from report_lib.page_style import STYLE
+from report_lib.pieces import shared_definitions
 from report_lib.progress import Progress
 from report_lib.run_files import ReportError, one_line
+from report_lib.style import Picture
 from safe_files import Folder
 
+SHOWN = ("ladder", "departures", "raster", "difference", "final_loss", "survival", "divergence")
+MOST_FIGURES = 3  # of a sweep
 TITLE = "To FP8 and back again, at small scale"
 LEAD = (
     "Claims of arXiv 2405.18710, and of this project’s pilot, on a GPT of 117,056 parameters: written down before the runs, "
@@ -34,7 +40,18 @@ def judged(program: str, sweep: Path) -> Dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def page_of(reports: Dict[str, Dict[str, Any]]) -> str:
+def chosen(drawn: Sequence[Picture]) -> List[Picture]:
+    """The figures that the claims of a sweep are about, in the order of SHOWN, MOST_FIGURES at most."""
+    found = [picture for name in SHOWN for picture in drawn if picture.name == name]
+    return found[:MOST_FIGURES]
+
+
+def renamed_for(sweep: str, picture: Picture) -> Picture:
+    """Its files lie in the sweep's own folder."""
+    return replace(picture, name=f"{sweep}/figures/{picture.name}")
+
+
+def page_of(reports: Dict[str, Dict[str, Any]], pictures: Dict[str, List[Picture]]) -> str:
     counts: Dict[str, int] = {}
     for report in reports.values():
         for claim in report["claims"]:
@@ -44,10 +61,11 @@ def page_of(reports: Dict[str, Dict[str, Any]]) -> str:
     for name, report in reports.items():
         parts.append(
             f'<section id="{escape(name)}">\n<h2>{escape(name)}</h2>\n{claims_section(report)}\n'
-            f'<p><a href="{escape(name)}/report.html">Figures and tables of this sweep</a></p>\n</section>'
+            + "\n".join(f"<h3>{escape(each.title)}</h3>\n{figure(each, '')}" for each in pictures.get(name, []))
+            + f'<p><a href="{escape(name)}/report.html">Figures and tables of this sweep</a></p>\n</section>'
         )
     parts.append("</main>")
-    body = "\n".join(parts)
+    body = "\n".join([shared_definitions([each for own in pictures.values() for each in own]), *parts])
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -58,14 +76,17 @@ def page_of(reports: Dict[str, Dict[str, Any]]) -> str:
 def main(directory: Path, names: List[str]) -> int:
     program = os.environ.get("PRECIPICE", str(PROGRAM))
     reports: Dict[str, Dict[str, Any]] = {}
+    pictures: Dict[str, List[Picture]] = {}
     try:
         with Progress("back_again") as progress:
             for name in names:
                 progress.say(f"judging {name}")
                 reports[name] = judged(program, directory / name)
-                make_report(directory / name, directory / name, progress.say)
+                drawn: List[Picture] = []
+                make_report(directory / name, directory / name, progress.say, drawn=drawn)
+                pictures[name] = [renamed_for(name, picture) for picture in chosen(drawn)]
         with Folder.make(directory) as target:
-            target.write("report.html", page_of(reports))
+            target.write("report.html", page_of(reports, pictures))
     except (ReportError, ValueError) as error:
         print(f"back_again: {one_line(error)}", file=sys.stderr)
         return 2

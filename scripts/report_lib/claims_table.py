@@ -16,14 +16,14 @@ TONES = {
     "not equivalent": "no",
     "different": "no",
 }
-COLUMNS = ("claim", "verdict", "setting", "pairs", "effect", "interval", "Holm p", "test", "training time")
+COLUMNS = ("claim", "verdict", "setting", "pairs", "claimed", "effect", "interval", "Holm p", "test", "cost, CPU")
 
 
 def claims_section(report: Dict[str, Any]) -> str:
     claims = report.get("claims", [])
     if not claims:
         return ""
-    shown = table("Claims and verdicts", COLUMNS, [claim_row(claim) for claim in claims], range(3, 7), {1: coloured})
+    shown = table("Claims and verdicts", COLUMNS, [claim_row(claim) for claim in claims], range(3, 8), {1: coloured})
     items = "\n".join(f"<li>{escape(sentence(claim))}</li>" for claim in claims)
     return (
         shown
@@ -42,13 +42,22 @@ def claim_row(claim: Dict[str, Any]) -> List[str]:
         claim["id"],
         claim["verdict"],
         "literal" if claim["literal"] else "accelerated",
-        f"{claim['pairs']} of {claim['n']}",
+        f"{claim['pairs']} of {claim['asked']}",
+        number(claim["claimed"]),
         number(claim["effect"]),
         interval(claim),
         number(claim["holm_p"], ".2g"),
         claim["test"],
-        f"{claim['training_seconds']:.0f} s",
+        cost(claim),
     ]
+
+
+def cost(claim: Dict[str, Any]) -> str:
+    """Of its runs, which other claims may share; wall time where a run of an earlier version has not recorded the other."""
+    seconds = claim["cpu_seconds"]
+    if isinstance(seconds, (int, float)):
+        return f"{seconds:.3g} s"
+    return f"{claim['wall_seconds']:.3g} s of wall time"
 
 
 def interval(claim: Dict[str, Any]) -> str:
@@ -71,6 +80,10 @@ def sentence(claim: Dict[str, Any]) -> str:
         parts.append("changed after its runs began, so it is no prediction")
     if claim["late"]:
         parts.append("written after its runs began, so it is no prediction")
+    if claim["n"] < claim["asked"]:
+        parts.append(f"judged with {claim['n']} pairs where it asks for {claim['asked']}")
+    if claim["looked_at"]:
+        parts.append(f"exploratory: it could be judged with {claim['looked_at']} pairs before")
     if claim["sequential"]:
         parts.append("exploratory: its n grew as results came in")
     if claim["dropped"]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which runs belong together: a format is what differs between runs other than the learning rate and the seeds."""
 
+import copy
 import math
 import re
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
@@ -8,6 +9,7 @@ from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 from report_lib.inputs import split_by_inputs
 from report_lib.names import Labels, Part, full_name, label_of, shown_names, value_text
 from report_lib.run_files import Run
+from report_lib.ramps import ramp_styles
 from report_lib.statistics import Cell
 
 RECIPE = "precision.recipe"
@@ -23,6 +25,7 @@ USUAL_COLOURS = {
     "tf32": "#56B4E9",
     "fp32": "#000000",
 }
+MAX_FORMATS = 6  # in one panel; more would hide each other
 LINE_STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "D", "v")  # one for each line style
 USUAL_ORDER = ("fp32", "tf32", "bf16", "fp8", "fp8-all")
@@ -58,6 +61,9 @@ class Sweep:
         self.names = shown_names({label: self.parts[label] for label in self.labels}, RECIPE, self.user_labels)
         self.by_settings = {settings_of(label): label for label in self.labels}
         self.by_settings.update({settings_of(self.program_name(label)): label for label in self.labels})
+        self.shown: Optional[float] = None  # the rate of figures of one rate; None: the best one
+        self.why_shown = f"at which {self.name(self.baseline)} ends lowest"
+        self.reasons: Dict[float, str] = {}  # why a rate is shown
 
     def name(self, label: str) -> str:
         """What figures and tables call a format; a name that is no format here stays as it is."""
@@ -93,6 +99,13 @@ class Sweep:
     def entropy_floors(self) -> List[float]:
         return sorted({round(run.entropy_floor, 6) for run in self.runs if math.isfinite(run.entropy_floor)})
 
+    @property
+    def unigram_floors(self) -> List[float]:
+        """Only where a run did not end below: elsewhere the lines would stretch the axes for nothing."""
+        if not any(run.state == "untrained" for run in self.runs):
+            return []
+        return sorted({round(run.unigram_floor, 6) for run in self.runs if math.isfinite(run.unigram_floor)})
+
     def cell(self, label: str, rate: float) -> Optional[Cell]:
         return self.cells.get((label, rate))
 
@@ -106,6 +119,29 @@ class Sweep:
                 if label == name or label.startswith(name + ","):
                     return label
         return self.labels[0] if self.labels else ""
+
+    @property
+    def shown_rate(self) -> Optional[float]:
+        return self.best_rate if self.shown is None else self.shown
+
+    def at(self, rate: Optional[float]) -> "Sweep":
+        """The same runs, whose figures of one rate are of this one."""
+        other = copy.copy(self)
+        if rate is not None:
+            other.shown, other.why_shown = rate, self.why_of(rate)
+        return other
+
+    def why_of(self, rate: float) -> str:
+        return self.reasons.get(rate, self.why_shown)
+
+    def with_reference(self, labels: Sequence[str]) -> List[List[str]]:
+        """Formats in groups that one panel can show, with the reference in each; all in one where they fit."""
+        if len(labels) <= MAX_FORMATS:
+            return [list(labels)]
+        base = [label for label in labels if label == self.baseline]
+        others = [label for label in labels if label != self.baseline]
+        size = MAX_FORMATS - len(base)
+        return [base + others[start : start + size] for start in range(0, len(others), size)]
 
     @property
     def best_rate(self) -> Optional[float]:
@@ -168,8 +204,10 @@ def format_order(label: str) -> Tuple[int, float, str]:
 
 
 def assign_styles(labels: Sequence[str]) -> Dict[str, Tuple[str, str]]:
-    """Colour and line style. The usual recipes keep their colours in every report; others take what is free."""
-    styles = {label: (USUAL_COLOURS[label], "-") for label in labels if label in USUAL_COLOURS}
+    """Colour and line style. Formats that differ in their bits have a ramp (ramps.py); of the others the usual recipes keep
+    their colours in every report, and the rest take what is free."""
+    styles = ramp_styles(labels, LINE_STYLES)
+    styles.update({label: (USUAL_COLOURS[label], "-") for label in labels if label in USUAL_COLOURS and label not in styles})
     free = [(colour, line) for line in LINE_STYLES for colour in PALETTE if (colour, line) not in styles.values()]
     for position, label in enumerate(label for label in labels if label not in styles):
         styles[label] = free[position % len(free)]

@@ -20,7 +20,7 @@ from report_lib.probe_figures import (
     LEAST_FRACTION,
     MAX_FORMATS,
     fraction_colours,
-    runs_at_best_rate,
+    runs_at_shown_rate,
     sweep_label,
 )
 from report_lib.run_files import Budget, Run, as_plain, checked
@@ -79,7 +79,7 @@ def read_histograms(run: Run) -> Optional[Histograms]:
 
 
 def histogram_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
-    drawn = [(run, found) for run in runs_at_best_rate(sweep) for found in [read_histograms(run)] if found]
+    drawn = [(run, found) for run in runs_at_shown_rate(sweep) for found in [read_histograms(run)] if found]
     drawn = drawn[:MAX_FORMATS]
     rows = [
         (name, title)

@@ -28,7 +28,7 @@ FOUND = re.compile(r"last_token_eps(.+)")
 
 
 def lbfgs_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
-    rate = sweep.best_rate
+    rate = sweep.shown_rate
     cells = [cell for cell in sweep.ordered_cells() if cell.learning_rate == rate]
     groups = [run.probes["lbfgs"] for cell in cells for run in cell.runs if "lbfgs" in run.probes]
     names = {name for group in groups if len(group.steps) for name in group.series}
@@ -68,9 +68,8 @@ def lbfgs_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         "100 (max L − L) / (1 + L) over logits moved by at most ε (|z| + 1), for the last token of each sequence: in closed "
         "form, and as 10 iterations of box-constrained L-BFGS find it (Keskar et al. 2017; arXiv 2405.18710). What the "
         "optimizer finds is a lower bound; where the fraction changes, the found curve moves without the exact one. "
-        f"At learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} ends lowest. n: runs with a "
-        "value, in the order of "
-        "the legend. Line: median, band: lowest to highest seed, crosses: last value of a diverged run."
+        f"At learning rate {sweep.rate_name(rate)}, {sweep.why_shown}. n: runs with a value, in the order of the legend. "
+        "Line: median, band: lowest to highest seed, crosses: last value of a diverged run."
     )
     if len(shown) < 3:
         caption += " L-BFGS looked in a random subspace, which is another set of points: no fraction is known there."

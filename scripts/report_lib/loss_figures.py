@@ -36,7 +36,6 @@ SPIKE_RULES = ("olmo-core", "jump")
 RING: Dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markersize": 5, "linestyle": "none"}
 COLUMNS = 240  # steps of a panel are gathered into this many pixel columns
 MAX_PANELS = 12
-MAX_FORMATS = 6  # in one figure; more would hide each other
 HEADROOM = 1.12  # of the axis above the initial loss
 CROSS_INSET = 0.035  # of the axis: half a cross, which must not reach into the title
 
@@ -53,35 +52,41 @@ CAPTION_OF_ONE = (
 RINGS = " Rings: first spike of a seed by the rule olmo-core or jump."
 
 
-def loss_figures(sweep: Sweep, analysis: Analysis) -> Iterator[Tuple[Figure, Picture]]:
+def loss_figures(sweep: Sweep, analysis: Analysis, shown: Sequence[float] = ()) -> Iterator[Tuple[Figure, Picture]]:
+    """A panel per learning rate; where one panel cannot hold all formats, panels of a few with the reference in each, at the
+    rates that are shown."""
     if not any(len(run.metrics.steps) for run in sweep.runs):
         return
-    rates = evenly_chosen(sweep.rates, MAX_PANELS)
+    groups = sweep.with_reference(sweep.labels)
+    best = [rate for rate in (sweep.shown_rate,) if rate is not None]
+    rates = evenly_chosen(sweep.rates, MAX_PANELS) if len(groups) == 1 and not shown else list(shown or best)
     spikes = first_spikes(analysis)
-    for part in range(0, len(sweep.labels), MAX_FORMATS):
-        labels = sweep.labels[part : part + MAX_FORMATS]
+    for number, rate_group in enumerate([rates] if len(groups) == 1 else [[rate] for rate in rates]):
         name, title = "loss_curves", "Training loss"
-        if len(sweep.labels) > MAX_FORMATS:
-            name = f"{name}_{part // MAX_FORMATS + 1}"
-            title = f"{title}: formats {part + 1} to {part + len(labels)} of {len(sweep.labels)}"
+        if len(groups) > 1:
+            name += f"_{number + 1}" * (number > 0)
+            title = f"{title} at learning rate {sweep.rate_name(rate_group[0])}"
         explained = CAPTION if has_bands(sweep) else CAPTION_OF_ONE
-        caption = explained + RINGS * bool(spikes) if part == 0 else "Lines, bands and marks as in the figure before."
-        if len(rates) < len(sweep.rates):
+        caption = explained + RINGS * bool(spikes) if number == 0 else "Lines, bands and marks as in the figure before."
+        if len(groups) > 1:
+            caption += f" {sweep.name(sweep.baseline)} is in every panel. This rate: {sweep.why_of(rate_group[0])}."
+        elif len(rates) < len(sweep.rates):
             caption += f" {len(rates)} of {len(sweep.rates)} learning rates are shown."
-        figure, parts = draw(sweep, labels, rates, spikes)
-        handles = legend_handles(sweep, labels)
+        figure, parts = draw(sweep, [(labels, rate) for rate in rate_group for labels in groups], spikes)
+        handles = legend_handles(sweep, sweep.labels)
         legend_above(figure, handles)
         yield figure, Picture(name, title, caption, parts, handles)
 
 
 def draw(
-    sweep: Sweep, labels: Sequence[str], rates: Sequence[float], spikes: Dict[str, int]
+    sweep: Sweep, places: Sequence[Tuple[Sequence[str], float]], spikes: Dict[str, int]
 ) -> Tuple[Figure, List[Part]]:
-    columns = len(rates) if len(rates) < 4 else 2 if len(rates) == 4 else 3
-    figure, axes = panels(len(rates), columns)
+    """`places`: the formats and the rate of each panel."""
+    columns = len(places) if len(places) < 4 else 2 if len(places) == 4 else 3
+    figure, axes = panels(len(places), columns)
     low, top = loss_limits(sweep)
     parts = []
-    for panel, rate in zip(axes, rates):
+    for panel, (labels, rate) in zip(axes, places):
         cells = [cell for cell in (sweep.cell(label, rate) for label in labels) if cell is not None]
         counts = counts_text([len(cell.curves("metrics", "train_loss")) for cell in cells])
         set_title(panel, f"learning rate {sweep.rate_name(rate)}  ({counts})")

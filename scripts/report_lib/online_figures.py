@@ -53,7 +53,7 @@ MAX_OTHERS = 6
 
 
 def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
-    rate = sweep.best_rate
+    rate = sweep.shown_rate
     cells = [cell for cell in sweep.ordered_cells() if cell.learning_rate == rate]
     shown = [panel for panel in (*PANELS, *other_panels(cells)) if any(curves_of(cell, panel) for cell in cells)]
     if rate is None or not shown:
@@ -69,9 +69,8 @@ def online_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         handles.append(Line2D([], [], label="limit: " + " or ".join(limits), **FLOOR_LINE))
     legend_above(figure, handles)
     caption = (
-        f"At learning rate {sweep.rate_name(rate)}, at which {sweep.name(sweep.baseline)} ends lowest. n: runs with a "
-        "value, in the order of "
-        "the legend. Line: median, band: lowest to highest seed, crosses: last value of a diverged run. Of layers and sites "
+        f"At learning rate {sweep.rate_name(rate)}, {sweep.why_shown}. n: runs with a value, in the order of the legend. "
+        "Line: median, band: lowest to highest seed, crosses: last value of a diverged run. Of layers and sites "
         "the largest. Critical sharpness: 2 over the smallest learning rate that raises the loss along the update; above "
         "the dashed line the update taken raises it. ζ: squared norm of the gradient's difference to fp32, relative."
     )

@@ -9,6 +9,7 @@ from report_lib.analysis import Analysis
 from report_lib.analysis_tables import analysis_sections
 from report_lib.claims_table import claims_section
 from report_lib.grouping import RATE, Sweep
+from report_lib.headline import headline
 from report_lib.html_text import code_list, escape, folded
 from report_lib.legend_html import legend_html
 from report_lib.page_style import STYLE
@@ -23,7 +24,10 @@ MOST_NAMED = 20  # run directories in one sentence
 
 Section = Tuple[str, str, str]  # id, title, HTML
 
-def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis) -> str:
+def build_page(
+    results: Results, sweep: Sweep, pictures: Sequence[Picture], analysis: Analysis, rates: Sequence[float] = ()
+) -> str:
+    """`rates`: those that figures of one rate show."""
     name, runs = results.name, results.runs
     sections = page_sections(results, sweep, pictures, analysis)
     closed = {*FOLDED, *(anchor(picture) for picture in pictures if picture.folded)}
@@ -32,6 +36,7 @@ def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], anal
         "<header>",
         f"<h1>{escape(name)}</h1>",
         f'<p class="lead">{escape(state_counts(runs))} {escape(basis_text(results))}</p>',
+        headline_html(sweep, analysis, rates),
         alerts(results, sweep),
         provenance(results, sweep),
         "</header>",
@@ -51,7 +56,7 @@ def build_page(results: Results, sweep: Sweep, pictures: Sequence[Picture], anal
 
 SUMMARY_NOTE = (
     "Losses are final validation losses in nats per token. Diverged: n of the N runs that ended, with the 95% Wilson "
-    "interval of the fraction. Median: over all runs that ended, a diverged one counting as its initial loss; "
+    "interval of the fraction. Median: in order over all runs that ended, a diverged one behind every number; "
     "“diverged” where half or more did. Lowest and highest: of the runs that did not diverge."
 )
 
@@ -73,7 +78,7 @@ def page_sections(
         ("names", "Names of formats", names_table(sweep)),
         *((anchor(picture), picture.title, figure(picture)) for picture in open_pictures),
         ("table", "By format and learning rate", summary(sweep, analysis)),
-        *analysis_sections(analysis),
+        *analysis_sections(analysis, sweep),
         *((anchor(picture), picture.title, figure(picture)) for picture in pictures if picture.folded),
         ("runs", "All runs", run_table(results.runs, sweep)),
     ]
@@ -100,11 +105,12 @@ def contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{items}\n</ul>\n</nav>'
 
 
-def figure(picture: Picture) -> str:
+def figure(picture: Picture, folder: str = "figures/") -> str:
+    """`folder`: of its files."""
     pieces = "\n".join(picture.pieces)
     # Four panels stand two by two, others up to three in a row, as many as fit at the size of their text.
     layout = f"--least:{picture.least_width}px;--most:{2 if len(picture.pieces) == 4 else 3}"
-    files = f"figures/{picture.name}.svg and .png"
+    files = f"{folder}{picture.name}.svg and .png"
     return (
         f'<figure>\n{legend_html(picture.legend)}\n<div class="panels" style="{layout}">\n{pieces}\n'
         f"</div>\n<figcaption>{escape(picture.caption)} Files: {escape(files)}.</figcaption>\n</figure>"
@@ -181,6 +187,12 @@ def model_text(runs: Sequence[Run], sweep: Sweep) -> str:
         for key, text in words
         if config.get(key) not in (None, "") and key not in sweep.varying
     )
+
+
+def headline_html(sweep: Sweep, analysis: Analysis, rates: Sequence[float]) -> str:
+    sentences = headline(sweep, analysis, rates)
+    items = "\n".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="headline">\n{items}\n</ul>' if items else ""
 
 
 def alerts(results: Results, sweep: Sweep) -> str:

@@ -16,6 +16,7 @@ section, details { scroll-margin-top: 0.5rem; }
 nav ul { columns: 16rem; column-gap: 2rem; list-style: none; margin: 0.3rem 0; padding: 0; }
 nav li { break-inside: avoid; padding: 0.15rem 0; }
 .lead { font-size: 1.05rem; }
+.headline { font-size: 1.02rem; padding-left: 1.2rem; margin: 0.6rem 0; } .headline li { margin: 0.25rem 0; }
 .alert { border-left: 4px solid #D55E00; padding: 0.1rem 0 0.1rem 0.8rem; }
 figure { margin: 0.5rem 0 0; }
 figure svg *, .shared * { stroke-linejoin: round; stroke-linecap: butt; }

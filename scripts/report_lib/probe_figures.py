@@ -47,7 +47,7 @@ TENSOR_WIDTH = 3.5  # inches
 
 
 def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
-    rate = sweep.best_rate
+    rate = sweep.shown_rate
     cells = [cell for cell in sweep.ordered_cells() if cell.learning_rate == rate]
     probed = [run for cell in cells for run in cell.runs if len(run.sharpness.steps)]
     names = {name for run in probed for name in run.sharpness.series}
@@ -56,17 +56,20 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
         return None
     epsilon = max(epsilons, key=float)
     variants = [variant for variant in VARIANTS if f"{variant}_eps{epsilon}" in names]
-    figure, axes = panels(len(variants), len(variants), width=3.6, height=2.9)
+    groups = sweep.with_reference([cell.label for cell in cells])
+    figure, axes = panels(len(variants) * len(groups), len(variants), width=3.6, height=2.9)
     values, parts = [np.zeros(0)], []
-    for panel, variant in zip(axes, variants):
-        found = [cell.curves("sharpness", f"{variant}_eps{epsilon}") for cell in cells]
-        for cell, curves, width in zip(cells, found, line_widths(len(cells))):
+    places = [(labels, variant) for labels in groups for variant in variants]
+    for panel, (labels, variant) in zip(axes, places):
+        own = [cell for cell in cells if cell.label in labels]
+        found = [cell.curves("sharpness", f"{variant}_eps{epsilon}") for cell in own]
+        for cell, curves, width in zip(own, found, line_widths(len(own))):
             values += [curve.values[np.isfinite(curve.values)] for curve in curves]
             draw_sharpness(panel, curves, *sweep.styles[cell.label], width)
         set_title(panel, f"{VARIANTS[variant]} ({counts_text([len(curves) for curves in found])})")
         panel.set_xlabel("step")
         panel.set_ylabel(f"sharpness, ε = {epsilon}")
-        medians = last_medians(sweep, cells, found)
+        medians = last_medians(sweep, own, found)
         parts.append(Part(f"Sharpness over the {VARIANTS[variant]}. Last medians: {medians}.", [panel]))
     set_log_if_wide(axes[0], np.concatenate(values))
     handles = format_handles(sweep, [cell.label for cell in cells])
@@ -74,9 +77,10 @@ def sharpness_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     legend_above(figure, handles)
     caption = (
         "100 (max L − L) / (1 + L), where L is the loss and the maximum is over logits moved by at most ε (|z| + 1) "
-        f"(Keskar et al. 2017), in closed form. Shown at learning rate {sweep.rate_name(rate)}, at which "
-        f"{sweep.name(sweep.baseline)} ends lowest. n: runs, in the order of the legend. Line: median, band: lowest to "
-        "highest seed, crosses: last value of a diverged run."
+        f"(Keskar et al. 2017), in closed form. Shown at learning rate {sweep.rate_name(rate)}, {sweep.why_shown}. "
+        + (f"{sweep.name(sweep.baseline)} is in every panel. " if len(groups) > 1 else "")
+        + "n: runs, in the order of the legend. Line: median, band: lowest to highest seed, crosses: last value of a "
+        "diverged run."
     )
     title = f"Sharpness of the logits at learning rate {sweep.rate_name(rate)}"
     return figure, Picture("sharpness", title, caption, parts, handles, folded=True)
@@ -118,7 +122,7 @@ def tensor_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     without = f" Nothing was saturated or flushed in: {', '.join(quiet)}." if quiet else ""
     without += "".join(f" Nothing was {words} in any." for event, words in EVENTS.items() if event not in rows)
     caption = (
-        "n = 1 run per format, at the learning rate of the sharpness figure. Rows: site of the matrix product and "
+        f"n = 1 run per format, at learning rate {sweep.rate_name(sweep.shown_rate)}, {sweep.why_shown}. Rows: site of the matrix product and "
         "operand (x: input, w: weight, dy: gradient of the output), where anything happened. White: fewer than one "
         f"element in a million; grey: not measured. {described}.{without}"
     )
@@ -188,14 +192,16 @@ def row_names(runs: Sequence[Run]) -> Dict[str, List[str]]:
 
 
 def representative_runs(sweep: Sweep) -> List[Run]:
-    """For each format the run of the lowest seed at the best learning rate of the baseline."""
-    return runs_at_best_rate(sweep, needs_tensors=True)
+    """For each format the run of the lowest seed at the shown learning rate."""
+    return runs_at_shown_rate(sweep, needs_tensors=True)
 
 
-def runs_at_best_rate(sweep: Sweep, needs_tensors: bool = False) -> List[Run]:
+def runs_at_shown_rate(sweep: Sweep, needs_tensors: bool = False) -> List[Run]:
+    """The reference first: figures that have room for a few formats show it beside others."""
     chosen = []
-    for label in sweep.labels:
-        cell = sweep.cell(label, sweep.best_rate) if sweep.best_rate is not None else None
+    rate = sweep.shown_rate
+    for label in sorted(sweep.labels, key=lambda label: label != sweep.baseline):
+        cell = sweep.cell(label, rate) if rate is not None else None
         runs = [run for run in (cell.runs if cell else []) if len(run.tensors.steps) or not needs_tensors]
         chosen += sorted(runs, key=lambda run: (str(type(run.seed)), run.seed))[:1]
     return chosen

@@ -15,12 +15,13 @@ from report_lib.describe import listed
 from report_lib.grouping import Sweep
 from report_lib.rate_axis import RateAxis
 from report_lib.run_files import Run
-from report_lib.statistics import Cell, capped_losses, median_or_nan
+from report_lib.statistics import Cell, drawn_losses, median_or_nan
 from report_lib.style import (
     CROSS,
     FEWEST_FOR_A_LINE,
     FLOOR_LINE,
     INK,
+    UNIGRAM_LINE,
     Part,
     Picture,
     divergence_handle,
@@ -30,6 +31,7 @@ from report_lib.style import (
     legend_above,
     panels,
     row_names,
+    unigram_handles,
 )
 
 WIDTH, HEIGHT = 4.8, 3.6  # inches
@@ -42,16 +44,18 @@ NOT_LEARNED = {"untrained": "untrained", "skipped": "half of its steps skipped"}
 
 
 def final_loss_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
-    cells = [cell for cell in sweep.ordered_cells() if np.isfinite(capped_losses(cell.runs)).any()]
+    cells = [cell for cell in sweep.ordered_cells() if np.isfinite(drawn_losses(cell.runs)).any()]
     if not cells or len(sweep.rates) < 2:
         return None
     figure, (axes,) = panels(1, 1, width=WIDTH, height=HEIGHT)
     draw_floors(axes, sweep.entropy_floors)
+    for floor in sweep.unigram_floors:
+        axes.axhline(floor, zorder=1, **UNIGRAM_LINE)
     scale = RateAxis(sweep.rates, len(sweep.labels))
     for position, label in enumerate(sweep.labels):
         draw_format(axes, sweep, scale, position, [cell for cell in cells if cell.label == label])
     rows = count_rows(sweep, cells, scale)
-    set_loss_limits(axes, cells, sweep.entropy_floors, rows)
+    set_loss_limits(axes, cells, sweep.entropy_floors + sweep.unigram_floors, rows)
     if rows:
         draw_counts(axes, sweep, cells)
     axes.set_ylabel("final validation loss\n(nats per token)")
@@ -60,7 +64,7 @@ def final_loss_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     legend_above(figure, handles)
     lines = crosses = ""
     if joined_labels(sweep, cells):
-        lines = " Line: median over all seeds that ended, in which a diverged run counts with its initial loss."
+        lines = " Line: median over all seeds that ended, in order, a diverged run behind every number; none where half diverged."
     if any(cell.diverged for cell in cells):
         crosses = " Crosses: diverged runs, drawn at the initial loss" + ("." if rows else "; how many is in the map below.")
     caption = (
@@ -168,7 +172,7 @@ def loss_handles(sweep: Sweep, cells: Sequence[Cell]) -> List[Artist]:
             handles.append(Line2D([], [], color=INK, label=f"one seed, {words}", **dot))
     if any(cell.diverged for cell in cells):
         handles.append(divergence_handle("diverged, at the initial loss"))
-    return handles + list(floor_handles(sweep.entropy_floors))
+    return handles + list(floor_handles(sweep.entropy_floors)) + list(unigram_handles(sweep.unigram_floors))
 
 
 def best_losses(sweep: Sweep, cells: Sequence[Cell]) -> str:
@@ -178,6 +182,8 @@ def best_losses(sweep: Sweep, cells: Sequence[Cell]) -> str:
         own = [cell for cell in cells if cell.label == label]
         known = [cell for cell in own if math.isfinite(cell.median_loss)]
         if not known:
+            if own:
+                sentences.append(f"{sweep.name(label)} none ({sum(cell.diverged for cell in own)} of {sum(len(cell.ended) for cell in own)} runs diverged)")
             continue
         best = min(known, key=lambda cell: cell.median_loss)
         text = f"{sweep.name(label)} {best.median_loss:.3f} at {sweep.rate_name(best.learning_rate)}"
@@ -189,16 +195,19 @@ def best_losses(sweep: Sweep, cells: Sequence[Cell]) -> str:
 
 def loss_by_format_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     """One rate, several formats: a row of seeds for each."""
-    cells = [cell for cell in sweep.ordered_cells() if np.isfinite(capped_losses(cell.runs)).any()]
+    cells = [cell for cell in sweep.ordered_cells() if np.isfinite(drawn_losses(cell.runs)).any()]
     if len(sweep.rates) != 1 or len(cells) < 2:
         return None
     figure, (axes,) = panels(1, 1, width=WIDTH, height=0.9 + 0.42 * len(cells))
     for floor in sweep.entropy_floors:
         axes.axvline(floor, zorder=1, **FLOOR_LINE)
+    for floor in sweep.unigram_floors:
+        axes.axvline(floor, zorder=1, **UNIGRAM_LINE)
     for row, cell in enumerate(cells):
         colour = sweep.styles[cell.label][0]
         draw_dots(axes, sweep, cell, lambda losses: (losses, [row] * len(losses)))
-        axes.plot([cell.median_loss] * 2, [row - 0.25, row + 0.25], color=colour, linewidth=2.2, zorder=3)
+        if math.isfinite(cell.median_loss):
+            axes.plot([cell.median_loss] * 2, [row - 0.25, row + 0.25], color=colour, linewidth=2.2, zorder=3)
         cap = initial_loss_of_diverged(cell)
         if math.isfinite(cap):
             axes.plot([cap], [row], color=colour, zorder=5, **CROSS)
@@ -216,8 +225,8 @@ def loss_by_format_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     return figure, Picture(
         "final_loss",
         f"Final validation loss by format at learning rate {rate}",
-        "n: seeds that ended. Each dot is one seed; the stroke is the median over all seeds that ended, in which a diverged "
-        "run counts with its initial loss. Crosses: diverged runs, drawn at the initial loss and counted.",
+        "n: seeds that ended. Each dot is one seed; the stroke is the median over all seeds that ended, in order, a diverged run "
+        "behind every number; none where half diverged. Crosses: diverged runs, drawn at the initial loss and counted.",
         [Part(f"Final validation loss by format. {best_losses(sweep, cells)}", [axes])],
         handles,
     )

@@ -91,6 +91,12 @@ class Run:
         return float(floor) if isinstance(floor, (int, float)) and abs(floor) <= LARGEST else math.nan
 
     @property
+    def unigram_floor(self) -> float:
+        """Entropy of single tokens of the data: a run that does not end below it has learnt nothing."""
+        floor = self.attributes.get("unigram_floor")
+        return float(floor) if isinstance(floor, (int, float)) and abs(floor) <= LARGEST else math.nan
+
+    @property
     def steps_done(self) -> int:
         if len(self.metrics.steps):
             return int(self.metrics.steps[-1]) + 1

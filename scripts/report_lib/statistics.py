@@ -69,8 +69,9 @@ def decimate(band: Band, columns: int) -> Band:
     return Band(centres, np.fmin.reduceat(band.low, starts), middle, np.fmax.reduceat(band.high, starts))
 
 
-def capped_losses(runs: Sequence[Run]) -> np.ndarray:
-    """Final loss of each run that ended; one that diverged, or whose loss is no number, counts as the initial loss."""
+def drawn_losses(runs: Sequence[Run]) -> np.ndarray:
+    """Where each run that ended is drawn: at its final loss, or at its initial one where it diverged. For axes alone: the
+    loss of a diverged run enters no mean and no median."""
     losses = []
     for run in runs:
         if run.ended:
@@ -102,8 +103,10 @@ class Cell:
 
     @property
     def median_loss(self) -> float:
-        """Over all ended runs, diverged ones at their initial loss."""
-        return median_or_nan(capped_losses(self.runs).tolist())
+        """In order, a diverged run behind every number; NaN where half or more diverged, since no loss is the middle one."""
+        losses = [run.final_loss if math.isfinite(run.final_loss) else math.inf for run in self.ended]
+        middle = float(np.median(losses)) if losses else math.nan
+        return middle if math.isfinite(middle) else math.nan
 
     def loss_range(self) -> Tuple[float, float]:
         """Over the runs that did not diverge."""

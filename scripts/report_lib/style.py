@@ -26,6 +26,7 @@ INK = "#222222"
 GREY = "#6b6b6b"
 CROSS: Dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": 7, "markeredgewidth": 1.8}
 FLOOR_LINE: Dict[str, Any] = {"color": GREY, "linestyle": (0, (5, 3)), "linewidth": 1.1}
+UNIGRAM_LINE: Dict[str, Any] = {"color": "#8a5a00", "linestyle": (0, (1, 2)), "linewidth": 1.3}
 FONT_SIZE = 10
 SMALLEST_FIGURE = 4.8  # inches; a narrower one leaves no room for a legend
 LEGEND_HANDLE, LEGEND_PADDING, LEGEND_GAP, LEGEND_LINE = 18.0, 8.0, 14.0, 16.0  # points
@@ -191,6 +192,13 @@ def floor_handles(floors: Sequence[float]) -> List[Line2D]:
         return []
     text = f"entropy floor {floors[0]:.3f}" if len(floors) == 1 else "entropy floors"
     return [Line2D([], [], label=text, **FLOOR_LINE)]
+
+
+def unigram_handles(floors: Sequence[float]) -> List[Line2D]:
+    if not floors:
+        return []
+    text = f"unigram entropy {floors[0]:.3f}" if len(floors) == 1 else "unigram entropies"
+    return [Line2D([], [], label=text, **UNIGRAM_LINE)]
 
 
 def draw_floors(axes: Axes, floors: Sequence[float]) -> None:

@@ -82,11 +82,14 @@ class Analysis(support.ProgramCase):
                 self.assertEqual(report.main(), 0)
             page = (Path(out) / "report.html").read_text(encoding="utf-8")
             figures = {path.name for path in (Path(out) / "figures").iterdir()}
-        self.assertLessEqual({"survival.svg", "lr_sensitivity.svg"}, figures)
-        for kind in ("divergence", "survival", "final_loss"):
-            for pair in self.merged["comparisons"][kind]:
-                self.assertIn(pair["sentence"].replace("'", "&#x27;"), page)
-        self.assertIn(f"{SEEDS - 1} of {SEEDS} runs of e8m3 and 0 of {SEEDS} of bf16 diverged", page)
+        self.assertLessEqual({"survival.svg", "lr_sensitivity.svg", "difference.svg", "difference_curves.svg"}, figures)
+        for pair in self.merged["comparisons"]["final_loss"]:
+            if pair["effect"] is not None:
+                self.assertIn(f"{pair['effect']:+.4f}", page)
+        counts = f"only it {SEEDS - 1}, only the other 0"
+        self.assertIn(f"{SEEDS - 1}/{SEEDS} against 0/{SEEDS} ({counts})", page)
+        self.assertIn('<ul class="headline">', page)
+        self.assertIn(f"Runs diverge from learning rate 1e-1 on (e8m3 {SEEDS - 1}/{SEEDS})", page)
         self.assertRegex(page, r">5/6</td><td[^>]*>43.6–97.0%</td>")  # Wilson's of 5/6
         self.assertNotIn("Statistics that are missing", page)
         self.assertIn("Rings: first spike of a seed", page)

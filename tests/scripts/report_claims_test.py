@@ -66,11 +66,12 @@ class Words(unittest.TestCase):
             "id": "c", "says": "s", "source": "t", "claim": "x", "verdict": "reproduced", "reason": "", "n": 4, "pairs": 4,
             "dropped": 1, "effect": "inf", "interval": [1.5, "inf"], "interval_of": "", "confidence": 0.95, "holm_p": None,
             "test": "rate-ratio", "literal": False, "accelerated": "ten times the rate", "would_need": 12, "changed": False,
-            "late": False, "sequential": True, "training_seconds": 3.2,
+            "late": False, "sequential": True, "cpu_seconds": 3.2,
+            "wall_seconds": 2.0, "claimed": None, "asked": 8, "looked_at": 0,
         }  # fmt: skip
         page = claims_section({"claims": [claim], "command": "precipice claims x"})
         for part in ("1.5 to inf (95 %)", '<span class="verdict yes">reproduced</span>', "would need 12 pairs",
-                     "accelerated by ten times the rate", "exploratory", "1 pairs without a number"):  # fmt: skip
+                     "accelerated by ten times the rate", "exploratory", "1 pairs without a number", "4 pairs where it asks for 8", "3.2 s"):  # fmt: skip
             self.assertIn(part, page)
 
 

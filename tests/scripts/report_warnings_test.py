@@ -9,7 +9,7 @@ from unittest import mock
 import support  # noqa: F401  makes report_lib importable
 
 from report_lib import analysis
-from report_lib.analysis_tables import comparisons, warnings
+from report_lib.analysis_tables import warnings
 
 
 def signal(name: str, auc: float, verdict: str) -> dict:
@@ -53,14 +53,6 @@ class Warnings(unittest.TestCase):
         commands = {call.args[0][1]: call.args[0] for call in popen.call_args_list}
         self.assertEqual(commands["warn"][2:], ["./-odd", "--json", "--within=precision.recipe", "--within=optimizer.lr"])
         self.assertEqual(commands["merge"][2], "./-odd")
-
-    def test_what_was_decided_comes_before_what_was_not(self) -> None:
-        sentences = [f"cannot be compared {i}" for i in range(3)] + ["undecided"] * 3 + ["e8m3 is worse"]
-        page = comparisons({"comparisons": {"divergence": [{"sentence": text} for text in sentences]}})
-        shown = re.findall(r"<li>([^<]*)</li>", page)
-        self.assertEqual(shown[0], "e8m3 is worse")
-        self.assertEqual(shown[-1], "cannot be compared 2")
-        self.assertIn("<summary>3 more comparisons</summary>", page)
 
 
 if __name__ == "__main__":

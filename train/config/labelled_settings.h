@@ -20,9 +20,10 @@ struct LabelledSettings {
   std::vector<Setting> settings;                           // the values alone, as read_settings has them
   std::map<std::string, std::vector<std::string>> labels;  // by key ("sweep.seed"): one per element, "" where none
   std::vector<std::vector<std::string>> links{};           // keys ("sweep.precision.x") whose arrays move together
+  std::vector<std::string> included{};                     // files whose settings are among these (settings.h)
 };
 
-// As read_settings and parse_settings, which refuse labels. Throws ConfigError.
+// As read_with_includes and parse_settings, which refuse labels. Throws ConfigError.
 LabelledSettings read_sweep_settings(const std::filesystem::path& path);
 LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::string& file_name);
 

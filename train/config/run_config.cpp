@@ -273,7 +273,9 @@ std::string config_reference() {
       "Every key of a config file, printed by `precipice config` from the declarations that also check it.\n"
       "A file is TOML; the same keys work on the command line as `key=value`. Unknown keys, wrong types, NaN and "
       "values\n"
-      "outside the range are refused with file, line and key.\n";
+      "outside the range are refused with file, line and key. `include = \"base.toml\"`, a path relative to the file, "
+      "puts\n"
+      "that file's settings before the own ones, which win; it has no `[sweep]`, and may include another file.\n";
   std::string section = "?";
   for (const ConfigKey& key : config_keys()) {
     if (section_of(key.name) != section) {

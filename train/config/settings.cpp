@@ -6,6 +6,8 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -22,6 +24,8 @@ constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic tim
 constexpr std::size_t kMaxLabelBytes = 100;
 constexpr const char* kSweepTable = "sweep.";
 constexpr const char* kClaimTables = "claim";
+constexpr const char* kInclude = "include";
+constexpr std::size_t kMaxIncludes = 4;  // files deep
 
 // The text of a file by line, for what its parser does not keep.
 class SourceText {
@@ -214,6 +218,56 @@ std::string config_text(const std::filesystem::path& path) {
   }
 }
 
+// The path that `include` has, which is taken out of the settings; nothing where there is none.
+std::optional<Setting> take_include(std::vector<Setting>& settings) {
+  const auto found =
+      std::find_if(settings.begin(), settings.end(), [](const Setting& setting) { return setting.key == kInclude; });
+  if (found == settings.end()) return std::nullopt;
+  Setting include = *found;
+  settings.erase(found);
+  const auto* name = std::get_if<std::string>(&include.values.front());
+  if (include.is_array || name == nullptr || name->empty())
+    throw ConfigError(include.where, "expected the path of one TOML file, relative to this one");
+  return include;
+}
+
+std::vector<Setting> base_settings(const std::filesystem::path& path, const Setting& include) {
+  std::vector<Setting> settings;
+  try {
+    settings = parse_file(read_file(path, kMaxConfigBytes), path.string(), nullptr);
+  } catch (const DataError& error) {
+    throw ConfigError(include.where, error.what());
+  }
+  for (const Setting& setting : settings)
+    if (setting.key.starts_with(kSweepTable) || setting.key.starts_with(kClaimTables + std::string(".")))
+      throw ConfigError(setting.where, "an included file has settings alone: no [sweep] and no [[claim]]");
+  return settings;
+}
+
+// Puts what `include` names before `settings`, which win over it. `above`: the files that lead here. Returns all files that
+// were included.
+std::vector<std::string> include_into(std::vector<Setting>& settings, const std::filesystem::path& path,
+                                      std::vector<std::filesystem::path> above) {
+  const std::optional<Setting> include = take_include(settings);
+  if (!include) return {};
+  const std::filesystem::path base = path.parent_path() / std::get<std::string>(include->values.front());
+  above.push_back(std::filesystem::weakly_canonical(path));
+  if (std::find(above.begin(), above.end(), std::filesystem::weakly_canonical(base)) != above.end())
+    throw ConfigError(include->where, "files include each other in a circle");
+  if (above.size() > kMaxIncludes)
+    throw ConfigError(include->where, fmt::format("files include each other at most {} deep", kMaxIncludes));
+  std::vector<Setting> below = base_settings(base, *include);
+  std::vector<std::string> files = include_into(below, base, std::move(above));
+  files.push_back(base.lexically_normal().string());
+  std::set<std::string> own;
+  for (const Setting& setting : settings)  // an axis says what its key is, too
+    own.insert(setting.key.starts_with(kSweepTable) ? setting.key.substr(std::string(kSweepTable).size())
+                                                    : setting.key);
+  std::erase_if(below, [&](const Setting& setting) { return own.contains(setting.key); });
+  settings.insert(settings.begin(), std::make_move_iterator(below.begin()), std::make_move_iterator(below.end()));
+  return files;
+}
+
 }  // namespace
 
 std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name) {
@@ -231,7 +285,15 @@ LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::s
 }
 
 LabelledSettings read_sweep_settings(const std::filesystem::path& path) {
-  return parse_sweep_settings(config_text(path), path.string());
+  LabelledSettings read = parse_sweep_settings(config_text(path), path.string());
+  read.included = include_into(read.settings, path, {});
+  return read;
+}
+
+IncludedSettings read_with_includes(const std::filesystem::path& path) {
+  IncludedSettings read{read_settings(path), {}};
+  read.included = include_into(read.settings, path, {});
+  return read;
 }
 
 std::vector<Scalar> parse_value(const std::string& text, bool& is_array, const ConfigError::Where& where) {

@@ -25,6 +25,16 @@ struct Setting {
 
 // All leaves of a TOML file in the order of their lines. Throws ConfigError.
 std::vector<Setting> read_settings(const std::filesystem::path& path);
+
+// The same, with the settings of the file that `include = "base.toml"` names, a path relative to the file that says so, before
+// the others, which win over them. An included file may include another one; it has no [sweep] and no [[claim]]. What is read
+// from a run's directory includes nothing: its config.toml is resolved.
+struct IncludedSettings {
+  std::vector<Setting> settings;
+  std::vector<std::string> included;  // the files, the one that is named first last
+};
+IncludedSettings read_with_includes(const std::filesystem::path& path);
+
 std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name);
 
 // "key=value". The value is one TOML value (number, true, "text", [1, 2]) or, where it is none, a bare string:

@@ -20,6 +20,7 @@
 #include "metrics/log/run_files.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
+#include "precision/base/processor_seconds.h"
 #include "precision/base/seconds_since.h"
 #include "precision/quantize/device.h"
 #include "train/data/open_tokens.h"
@@ -76,7 +77,7 @@ class RunSession {
   RunSeries series_;
   RunStatus status_;
   std::string doubt_;  // why the status that lay there was not believed
-  double wall_before_ = 0;
+  double wall_before_ = 0, cpu_before_ = 0, cpu_started_ = processor_seconds();
   std::int64_t first_step_ = 0;
   Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
 };
@@ -225,6 +226,7 @@ void RunSession::update_status() {
   stamp(status_);
   status_.step = trainer_->steps_done();
   status_.wall_seconds = wall_before_ + seconds_since(started_);
+  status_.cpu_seconds = cpu_before_ + processor_seconds() - cpu_started_;
   const double here = static_cast<double>(status_.step - first_step_);
   status_.steps_per_second = here / std::max(seconds_since(started_), 1e-9);
   last_status_ = Clock::now();
@@ -323,6 +325,7 @@ RunStatus RunSession::execute() {
   start_or_resume();
   take_stock();
   wall_before_ = status_.wall_seconds;
+  cpu_before_ = status_.cpu_seconds;
   first_step_ = trainer_->steps_done();
   status_.state = RunState::Running;
   status_.steps = config_.train.steps;
@@ -332,6 +335,7 @@ RunStatus RunSession::execute() {
   update_status();
   log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
                   identity_, trainer_->num_parameters(), config_.threads));
+  for (const std::string& file : request_.included) log("settings included from " + file);
   try {
     publish(RunState::Running);  // a look at it is possible from the first second
     train();

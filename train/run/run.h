@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "metrics/log/status_file.h"
 #include "train/config/run_config.h"
@@ -24,6 +25,7 @@ struct RunRequest {
   std::string invocation;                            // command line as typed, for status.json
   const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
   std::function<void(const RunProgress&)> progress;  // called after every step; cheap
+  std::vector<std::string> included{};               // files that the config's own file included, for the log
 };
 
 // What a run says that finds its directory locked.

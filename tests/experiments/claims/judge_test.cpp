@@ -7,6 +7,8 @@
 
 #include "experiments/claims/claims_report.h"
 #include "experiments/statistics/summaries.h"
+#include "experiments/statistics/sweep_statistics.h"
+#include "metrics/log/hdf5_file.h"
 #include "metrics/statistics/paired.h"
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"
@@ -242,6 +244,37 @@ TEST_CASE("a claim that the sweep cannot answer says why in the verdict's place"
         std::string::npos);
 }
 
+TEST_CASE("runs that cannot be compared, or are too few, are said to be in the verdict's place") {
+  const SweepData data = two_formats(noisy_shift);
+  const auto reason = [](const SweepData& runs, const std::string& lines, std::int64_t n = 8) {
+    Claim asked = claim_of(lines);
+    asked.n = n;  // 1 only where a sweep was begun with fewer seeds: a file may not ask for it
+    const JudgedClaim claim = judged(runs, asked);
+    CHECK(claim.verdict == Verdict::CannotBeJudged);
+    CHECK(std::isnan(claim.interval.low));
+    return claim.reason;
+  };
+  const std::string higher = kLoss + "direction = \"higher\"\n";
+  const std::string at_edge =
+      "metric = \"final_loss\"\ncompare = [\"fp8\", \"bf16\"]\nat = {\"optimizer.lr\" = 1e-2}\ndirection = "
+      "\"higher\"\n";
+  // Of the seeds 0 to 5 every run of fp8 diverged.
+  CHECK(contains(reason(data, at_edge, 6), "no pair has two numbers"));
+  CHECK(contains(reason(data, higher, 1), "n is too small for an interval"));
+  SweepData lengths = data, machines = data, half = data;
+  for (AnalysedRun& run : lengths.runs)
+    if (run.format != "bf16") run.config.train.steps = 80;
+  CHECK(contains(reason(lengths, higher), "runs of 80 and of 60 steps are compared"));
+  for (AnalysedRun& run : machines.runs) run.machine = run.format == "bf16" ? "A, avx2" : "B, avx512";
+  CHECK(contains(reason(machines, higher), "seed 0 ran on different machines (B, avx512; A, avx2)"));
+  // A file of an earlier version says nothing, which is no difference.
+  for (AnalysedRun& run : half.runs) run.machine = run.format == "bf16" ? "A, avx2" : "";
+  CHECK(judged(half, claim_of(higher)).verdict == Verdict::Reproduced);
+  // Runs of one machine against runs of another, seed by seed, are each pair's own business.
+  for (AnalysedRun& run : half.runs) run.machine = run.seeds == "0" ? "A, avx2" : "B, avx512";
+  CHECK(judged(half, claim_of(higher)).verdict == Verdict::Reproduced);
+}
+
 TEST_CASE("the report says each claim in words and in JSON, with null for what has no number") {
   const SweepData data = two_formats(noisy_shift);
   std::vector<RegisteredClaim> claims;
@@ -259,5 +292,18 @@ TEST_CASE("the report says each claim in words and in JSON, with null for what h
   CHECK(json["claims"][0]["effect"] == Approx(0.0518).margin(1e-3));
   CHECK(json["claims"][1]["verdict"] == "cannot be judged");
   CHECK(json["claims"][1]["effect"].is_null());
+  const std::vector<IndexColumn> columns = index_columns(report);
+  const auto column = [&](const std::string& name) -> const IndexColumn& {
+    return *std::ranges::find(columns, "/claims/" + name, &IndexColumn::path);
+  };
+  CHECK(std::get<0>(column("id").values) == std::vector<std::string>{"good", "bad"});
+  CHECK(std::get<0>(column("verdict").values) == std::vector<std::string>{"reproduced", "cannot be judged"});
+  CHECK(std::get<1>(column("effect").values)[0] == Approx(report.judged[0].effect));
+  CHECK(std::isnan(std::get<1>(column("p").values)[1]));
+  CHECK(std::get<0>(column("standing").values)[1] == "changed after its runs began");
+  const Hdf5Reader index(build_index(data, sweep_statistics(data), columns), "index.h5");
+  CHECK(index.read_strings("/claims/verdict")[1] == "cannot be judged");
+  CHECK(index.read_doubles("/claims/n") == std::vector<double>{8, 8});
+  CHECK(index.attribute_text("/claims/cpu_seconds", "units") == "s");
   CHECK_NOTHROW(dump(json));
 }

@@ -61,6 +61,26 @@ TEST_CASE("a claim that is written when runs have begun is late, and earlier one
   CHECK(compare_with_registered(place.path(), claims_with("7"))[0].changed);
 }
 
+TEST_CASE(
+    "a sweep that is begun with fewer seeds judges its claims with these, and says when seeds were added after a "
+    "look") {
+  const TemporaryDirectory place;
+  register_claims(place.path(), claims_with("0.005"), false, 4);
+  RegisteredClaim claim = registered_claims(place.path()).at(0);
+  CHECK(claim.claim.n == 4);
+  CHECK(claim.asked == 8);
+  CHECK_FALSE(claim.changed);  // its text asks for 8 as before
+  register_claims(place.path(), claims_with("0.005"), true, 4);
+  CHECK(registered_claims(place.path()).at(0).looked_at == 0);  // resumed
+  register_claims(place.path(), claims_with("0.005"), true);
+  claim = registered_claims(place.path()).at(0);
+  CHECK(claim.claim.n == 8);
+  CHECK(claim.asked == 0);
+  CHECK(claim.looked_at == 4);
+  register_claims(place.path(), claims_with("0.005"), true, 20);  // more than it asks for
+  CHECK(registered_claims(place.path()).at(0).claim.n == 8);
+}
+
 TEST_CASE("a sweep without claims leaves no file, and a damaged file is named") {
   const TemporaryDirectory place;
   register_claims(place.path(), {}, false);

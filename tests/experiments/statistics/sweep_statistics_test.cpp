@@ -2,6 +2,9 @@
 // Statistics and labels of sweeps made by hand, whose numbers can be counted, and of sweeps that are incomplete.
 #include "experiments/statistics/sweep_statistics.h"
 
+#include <set>
+
+#include "experiments/statistics/compared_formats.h"
 #include "experiments/statistics/label_report.h"
 #include "experiments/statistics/sweep_index.h"
 #include "experiments/statistics/sweep_statistics_text.h"
@@ -57,28 +60,39 @@ TEST_CASE("a sweep's counts, curves, losses and comparisons are those counted by
   CHECK(cell["survival"]["median"] == 130.0);
   CHECK(cell["survival"]["curve"][2]["survival"] == Approx(5.0 / 8));
   CHECK(cell["survival"]["curve"].back()["censored"] == 2);
-  // Two losses of 2.16 and 2.17 and six at the initial loss of about 2.5.
+  // Two losses of 2.16 and 2.17 and six runs without one, which stand behind every number.
   CHECK(cell["final_loss"]["n"] == 8);
-  CHECK(cell["final_loss"]["median"] > 2.4);
+  CHECK(cell["final_loss"]["diverged"] == 6);
+  CHECK(cell["final_loss"]["median"] == "inf");
   CHECK(cell["final_loss"]["lowest"] == Approx(2.16));
   CHECK(cell_of(statistics, "bf16", 1e-3)["final_loss"]["median"] == Approx(2.035));
 
   const Json& pair = statistics["comparisons"]["divergence"][1];
   CHECK(pair["learning_rate"] == 1e-2);
-  // 6 of 8 against 0 of 8: two-sided 2 C(8,6) C(8,0) / C(16,6) = 56 / 8008.
-  CHECK(pair["p"] == Approx(56.0 / 8008).epsilon(1e-12));
-  CHECK(pair["holm_p"] == Approx(112.0 / 8008).epsilon(1e-12));
-  CHECK(pair["verdict"] == "higher");
-  CHECK(contains(pair["sentence"], "6 of 8 runs of fp8 and 0 of 8 of bf16 diverged: difference +75.0 points"));
-  CHECK(contains(pair["sentence"], "Fisher p = 0.007, 0.014 after Holm: higher."));
+  // Six pairs differ, all one way: 2 / 2^6, and two comparisons share the level.
+  CHECK(pair["paired"] == true);
+  CHECK(pair["counts"] == Json{{"both", 0}, {"only_first", 6}, {"only_second", 0}, {"neither", 2}});
+  CHECK(pair["p"] == Approx(1.0 / 32).epsilon(1e-12));
+  CHECK(pair["holm_p"] == Approx(1.0 / 16).epsilon(1e-12));
+  CHECK(pair["verdict"] == "undecided");
+  CHECK(
+      contains(pair["sentence"],
+               "6 of 8 runs of fp8 and 0 of 8 of bf16 diverged; of 8 pairs of one seed in 6 only it, in 0 only bf16"));
+  CHECK(contains(pair["sentence"], "McNemar, exact, p = 0.031, 0.062 after Holm: undecided."));
   CHECK(statistics["comparisons"]["divergence"][0]["verdict"] == "undecided");
   CHECK(statistics["comparisons"]["survival"][0]["p"].is_null());
   CHECK(statistics["comparisons"]["survival"][1]["verdict"] == "sooner");
+  // Who diverged first in the six seeds that say so: 2 / 2^6.
+  CHECK(statistics["comparisons"]["survival"][1]["p"] == Approx(1.0 / 32).epsilon(1e-12));
   const Json& loss = statistics["comparisons"]["final_loss"][0];
-  CHECK(loss["median_difference"] == Approx(0.1));
-  // All 8 losses of one above the 8 of the other: 2 / C(16, 8).
-  CHECK(loss["p"] == Approx(2.0 / 12870).epsilon(1e-12));
+  CHECK(loss["test"] == "paired t");
+  CHECK(loss["effect"] == Approx(0.1));
   CHECK(loss["verdict"] == "higher");
+  CHECK(loss["sign_p"] == Approx(2.0 / 256).epsilon(1e-12));  // 8 of 8 higher
+  const Json& at_edge = statistics["comparisons"]["final_loss"][1];
+  CHECK(at_edge["dropped"] == 6);
+  CHECK(at_edge["effect"] == Approx(0.1));  // of the two seeds that have both losses
+  CHECK(contains(at_edge["reason"], "6 pairs left out, a run having diverged"));
 
   const Json& sensitivity = statistics["lr_sensitivity"];
   // bf16 ends alike at both rates, so min(l) is the mean.
@@ -105,7 +119,7 @@ TEST_CASE("sweeps in which all, no or single runs diverge say why there is no nu
   CHECK(all["lr_sensitivity"][0]["reason"] == "no run ended below its initial loss");
   const Json& times = all["comparisons"]["survival"][0];
   CHECK(times["verdict"] == "nothing can be said");
-  CHECK(contains(times["sentence"], "n = 3 and 3) cannot be compared: no event at a time when others"));
+  CHECK(contains(times["sentence"], "n = 3 and 3) cannot be compared: no pair says which of both was first"));
   CHECK(all["comparisons"]["divergence"][0]["verdict"] == "undecided");
   CHECK(all["cells"][0]["diverged"]["events"] == 3);
   CHECK(contains(statistics_text(found_all), "seeds: 3, rates: 2): no run ended below its initial loss"));
@@ -154,6 +168,123 @@ TEST_CASE("a sweep with runs missing, killed, damaged or unequal gives what it c
   CHECK_NOTHROW(build_index(data, found_statistics));
 }
 
+TEST_CASE("where no seeds match, two groups are compared, and every sentence says so") {
+  const TwoFormats sweep;
+  SweepData data = read_sweep_data(sweep.place.path());
+  for (AnalysedRun& run : data.runs)
+    if (run.format == "fp8") run.seeds = "1" + run.seeds + "0";
+  const auto found_statistics = sweep_statistics(data);
+  const Json statistics = statistics_json(found_statistics);
+  const Json& pair = statistics["comparisons"]["divergence"][1];
+  CHECK(pair["paired"] == false);
+  // 6 of 8 against 0 of 8: two-sided 2 C(8,6) C(8,0) / C(16,6) = 56 / 8008.
+  CHECK(pair["p"] == Approx(56.0 / 8008).epsilon(1e-12));
+  CHECK(pair["holm_p"] == Approx(112.0 / 8008).epsilon(1e-12));
+  CHECK(pair["verdict"] == "higher");
+  CHECK(contains(pair["sentence"], "6 of 8 runs of fp8 and 0 of 8 of bf16 diverged: difference +75.0 points"));
+  CHECK(contains(pair["sentence"], "no seeds match, so the runs are compared as two groups"));
+  const Json& loss = statistics["comparisons"]["final_loss"][0];
+  CHECK(loss["effect"] == Approx(0.1));
+  // All 8 losses of one above the 8 of the other: 2 / C(16, 8).
+  CHECK(loss["p"] == Approx(2.0 / 12870).epsilon(1e-12));
+  CHECK(contains(loss["sentence"], "no seeds match"));
+  CHECK(contains(statistics["comparisons"]["survival"][1]["reason"], "no seeds match"));
+}
+
+TEST_CASE("a lower loss of the survivors alone is no verdict, and an exact shift is said to be one") {
+  const auto statistics_of = [](const std::function<Invented(bool fp8, std::int64_t seed, Invented quiet)>& invent) {
+    std::mt19937_64 random{4};
+    TemporaryDirectory place;
+    write_planted_sweep(place.path(), {"precision.recipe=bf16,fp8", "seed=range(0,6)", "train.steps=50"},
+                        [&](const SweepRun& run, std::size_t) {
+                          return invent(run.config.precision.recipe == "fp8", run.config.seed, quiet_run(random, 50));
+                        });
+    return sweep_statistics(read_sweep_data(place.path())).comparisons.final_loss.front();
+  };
+  const auto lost = statistics_of([](bool fp8, std::int64_t seed, Invented run) {
+    run.validation_loss = 2 + static_cast<double>(seed) / 64 - (fp8 ? 0.5 + static_cast<double>(seed) / 128 : 0);
+    if (fp8 && seed == 0) run.diverged_at = 40, run.state = RunState::Diverged;
+    return run;
+  });
+  CHECK(lost.pairwise->dropped == 1);
+  CHECK(lost.holm_p < 1e-4);
+  CHECK(lost.verdict == "undecided");
+  CHECK(contains(lost.reason, "1 pair left out, a run having diverged; without them it would be lower"));
+  // Binary fractions: every difference is the same number.
+  const auto shifted = statistics_of([](bool fp8, std::int64_t seed, Invented run) {
+    run.validation_loss = 2 + static_cast<double>(seed) / 64 + (fp8 ? 0.0625 : 0);
+    return run;
+  });
+  CHECK(shifted.verdict == "higher");
+  CHECK(contains(shifted.sentence, "every seed shifted by exactly +0.0625"));
+  const auto equal = statistics_of([](bool, std::int64_t seed, Invented run) {
+    run.validation_loss = 2 + static_cast<double>(seed) / 64;
+    return run;
+  });
+  CHECK(equal.verdict == "equal");
+}
+
+TEST_CASE("intervals stand at Holm's level, so that they hold 0 exactly where nothing is decided") {
+  // Of fp8 and e8m3 each against bf16: two comparisons, of which only the first is clear.
+  std::mt19937_64 random{9};
+  TemporaryDirectory place;
+  write_planted_sweep(place.path(), {"precision.recipe=bf16,fp8,e8m3", "seed=range(0,6)", "train.steps=50"},
+                      [&](const SweepRun& run, std::size_t) {
+                        const double wobble = static_cast<double>((run.config.seed * 5) % 7) - 3;
+                        Invented invented = quiet_run(random, 50);
+                        invented.validation_loss = 2;
+                        if (run.config.precision.recipe == "fp8") invented.validation_loss += 0.5 + 0.01 * wobble;
+                        if (run.config.precision.recipe == "e8m3") invented.validation_loss += 0.019 + 0.01 * wobble;
+                        return invented;
+                      });
+  const FormatComparisons found = sweep_statistics(read_sweep_data(place.path())).comparisons;
+  REQUIRE(found.final_loss.size() == 2);
+  CHECK(found.final_loss[0].confidence == Approx(0.975));
+  CHECK(found.final_loss[1].confidence == Approx(0.95));
+  for (const LossComparison& pair : found.final_loss) {
+    INFO(pair.sentence);
+    CHECK((pair.interval.low > 0) == (pair.verdict == "higher"));
+  }
+}
+
+TEST_CASE("a format is compared with the one that differs in one key of the precision, all else equal") {
+  std::mt19937_64 random{3};
+  TemporaryDirectory place;
+  write_planted_sweep(
+      place.path(),
+      {"precision.recipe=bf16,e8m3,e8m1", "precision.lm_head=recipe,fp32", "model.width=64,128", "train.steps=20"},
+      [&](const SweepRun&, std::size_t) { return quiet_run(random, 20); });
+  const SweepData data = read_sweep_data(place.path());
+  std::set<std::string> found;
+  for (const ComparedFormats& pair : compared_formats(data)) found.insert(pair.format + " / " + pair.reference);
+  const auto name = [](const std::string& recipe, const std::string& head, int width) {
+    return recipe + ", lm_head=" + head + ", width=" + std::to_string(width);
+  };
+  std::set<std::string> wanted;
+  for (const int width : {64, 128}) {
+    for (const std::string head : {"recipe", "fp32"})
+      for (const std::string recipe : {"e8m3", "e8m1"})
+        wanted.insert(name(recipe, head, width) + " / " + name("bf16", head, width));
+    for (const std::string recipe : {"bf16", "e8m3", "e8m1"})
+      wanted.insert(name(recipe, "fp32", width) + " / " + name(recipe, "recipe", width));
+  }
+  CHECK(found == wanted);
+  // BF16 of the other width has nothing that differs from it in the precision alone, but its head.
+  CHECK(formats_without_reference(data).empty());
+}
+
+TEST_CASE("where no key of the precision varies, every key is compared with the reference's value") {
+  std::mt19937_64 random{3};
+  TemporaryDirectory place;
+  write_planted_sweep(place.path(), {"model.width=64,128,192", "train.steps=20"},
+                      [&](const SweepRun&, std::size_t) { return quiet_run(random, 20); });
+  const auto pairs = compared_formats(read_sweep_data(place.path()));
+  REQUIRE(pairs.size() == 2);
+  CHECK(pairs[1].format == "width=192");
+  CHECK(pairs[1].reference == "width=64");
+  CHECK(pairs[1].differs == std::vector<std::string>{"model.width"});
+}
+
 TEST_CASE("runs that learnt nothing are counted apart in every claim on divergence") {
   std::mt19937_64 random(8);
   TemporaryDirectory place;
@@ -180,6 +311,10 @@ TEST_CASE("runs that learnt nothing are counted apart in every claim on divergen
                  "2 of 5 runs of fp8 and 0 of 5 of bf16 diverged (untrained: 0 and 3; skipped: 1 and 0)"));
   CHECK(
       contains(all["comparisons"]["survival"][0]["sentence"], "(n = 5 and 5) (untrained: 0 and 3; skipped: 1 and 0)"));
+  // Diverged or learnt nothing: 3 of fp8 (seeds 0, 1, 4) and 3 of bf16 (0, 1, 2).
+  const Json& failure = all["comparisons"]["failure"][0];
+  CHECK(failure["events"] == Json{3, 3});
+  CHECK(failure["counts"] == Json{{"both", 2}, {"only_first", 1}, {"only_second", 1}, {"neither", 1}});
   CHECK(all["cells"][0]["final_loss"]["n"] == 5);  // their losses are losses
   const auto found_labels = label_report(data, "divergence");
   const Json labels = statistics_json(found_labels);

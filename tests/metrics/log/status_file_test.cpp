@@ -37,6 +37,7 @@ RunStatus full_status() {
   status.run_file_sha256 = sha256_hex("a");
   status.run_file_before = kNoRunFile;
   status.wall_seconds = 12.5;
+  status.cpu_seconds = 21.25;
   status.steps_per_second = 9.6;
   status.invocation = "precipice train a.toml";
   status.exit_code = 0;

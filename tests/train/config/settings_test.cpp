@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/config/settings.h"
 
+#include <filesystem>
+#include <map>
+
 #include "precision/rounding/random_bits.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
+#include "train/config/labelled_settings.h"
 
 using namespace precipice;
 using Catch::Contains;
@@ -20,6 +25,55 @@ TEST_CASE("settings carry dotted keys, typed values and their lines") {
   CHECK(settings[2].values.size() == 2);
   CHECK(settings[3].key == "sweep.x.y");
   CHECK(settings[3].where.value == "\"t\"");
+}
+
+TEST_CASE("an included file's settings stand before the own ones, which win, and axes win over both") {
+  const TemporaryDirectory place;
+  std::filesystem::create_directories(place / "base");
+  write_text(place / "base/deep.toml", "seed = 1\ntrain.steps = 7\n");
+  write_text(place / "base/base.toml", "include = \"deep.toml\"\nseed = 2\n[optimizer]\nlr = 1e-3\nbeta2 = 0.95\n");
+  write_text(place / "own.toml",
+             "include = \"base/base.toml\"\noptimizer.lr = 3e-3\n[sweep]\n\"optimizer.beta2\" = \"0.9,0.99\"\n");
+  const LabelledSettings read = read_sweep_settings(place / "own.toml");
+  std::map<std::string, std::string> values;
+  for (const Setting& setting : read.settings) values[setting.key] = to_toml(setting.values.front());
+  CHECK(values ==
+        std::map<std::string, std::string>{
+            {"seed", "2"}, {"train.steps", "7"}, {"optimizer.lr", "0.003"}, {"sweep.optimizer.beta2", "'0.9,0.99'"}});
+  REQUIRE(read.included.size() == 2);
+  CHECK(read.included[1] == (place / "base/base.toml").string());
+  // A mistake is named with the file in which it stands.
+  CHECK(read.settings.front().where.file == (place / "base/deep.toml").string());
+  CHECK(read_with_includes(place / "base/base.toml").settings.size() == 4);
+  // A run's own config includes nothing, so that no crafted directory makes the program read other files.
+  CHECK(read_settings(place / "own.toml").front().key == "include");
+}
+
+TEST_CASE("an include that cannot be is refused with its place") {
+  const TemporaryDirectory place;
+  const auto refused = [&](const std::string& text) {
+    write_text(place / "own.toml", text);
+    try {
+      read_with_includes(place / "own.toml");
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("read");
+  };
+  CHECK_THAT(refused("include = 3\n"), Contains("own.toml:1: include = 3") && Contains("path of one TOML file"));
+  CHECK_THAT(refused("include = [\"a\", \"b\"]\n"), Contains("path of one TOML file"));
+  CHECK_THAT(refused("seed = 1\ninclude = \"none.toml\"\n"), Contains("own.toml:2") && Contains("none.toml"));
+  CHECK_THAT(refused("include = \"own.toml\"\n"), Contains("circle"));
+  write_text(place / "swept.toml", "[sweep]\nseed = \"0,1\"\n");
+  CHECK_THAT(refused("include = \"swept.toml\"\n"), Contains("swept.toml:2") && Contains("no [sweep]"));
+  write_text(place / "claimed.toml", "[[claim]]\nid = \"a\"\n");
+  CHECK_THAT(refused("include = \"claimed.toml\"\n"), Contains("claimed.toml"));
+  write_text(place / "broken.toml", "a = = 1\n");
+  CHECK_THAT(refused("include = \"broken.toml\"\n"), Contains("broken.toml:1"));
+  for (int i = 0; i < 6; ++i)
+    write_text(place / ("chain" + std::to_string(i) + ".toml"),
+               "include = \"chain" + std::to_string(i + 1) + ".toml\"\n");
+  CHECK_THAT(refused("include = \"chain0.toml\"\n"), Contains("4 deep"));
 }
 
 TEST_CASE("broken TOML is refused with file and line") {
