@@ -16,7 +16,7 @@ ElementPrecision element_precision(const ElementSettings& e) {
 
 SitePrecision site_precision(const SiteSettings& settings) {
   return {gemm_precision(settings.fprop), gemm_precision(settings.dgrad), gemm_precision(settings.wgrad),
-          settings.smooth_swiglu};
+          settings.smooth_swiglu, settings.flash};
 }
 
 RecipeChoice recipe_choice(const RecipeSettings& settings) {

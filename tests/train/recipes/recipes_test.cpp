@@ -230,6 +230,32 @@ TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refu
                     Contains("rule 1 ") && Contains("smooth_swiglu = token"));
 }
 
+TEST_CASE("flash attention stands at attn.pv by rule, in its layers and steps, until a recipe takes the place") {
+  const auto flash = [](const PrecisionSchedule& s, std::int64_t step, SiteKind kind = SiteKind::AttnPv,
+                        std::int64_t layer = 0) { return site_at(s, step, kind, layer).flash; };
+  const PrecisionSchedule s = schedule_of("bf16",
+                                          "attn.* layers=0 -> flash=true flash_sums=bf16 flash_delta=weights "
+                                          "flash_beta=2 flash_block=64; steps=50: -> bf16");
+  const FlashAttention on = flash(s, 0);
+  CHECK((on.is_on && on.block == 64 && on.beta == 2 && on.delta == FlashDelta::Weights));
+  CHECK(to_string(on.sums.format) == "bf16");
+  CHECK(flash(s, 0, SiteKind::AttnQk) == FlashAttention{});
+  CHECK(flash(s, 0, SiteKind::AttnPv, 1) == FlashAttention{});
+  CHECK(flash(s, 50) == FlashAttention{});
+  CHECK(describe(on) ==
+        "flash attention: keys in blocks of 64, sums in bf16, delta = rowsum(P * dP), repeated maxima "
+        "moved by beta 2");
+  CHECK_THROWS_WITH(schedule_of("bf16", "mlp.* -> flash=true"),
+                    Contains("flash = true: nothing that the rule selects"));
+  CHECK_THROWS_WITH(schedule_of("bf16", "attn.pv pass=fprop -> flash=true"), Contains("flash = true: nothing"));
+  CHECK_THROWS_WITH(schedule_of("bf16", "attn.pv -> flash=on"), Contains("flash must be one of true, false"));
+  CHECK_THROWS_WITH(schedule_of("bf16", "attn.pv -> flash_delta=weights"), Contains("need flash=true"));
+  CHECK_THROWS_WITH(schedule_of("fp8-all", "attn.pv -> flash=true"),
+                    Contains("flash attention takes operands without scales"));
+  CHECK_THROWS_WITH(schedule_of("mx-systems-scaling", "attn.* -> bf16; attn.pv -> flash=true"),
+                    Contains("precision.softmax") && Contains("set that to high"));
+}
+
 TEST_CASE("a recipe or option that is not there is refused with those that are") {
   CHECK_THAT(problem_of("mxfp9"),
              Contains("recipe = mxfp9: did you mean mxfp8? It must be one of fp32, ") && Contains("te-delayed"));
