@@ -60,7 +60,7 @@ RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
     if (equals == std::string_view::npos)
       throw ConfigError(fmt::format("option {} of recipe {} needs a value", name, recipe.name));
     std::size_t end = text.find(',', equals);
-    while (name == "element" && end != std::string_view::npos) {
+    while ((name == "element" || name == "format") && end != std::string_view::npos) {
       const std::string_view rest = text.substr(end + 1);
       if (std::find(names.begin(), names.end(), rest.substr(0, rest.find('='))) != names.end()) break;
       end = text.find(',', end + 1);

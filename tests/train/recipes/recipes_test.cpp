@@ -208,6 +208,25 @@ TEST_CASE("e7m7 has both ends, or one of them") {
   CHECK_THAT(problem_of("e7m7:clamp=middle"), Contains("clamp = middle: must be both, inner or outer"));
 }
 
+TEST_CASE("a mask is made of a format, a bias and the ends that hold") {
+  CHECK(linear_of("mask") == linear_of("e7m7"));
+  for (const char* clamp : {"inner", "outer", "both"})
+    CHECK(linear_of(std::string("mask:format=e7m7,clamp=") + clamp) == linear_of(std::string("e7m7:clamp=") + clamp));
+  const ElementQuantizer outer = linear_of("mask:format=e6m5,bias=66,clamp=outer,rounding=rne").wgrad.first.element;
+  CHECK((to_string(outer.format) == "e8m5" && to_string(*outer.range) == "e6m5:bias=66"));
+  CHECK((outer.rounding == Rounding::NearestEven && outer.through_bf16));
+  const ElementQuantizer inner = linear_of("mask:format=e4m7:specials=ieee,clamp=inner").fprop.second.element;
+  CHECK((to_string(inner.format) == "e4m7" && to_string(*inner.range) == "bf16"));
+  const ElementQuantizer wrap = linear_of("mask:format=e7m3,clamp=wrap").fprop.first.element;
+  CHECK((to_string(wrap.format) == "e8m3" && !wrap.range && wrap.kept_exponent_bits == 7));
+  CHECK(linear_of("mask:format=e7m3,bias=127,clamp=wrap") == linear_of("mask:format=e7m3,clamp=wrap"));
+  CHECK(make_recipe("mask:clamp=wrap").lm_head == linear_of("mask:clamp=wrap"));
+  CHECK_THAT(problem_of("mask:clamp=middle"), Contains("clamp = middle: must be both, inner, outer or wrap"));
+  CHECK_THAT(problem_of("mask:format=e7m7,bias=126,clamp=wrap"), Contains("bias = 126: must be bf16's, 127"));
+  CHECK_THAT(problem_of("mask:format=e5m10"), Contains("format = e5m10: must be eXmY with"));
+  CHECK_THAT(problem_of("mask:format=e8m0"), Contains("format = e8m0: must be eXmY with"));
+}
+
 TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refused elsewhere") {
   const auto site = [](const std::string& recipe, const std::string& rules, const char* kind, SiteKind at) {
     PrecisionConfig config;
