@@ -102,7 +102,8 @@ std::string site_lines(const SitePrecision& site) {
   const bool one =
       std::all_of(rows.begin(), rows.begin() + 6, [&](const Row& row) { return row.linear == rows[0].linear; }) &&
       rows[6].linear == rows[7].linear && rows[6].linear == rows[8].linear;
-  if (!smooth_line(site).empty()) text += fmt::format("    {}\n", smooth_line(site));
+  for (const std::string& line : {smooth_line(site), describe(site.flash)})
+    if (!line.empty()) text += fmt::format("    {}\n", line);
   if (one) return text + fmt::format("    all operands {}; {}\n", rows[0].linear, rows[6].linear);
   for (const Row& row : rows) text += fmt::format("    {:<5} {:<3} {}\n", row.gemm, row.operand, row.linear);
   return text;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/autograd/quantized_matmul.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "precision/autograd/operation.h"
@@ -52,6 +53,16 @@ bool runs_on_bf16(const GemmPrecision& gemm) {
   return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic);
 }
 
+// Rows from `first_row` and `size` columns from `begin` on.
+Quantized part_of_operand(const Quantized& operand, std::int64_t first_row, std::int64_t begin, std::int64_t size) {
+  PRECIPICE_CHECK(!operand.scales.defined(), "parts of operands with scales of blocks");
+  Quantized part = operand;
+  const at::Tensor& all = operand.values;
+  if (first_row > 0 || size < all.size(-1))
+    part.values = all.narrow(-2, first_row, all.size(-2) - first_row).narrow(-1, begin, size).contiguous();
+  return part;
+}
+
 // x, w, bias or nothing -> y
 class MatmulOperation : public Operation {
  public:
@@ -89,12 +100,37 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
   Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
   Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
   at::Tensor y = multiply(Pass::Fprop, qx, qw, {bias, out, causal(p.fprop.first, Causal::Result, Causal::FirstPast)});
-  const auto keep = [](bool shared, const at::Tensor& original, Quantized& quantized) {
-    return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
-  };
-  x_ = keep(share_quantization(p.fprop.first, p.wgrad.second), x, qx);
-  w_ = keep(share_quantization(p.fprop.second, p.dgrad.second), w, qw);
+  x_ = kept(share_quantization(p.fprop.first, p.wgrad.second), x, qx);
+  w_ = kept(share_quantization(p.fprop.second, p.dgrad.second), w, qw);
   return y;
+}
+
+void QuantizedProduct::forward_by_parts(const at::Tensor& x, const at::Tensor& w, std::int64_t size,
+                                        const std::function<void(std::int64_t begin, const at::Tensor& y)>& take) {
+  const SitePrecision& p = *site_.precision;
+  const bool as_bf16 = runs_on_bf16(p.fprop);
+  Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
+  Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
+  GemmArithmetic arithmetic = p.fprop.arithmetic;
+  arithmetic.output = {};
+  const Causal is_zero = causal(p.fprop.first, Causal::Result, Causal::FirstPast);
+  const std::int64_t all = x.size(-1);
+  for (std::int64_t begin = 0; begin < all; begin += size) {
+    const std::int64_t part = std::min(size, all - begin);
+    const Quantized a = part_of_operand(qx, causal_ == CausalPart::X ? begin : 0, begin, part),
+                    b = part_of_operand(qw, 0, begin, part);
+    take(begin, multiply(Pass::Fprop, arithmetic, a, b, {{}, {}, is_zero}));
+  }
+  w_ = kept(share_quantization(p.fprop.second, p.dgrad.second), w, qw);
+}
+
+void QuantizedProduct::round_product(const at::Tensor& y) const {
+  round_output(y, 1.0f, site_.precision->fprop.arithmetic.output, key_of(site_, Slot::FpropOut));
+}
+
+// One choice for both passes keeps the quantized operand, else the original.
+QuantizedProduct::Operand QuantizedProduct::kept(bool shared, const at::Tensor& original, Quantized& quantized) {
+  return shared ? Operand{{}, std::move(quantized)} : Operand{original, {}};
 }
 
 // An operand for its second GEMM, which sums over its other axis.
@@ -115,7 +151,12 @@ Causal QuantizedProduct::causal(const Quantizer& quantizer, Causal if_y, Causal 
 
 at::Tensor QuantizedProduct::multiply(Pass pass, const Quantized& a, const Quantized& b,
                                       const GemmResult& result) const {
-  const PlannedGemm planned = plan_gemm(a, b, site_.precision->pass(pass).arithmetic, result);
+  return multiply(pass, site_.precision->pass(pass).arithmetic, a, b, result);
+}
+
+at::Tensor QuantizedProduct::multiply(Pass pass, const GemmArithmetic& arithmetic, const Quantized& a,
+                                      const Quantized& b, const GemmResult& result) const {
+  const PlannedGemm planned = plan_gemm(a, b, arithmetic, result);
   if (site_.products) site_.products->multiply(site_.site, pass, planned.plan.kind);
   return run_gemm(planned, key_of(site_, output_of(pass)));
 }

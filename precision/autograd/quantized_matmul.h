@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 
 #include "precision/policy/policy.h"
 #include "precision/quantize/quantize.h"
@@ -63,6 +64,16 @@ class QuantizedProduct {
   // `out`, of that shape and any strides, that is filled and returned.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias = {}, const at::Tensor& out = {});
 
+  // The same by parts of the contraction: take(begin, y) is given the product of the `size` columns from `begin` on, in
+  // fp32 and not rounded, of all rows, or with CausalPart::X of those from `begin` on (the others' are zero). Operands
+  // have no scales. x is not kept: before a backward pass it is replaced.
+  void forward_by_parts(const at::Tensor& x, const at::Tensor& w, std::int64_t size,
+                        const std::function<void(std::int64_t begin, const at::Tensor& y)>& take);
+  // Rounds, in place, what its parts have become to fprop's output.
+  void round_product(const at::Tensor& y) const;
+  // What the backward pass takes for x in place of forward's.
+  void replace_x(const at::Tensor& x) { x_ = {x, {}}; }
+
   // dy (..., M, N). What is not needed stays undefined.
   struct Needs {
     bool dx = true, dw = true;
@@ -78,10 +89,13 @@ class QuantizedProduct {
     at::Tensor original;  // undefined: `quantized` serves
     Quantized quantized;
   };
+  static Operand kept(bool shared, const at::Tensor& original, Quantized& quantized);
   Quantized requantize(const Operand& operand, const Quantizer& quantizer, Slot slot, bool as_bf16) const;
   // `if_y`, `if_x`: what of a product with an operand rounded by `quantizer` is zero for each causal part.
   Causal causal(const Quantizer& quantizer, Causal if_y, Causal if_x) const;
   at::Tensor multiply(Pass pass, const Quantized& a, const Quantized& b, const GemmResult& result) const;
+  at::Tensor multiply(Pass pass, const GemmArithmetic& arithmetic, const Quantized& a, const Quantized& b,
+                      const GemmResult& result) const;
 
   MatmulSite site_;
   CausalPart causal_;

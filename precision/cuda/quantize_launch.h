@@ -82,7 +82,11 @@ PRECIPICE_HD void quantize_element(const QuantizeCallOf<Source>& call, std::int6
                                    LaunchCounts& counts) {
   typename Source::Float x = call.in[i];
   if constexpr (Source::kMantissa == Binary32::kMantissa) {
-    if (call.through_bf16) x = round_and_check<Rounding::NearestEven, false>(x, call.bf16, 0, 0).value;
+    if (call.through_bf16) {
+      const float in_bf16 = round_and_check<Rounding::NearestEven, false>(x, call.bf16, 0, 0).value;
+      x = keep_bits(in_bf16, call.kept_bits);
+      counts.events.saturated += pattern_in<Binary32>(x) != pattern_in<Binary32>(in_bf16);
+    }
   }
   const Rounded rounded = round_and_check<R, General, Source>(
       scaled<Source>(x, static_cast<typename Source::Float>(call.scale)), call.format, word, call.random_bits);

@@ -122,7 +122,8 @@ void multiply_causal_parts(const CarrierProduct& p, Causal causal) {
   const bool by_columns = causal == Causal::SecondPast || causal == Causal::SecondAhead;
   const std::int64_t length = (by_columns ? columns : rows).size(), step = causal_part(length);
   for (std::int64_t begin = 0; begin < length; begin += step) {
-    const Range cut{begin, std::min(begin + step, length)}, past{0, cut.end}, ahead{cut.begin, length};
+    const Range cut{begin, std::min(begin + step, length)}, past{0, std::min(cut.end, depths.end)},
+        ahead{cut.begin, length};
     const auto multiply_part = [&](const Range& m, const Range& n, const Range& k) {
       const CarrierProduct part = part_of(p, m, n, k);
       multiply_by(choose_multiplier(part, Causal::No, false, matmul_cpu()), part, Causal::No);

@@ -38,7 +38,7 @@ inline bool can_multiply_bf16() {
 enum class Causal : std::uint8_t {
   No,
   Result,      // y[m, n] for n > m: what stands there afterwards is not specified
-  FirstPast,   // a[m, k] = 0 for k > m
+  FirstPast,   // a[m, k] = 0 for k > m; rows beyond K are whole
   FirstAhead,  // a[m, k] = 0 for k < m
   SecondPast,  // b[n, k] = 0 for k > n
   SecondAhead  // b[n, k] = 0 for k < n

@@ -125,6 +125,18 @@ void round_chunk_to_bf16(const float* in, float* out, int size, const FormatCons
   for (int i = 0; i < size; ++i) out[i] = round_and_check<Rounding::NearestEven, false>(in[i], format, 0, 0).value;
 }
 
+// In place; how many numbers it changes.
+int keep_bits_of_chunk(float* x, int size, std::uint32_t kept) {
+  int changed = 0;
+  PRECIPICE_INDEPENDENT_LOOP
+  for (int i = 0; i < size; ++i) {
+    const float before = x[i], after = keep_bits(before, kept);
+    x[i] = after;
+    changed += __builtin_bit_cast(std::uint32_t, before) != __builtin_bit_cast(std::uint32_t, after);
+  }
+  return changed;
+}
+
 // Of a chunk, whose amax is in its largest pattern.
 void add(EventCounts& total, const EventCounts& chunk) {
   total.nan_in += chunk.nan_in;
@@ -177,6 +189,8 @@ EventCounts quantize_as(const QuantizeCallOf<Source>& call) {
     if constexpr (Source::kMantissa == Binary32::kMantissa) {
       if (call.through_bf16) {
         round_chunk_to_bf16(source, staged, size, call.bf16);
+        if (call.kept_bits != ~0u)
+          total.saturated += static_cast<std::uint64_t>(keep_bits_of_chunk(staged, size, call.kept_bits));
         source = staged;
       }
     }

@@ -39,6 +39,7 @@ QuantizeCallOf<Source> prepare_call_as(const typename Source::Float* in, float* 
       key,
       first_element};
   call.is_bf16 = spec.format == kBf16 && spec.overflow == Overflow::Native && !spec.range;
+  call.kept_bits = ~(0x7F800000u & ~(((1u << spec.kept_exponent_bits) - 1) << 23));
   call.stream = size * static_cast<std::int64_t>(sizeof(float)) >= kStreamedBytes && !in_place;
   return call;
 }

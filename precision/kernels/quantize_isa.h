@@ -41,6 +41,13 @@ PRECIPICE_HD float amax_of_pattern(std::int64_t pattern) {
                                        : static_cast<float>(__builtin_bit_cast(double, pattern));
 }
 
+// A number without some bits of its exponent; infinities and NaN stay.
+PRECIPICE_HD float keep_bits(float x, std::uint32_t kept) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, x);
+  const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
+  return __builtin_bit_cast(float, is_finite ? bits& kept : bits);
+}
+
 // A call of quantize() with everything that can fail already checked.
 template <class Source>
 struct QuantizeCallOf {
@@ -66,9 +73,10 @@ struct QuantizeCallOf {
   std::uint16_t* packed = nullptr;
   // Not null: lowered to the binary32 pattern of the smallest nonzero magnitude among packed results, less one.
   std::uint32_t* smallest_result = nullptr;
-  bool is_bf16 = false;  // the format is bf16 with its own infinities
-  bool count = true;     // false: of the events only total and amax are wanted
-  bool stream = false;   // results are written past the caches
+  bool is_bf16 = false;           // the format is bf16 with its own infinities
+  bool count = true;              // false: of the events only total and amax are wanted
+  bool stream = false;            // results are written past the caches
+  std::uint32_t kept_bits = ~0u;  // of numbers that went through bf16: ElementQuantizer::kept_exponent_bits
 };
 using QuantizeCall = QuantizeCallOf<Binary32>;
 using WideQuantizeCall = QuantizeCallOf<Binary64>;

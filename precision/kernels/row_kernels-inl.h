@@ -104,22 +104,95 @@ void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_
   }
 }
 
-void causal_softmax_backward(const float* weights, float* gradients, std::int64_t length, float scale,
-                             std::int64_t first_row, std::int64_t last_row) {
+void causal_softmax_backward(const float* weights, float* gradients, const float* deltas, std::int64_t length,
+                             float scale, std::int64_t first_row, std::int64_t last_row) {
   for (std::int64_t row = first_row; row < last_row; ++row) {
     const float* p = weights + (row - first_row) * length;
     float* g = gradients + (row - first_row) * length;
     const std::int64_t past = row % length + 1;
     FloatLanes sums = {};
-    for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
-      sums += load_lanes(p + i, count, 0, length - i) * load_lanes(g + i, count, 0, length - i);
-    });
-    const float mean = sum_of_lanes(sums);
+    if (deltas == nullptr) {
+      for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
+        sums += load_lanes(p + i, count, 0, length - i) * load_lanes(g + i, count, 0, length - i);
+      });
+    }
+    const float mean = deltas == nullptr ? sum_of_lanes(sums) : deltas[row - first_row];
     for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
       const FloatLanes a = load_lanes(p + i, count, 0, length - i), b = load_lanes(g + i, count, mean, length - i);
       store_past(a * scale * (b - mean), count, i, length, g);
     });
     clear_future(past, length, g);
+  }
+}
+
+// The largest scaled score of a block of keys, moved away where it is repeated.
+PRECIPICE_HD float block_maximum(const float* scores, std::int64_t size, std::int64_t room, float scale, float beta) {
+  FloatLanes largest = -kInfinity;
+  for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
+    const FloatLanes x = load_lanes(scores + i, count, -kInfinity, room - i);
+    largest = choose_less(largest, x, x, largest);
+  });
+  const float m = largest_of_lanes(largest) * scale;
+  if (beta == 0) return m;
+  FloatLanes near = {};
+  for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
+    near += choose_less(load_lanes(scores + i, count, -kInfinity, room - i) * scale, m - kNearMaximum, 0.0f, 1.0f);
+  });
+  if (!(sum_of_lanes(near) > 1)) return m;
+  return m > 0 ? beta * m : 0.0f;
+}
+
+void online_softmax(const OnlineSoftmax& call, std::int64_t first_row, std::int64_t last_row) {
+  const std::int64_t length = call.length, blocks = (length + call.block - 1) / call.block;
+  const float scale = call.scale;
+  for (std::int64_t row = first_row; row < last_row; ++row) {
+    const std::int64_t past = row % length + 1;
+    const float* scores = call.scores + (row - first_row) * length;
+    float* p = call.weights + (row - first_row) * length;
+    float* maxima = call.maxima + (row - first_row) * blocks;
+    float* totals = call.sums + (row - first_row) * blocks;
+    float m = -kInfinity;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      const std::int64_t begin = b * call.block, room = length - begin;
+      const std::int64_t size = past - begin < call.block ? past - begin : call.block;
+      FloatLanes sums = {};
+      if (size > 0) {
+        const float of_block = block_maximum(scores + begin, size, room, scale, call.beta);
+        m = m < of_block ? of_block : m;
+        for_lanes(size, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
+          const FloatLanes s = load_lanes(scores + begin + i, count, -kInfinity, room - i);
+          const FloatLanes e = exponential_of_lanes(s * scale - m);
+          sums += e;
+          store_past(e, count, i, room, p + begin);
+        });
+      }
+      maxima[b] = m, totals[b] = sum_of_lanes(sums);
+    }
+    clear_future(past, length, p);
+  }
+}
+
+void softmax_of_sums(const float* scores, const float* log_sums, float* weights, std::int64_t length, float scale,
+                     std::int64_t first_row, std::int64_t last_row) {
+  for (std::int64_t row = first_row; row < last_row; ++row) {
+    const std::int64_t past = row % length + 1;
+    const float* s = scores + (row - first_row) * length;
+    float* p = weights + (row - first_row) * length;
+    const float log_sum = log_sums[row - first_row];
+    for_lanes(past, [&](std::int64_t i, std::int64_t count) PRECIPICE_ALWAYS {
+      const FloatLanes x = load_lanes(s + i, count, -kInfinity, length - i);
+      store_past(exponential_of_lanes(x * scale - log_sum), count, i, length, p);
+    });
+    clear_future(past, length, p);
+  }
+}
+
+void dot_rows(const float* a, const float* b, std::int64_t rows, std::int64_t width, float* products) {
+  for (std::int64_t row = 0; row < rows; ++row, a += width, b += width) {
+    FloatLanes sums = {};
+    for_lanes(width, [&](std::int64_t i, std::int64_t count)
+                         PRECIPICE_ALWAYS { sums += load_lanes(a + i, count, 0) * load_lanes(b + i, count, 0); });
+    products[row] = sum_of_lanes(sums);
   }
 }
 
@@ -218,5 +291,6 @@ void scale_and_add_row(float* x, std::int64_t size, float factor, const float* a
 
 }  // namespace
 
-const RowKernels kRowKernels{norm_forward, norm_backward, causal_softmax, causal_softmax_backward,
-                             logit_row,    gelu,          scale_row,      scale_and_add_row};
+const RowKernels kRowKernels{norm_forward,   norm_backward,   causal_softmax,   causal_softmax_backward,
+                             online_softmax, softmax_of_sums, dot_rows,         logit_row,
+                             gelu,           scale_row,       scale_and_add_row};

@@ -46,6 +46,20 @@ struct LogitRow {
   double moments[kLogitMoments] = {};  // sum_{i != t} e^(z_i - m) (|z_i| + 1)^(j + 1)
 };
 
+// Softmax over key blocks with a running maximum (Milakov and Gimelshein, arXiv 1805.02867), as flash attention has it:
+// e_j = exp(scale s_j - m) with m the largest scaled score of the key's block and those before; 0 for the future. With
+// `beta`, a block's maximum that more than one score comes within kNearMaximum of counts as beta m where it is positive
+// and as 0 where it is negative (arXiv 2510.04212).
+inline constexpr float kNearMaximum = 1e-3f;
+struct OnlineSoftmax {
+  const float* scores = nullptr;  // rows of square matrices (..., length, length); may be `weights`
+  float* weights = nullptr;
+  float* maxima = nullptr;             // (rows, blocks): m; behind the present that of the block before
+  float* sums = nullptr;               // (rows, blocks): of a block's e
+  std::int64_t length = 0, block = 0;  // blocks = length / block, rounded up; block is a multiple of 16
+  float scale = 1, beta = 0;           // beta 0: none
+};
+
 struct RowKernels {
   void (*norm_forward)(const NormForward& call, std::int64_t first_row, std::int64_t last_row);
   void (*norm_backward)(const NormBackward& call, std::int64_t first_row, std::int64_t last_row);
@@ -53,9 +67,16 @@ struct RowKernels {
   // the first: softmax(scale s) of the first row % length + 1 elements, 0 for the others.
   void (*causal_softmax)(float* scores, std::int64_t length, float scale, std::int64_t first_row,
                          std::int64_t last_row);
-  // dp, in place, becomes ds = scale p (dp - sum p dp); rows as above.
-  void (*causal_softmax_backward)(const float* p, float* dp, std::int64_t length, float scale, std::int64_t first_row,
-                                  std::int64_t last_row);
+  // dp, in place, becomes ds = scale p (dp - delta), delta = sum p dp unless given for each row; rows as above.
+  void (*causal_softmax_backward)(const float* p, float* dp, const float* deltas, std::int64_t length, float scale,
+                                  std::int64_t first_row, std::int64_t last_row);
+  // Rows as above, of which all pointers point at the first.
+  void (*online_softmax)(const OnlineSoftmax& call, std::int64_t first_row, std::int64_t last_row);
+  // p = exp(scale s - log_sums[row]), 0 for the future; `p` may be `scores`.
+  void (*softmax_of_sums)(const float* scores, const float* log_sums, float* p, std::int64_t length, float scale,
+                          std::int64_t first_row, std::int64_t last_row);
+  // products[row] = sum of a b over rows of `width`.
+  void (*dot_rows)(const float* a, const float* b, std::int64_t rows, std::int64_t width, float* products);
   // e (width): e^(z - m). Moments stay 0 unless they are asked for.
   void (*logit_row)(const float* z, std::int64_t width, std::int64_t target, bool moments, float* e, LogitRow& row);
   // y = x Phi(x) (GELU, Hendrycks and Gimpel, arXiv 1606.08415) and, unless null, its derivative Phi(x) + x phi(x): one

@@ -13,6 +13,7 @@
 
 #include "precision/gemm/gemm.h"
 #include "precision/policy/element_precision.h"
+#include "precision/policy/flash_attention.h"
 #include "precision/policy/site_kind.h"
 
 namespace precipice {
@@ -44,10 +45,11 @@ template <class Operand>
 struct SitePrecisionOf {
   GemmPrecisionOf<Operand> fprop, dgrad, wgrad;
   SmoothSwiglu smooth_swiglu = SmoothSwiglu::Off;
+  FlashAttention flash{};  // at attn.pv
   // One choice per tensor, used in both of its passes.
   static SitePrecisionOf of_tensors(const Operand& x, const Operand& w, const Operand& dy,
                                     const GemmArithmetic& arithmetic) {
-    return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}, SmoothSwiglu::Off};
+    return {{x, w, arithmetic}, {dy, w, arithmetic}, {dy, x, arithmetic}, SmoothSwiglu::Off, {}};
   }
   GemmPrecisionOf<Operand>& pass(Pass p) { return p == Pass::Fprop ? fprop : p == Pass::Dgrad ? dgrad : wgrad; }
   const GemmPrecisionOf<Operand>& pass(Pass p) const {

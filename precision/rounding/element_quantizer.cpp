@@ -12,6 +12,9 @@ void validate(const ElementQuantizer& element) {
   validate(format);
   if (element.random_bits < 1 || element.random_bits > 32)
     throw ConfigError({"", 0, "random_bits", std::to_string(element.random_bits)}, "must be from 1 to 32");
+  const int kept = element.kept_exponent_bits;
+  if (kept < 1 || kept > 8 || (kept < 8 && !element.through_bf16))
+    throw ConfigError({"", 0, "kept_exponent_bits", std::to_string(kept)}, "must be from 1 to 8, of bf16 numbers");
   if (!element.range) return;
   const FloatFormat& range = *element.range;
   validate(range);

@@ -16,6 +16,9 @@ struct ElementQuantizer {
   Overflow overflow = Overflow::Saturate;
   int random_bits = 32;       // stochastic only: 1..32 words' high bits are used
   bool through_bf16 = false;  // round to bf16 (nearest even) first: inputs of a system whose tensors are bf16
+  // With through_bf16: of the eight bits of bf16's exponent only the lowest are kept, so that numbers from 2^(2^bits - 127)
+  // on become smaller ones (with 7 bits, from 2 on); infinities and NaN stay. The number is rounded to the format then.
+  int kept_exponent_bits = 8;
   // Where magnitudes end, in place of the format's own largest value, as this format's do. Unscaled only.
   std::optional<FloatFormat> range{};
 

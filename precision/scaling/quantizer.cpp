@@ -90,6 +90,8 @@ class ScalingValidation {
     if (q_.element.range)
       throw ConfigError({"", 0, "range", to_string(*q_.element.range)},
                         "needs unscaled elements of as many mantissa bits");
+    require(q_.element.kept_exponent_bits == 8, "kept_exponent_bits", std::to_string(q_.element.kept_exponent_bits),
+            "needs unscaled elements");
   }
   // Of scales that follow from amaxes.
   void require_scales(ScaleRule rule) const {

@@ -157,6 +157,14 @@ void add_init(Fields& f, InitConfig& c) {
                      "residual projections 1 / (sqrt(width) layers)."));
   f.push_back(number("init.std", &c.std, 0, 100, "Standard deviation of the initial weights in the scheme gpt."));
   f.push_back(number("init.scale", &c.scale, 0, 1e6, "Factor on all standard deviations of the scheme."));
+  f.push_back(
+      text("init.plant", &c.plant, {},
+           "Mechanisms that large models grow, put into the initial weights: sink:token=32,score=8,value=2,layer=0 "
+           "(a token on which maxima of attention repeat), aligned:channels=4,factor=8 (equal rows of gate and up), "
+           "outliers:channels=2,factor=32 (of what linears read; the function stays), gains:low=0.95,high=0.999; "
+           "several with ; between them."));
+  f.back().left_out_when_empty = true;
+  f.back().separator = "; ";
   f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
 }
 

@@ -239,6 +239,7 @@ std::string to_toml(const RunConfig& config) {
   for (const auto& field : config_fields(copy)) {
     const std::string value = value_text(field);
     if (value.empty()) continue;  // an optional that was not set
+    if (field.left_out_when_empty && text_of(field).empty()) continue;
     if (section_of(field.key) != section) {
       section = section_of(field.key);
       text += fmt::format("\n[{}]\n", section);

@@ -56,7 +56,8 @@ struct InitConfig {
   double std = 0.02;                 // of scheme gpt
   std::optional<std::int64_t> seed;  // default: the run's seed
   InitScheme scheme = InitScheme::Gpt;
-  double scale = 1;  // factor on the scheme's standard deviations
+  double scale = 1;   // factor on the scheme's standard deviations
+  std::string plant;  // train/config/plants.h
 };
 
 enum class DataSource : std::uint8_t { Synthetic, Text, Tokens, Batches };  // train/data/tokens.h
@@ -169,6 +170,8 @@ struct ConfigField {
   double maximum = 0;
   std::vector<std::string> choices;  // of a text; none: any text
   std::string help;
+  // A text that configs do not have while it is empty, as it came when runs had ids already.
+  bool left_out_when_empty = false;
   std::string separator{};  // text: not empty where an array of texts is one text with this between them
 };
 std::vector<ConfigField> config_fields(RunConfig& config);

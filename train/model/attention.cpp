@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +11,9 @@
 #include "precision/autograd/operation.h"
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
+#include "precision/quantize/parallel.h"
 #include "train/model/causal_softmax.h"
+#include "train/model/flash_softmax.h"
 #include "train/model/headwise_attention.h"
 
 namespace precipice {
@@ -25,6 +28,7 @@ class AttentionOperation : public Operation {
         qk_(qk, groups_differ() ? CausalPart::None : CausalPart::Y),
         // A rounding of all gradients of P looks at those of the future too.
         pv_(pv, groups_differ() || !softmax.is_identity() ? CausalPart::None : CausalPart::X),
+        flash_(pv.precision->flash),
         softmax_(softmax),
         observer_(observer),
         layer_(layer) {}
@@ -33,6 +37,7 @@ class AttentionOperation : public Operation {
     const HeadParts parts = HeadParts::of(inputs, h_);
     at::Tensor scores =
         per_head(qk_.forward(grouped(parts.q.transpose(1, 2)), parts.k.transpose(1, 2)));  // (B, H, T, T)
+    if (flash_.is_on) return {mix_online(scores, parts.v)};
     const at::Tensor seen = observer_ == nullptr ? at::Tensor() : scores.clone();
     causal_softmax(scores, scale());
     p_ = scores;
@@ -54,9 +59,14 @@ class AttentionOperation : public Operation {
     Tensors results = packed ? Tensors{empty(h_.heads + 2 * h_.groups).view({h_.batch, h_.length, -1})}
                              : Tensors{empty(h_.heads), empty(h_.groups), empty(h_.groups)};
     const HeadParts d = HeadParts::of(results, h_);
+    if (flash_.is_on) {
+      p_ = recalled_weights();
+      pv_.replace_x(grouped(p_));
+    }
     at::Tensor dp = per_head(pv_.backward(grouped(dmixed), {true, true, {}, d.v.permute({0, 2, 3, 1})}).dx);
     dp = rounded(dp, softmax_);
-    causal_softmax_backward(p_, dp, scale());
+    const bool has_deltas = flash_.is_on && flash_.delta != FlashDelta::Weights;
+    causal_softmax_backward(p_, dp, scale(), has_deltas ? flash_deltas(dmixed.transpose(1, 2), output_) : at::Tensor());
     const at::Tensor ds = rounded(dp, softmax_);
     fill_per_head(d.q.transpose(1, 2), [&](const at::Tensor& out) {
       return qk_.backward(grouped(ds), {true, true, out, d.k.transpose(1, 2)}).dx;
@@ -75,6 +85,62 @@ class AttentionOperation : public Operation {
   at::Tensor per_head(const at::Tensor& x) const {
     return groups_differ() ? x.view({h_.batch, h_.heads, h_.length, x.size(-1)}) : x;
   }
+
+  // Weights and their products with the values, of rows of queries, a block of keys after the other (flash_softmax.h).
+  at::Tensor mix_online(const at::Tensor& scores, const at::Tensor& v) {
+    const FlashSoftmax softmax(flash_, h_.length, scale());
+    const std::int64_t heads = h_.batch * h_.heads, square = h_.length * h_.length, head_size = h_.length * h_.depth;
+    const at::Tensor weights = at::empty_like(scores);
+    log_sums_ = at::empty({h_.batch, h_.heads, h_.length}, scores.options());
+    std::vector<OnlineRows> known(static_cast<std::size_t>(heads), OnlineRows(h_.length, softmax.blocks()));
+    const auto for_heads = [&](const auto& body) {
+      at::parallel_for(0, heads, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t head = begin; head < end; ++head) body(head, known[static_cast<std::size_t>(head)]);
+      });
+    };
+    for_heads([&](std::int64_t head, OnlineRows& rows) {
+      softmax.weigh(scores.const_data_ptr<float>() + head * square, weights.mutable_data_ptr<float>() + head * square,
+                    rows, 0, 0, h_.length);
+      softmax.finish(rows, log_sums_.mutable_data_ptr<float>() + head * h_.length);
+    });
+    const at::Tensor sums = at::empty({h_.batch, h_.heads, h_.length, h_.depth}, scores.options());
+    pv_.forward_by_parts(grouped(weights), v.permute({0, 2, 3, 1}), softmax.block(),
+                         [&](std::int64_t begin, const at::Tensor& product) {
+                           const at::Tensor y = per_head(product.contiguous());
+                           const std::int64_t rows = y.size(2), first = h_.length - rows;
+                           for_heads([&](std::int64_t head, const OnlineRows& of_head) {
+                             softmax.add(of_head, begin / softmax.block(), first, rows, h_.depth,
+                                         y.mutable_data_ptr<float>() + head * rows * h_.depth,
+                                         sums.mutable_data_ptr<float>() + head * head_size + first * h_.depth);
+                           });
+                         });
+    for_heads([&](std::int64_t head, const OnlineRows& rows) {
+      FlashSoftmax::divide(rows, 0, h_.length, h_.depth, sums.mutable_data_ptr<float>() + head * head_size);
+    });
+    const at::Tensor mixed = sums.transpose(1, 2).contiguous();
+    scores_ = scores;
+    // The output itself, kept, would keep this operation alive.
+    if (flash_.delta == FlashDelta::Unrounded) output_ = mixed.clone();
+    pv_.round_product(mixed);
+    if (flash_.delta == FlashDelta::Rounded) output_ = mixed;
+    if (observer_ != nullptr) observer_->attend(layer_, scores, recalled_weights(), scale());
+    return mixed.view({h_.batch, h_.length, h_.heads * h_.depth});
+  }
+
+  // The weights, normalised, from scores and sums.
+  at::Tensor recalled_weights() const {
+    const FlashSoftmax softmax(flash_, h_.length, scale());
+    const std::int64_t square = h_.length * h_.length;
+    const at::Tensor weights = at::empty_like(scores_);
+    at::parallel_for(0, h_.batch * h_.heads, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t head = begin; head < end; ++head)
+        softmax.recall(scores_.const_data_ptr<float>() + head * square,
+                       log_sums_.const_data_ptr<float>() + head * h_.length,
+                       weights.mutable_data_ptr<float>() + head * square, 0, h_.length);
+    });
+    return weights;
+  }
+
   // A product per key head into `out` (B, H, T, D), directly where that has its shape.
   template <class Product>
   void fill_per_head(const at::Tensor& out, const Product& product) const {
@@ -86,10 +152,13 @@ class AttentionOperation : public Operation {
 
   Heads h_;
   QuantizedProduct qk_, pv_;
+  const FlashAttention& flash_;
   ElementQuantizer softmax_;
   AttentionObserver* observer_;
   std::int64_t layer_;
   at::Tensor p_;  // (B, H, T, T), before rounding
+  // Of flash attention: what the weights are made of again, and O (B, T, H, D), where delta is made of it.
+  at::Tensor scores_, log_sums_, output_;
 };
 
 void check(const Heads& h) {

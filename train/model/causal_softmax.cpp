@@ -29,14 +29,18 @@ void causal_softmax(at::Tensor& scores, double scale) {
   });
 }
 
-void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale) {
+void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale, const at::Tensor& deltas) {
   PRECIPICE_CHECK(p.is_contiguous() && p.sizes() == dp.sizes(), "weights ", p.sizes(), ", gradients ", dp.sizes());
+  PRECIPICE_CHECK(!deltas.defined() || (deltas.is_contiguous() && deltas.numel() * dp.size(-1) == dp.numel()),
+                  "deltas ", deltas.sizes(), ", gradients ", dp.sizes());
+  const float* const of_rows = deltas.defined() ? deltas.const_data_ptr<float>() : nullptr;
   const float* weights = p.const_data_ptr<float>();
   float* gradients = dp.mutable_data_ptr<float>();
   for_rows(dp, [&](std::int64_t first, std::int64_t last) {
     const std::int64_t length = dp.size(-1), begin = first * length;
-    row_kernels().causal_softmax_backward(weights + begin, gradients + begin, length, static_cast<float>(scale), first,
-                                          last);
+    row_kernels().causal_softmax_backward(weights + begin, gradients + begin,
+                                          of_rows == nullptr ? nullptr : of_rows + first, length,
+                                          static_cast<float>(scale), first, last);
   });
 }
 

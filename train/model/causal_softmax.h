@@ -9,7 +9,7 @@ namespace precipice {
 
 // scores (..., T, T), contiguous, become p.
 void causal_softmax(at::Tensor& scores, double scale);
-// dp (..., T, T), contiguous, become ds.
-void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale);
+// dp (..., T, T), contiguous, become ds. `deltas` (..., T): where they are defined, in place of the sums of p dp.
+void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale, const at::Tensor& deltas = {});
 
 }  // namespace precipice

@@ -15,6 +15,7 @@
 #include "precision/kernels/row_kernels.h"
 #include "precision/quantize/parallel.h"
 #include "precision/quantize/piece_quantizer.h"
+#include "train/model/flash_softmax.h"
 
 namespace precipice {
 namespace {
@@ -50,6 +51,7 @@ template <class Number>
 struct Scratch {
   Scratch(std::int64_t length, bool backward)
       : rows(static_cast<std::size_t>(kPartRows * length)),
+        weights(rows.size()),
         p(static_cast<std::size_t>(length * length)),
         ds(static_cast<std::size_t>(backward ? length * length : 0)) {}
 
@@ -59,8 +61,8 @@ struct Scratch {
     return square_.data();
   }
 
-  std::vector<float> rows;    // (32, T)
-  std::vector<Number> p, ds;  // (T, T), as products take them
+  std::vector<float> rows, weights;  // (32, T)
+  std::vector<Number> p, ds;         // (T, T), as products take them
   PackedOperand<Number> packed;
   MatrixMultiplier<Number> multiplier;
   ExactMultiplier exact;
@@ -72,7 +74,13 @@ struct Scratch {
 class HeadwiseAttention : public Operation {
  public:
   HeadwiseAttention(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, bool keeps)
-      : h_(heads), qk_site_(qk), pv_site_(pv), qk_(*qk.precision), pv_(*pv.precision), keeps_(keeps) {}
+      : h_(heads),
+        qk_site_(qk),
+        pv_site_(pv),
+        qk_(*qk.precision),
+        pv_(*pv.precision),
+        flash_(pv_.flash),
+        keeps_(keeps) {}
 
   Tensors forward(const Tensors& inputs) override {
     const HeadParts parts = HeadParts::of(inputs, h_);
@@ -81,12 +89,15 @@ class HeadwiseAttention : public Operation {
     v_ = quantized(parts.v, pv_.fprop.second);
     tell_products(Pass::Fprop);
     if (keeps_) p_ = at::empty({h_.batch, h_.heads, h_.length, h_.length}, parts.q.options());
+    if (keeps_ && flash_.is_on) log_sums_ = at::empty({h_.batch, h_.heads, h_.length}, parts.q.options());
     const at::Tensor mixed = at::empty({h_.batch, h_.length, h_.heads, h_.depth}, parts.q.options());
     if (on_bf16())
       forward_heads<c10::BFloat16>(mixed);
     else
       forward_heads<float>(mixed);
+    if (has_deltas() && flash_.delta == FlashDelta::Unrounded) output_ = mixed.clone();
     round_output(mixed, 1.0f, pv_.fprop.arithmetic.output, {});
+    if (has_deltas() && flash_.delta == FlashDelta::Rounded) output_ = mixed;
     return {mixed.view({h_.batch, h_.length, h_.heads * h_.depth})};
   }
 
@@ -100,8 +111,9 @@ class HeadwiseAttention : public Operation {
     const Tensors results = packed ? Tensors{empty(3 * h_.heads).view({h_.batch, h_.length, -1})}
                                    : Tensors{empty(h_.heads), empty(h_.heads), empty(h_.heads)};
     const HeadParts d = HeadParts::of(results, h_);
-    const Quantized dmixed =
-        quantized(gradients[0].contiguous().view({h_.batch, h_.length, h_.heads, h_.depth}), pv_.dgrad.first);
+    const at::Tensor upstream = gradients[0].contiguous().view({h_.batch, h_.length, h_.heads, h_.depth});
+    const Quantized dmixed = quantized(upstream, pv_.dgrad.first);
+    if (has_deltas()) deltas_ = flash_deltas(upstream, output_);
     if (on_bf16())
       backward_heads<c10::BFloat16>(dmixed, d);
     else
@@ -115,6 +127,8 @@ class HeadwiseAttention : public Operation {
 
   float scale() const { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(h_.depth))); }
   bool on_bf16() const { return passes_on_bf16(qk_) > 0; }
+  // Whether the backward pass takes deltas from the output.
+  bool has_deltas() const { return keeps_ && flash_.is_on && flash_.delta != FlashDelta::Weights; }
 
   void tell_products(Pass pass) const {
     for (const MatmulSite* site : {&qk_site_, &pv_site_})
@@ -220,6 +234,7 @@ class HeadwiseAttention : public Operation {
     const bool scores_fit = fit(q_.quantum, k_);
     float* const weights = keeps_ ? p_.mutable_data_ptr<float>() : nullptr;
     const std::int64_t length = h_.length;
+    if (flash_.is_on) return forward_flash<Number>(mixed, rounder, scores_fit);
     for_heads<Number>(false, [&](std::int64_t head, Scratch<Number>& s) {
       Pieces pieces = pieces_of(pv_.fprop.first);
       const Number* p = s.p.data();
@@ -236,6 +251,43 @@ class HeadwiseAttention : public Operation {
     });
   }
 
+  // Weights that are not normalised, and their products with a block of values after the other (flash_softmax.h).
+  template <class Number>
+  void forward_flash(const at::Tensor& mixed, const PieceRounder& rounder, bool scores_fit) {
+    const FlashSoftmax softmax(flash_, h_.length, scale());
+    float* const kept = keeps_ ? p_.mutable_data_ptr<float>() : nullptr;
+    const std::int64_t length = h_.length, depth = h_.depth;
+    for_heads<Number>(false, [&](std::int64_t head, Scratch<Number>& s) {
+      Pieces pieces = pieces_of(pv_.fprop.first);
+      OnlineRows known(length, softmax.blocks());
+      std::vector<float> sums(static_cast<std::size_t>(length * depth)), product(sums.size()),
+          log_sums(static_cast<std::size_t>(length));
+      const auto weigh_rows = [&](float* rows, const Range& m) {
+        rounder.round(rows, 0, m.size() * length);
+        softmax.weigh(rows, s.weights.data(), known, m.begin, m.begin, m.end);
+        Number* const p = s.p.data() + m.begin * length;
+        const Number* const p_rows = rounded_rows(pieces, s.weights.data(), m.size() * length, p);
+        if (p_rows != p) std::copy_n(p_rows, m.size() * length, p);
+      };
+      float* const square = kept == nullptr ? nullptr : kept + head * length * length;
+      for_rows_of(s, side<Number>(q_, head), side<Number>(k_, head), scores_fit, square, weigh_rows);
+      softmax.finish(known, keeps_ ? log_sums_.mutable_data_ptr<float>() + head * length : log_sums.data());
+      const bool fits = !pieces || fit(pieces->quantum(), v_);
+      const MatrixSide<Number> v = side<Number>(v_, head).transposed();
+      for (std::int64_t begin = 0; begin < length; begin += softmax.block()) {
+        const std::int64_t keys = std::min(softmax.block(), length - begin), rows = length - begin;
+        const MatrixSide<Number> p{s.p.data() + begin * length + begin, rows, keys, length, 1},
+            values{v.data + begin * v.depth_stride, depth, keys, v.row_stride, v.depth_stride};
+        multiply(s, p, values, fits, product.data(), depth, Causal::FirstPast);
+        softmax.add(known, begin / softmax.block(), begin, rows, depth, product.data(), sums.data() + begin * depth);
+      }
+      FlashSoftmax::divide(known, 0, length, depth, sums.data());
+      float* const out = mixed.mutable_data_ptr<float>() + place(mixed, head);
+      for (std::int64_t row = 0; row < length; ++row)
+        std::copy_n(sums.data() + row * depth, depth, out + row * mixed.stride(1));
+    });
+  }
+
   // dP = dO V^T, dS from it and P, dQ = dS K, dK = dS^T Q, dV = P^T dO
   template <class Number>
   void backward_heads(const Quantized& dmixed, const HeadParts& d) {
@@ -243,6 +295,8 @@ class HeadwiseAttention : public Operation {
     const bool dp_fits = fit(dmixed.quantum, v_);
     const float* const weights = p_.const_data_ptr<float>();
     const std::int64_t length = h_.length;
+    const FlashSoftmax softmax(flash_, length, scale());
+    const float* const deltas = has_deltas() ? deltas_.const_data_ptr<float>() : nullptr;
     for_heads<Number>(true, [&](std::int64_t head, Scratch<Number>& s) {
       Pieces p_pieces = pieces_of(pv_.fprop.first), ds_pieces = pieces_of(qk_.dgrad.first);
       const float* const p = weights + head * length * length;
@@ -250,11 +304,20 @@ class HeadwiseAttention : public Operation {
       const auto backward_rows = [&](float* rows, const Range& m) {
         const std::int64_t size = m.size() * length, begin = m.begin * length;
         rounder.round(rows, 0, size);
-        row_kernels().causal_softmax_backward(p + begin, rows, length, scale(), m.begin, m.end);
+        const float* of_rows = p + begin;
+        if (flash_.is_on) {
+          softmax.recall(of_rows, log_sums_.const_data_ptr<float>() + head * length + m.begin, s.weights.data(),
+                         m.begin, m.end);
+          of_rows = s.weights.data();
+        }
+        row_kernels().causal_softmax_backward(of_rows, rows,
+                                              deltas == nullptr ? nullptr : deltas + head * length + m.begin, length,
+                                              scale(), m.begin, m.end);
         Number* const ds = s.ds.data() + begin;
         const Number* ds_rows = rounded_rows(ds_pieces, rows, size, ds);
         if (ds_rows != ds) std::copy_n(ds_rows, size, ds);
-        const Number* p_rows = rounded_rows(p_pieces, p + begin, size, s.p.data() + begin);
+        const Number* p_rows = rounded_rows(p_pieces, of_rows, size, s.p.data() + begin);
+        if (flash_.is_on && p_rows != s.p.data() + begin) p_rows = std::copy_n(p_rows, size, s.p.data() + begin) - size;
         if (m.begin == 0) p_rounded = p_rows;
       };
       const auto q = side<Number>(q_, head), k = side<Number>(k_, head), v = side<Number>(v_, head),
@@ -276,9 +339,12 @@ class HeadwiseAttention : public Operation {
   Heads h_;
   MatmulSite qk_site_, pv_site_;
   const SitePrecision &qk_, &pv_;
+  const FlashAttention& flash_;
   bool keeps_;
   Quantized q_, k_, v_;  // (B, T, H, D)
-  at::Tensor p_;         // (B, H, T, T), before rounding
+  at::Tensor p_;         // (B, H, T, T), before rounding; of flash attention the scores that they are made of again
+  // Of flash attention: L and delta (B, H, T), and O (B, T, H, D) where delta is made of it.
+  at::Tensor log_sums_, deltas_, output_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "precision/autograd/quantized_matmul.h"
 #include "precision/policy/element_precision.h"
+#include "train/config/plants.h"
 #include "train/config/run_config.h"
 #include "train/model/attention.h"
 #include "train/model/loss.h"
@@ -59,6 +60,8 @@ class Model {
 
   // Initial values, a pure function of (init.seed, parameter, element).
   void initialise(const InitConfig& init);
+  // Changes the values that there are (plant.cpp).
+  void plant(const Plants& plants);
   // Values by name; every parameter must be there with its shape (DataError). A tied head may be present and must then
   // equal the embedding. Errors begin with `name`, the place that the weights come from.
   void load(const std::vector<NamedArray>& weights, const std::string& name = "weights");
@@ -113,6 +116,9 @@ class Model {
 
  private:
   at::Tensor logits(const at::Tensor& x, const ForwardContext& context) const;
+  // The weights of a block's site, in the order of the architecture's table, without autograd.
+  std::vector<at::Tensor> block_weights(SiteKind kind, std::int64_t layer) const;
+  void plant_sink(const Plants::Sink& sink);
 
   PrecisionSchedule schedule_;
   std::vector<NamedParameter> parameters_;

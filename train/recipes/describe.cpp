@@ -61,6 +61,8 @@ std::string text_of(const ElementQuantizer& element) {
   if (is_stochastic(element.rounding)) text += fmt::format(" {} bits", element.random_bits);
   text += " " + to_string(element.overflow);
   if (element.through_bf16) text += ", of bf16";
+  if (element.kept_exponent_bits < 8)
+    text += fmt::format(" without the exponent's highest {}", 8 - element.kept_exponent_bits);
   if (element.range) text += ", up to the largest " + to_string(*element.range);
   return text;
 }

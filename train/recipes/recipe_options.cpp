@@ -141,7 +141,11 @@ const std::vector<OptionRow>& option_rows() {
       {"mantissa", "mantissa bits, 1 to 23"},
       {"exponent_bump", "scales of rule floor are doubled where amax would saturate: true false",
        set_flag<&Q::exponent_bump, is_block>},
-      {"clamp", "which ends of 7 exponent bits hold: both, inner (small values), outer (large values)"},
+      {"clamp",
+       "which ends of the exponents hold: both, inner (small values), outer (large values); of mask also wrap: the "
+       "highest bits of bf16's exponent are dropped, so that large values become small ones"},
+      {"format", "eXmY, whose exponents and mantissa bits are kept"},
+      {"bias", "of the exponents, 2^(X-1)-1 unless given; with wrap bf16's, 127"},
       {"smooth_swiglu",
        "Smooth-SwiGLU in mlp.down of a Llama: true (the paper's, per channel; the default) token (its code) false"},
       {"everywhere", "attention products and LM head like the linears: true false"},

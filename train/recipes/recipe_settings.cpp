@@ -29,7 +29,7 @@ Accumulator named_accumulator(const Accumulator& accumulator, const NativeUnit& 
 
 SitePrecision site_precision(const SiteSettings& settings, const NativeUnit& native) {
   return {gemm_precision(settings.fprop, native, Pass::Fprop), gemm_precision(settings.dgrad, native, Pass::Dgrad),
-          gemm_precision(settings.wgrad, native, Pass::Wgrad), settings.smooth_swiglu};
+          gemm_precision(settings.wgrad, native, Pass::Wgrad), settings.smooth_swiglu, settings.flash};
 }
 
 RecipeChoice recipe_choice(const RecipeSettings& settings) {

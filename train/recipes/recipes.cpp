@@ -61,7 +61,7 @@ RecipeOptionValues parse_options(const Recipe& recipe, std::string_view text) {
     if (equals == std::string_view::npos)
       throw ConfigError(fmt::format("option {} of recipe {} needs a value", name, recipe.name));
     std::size_t end = text.find(',', equals);
-    while (name == "element" && end != std::string_view::npos) {
+    while ((name == "element" || name == "format") && end != std::string_view::npos) {
       const std::string_view rest = text.substr(end + 1);
       if (std::find(names.begin(), names.end(), rest.substr(0, rest.find('='))) != names.end()) break;
       end = text.find(',', end + 1);
@@ -177,10 +177,25 @@ ElementPrecision element_precision(const PrecisionConfig& by_hand, const Element
 
 // ---- policies ---------------------------------------------------------------------------------------------------
 
+// Of a flash kernel's tiles no scale can be known, and between score and weight nothing is rounded.
+void validate_flash(const PrecisionPolicy& policy, const SitePrecision& site, const std::string& name) {
+  validate(site.flash);
+  if (!site.flash.is_on) return;
+  for (const Quantizer* q : {&site.fprop.first, &site.fprop.second, &site.wgrad.second})
+    if (q->is_scaled() || q->hadamard)
+      throw ConfigError(fmt::format("{}: flash attention takes operands without scales, not {}", name, describe(*q)));
+  if (!policy.elements().softmax.is_identity())
+    throw ConfigError(
+        fmt::format("{}: flash attention rounds its weights as operands only, and not to precision.softmax "
+                    "= {}; set that to high",
+                    name, describe(policy.elements().softmax)));
+}
+
 void validate_policy(const PrecisionPolicy& policy) {
   const std::vector<std::string> names = policy.site_names();
   for (std::size_t i = 0; i < policy.num_sites(); ++i) {
     const SitePrecision& site = policy.at(i);
+    validate_flash(policy, site, names[i]);
     for (const GemmPrecision* gemm : {&site.fprop, &site.dgrad, &site.wgrad}) {
       validate(gemm->arithmetic.output);
       validate(gemm->arithmetic.accumulator);

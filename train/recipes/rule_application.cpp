@@ -76,7 +76,9 @@ class RuleApplication {
       if (rule_.operand == RuleOperand::Output) change_output(target.arithmetic.output, from.arithmetic.output);
     }
     if (recipe_ && rule_.pass == RulePass::Any && rule_.operand == RuleOperand::Any)
-      site.smooth_swiglu = replacement.smooth_swiglu;
+      site.smooth_swiglu = replacement.smooth_swiglu, site.flash = replacement.flash;
+    if (kind == SiteKind::AttnPv && rule_.pass == RulePass::Any && rule_.operand == RuleOperand::Any)
+      change_flash(site.flash);
   }
 
   void check_used() const {
@@ -91,14 +93,14 @@ class RuleApplication {
     if (rule_.operand != RuleOperand::Any && rule_.operand != operand) return;
     if (recipe_) q = other;
     for (std::size_t i = 0; i < used_.size(); ++i)
-      if (!is_of_gemm(i) && set_field(q, rule_.fields[i].name, rule_.fields[i].value)) used_[i] = true;
+      if (is_of_operands(i) && set_field(q, rule_.fields[i].name, rule_.fields[i].value)) used_[i] = true;
   }
 
   // An output has no scale, and so no field of one.
   void change_output(ElementQuantizer& output, const ElementQuantizer& other) {
     if (recipe_) output = other;
     for (std::size_t i = 0; i < used_.size(); ++i) {
-      if (is_of_gemm(i)) continue;
+      if (!is_of_operands(i)) continue;
       QuantizerSettings changed = output;
       const bool has_field = set_field(changed, rule_.fields[i].name, rule_.fields[i].value);
       const ElementQuantizer& element = changed;
@@ -114,8 +116,17 @@ class RuleApplication {
       if (set_gemm_field(arithmetic, rule_.fields[i])) used_[i] = true;
   }
 
-  bool is_of_gemm(std::size_t i) const {
-    return rule_.fields[i].name == "accumulator" || rule_.fields[i].name == "scales";
+  void change_flash(FlashAttention& flash) {
+    for (std::size_t i = 0; i < used_.size(); ++i)
+      if (is_of_flash(i)) set_flash_field(flash, rule_.fields[i].name, rule_.fields[i].value), used_[i] = true;
+  }
+
+  bool is_of_flash(std::size_t i) const {
+    const std::vector<std::string>& names = flash_fields();
+    return std::find(names.begin(), names.end(), rule_.fields[i].name) != names.end();
+  }
+  bool is_of_operands(std::size_t i) const {
+    return rule_.fields[i].name != "accumulator" && rule_.fields[i].name != "scales" && !is_of_flash(i);
   }
 
   const PrecisionRule& rule_;
@@ -148,6 +159,7 @@ bool set_field(QuantizerSettings& q, const std::string& name, const std::string&
   } else {
     std::vector<std::string> names = {"format", "overflow", "scaling", "power_of_two", "accumulator", "scales"};
     names.insert(names.end(), of_recipes.begin(), of_recipes.end());
+    names.insert(names.end(), flash_fields().begin(), flash_fields().end());
     const std::string near = nearest_word(name, names);
     throw ConfigError(fmt::format("\"{}\" is not a field; fields are {}{}", name.substr(0, 40), fmt::join(names, ", "),
                                   near.empty() ? "" : fmt::format(" (did you mean {}?)", near)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the rules of precision/policy/precision_rules.h do: recipes and fields put into the sites that they select.
 // Fields are those of precision.* by hand (format rounding overflow random_bits scaling power_of_two), every option of
-// a recipe that changes quantizers by itself, and accumulator and scales of the GEMM.
+// a recipe that changes quantizers by itself, accumulator and scales of the GEMM, and those of flash attention at attn.pv.
 #pragma once
 
 #include <optional>

@@ -161,13 +161,23 @@ class PassCount {
     return p.original ? (is_rounded ? kFloat : 0) : p.copy;
   }
 
+  // Sums of rows, and the output where deltas are made of it and attn.proj does not keep the same memory.
+  double flash_rows(std::int64_t layer) const {
+    const FlashAttention& flash = site(SiteKind::AttnPv, layer).flash;
+    if (!flash.is_on) return 0;
+    const bool is_kept = flash.delta == FlashDelta::Rounded && kept_x(site(SiteKind::AttnProj, layer)).original;
+    const bool is_wanted = flash.delta != FlashDelta::Weights && !is_kept;
+    return kFloat * tokens_ * (number(model_.heads) + (is_wanted ? width_ : 0));
+  }
+
   void keep_attention(std::int64_t layer) {
     const SitePrecision &qk = site(SiteKind::AttnQk, layer), &pv = site(SiteKind::AttnPv, layer);
     const bool headwise = is_headwise(qk, pv);
-    result_.attention += kFloat * scores_;
+    // The weights, or of flash attention the scores that they are made of twice.
+    result_.attention += kFloat * scores_ + flash_rows(layer);
     const KeptOperand q = kept_x(qk), k = kept_w(qk), v = kept_w(pv);
     const double copies_of_vectors = tokens_ * (q.copy * width_ + (k.copy + v.copy) * keys_),
-                 copies_of_weights = headwise ? 0 : weights_copy(pv) * scores_;
+                 copies_of_weights = headwise || pv.flash.is_on ? 0 : weights_copy(pv) * scores_;
     result_.attention += copies_of_weights;
     result_.operands += copies_of_vectors;
     result_.copies += copies_of_vectors + copies_of_weights;
@@ -206,9 +216,11 @@ class PassCount {
     const bool bf16_d = on_bf16(qk.dgrad), bf16_w = on_bf16(qk.wgrad);
     double copies = used_bytes(qk.dgrad.first, bf16_d);
     if (!share_quantization(qk.dgrad.first, qk.wgrad.first)) copies += used_bytes(qk.wgrad.first, bf16_w);
-    const double p_again = kept_x(pv).original ? used_bytes(pv.wgrad.second, on_bf16(pv.wgrad)) : 0;
+    const bool is_made_again = kept_x(pv).original || pv.flash.is_on;
+    const double p_again = (is_made_again ? used_bytes(pv.wgrad.second, on_bf16(pv.wgrad)) : 0);
     const double rounded = policy_.elements().softmax.is_identity() ? 0 : kFloat;
-    return vectors + scores_ * (kFloat + rounded + std::max(copies, p_again));
+    const double weights = pv.flash.is_on ? kFloat : 0;
+    return vectors + scores_ * (kFloat + rounded + weights + std::max(copies, p_again));
   }
 
   // The last block's gradients; what was kept of the head is gone.
@@ -249,7 +261,8 @@ class PassCount {
                         &head = site(SiteKind::LmHead, 0);
     const double stream = kFloat * tokens_ * width_;
     const double attention =
-        kFloat * tokens_ * qkv() + (is_headwise(qk, pv) ? 0 : (kFloat + weights_copy(pv)) * scores_);
+        kFloat * tokens_ * qkv() +
+        (is_headwise(qk, pv) ? 0 : (kFloat + weights_copy(pv) + (pv.flash.is_on ? kFloat : 0)) * scores_);
     const double mlp = kFloat * tokens_ * hidden_ * (is_gated() ? 3 : 2) +
                        kept_w(site(SiteKind::MlpUp, layer)).copy * width_ * hidden_;
     const double at_head = result_.logits * (cap_ ? 2 : 1) + kept_w(head).copy * vocabulary_ * width_;

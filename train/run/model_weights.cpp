@@ -83,12 +83,15 @@ std::vector<NamedArray> Model::weights() const {
 std::unique_ptr<Model> make_model(const ResolvedRun& run, std::int64_t vocabulary) {
   const InitConfig& init = run.config.init;
   auto model = make_model(run.config.model, init, vocabulary, run.schedule);
-  if (init.from.empty()) return model;
   try {
-    model->load(read_weights(init.from), init.from);
+    if (!init.from.empty()) model->load(read_weights(init.from), init.from);
   } catch (const DataError& error) {  // begins with the path
     throw DataError(std::string("init.from = ") + error.what());
   }
+  if (init.plant.empty()) return model;
+  const Plants plants = parse_plants(init.plant);
+  check_plants(plants, run.config.model, vocabulary);
+  model->plant(plants);
   return model;
 }
 

@@ -9,7 +9,7 @@
 
 namespace precipice {
 
-// Random or from init.from.
+// Random or from init.from, with what init.plant says. Throws DataError, or ConfigError for what cannot be planted.
 std::unique_ptr<Model> make_model(const ResolvedRun& run, std::int64_t vocabulary);
 
 }  // namespace precipice

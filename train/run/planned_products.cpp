@@ -31,7 +31,9 @@ std::int64_t zeros_in_gradient(SiteKind kind, const RunConfig& config) {
 // Each product alone.
 SiteProducts products_at(SiteKind kind, const SitePrecision& site, const RunConfig& config) {
   const MatmulShape shape = matmul_shape(kind, config);
-  const std::int64_t sums_over[] = {shape.in, shape.out, shape.rows};
+  // Flash attention multiplies a block of keys at a time.
+  const std::int64_t in = site.flash.is_on ? std::min(shape.in, site.flash.block) : shape.in;
+  const std::int64_t sums_over[] = {in, shape.out, shape.rows};
   SiteProducts products;
   for (const Pass pass : kAllPasses) {
     const GemmPrecision& gemm = site.pass(pass);

@@ -5,12 +5,14 @@
 #include <fmt/ranges.h>
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "precision/policy/precision_rules.h"
+#include "train/config/plants.h"
 #include "train/recipes/operand_shapes.h"
 #include "train/recipes/recipes.h"
 
@@ -116,6 +118,10 @@ std::string precision_key(const std::vector<ConfigField>& fields) {
 
 void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fields, const SettingPlaces& places) {
   check_model(c, places);
+  // What a file of batches has is known when it is open.
+  const std::int64_t vocabulary =
+      c.data.source == DataSource::Batches ? std::numeric_limits<std::int64_t>::max() : c.data.vocabulary;
+  with_places(places, "init.plant", [&] { check_plants(parse_plants(c.init.plant), c.model, vocabulary); });
   const bool synthetic = c.data.source == DataSource::Synthetic;
   require(synthetic || !c.data.path.empty(), places, "data.path", "\"\"",
           fmt::format("data.source = \"{}\" needs a file", to_string(c.data.source)));

@@ -6,6 +6,7 @@
 
 #include "precision/base/check.h"
 #include "precision/scaling/quantizer_settings.h"
+#include "tests/precision/kernels/isas.h"
 #include "tests/precision/scaling/scaling_support.h"
 #include "tests/support/catch.h"
 
@@ -60,6 +61,48 @@ TEST_CASE("inner, outer and both clamp every bf16 number to E7M7's ends and leav
       INFO(static_cast<int>(ends) << " " << to_string(rounding));
       CHECK(different == 0);
     }
+}
+
+TEST_CASE("a mask that drops exponent bits leaves every bf16 code without them, and is counted") {
+  const std::vector<float> in = all_bf16();
+  for (const int bits : {1, 4, 6, 7, 8})
+    for (const int mantissa : {3, 7}) {
+      QuantizerSettings q;
+      q.format = parse_float_format("bf16");
+      q.format.mantissa_bits = mantissa;
+      q.overflow = Overflow::Propagate;
+      q.rounding = Rounding::TowardZero;
+      q.through_bf16 = true;
+      q.kept_exponent_bits = bits;
+      for (const Isa& isa : available_isas()) {
+        std::vector<float> out(in.size());
+        const EventCounts counts =
+            isa.kernels->quantize(prepare_call(in.data(), out.data(), 65536, quantizer_of(q).element, 1.0f, {}, 0));
+        int different = 0;
+        std::uint64_t changed = 0;
+        for (std::uint32_t code = 0; code < 65536; ++code) {
+          const std::uint32_t exponent = code >> 7 & 0xFF, sign = code & 0x8000, of_mantissa = code & 0x7F;
+          const std::uint32_t kept = exponent & ((1u << bits) - 1);
+          const std::uint32_t cut = of_mantissa >> (7 - mantissa) << (7 - mantissa);
+          const std::uint32_t wanted = exponent == 255 ? code : sign | kept << 7 | cut;
+          different += !same(out[code], float_of(wanted << 16));
+          changed += exponent != 255 && kept != exponent;
+        }
+        INFO(bits << " exponent bits, " << mantissa << " mantissa bits, " << isa.name);
+        CHECK(different == 0);
+        CHECK(counts.saturated == changed);
+      }
+    }
+}
+
+TEST_CASE("exponent bits are dropped from bf16 numbers without a scale only") {
+  QuantizerSettings q;
+  q.format = parse_float_format("bf16");
+  q.kept_exponent_bits = 7;
+  CHECK_THROWS_WITH(quantizer_of(q), Catch::Contains("kept_exponent_bits = 7: must be from 1 to 8, of bf16 numbers"));
+  q.through_bf16 = true;
+  q.kind = ScaleKind::Tensor;
+  CHECK_THROWS_WITH(quantizer_of(q), Catch::Contains("kept_exponent_bits = 7: needs unscaled elements"));
 }
 
 TEST_CASE("both ends together are the inner end followed by the outer one") {

@@ -163,7 +163,7 @@ TEST_CASE("causal softmax and its gradient are the definition's at every length"
     std::vector<float> p = scores, ds = upstream;
     const RowKernels& k = *kernels().back();
     k.causal_softmax(p.data(), length, scale, 0, 2 * length);
-    k.causal_softmax_backward(p.data(), ds.data(), length, scale, 0, 2 * length);
+    k.causal_softmax_backward(p.data(), ds.data(), nullptr, length, scale, 0, 2 * length);
     double weights = 0, gradients = 0;
     for (std::size_t row = 0; row < 2 * n; ++row) {
       const std::size_t past = row % n + 1;
@@ -181,6 +181,77 @@ TEST_CASE("causal softmax and its gradient are the definition's at every length"
     // Exponents up to 8 have an absolute error of 4 ulp, the exponential two and the quotient one; gradients below 2.
     CHECK(weights <= 16 * kUlp);
     CHECK(gradients <= 32 * kUlp);
+  }
+}
+
+TEST_CASE("weights under a running maximum, and made of their sum again, are the definition's at every length") {
+  for (const std::int64_t length : {1, 2, 15, 16, 17, 33, 70})
+    for (const float beta : {0.0f, 2.0f}) {
+      const auto n = static_cast<std::size_t>(length), blocks = (n + 15) / 16;
+      std::vector<float> scores = normal(2 * n * n, 1, 4);
+      for (std::size_t row = 0; row < 2 * n; ++row)  // maxima that are repeated, in some rows within 1e-3
+        if (n > 20) scores[row * n + 3] = scores[row * n + 18] = 9, scores[row * n + 19] = row % 3 == 0 ? 9.001f : 8;
+      const float scale = 0.35f;
+      std::vector<float> e(scores.size()), maxima(2 * n * blocks), sums(maxima.size()), p = scores, logs(2 * n);
+      OnlineSoftmax call{scores.data(), e.data(), maxima.data(), sums.data(), length, 16, scale, beta};
+      const RowKernels& k = *kernels().back();
+      k.online_softmax(call, 0, 2 * length);
+      double weights = 0, normalised = 0;
+      for (std::size_t row = 0; row < 2 * n; ++row) {
+        double m = -kInf, all = 0;
+        const auto s = [&](std::size_t j) { return double{scale} * scores[row * n + j]; };
+        for (std::size_t b = 0; b < blocks; ++b) {
+          const std::size_t begin = b * 16, end = std::min(begin + 16, row % n + 1);
+          double largest = -kInf, total = 0;
+          int near = 0;
+          for (std::size_t j = begin; j < end; ++j) largest = std::max(largest, s(j));
+          for (std::size_t j = begin; j < end; ++j) near += s(j) >= largest - 1e-3 ? 1 : 0;
+          if (beta > 0 && near > 1) largest = largest > 0 ? beta * largest : 0;
+          const double before = m;
+          m = std::max(m, largest);
+          for (std::size_t j = begin; j < std::min(begin + 16, n); ++j) {
+            const double exact = j < end ? std::exp(s(j) - m) : 0;
+            sort_largest(weights, e[row * n + j] - exact);
+            total += exact;
+          }
+          all = (b == 0 ? 0 : all * std::exp(before - m)) + total;
+          CHECK(maxima[row * blocks + b] == Approx(m).epsilon(2 * kUlp));
+          CHECK(sums[row * blocks + b] == Approx(total).epsilon(40 * kUlp));
+        }
+        logs[row] = static_cast<float>(m + std::log(all));
+      }
+      k.softmax_of_sums(p.data(), logs.data(), p.data(), length, scale, 0, 2 * length);
+      for (std::size_t row = 0; row < 2 * n; ++row) {
+        double total = 0;
+        for (std::size_t j = 0; j <= row % n; ++j) total += std::exp(double{scale} * scores[row * n + j]);
+        for (std::size_t j = 0; j < n; ++j)
+          sort_largest(normalised,
+                       p[row * n + j] - (j <= row % n ? std::exp(double{scale} * scores[row * n + j]) / total : 0));
+      }
+      INFO("length " << length << " beta " << beta);
+      // As causal softmax's; scores of 8 and a logarithm of as much have an error of 8 ulp together.
+      CHECK(weights <= 24 * kUlp);
+      CHECK(normalised <= 24 * kUlp);
+    }
+}
+
+TEST_CASE("the gradient of a softmax takes the delta that it is given") {
+  const std::int64_t length = 40;
+  const auto n = static_cast<std::size_t>(length);
+  std::vector<float> p = normal(n * n, 1), ds = normal(n * n, 2), deltas = normal(n, 3);
+  const std::vector<float> dp = ds;
+  kernels().back()->causal_softmax_backward(p.data(), ds.data(), deltas.data(), length, 0.5f, 0, length);
+  std::vector<float> wanted(n * n, 0.0f);
+  for (std::size_t row = 0; row < n; ++row)
+    for (std::size_t j = 0; j <= row; ++j)
+      wanted[row * n + j] = p[row * n + j] * 0.5f * (dp[row * n + j] - deltas[row]);
+  CHECK(same_bits(ds, wanted));
+  std::vector<float> products(n);
+  kernels().back()->dot_rows(p.data(), dp.data(), length, length, products.data());
+  for (std::size_t row = 0; row < n; ++row) {
+    double total = 0;
+    for (std::size_t j = 0; j < n; ++j) total += double{p[row * n + j]} * dp[row * n + j];
+    CHECK(products[row] == Approx(total).margin(40 * 8 * kUlp));  // 40 products below 8 in magnitude
   }
 }
 
@@ -294,9 +365,23 @@ TEST_CASE("row kernels give the same bits on every instruction set") {
       std::vector<float> p = z, q = z, dp = normal(z.size(), 8), dq = dp;
       reference.causal_softmax(p.data(), width, 0.25f, 0, width);
       k->causal_softmax(q.data(), width, 0.25f, 0, width);
-      reference.causal_softmax_backward(p.data(), dp.data(), width, 0.25f, 0, width);
-      k->causal_softmax_backward(q.data(), dq.data(), width, 0.25f, 0, width);
+      reference.causal_softmax_backward(p.data(), dp.data(), nullptr, width, 0.25f, 0, width);
+      k->causal_softmax_backward(q.data(), dq.data(), nullptr, width, 0.25f, 0, width);
       REQUIRE((same_bits(p, q) && same_bits(dp, dq)));
+      const auto online = [&](const RowKernels& of, std::vector<float>& maxima) {
+        std::vector<float> e(z.size()), sums(maxima.size()), logs(static_cast<std::size_t>(width), 1.5f), dots(logs);
+        of.online_softmax({z.data(), e.data(), maxima.data(), sums.data(), width, 32, 0.25f, 2}, 0, width);
+        maxima.insert(maxima.end(), e.begin(), e.end());
+        maxima.insert(maxima.end(), sums.begin(), sums.end());
+        of.softmax_of_sums(z.data(), logs.data(), e.data(), width, 0.25f, 0, width);
+        maxima.insert(maxima.end(), e.begin(), e.end());
+        of.dot_rows(z.data(), z.data(), width, width, dots.data());
+        maxima.insert(maxima.end(), dots.begin(), dots.end());
+      };
+      std::vector<float> of_reference(static_cast<std::size_t>(width * ((width + 31) / 32))), of_other = of_reference;
+      online(reference, of_reference);
+      online(*k, of_other);
+      REQUIRE(same_bits(of_reference, of_other));
       const auto size = static_cast<std::int64_t>(z.size());
       std::vector<float> slope(z.size()), other(z.size());
       reference.gelu(z.data(), size, p.data(), slope.data());

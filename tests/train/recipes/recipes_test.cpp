@@ -209,6 +209,25 @@ TEST_CASE("e7m7 has both ends, or one of them") {
   CHECK_THAT(problem_of("e7m7:clamp=middle"), Contains("clamp = middle: must be both, inner or outer"));
 }
 
+TEST_CASE("a mask is made of a format, a bias and the ends that hold") {
+  CHECK(linear_of("mask") == linear_of("e7m7"));
+  for (const char* clamp : {"inner", "outer", "both"})
+    CHECK(linear_of(std::string("mask:format=e7m7,clamp=") + clamp) == linear_of(std::string("e7m7:clamp=") + clamp));
+  const ElementQuantizer outer = linear_of("mask:format=e6m5,bias=66,clamp=outer,rounding=rne").wgrad.first.element;
+  CHECK((to_string(outer.format) == "e8m5" && to_string(*outer.range) == "e6m5:bias=66"));
+  CHECK((outer.rounding == Rounding::NearestEven && outer.through_bf16));
+  const ElementQuantizer inner = linear_of("mask:format=e4m7:specials=ieee,clamp=inner").fprop.second.element;
+  CHECK((to_string(inner.format) == "e4m7" && to_string(*inner.range) == "bf16"));
+  const ElementQuantizer wrap = linear_of("mask:format=e7m3,clamp=wrap").fprop.first.element;
+  CHECK((to_string(wrap.format) == "e8m3" && !wrap.range && wrap.kept_exponent_bits == 7));
+  CHECK(linear_of("mask:format=e7m3,bias=127,clamp=wrap") == linear_of("mask:format=e7m3,clamp=wrap"));
+  CHECK(make_recipe("mask:clamp=wrap").lm_head == linear_of("mask:clamp=wrap"));
+  CHECK_THAT(problem_of("mask:clamp=middle"), Contains("clamp = middle: must be both, inner, outer or wrap"));
+  CHECK_THAT(problem_of("mask:format=e7m7,bias=126,clamp=wrap"), Contains("bias = 126: must be bf16's, 127"));
+  CHECK_THAT(problem_of("mask:format=e5m10"), Contains("format = e5m10: must be eXmY with"));
+  CHECK_THAT(problem_of("mask:format=e8m0"), Contains("format = e8m0: must be eXmY with"));
+}
+
 TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refused elsewhere") {
   const auto site = [](const std::string& recipe, const std::string& rules, const char* kind, SiteKind at) {
     PrecisionConfig config;
@@ -229,6 +248,32 @@ TEST_CASE("Smooth-SwiGLU stands at mlp.down of a Llama, by rule too, and is refu
                     Contains("precision.recipe") && Contains("smooth_swiglu = true") && Contains("llama"));
   CHECK_THROWS_WITH(site("bf16", "mlp.* -> intel-fp8:smooth_swiglu=token", "gpt", SiteKind::MlpDown),
                     Contains("rule 1 ") && Contains("smooth_swiglu = token"));
+}
+
+TEST_CASE("flash attention stands at attn.pv by rule, in its layers and steps, until a recipe takes the place") {
+  const auto flash = [](const PrecisionSchedule& s, std::int64_t step, SiteKind kind = SiteKind::AttnPv,
+                        std::int64_t layer = 0) { return site_at(s, step, kind, layer).flash; };
+  const PrecisionSchedule s = schedule_of("bf16",
+                                          "attn.* layers=0 -> flash=true flash_sums=bf16 flash_delta=weights "
+                                          "flash_beta=2 flash_block=64; steps=50: -> bf16");
+  const FlashAttention on = flash(s, 0);
+  CHECK((on.is_on && on.block == 64 && on.beta == 2 && on.delta == FlashDelta::Weights));
+  CHECK(to_string(on.sums.format) == "bf16");
+  CHECK(flash(s, 0, SiteKind::AttnQk) == FlashAttention{});
+  CHECK(flash(s, 0, SiteKind::AttnPv, 1) == FlashAttention{});
+  CHECK(flash(s, 50) == FlashAttention{});
+  CHECK(describe(on) ==
+        "flash attention: keys in blocks of 64, sums in bf16, delta = rowsum(P * dP), repeated maxima "
+        "moved by beta 2");
+  CHECK_THROWS_WITH(schedule_of("bf16", "mlp.* -> flash=true"),
+                    Contains("flash = true: nothing that the rule selects"));
+  CHECK_THROWS_WITH(schedule_of("bf16", "attn.pv pass=fprop -> flash=true"), Contains("flash = true: nothing"));
+  CHECK_THROWS_WITH(schedule_of("bf16", "attn.pv -> flash=on"), Contains("flash must be one of true, false"));
+  CHECK_THROWS_WITH(schedule_of("bf16", "attn.pv -> flash_delta=weights"), Contains("need flash=true"));
+  CHECK_THROWS_WITH(schedule_of("fp8-all", "attn.pv -> flash=true"),
+                    Contains("flash attention takes operands without scales"));
+  CHECK_THROWS_WITH(schedule_of("mx-systems-scaling", "attn.* -> bf16; attn.pv -> flash=true"),
+                    Contains("precision.softmax") && Contains("set that to high"));
 }
 
 TEST_CASE("a recipe or option that is not there is refused with those that are") {
