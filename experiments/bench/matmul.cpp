@@ -8,9 +8,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "experiments/bench/bench.h"
 #include "precision/autograd/quantized_matmul.h"
+#include "precision/gemm/unit_operands.h"
 #include "train/recipes/recipes.h"
 
 namespace precipice {
@@ -47,6 +49,17 @@ void bench_product(const BenchOptions& options, const std::string& work, const a
   }
 }
 
+// A recipe's linears with the units of its hardware.
+SitePrecision with_native_sums(const char* recipe) {
+  SitePrecision site = make_recipe(recipe).linear;
+  const std::pair<GemmPrecision*, Pass> gemms[] = {
+      {&site.fprop, Pass::Fprop}, {&site.dgrad, Pass::Dgrad}, {&site.wgrad, Pass::Wgrad}};
+  for (const auto& [gemm, pass] : gemms)
+    gemm->arithmetic.accumulator = resolved_accumulator(
+        named_accumulator(parse_accumulator("native"), find_recipe(recipe).native, pass), gemm->first, gemm->second);
+  return site;
+}
+
 }  // namespace
 
 void bench_gemm(const BenchOptions& options, std::vector<BenchRow>& rows) {
@@ -72,14 +85,17 @@ void bench_linear(const BenchOptions& options, std::vector<BenchRow>& rows) {
   const double goal = has_bf16_instructions() ? 0.75 : 1.25;
   const auto torch_fp32 = [&] { train(at::linear(x, w, bias)); };
   const std::string size = fmt::format("linear {} x {} x {}, forward and backward, ", tokens, in, out);
-  for (const char* recipe : {"fp8", "te-delayed", "mxfp8", "nvfp4", "bf16", "fp32"}) {
-    const SitePrecision precision = make_recipe(recipe).linear;
+  const auto add = [&](const std::string& name, const SitePrecision& precision, double of_goal, int repetitions) {
     const MatmulSite site{&precision};
     rows.push_back(compare(
-        size + recipe, "torch's linear in fp32", recipe == std::string("fp8") ? goal : 0, options.quick ? 5 : 15,
-        [&] { train(quantized_linear(x, w, bias, site)); }, torch_fp32));
+        size + name, "torch's linear in fp32", of_goal, repetitions, [&] { train(quantized_linear(x, w, bias, site)); },
+        torch_fp32));
     rows.back().rate = fmt::format("{:.1f} ms", 1e3 * median(rows.back().ours));
-  }
+  };
+  for (const char* recipe : {"fp8", "te-delayed", "mxfp8", "nvfp4", "bf16", "fp32"})
+    add(recipe, make_recipe(recipe).linear, recipe == std::string("fp8") ? goal : 0, options.quick ? 5 : 15);
+  for (const char* recipe : {"fp8", "mxfp8", "bf16"})
+    add(fmt::format("{}, accumulator native", recipe), with_native_sums(recipe), 0, options.quick ? 3 : 5);
 }
 
 }  // namespace precipice
