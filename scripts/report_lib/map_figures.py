@@ -71,7 +71,7 @@ def divergence_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     if kinds > 1:
         loss_axes = [axes[kinds * index + 1] for index in range(len(groups))]
         scale = "pale for the lowest loss, dark for the highest"
-        pieces.append(colour_bar(figure, losses.mapped, loss_axes, "median final loss (nats)", scale))
+        pieces.append(colour_bar(figure, losses.mapped, loss_axes, "median loss", scale))
     handles = [outcome_handle(state) for state in HATCHES if state in found]
     if handles:
         legend_above(figure, handles)
