@@ -121,7 +121,10 @@ Measured measure_means(const Claim& claim, std::span<const RunPair> pairs) {
   measured.result.effect_unit =
       claim.kind == ClaimMetric::FinalLoss ? "nats" : claim.series.group + "/" + claim.series.name;
   measured.result.beside = tests_beside(d.ranked);
-  if (test.is_constant) measured.result.reason = fmt::format("every seed is shifted by exactly {:+.6g}", test.mean);
+  if (test.is_constant && test.mean == 0)
+    measured.result.reason = "equal in every seed";
+  else if (test.is_constant)
+    measured.result.reason = fmt::format("every seed is shifted by exactly {:+.6g}", test.mean);
   const bool by_ranks = claim.test == ClaimTest::Sign || claim.test == ClaimTest::SignedRank;
   if (!by_ranks && wins_by_survivors(claim, d)) {
     measured.result.reason = fmt::format(

@@ -96,15 +96,16 @@ struct CountGroup {
 };
 
 CountGroup read_count(const StatsInput& element) {
+  element.allow_keys({"name", "events", "trials", "seeds"});
   const StatsInput events = element.at("events");
   CountGroup group;
   if (!events.is_list()) {
-    element.allow_keys({"name", "events", "trials"});
+    if (element.has("seeds")) element.at("seeds").refuse("goes with a list of events, one for each seed");
     group.count.trials = element.at("trials").whole(0, kMaxCount);
     group.count.events = events.whole(0, group.count.trials);
     return group;
   }
-  element.allow_keys({"name", "events", "seeds"});
+  if (element.has("trials")) element.at("trials").refuse("a list of events has as many as it has entries");
   for (const StatsInput& event : events.elements()) {
     group.events.push_back(event.boolean());
     ++group.count.trials, group.count.events += group.events.back();

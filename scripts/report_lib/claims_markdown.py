@@ -10,6 +10,7 @@ from typing import Any, Dict, List
 from report_lib.analysis import PROGRAM
 from report_lib.claims_page import judged
 from report_lib.run_files import one_line
+from safe_files import Folder
 
 BEGIN, END = "<!-- claims -->", "<!-- end of claims -->"
 COLUMNS = ("sweep", "claim", "n", "effect", "interval", "Holm p", "verdict")
@@ -90,7 +91,9 @@ def main(words: List[str]) -> int:
         if arguments.into is None:
             print(table, end="")
         else:
-            arguments.into.write_text(put_into(arguments.into.read_text(encoding="utf-8"), table), encoding="utf-8")
+            text = put_into(arguments.into.read_text(encoding="utf-8"), table)
+            with Folder.make(arguments.into.parent) as folder:
+                folder.write(arguments.into.name, text)
     except ValueError as error:
         print(f"claims_markdown: {one_line(error)}", file=sys.stderr)
         return EXIT_USAGE

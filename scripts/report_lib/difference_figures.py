@@ -137,11 +137,12 @@ def difference_figure(sweep: Sweep, analysis: Analysis, rates: Sequence[float]) 
 
 def set_symmetric_if_wide(axes: Axes, pairs: Sequence[Pair]) -> bool:
     sizes = sorted(abs(difference) for pair in pairs for difference in pair.differences if difference)
+    axes.margins(x=0.06)
     if not sizes or sizes[-1] < WIDE * max(sizes[len(sizes) // 4], 1e-12):
-        axes.margins(x=0.06)
         return False
     least = max(sizes[len(sizes) // 4], 1e-6)
     axes.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(least)), linscale=0.6)
+    axes.autoscale_view()
     return True
 
 

@@ -51,9 +51,10 @@ def ladder_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figure, Pi
                 axes.plot([place, place], pair.interval, color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot([place], [pair.mean], marker, color=colour, markersize=6, markeredgecolor="white")
             said.append(f"{sweep.name(pair.cell.label)} {pair.mean:+.4f}")
-        if len(points) > 2:
-            style = LINE_STYLES[number % len(LINE_STYLES)]
-            axes.plot([own + aside for own, _ in points], [pair.mean for _, pair in points], style, color=colour, linewidth=0.9)
+        style = LINE_STYLES[number % len(LINE_STYLES)]
+        for (own, pair), (after, next_pair) in zip(points, points[1:]):
+            if after == own + 1:
+                axes.plot([own + aside, after + aside], [pair.mean, next_pair.mean], style, color=colour, linewidth=0.9)
         name = f"{head}…{ending}"
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=6, label=name))
     every = sorted({own for points in series.values() for own, _ in points})
@@ -63,11 +64,12 @@ def ladder_figure(sweep: Sweep, analysis: Analysis) -> Optional[Tuple[Figure, Pi
     sizes = sorted(abs(pair.mean) for points in series.values() for _, pair in points if pair.mean)
     if sizes and sizes[-1] > 30 * sizes[0]:
         axes.set_yscale("symlog", linthresh=max(10 ** math.floor(math.log10(sizes[len(sizes) // 4])), 1e-4))
+    axes.margins(y=0.08)
     legend_above(figure, handles)
     rate = sweep.rate_name(sweep.shown_rate)
     caption = (
         f"At learning rate {rate}, {sweep.why_shown}. Small dots: seeds; marks: their mean; bars: interval of the mean at the "
-        "level that Holm’s rule gives it. Thin lines join neighbouring numbers of bits, between which there is no format."
+        "level that Holm’s rule gives it. Thin lines join formats that differ by one bit, between which there is none."
     )
     part = Part(f"Mean difference of the final loss by bits: {listed(said, 16)}.", [axes])
     return figure, Picture("ladder", f"Loss against bits at learning rate {rate}", caption, [part], handles)

@@ -89,7 +89,10 @@ def draw(
     for panel, (labels, rate) in zip(axes, places):
         cells = [cell for cell in (sweep.cell(label, rate) for label in labels) if cell is not None]
         counts = counts_text([len(cell.curves("metrics", "train_loss")) for cell in cells])
-        set_title(panel, f"learning rate {sweep.rate_name(rate)}  ({counts})")
+        # Where several panels are of one rate, what they are of is their formats.
+        of_formats = ", ".join(sweep.name(label) for label in labels)
+        is_alone = sum(other == rate for _, other in places) == 1
+        set_title(panel, f"learning rate {sweep.rate_name(rate)}  ({counts})" if is_alone else f"{of_formats}  ({counts})")
         draw_floors(panel, sweep.entropy_floors)
         for cell, width in zip(cells, line_widths(len(cells))):
             draw_cell(panel, sweep, cell, (low, top), width, spikes)

@@ -20,9 +20,10 @@ from report_lib.style import GREY, INK, Part, Picture, colour_bar, legend_above,
 
 # White to vermillion: one hue, lightness alone tells the fraction.
 FRACTIONS = LinearSegmentedColormap.from_list("fractions", ["#ffffff", "#f6c9a8", "#D55E00", "#7a3300"])
-LOSSES = LinearSegmentedColormap.from_list("losses", ["#f4f8fb", "#9ec3dd", "#2b6ca3", "#0b2545"])
+LOSSES = LinearSegmentedColormap.from_list("losses", ["#f6f7f1", "#c3cfa9", "#6f9457", "#23401f"])
 CELL_WIDTH, CELL_HEIGHT = 0.72, 0.48  # inches: no map is smaller, however many there are
 MOST_RATES = 5  # of one panel; further rates get a panel of their own, so that each fits a phone
+LEAST_MAP = 1.75  # inches: a title and a bar of colours fit it
 NAME_POINTS = 110  # names of formats are wrapped at this width
 DARK = 0.55  # fraction from which the text is white
 HATCHES = {"untrained": "////", "skipped": "\\\\\\\\"}
@@ -45,7 +46,7 @@ def divergence_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     kinds = 2 if losses.is_known else 1
     columns = kinds if kinds > 1 else min(len(groups), 2)
     rows = math.ceil(kinds * len(groups) / columns)
-    width = margin + size * CELL_WIDTH
+    width = margin + max(size * CELL_WIDTH, LEAST_MAP)
     height = CELL_HEIGHT * len(sweep.labels) + 0.75
     figure = Figure(figsize=(max(columns * width, 4.2), rows * height + 1.0))
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -70,7 +71,7 @@ def divergence_figure(sweep: Sweep) -> Optional[Tuple[Figure, Picture]]:
     if kinds > 1:
         loss_axes = [axes[kinds * index + 1] for index in range(len(groups))]
         scale = "pale for the lowest loss, dark for the highest"
-        pieces.append(colour_bar(figure, losses.mapped, loss_axes, "median final loss (nats)", scale))
+        pieces.append(colour_bar(figure, losses.mapped, loss_axes, "median loss", scale))
     handles = [outcome_handle(state) for state in HATCHES if state in found]
     if handles:
         legend_above(figure, handles)

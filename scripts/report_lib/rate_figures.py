@@ -150,7 +150,7 @@ def set_loss_limits(axes: Axes, cells: Sequence[Cell], floors: Sequence[float], 
 
 def joined_labels(sweep: Sweep, cells: Sequence[Cell]) -> List[str]:
     """Formats whose medians are joined by a line."""
-    counts = Counter(cell.label for cell in cells)
+    counts = Counter(cell.label for cell in cells if math.isfinite(cell.median_loss))
     return [label for label in sweep.labels if counts[label] >= FEWEST_FOR_A_LINE]
 
 

@@ -76,6 +76,12 @@ TEST_CASE("input that cannot be used is refused with its place, its value and wh
       {R"({"counts": [{"events": 1, "trials": 18446744073709551615}]})", "counts[0].trials"},
       {R"({"counts": [{"event": 1, "trials": 8}]})", "counts[0].event: unknown key, did you mean events?"},
       {R"({"survival": [{"times": [1, 2], "events": [1]}]})", "must have one entry per time"},
+      {R"({"values": [{"values": [1, 2], "seeds": [0]}]})", "values[0].seeds = [0]: must have one entry per member"},
+      {R"({"values": [{"values": [1, 2], "seeds": [3, 3]}]})", "values[0].seeds = [3,3]: each seed once"},
+      {R"({"values": [{"values": [1], "seeds": ["a"]}]})", "values[0].seeds[0] = \"a\": must be a whole number"},
+      {R"({"counts": [{"events": 1, "trials": 2, "seeds": [0, 1]}]})", "goes with a list of events"},
+      {R"({"counts": [{"events": [1, 0], "trials": 2}]})", "a list of events has as many as it has entries"},
+      {R"({"counts": [{"events": [2]}]})", "counts[0].events[0] = 2: must be true, false, 1 or 0"},
       {R"({"survival": [{"times": [-1], "events": [1]}]})", "survival[0].times[0] = -1"},
       {R"({"survival": [{"times": [1], "events": [2]}]})", "survival[0].events[0] = 2: must be true, false, 1 or 0"},
       {R"({"values": [{"values": ["nan"]}]})", "values[0].values[0] = \"nan\": must be a number"},
@@ -93,6 +99,19 @@ TEST_CASE("input that cannot be used is refused with its place, its value and wh
     CHECK_THROWS_AS(answer_statistics(text), DataError);
     CHECK_THROWS_WITH(answer_statistics(text), Catch::Contains(message) && Catch::Contains("standard input"));
   }
+}
+
+TEST_CASE("groups are compared by their pairs where seeds match, and as they are where none do") {
+  const auto pair_of = [](const std::string& a, const std::string& b) {
+    return Json::parse(answer_statistics(R"({"values": [{"values": [3, 1, 7], "seeds": )" + a +
+                                         R"(}, {"values": [1, 2, 9], "seeds": )" + b + "}]}"))["values"]["pairs"][0];
+  };
+  // Seeds 1 and 2 have both: 1 - 1 and 3 - 2.
+  CHECK(pair_of("[2, 1, 5]", "[1, 2, 4]")["test"] == "paired t");
+  CHECK(pair_of("[2, 1, 5]", "[1, 2, 4]")["pairs"] == 2);
+  CHECK(pair_of("[2, 1, 5]", "[1, 2, 4]")["mean_difference"] == Approx(0.5));
+  CHECK(pair_of("[0, 1, 2]", "[5, 6, 7]")["test"] == "Mann-Whitney");
+  CHECK(pair_of("[0, 1, 2]", "[0, 6, 7]")["test"] == "Mann-Whitney");  // one pair of three says nothing
 }
 
 TEST_CASE("what cannot be computed is null with a reason") {
