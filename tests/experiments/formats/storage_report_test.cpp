@@ -14,7 +14,8 @@ using test::tiny_config;
 namespace {
 
 double bytes_of(std::vector<std::string> assignments) {
-  return stored_bytes_per_parameter(tiny_config(std::move(assignments)).optimizer);
+  const ResolvedRun run(tiny_config(std::move(assignments)));
+  return stored_bytes_per_parameter(run.config.optimizer.kind, run.stored);
 }
 
 }  // namespace
