@@ -6,6 +6,7 @@
 #include "optim/optimizer_kinds.h"
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
+#include "train/recipes/resolved_run.h"
 
 using namespace precipice;
 using Catch::Contains;

@@ -4,6 +4,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "train/recipes/resolved_run.h"
 
 using namespace precipice;
 
