@@ -5,22 +5,23 @@
 #include <cmath>
 
 #include "precision/base/check.h"
-#include "precision/base/spellings.h"
 
 namespace precipice {
 namespace {
-
-using Kind = LossScaler::Kind;
-constexpr Spellings<Kind, 3> kKinds{{{"none", Kind::None}, {"static", Kind::Static}, {"dynamic", Kind::Dynamic}}};
 
 void require(bool condition, const char* key, double value, const char* allowed) {
   if (!condition) throw ConfigError({.file = "", .line = 0, .key = key, .value = join_parts(value)}, allowed);
 }
 
-void check_numbers(Kind kind, const LossScaleConfig& c) {
-  if (kind == Kind::None) return;
+LossScaling known_kind(const LossScaleConfig& c) {
+  PRECIPICE_CHECK(c.kind.has_value(), "loss_scale.kind is not resolved");
+  return *c.kind;
+}
+
+void check_numbers(LossScaling kind, const LossScaleConfig& c) {
+  if (kind == LossScaling::None) return;
   require(std::isfinite(c.initial) && c.initial > 0, "loss_scale.initial", c.initial, "must be finite and above 0");
-  if (kind == Kind::Static) return;
+  if (kind == LossScaling::Static) return;
   require(std::isfinite(c.factor) && c.factor > 1, "loss_scale.factor", c.factor, "must be finite and above 1");
   require(c.window >= 1, "loss_scale.window", static_cast<double>(c.window), "must be at least 1");
   require(std::isfinite(c.maximum) && c.maximum > 0, "loss_scale.maximum", c.maximum, "must be finite and above 0");
@@ -30,15 +31,14 @@ void check_numbers(Kind kind, const LossScaleConfig& c) {
 
 }  // namespace
 
-LossScaler::LossScaler(const LossScaleConfig& config)
-    : kind_(parse_spelling("loss_scale.kind", config.kind, kKinds)), config_(config) {
+LossScaler::LossScaler(const LossScaleConfig& config) : kind_(known_kind(config)), config_(config) {
   check_numbers(kind_, config_);
-  if (kind_ == Kind::Static) state_.scale = config_.initial;
-  if (kind_ == Kind::Dynamic) state_.scale = std::min(config_.initial, config_.maximum);
+  if (kind_ == LossScaling::Static) state_.scale = config_.initial;
+  if (kind_ == LossScaling::Dynamic) state_.scale = std::min(config_.initial, config_.maximum);
 }
 
 LossScaler::Decision LossScaler::update(bool gradients_finite) {
-  if (kind_ != Kind::Dynamic) return Decision::Apply;
+  if (kind_ != LossScaling::Dynamic) return Decision::Apply;
   if (!gradients_finite) {
     state_ = {std::max(state_.scale / config_.factor, config_.minimum), 0};
     return Decision::Skip;

@@ -6,29 +6,34 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
+
+#include "precision/base/spellings.h"
 
 namespace precipice {
 
+enum class LossScaling : std::uint8_t { None, Static, Dynamic };
+inline constexpr Spellings<LossScaling, 3> kLossScalings{
+    {{"none", LossScaling::None}, {"static", LossScaling::Static}, {"dynamic", LossScaling::Dynamic}}};
+
 struct LossScaleConfig {
-  std::string kind = "none";   // none | static | dynamic
-  double initial = 65536;      // S of static, first S of dynamic
-  double factor = 2;           // growth and back-off
-  std::int64_t window = 2000;  // good steps before growth
+  std::optional<LossScaling> kind = LossScaling::None;  // nothing: not known yet, with which no scaler can be made
+  double initial = 65536;                               // S of static, first S of dynamic
+  double factor = 2;                                    // growth and back-off
+  std::int64_t window = 2000;                           // good steps before growth
   double minimum = 1;
   double maximum = 16777216;  // 2^24
 };
 
 class LossScaler {
  public:
-  enum class Kind { None, Static, Dynamic };
   enum class Decision { Apply, Skip };
   // What a checkpoint keeps.
   struct State {
     double scale = 1;
     std::int64_t good_steps = 0;
   };
-  // ConfigError on an unknown kind and on numbers with which the rule makes no sense.
+  // ConfigError on numbers with which the rule makes no sense.
   explicit LossScaler(const LossScaleConfig& config);
   double scale() const { return state_.scale; }
   // none and static never skip: a non-finite gradient goes on into the weights, as it would without a scaler.
@@ -37,7 +42,7 @@ class LossScaler {
   void restore(State state) { state_ = state; }
 
  private:
-  Kind kind_;
+  LossScaling kind_;
   LossScaleConfig config_;
   State state_;
 };

@@ -5,12 +5,17 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+
+#include "precision/base/spellings.h"
 
 namespace precipice {
 
+enum class ScheduleKind : std::uint8_t { Cosine, Linear, Constant };
+inline constexpr Spellings<ScheduleKind, 3> kScheduleKinds{
+    {{"cosine", ScheduleKind::Cosine}, {"linear", ScheduleKind::Linear}, {"constant", ScheduleKind::Constant}}};
+
 struct ScheduleConfig {
-  std::string kind = "cosine";  // cosine | linear | constant
+  ScheduleKind kind = ScheduleKind::Cosine;
   std::int64_t warmup_steps = 20;
   double final_fraction = 0.1;  // learning rate at the end, relative to the peak
 };

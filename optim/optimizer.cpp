@@ -7,7 +7,6 @@
 
 #include "optim/optimizer_kinds.h"
 #include "precision/base/check.h"
-#include "precision/base/spellings.h"
 
 namespace precipice {
 namespace {
@@ -25,16 +24,14 @@ std::vector<FloatSpan> spans_of(std::vector<std::vector<float>>& buffers) {
   return spans;
 }
 
-constexpr Spellings<bool, 2> kDecays{{{"coupled", true}, {"independent", false}}};
-
 }  // namespace
 
-Optimizer::Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed)
+Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats, std::vector<Parameter> parameters,
+                     std::uint64_t seed)
     : config_(config),
       kind_(&find_optimizer(config.kind)),
       parameters_(std::move(parameters)),
-      coupled_decay_(parse_spelling("optimizer.decay", config.decay, kDecays)),
-      formats_(parse_stored_formats(config.state)),
+      formats_(formats),
       weights_(formats_.weights, StoredOperand::Weights, spans(&Parameter::value), seed),
       gradients_(formats_.gradients, StoredOperand::Gradients, spans(&Parameter::grad), seed) {
   for (const Parameter& p : parameters_) {
@@ -70,9 +67,10 @@ GradStats Optimizer::unscale(double loss_scale) {
 
 UpdateStats Optimizer::step(double factor, double grad_norm) {
   ++updates_;
+  const bool coupled = config_.decay == DecayCoupling::Coupled;
   UpdateArgs update{.lr = factor * config_.lr,
-                    .weight_decay = coupled_decay_ ? config_.weight_decay : 0.0,
-                    .independent_decay = coupled_decay_ ? 0.0 : factor * config_.weight_decay,
+                    .weight_decay = coupled ? config_.weight_decay : 0.0,
+                    .independent_decay = coupled ? 0.0 : factor * config_.weight_decay,
                     .grad_scale = clip_coefficient(config_.clip_norm, grad_norm),
                     .step = updates_};
   if (formats_.weights.kahan) update.kahan = formats_.weights.format;
@@ -161,7 +159,7 @@ std::vector<FloatSpan> Optimizer::moments(std::size_t index) {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters,
                                           std::uint64_t seed) {
-  return std::make_unique<Optimizer>(config, std::move(parameters), seed);
+  return std::make_unique<Optimizer>(config, parse_stored_formats(config.state), std::move(parameters), seed);
 }
 
 }  // namespace precipice

@@ -17,8 +17,12 @@
 #include "optim/rules/update_rule.h"
 #include "optim/store.h"
 #include "optim/stored_format.h"
+#include "precision/base/spellings.h"
 
 namespace precipice {
+
+inline constexpr Spellings<DecayCoupling, 2> kDecayCouplings{
+    {{"coupled", DecayCoupling::Coupled}, {"independent", DecayCoupling::Independent}}};
 
 // Spans of equal size into memory that outlives the optimizer and does not move.
 struct Parameter {
@@ -42,9 +46,10 @@ struct OptimizerKind;
 
 class Optimizer {
  public:
-  // Rounds the weights to the format they are kept in. seed: of stochastic rounding. Throws ConfigError for an unknown
-  // kind, decay or format.
-  Optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters, std::uint64_t seed = 0);
+  // Rounds the weights to the format they are kept in. `formats`: what config.state says, read. seed: of stochastic
+  // rounding. Throws ConfigError for an unknown kind.
+  Optimizer(const OptimizerConfig& config, const StoredFormats& formats, std::vector<Parameter> parameters,
+            std::uint64_t seed = 0);
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
   // Gradients are rounded to the format that they are kept in; then grad *= 1 / loss_scale in place, checked for
@@ -84,7 +89,6 @@ class Optimizer {
   const OptimizerKind* kind_;
   std::int64_t updates_ = 0;
   std::vector<Parameter> parameters_;
-  bool coupled_decay_;
   StoredFormats formats_;
   StoredArrays weights_, gradients_;
   std::vector<Moment> moments_;
@@ -94,6 +98,7 @@ class Optimizer {
   std::vector<float> before_;  // weights of one parameter before its update
 };
 
+// The same with the formats read here. Throws ConfigError for unknown ones too.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, std::vector<Parameter> parameters,
                                           std::uint64_t seed = 0);
 

@@ -74,7 +74,7 @@ std::vector<std::string> bench_parts() {
 
 BenchReport run_bench(const BenchOptions& options) {
   at::set_num_threads(options.threads);
-  BenchReport report{options.threads, {}};
+  BenchReport report{options.threads, {}, options.quick};
   const auto wanted = [&](const char* part) { return options.part == "all" || options.part == part; };
   if (wanted("sweep")) bench_processes(options, report.rows);
   if (wanted("roofline")) bench_roofline(options, report.rows);
@@ -114,6 +114,7 @@ std::string to_json(const BenchReport& report) {
   nlohmann::ordered_json json;
   for (const auto& [name, value] : provenance()) json[name] = value;
   json["threads"] = report.threads;
+  json["quick"] = report.quick;
   json["bf16_instructions"] = has_bf16_instructions();
   json["matmul_implementations"] = matmul_implementations();
   json["rows"] = nlohmann::ordered_json::array();
@@ -123,6 +124,7 @@ std::string to_json(const BenchReport& report) {
                             {"ratio_median", row.ratio()},
                             {"ratio_min", row.lowest()},
                             {"ratio_max", row.highest()},
+                            {"repetitions", row.ours.size()},
                             {"goal", above_zero(row.goal)},
                             {"limit", above_zero(row.limit)},
                             {"ours", row.rate},

@@ -41,6 +41,7 @@ std::vector<std::string> bench_parts();  // all roofline quantize scaling gemm a
 struct BenchReport {
   int threads = 1;
   std::vector<BenchRow> rows;
+  bool quick = false;
 };
 BenchReport run_bench(const BenchOptions& options);
 std::string to_text(const BenchReport& report);

@@ -12,15 +12,14 @@
 #include <sstream>
 
 #include "metrics/divergence/episodes.h"
-#include "metrics/log/files.h"
 #include "metrics/statistics/signed_ranks.h"
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
+#include "train/config/toml_file.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::uint64_t kMaxClaimBytes = 1 << 20;
 constexpr std::int64_t kMaxPairs = 10'000;
 
 constexpr Spellings<ClaimDirection, 3> kDirections{
@@ -37,63 +36,6 @@ const std::vector<std::string> kKeys{"id",        "source", "says",    "metric",
                                      "direction", "margin", "effect",  "test",        "family",  "alpha",
                                      "n",         "seeds",  "literal", "accelerated", "bands",   "window"};
 
-// One [[claim]] table with the place of what is wrong in it.
-class ClaimTable {
- public:
-  ClaimTable(const toml::table& table, const std::string& file) : table_(table), file_(file) {
-    for (const auto& [name, node] : table_) {
-      const std::string key(name.str());
-      if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) continue;
-      const std::string near = nearest_word(key, kKeys);
-      fail(key, fmt::format("is no key of a claim{}; the keys are {}",
-                            near.empty() ? "" : fmt::format(" (did you mean {}?)", near), fmt::join(kKeys, ", ")));
-    }
-  }
-
-  [[noreturn]] void fail(const std::string& key, const std::string& problem) const {
-    const toml::node* node = table_.get(key);
-    std::ostringstream value;
-    if (node != nullptr) node->visit([&](const auto& typed) { value << typed; });
-    const toml::source_region& place = node != nullptr ? node->source() : table_.source();
-    throw ConfigError({file_, static_cast<int>(place.begin.line), "claim." + key, value.str()}, problem);
-  }
-
-  bool has(const std::string& key) const { return table_.get(key) != nullptr; }
-  std::string text(const std::string& key) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) fail(key, "is missing");
-    const auto* value = node->as_string();
-    if (value == nullptr || value->get().empty()) fail(key, "must be text");
-    return value->get();
-  }
-  double number(const std::string& key, double low, double high) const {
-    const std::optional<double> value = table_[key].value<double>();
-    if (!value || !table_[key].is_number() || !(*value >= low && *value <= high))
-      fail(key, fmt::format("must be a number from {} to {}", low, high));
-    return *value;
-  }
-  std::int64_t whole(const std::string& key, std::int64_t low, std::int64_t high) const {
-    const auto* value = table_[key].as_integer();
-    if (value == nullptr || value->get() < low || value->get() > high)
-      fail(key, fmt::format("must be a whole number from {} to {}", low, high));
-    return value->get();
-  }
-  template <class Value, std::size_t N>
-  Value word(const std::string& key, const Spellings<Value, N>& words) const {
-    try {
-      return parse_spelling(key, text(key), words);
-    } catch (const ConfigError& error) {
-      fail(key, error.what());
-    }
-  }
-  const toml::table& table() const { return table_; }
-  const std::string& file() const { return file_; }
-
- private:
-  const toml::table& table_;
-  const std::string& file_;
-};
-
 std::string toml_text(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
   std::ostringstream out;
@@ -102,14 +44,14 @@ std::string toml_text(const toml::node& node) {
   return out.str();
 }
 
-SeriesName series_name(const ClaimTable& table, const std::string& text) {
+SeriesName series_name(const TomlTable& table, const std::string& text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == text.size())
     table.fail("metric", fmt::format("\"{}\" must be GROUP/NAME, as in sharpness/all_tokens", text));
   return {text.substr(0, slash), text.substr(slash + 1)};
 }
 
-void read_series(const ClaimTable& table, const std::string& text, Claim& claim) {
+void read_series(const TomlTable& table, const std::string& text, Claim& claim) {
   const std::size_t at = text.find('@'), colon = text.find(':', at == std::string::npos ? 0 : at);
   if (at == std::string::npos || colon == std::string::npos) table.fail("metric", "must be series:GROUP/NAME@FROM:TO");
   claim.series = series_name(table, text.substr(0, at));
@@ -122,23 +64,20 @@ void read_series(const ClaimTable& table, const std::string& text, Claim& claim)
   if (claim.from > claim.to) table.fail("metric", "must end after it begins");
 }
 
-void read_departure(const ClaimTable& table, const std::string& text, Claim& claim) {
+void read_departure(const TomlTable& table, const std::string& text, Claim& claim) {
   const std::size_t less = text.find('<');
   if (less == std::string::npos) table.fail("metric", "must be first_departure:GROUP/A<GROUP/B");
   claim.series = series_name(table, text.substr(0, less));
   claim.other_series = series_name(table, text.substr(less + 1));
   if (table.has("window")) claim.window = table.whole("window", 1, 1'000'000'000);
   if (!table.has("bands")) return;
-  const auto* bands = table.table()["bands"].as_array();
-  std::vector<double> ends;
-  if (bands != nullptr)
-    for (const toml::node& node : *bands) ends.push_back(node.value<double>().value_or(NAN));
+  const std::vector<double> ends = table.numbers("bands");
   if (ends.size() != 4 || !(0 < ends[0] && ends[0] < ends[1] && 0 < ends[2] && ends[2] < ends[3]))
     table.fail("bands", "must be [low of A, high of A, low of B, high of B], ratios to the second format, rising");
   claim.band = {ends[0], ends[1]}, claim.other_band = {ends[2], ends[3]};
 }
 
-void read_metric(const ClaimTable& table, Claim& claim) {
+void read_metric(const TomlTable& table, Claim& claim) {
   static const std::vector<std::pair<std::string, ClaimMetric>> kPlain{
       {"final_loss", ClaimMetric::FinalLoss}, {"diverged", ClaimMetric::Diverged},
       {"untrained", ClaimMetric::Untrained},  {"failed", ClaimMetric::Failed},
@@ -194,7 +133,7 @@ std::vector<ClaimTest> tests_of(const Claim& claim) {
   return {};
 }
 
-void read_test(const ClaimTable& table, Claim& claim) {
+void read_test(const TomlTable& table, Claim& claim) {
   const std::vector<ClaimTest> tests = tests_of(claim);
   claim.test = tests.front();
   if (!table.has("test")) return;
@@ -206,14 +145,13 @@ void read_test(const ClaimTable& table, Claim& claim) {
                                  fmt::join(names, ", ")));
 }
 
-void read_margin(const ClaimTable& table, Claim& claim) {
+void read_margin(const TomlTable& table, Claim& claim) {
   if (!table.has("margin")) {
     if (claim.direction == ClaimDirection::Equivalent) table.fail("margin", "is missing: an equivalence needs one");
     return;
   }
   if (!table.has("direction")) table.fail("margin", "needs a direction: higher, lower or equivalent");
-  const auto* text = table.table()["margin"].as_string();
-  if (text != nullptr) {
+  if (const auto* text = table.node("margin")->as_string()) {
     char* end = nullptr;
     claim.margin = std::strtod(text->get().c_str(), &end) / 100;
     claim.margin_is_relative = true;
@@ -231,7 +169,7 @@ void read_margin(const ClaimTable& table, Claim& claim) {
     table.fail("margin", "of an equivalence must be positive");
 }
 
-void read_compared(const ClaimTable& table, Claim& claim) {
+void read_compared(const TomlTable& table, Claim& claim) {
   const auto* pair = table.table()["compare"].as_array();
   if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_value() || !(*pair)[1].is_value())
     table.fail("compare", "must be two values, as [\"e8m3\", \"bf16\"]");
@@ -246,9 +184,8 @@ void read_compared(const ClaimTable& table, Claim& claim) {
   }
 }
 
-void read_lever(const ClaimTable& table, Claim& claim) {
-  const bool literal = table.table()["literal"].value<bool>().value_or(false);
-  if (table.has("literal") && !table.table()["literal"].is_boolean()) table.fail("literal", "must be true or false");
+void read_lever(const TomlTable& table, Claim& claim) {
+  const bool literal = table.has("literal") && table.flag("literal");
   if (literal == table.has("accelerated"))
     table.fail("literal", "a claim says literal = true or accelerated = \"the lever\", one of both");
   if (!literal) claim.accelerated = table.text("accelerated");
@@ -267,10 +204,10 @@ std::string canonical_text(const toml::table& table) {
   return text;
 }
 
-Claim read_claim(const toml::table& toml_table, const std::string& file) {
-  const ClaimTable table(toml_table, file);
+Claim read_claim(const toml::table& toml_table, const TomlFile& file) {
+  const TomlTable table(file, toml_table, "claim", kKeys);
   Claim claim;
-  claim.file = file, claim.line = static_cast<int>(toml_table.source().begin.line);
+  claim.file = file.name(), claim.line = table.line();
   claim.id = table.text("id");
   const auto is_word = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
@@ -299,6 +236,30 @@ Claim read_claim(const toml::table& toml_table, const std::string& file) {
   return claim;
 }
 
+std::vector<Claim> claims_of(const TomlFile& file) {
+  std::vector<Claim> claims;
+  const toml::node* node = file.root().get("claim");
+  if (node == nullptr) return claims;
+  const auto* tables = node->as_array();
+  if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table))
+    throw ConfigError({file.name(), static_cast<int>(node->source().begin.line), "claim", ""},
+                      "claims are [[claim]] tables");
+  std::set<std::string> ids;
+  std::map<std::string, double> alphas;
+  for (const toml::node& table : *tables) {
+    claims.push_back(read_claim(*table.as_table(), file));
+    const Claim& claim = claims.back();
+    if (!ids.insert(claim.id).second)
+      throw ConfigError({file.name(), claim.line, "claim.id", claim.id}, "names two claims");
+    if (const auto [family, is_new] = alphas.emplace(claim.family, claim.alpha);
+        !is_new && family->second != claim.alpha)
+      throw ConfigError(
+          {file.name(), claim.line, "claim.alpha", fmt::format("{}", claim.alpha)},
+          fmt::format("claims of family {} share one alpha, which is {} above", claim.family, family->second));
+  }
+  return claims;
+}
+
 }  // namespace
 
 std::string to_string(ClaimDirection direction) {
@@ -309,37 +270,11 @@ std::string to_string(ClaimTest test) {
 }
 
 std::vector<Claim> parse_claims(const std::string& toml_text, const std::string& file_name) {
-  std::vector<Claim> claims;
-  try {
-    const toml::table file = toml::parse(toml_text, file_name);
-    const toml::node* node = file.get("claim");
-    if (node == nullptr) return claims;
-    const auto* tables = node->as_array();
-    if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table))
-      throw ConfigError({file_name, static_cast<int>(node->source().begin.line), "claim", ""},
-                        "claims are [[claim]] tables");
-    std::set<std::string> ids;
-    std::map<std::string, double> alphas;
-    for (const toml::node& table : *tables) {
-      claims.push_back(read_claim(*table.as_table(), file_name));
-      const Claim& claim = claims.back();
-      if (!ids.insert(claim.id).second)
-        throw ConfigError({file_name, claim.line, "claim.id", claim.id}, "names two claims");
-      if (const auto [family, is_new] = alphas.emplace(claim.family, claim.alpha);
-          !is_new && family->second != claim.alpha)
-        throw ConfigError(
-            {file_name, claim.line, "claim.alpha", fmt::format("{}", claim.alpha)},
-            fmt::format("claims of family {} share one alpha, which is {} above", claim.family, family->second));
-    }
-  } catch (const toml::parse_error& error) {
-    throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
-                      "not TOML: " + std::string(error.description()));
-  }
-  return claims;
+  return claims_of(TomlFile(toml_text, file_name));
 }
 
 std::vector<Claim> read_claims(const std::filesystem::path& path) {
-  return parse_claims(read_file(path, kMaxClaimBytes), path.string());
+  return claims_of(TomlFile::read(path));
 }
 
 double least_p(const Claim& claim) {

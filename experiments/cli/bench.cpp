@@ -31,7 +31,9 @@ Command add_bench(CLI::App& app) {
       ->capture_default_str();
   parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
   parser->add_flag("--quick", options->quick, "Smaller tensors and fewer repetitions");
-  parser->add_option("--check", options->check, "An earlier output of --json: names the rows that became slower");
+  parser->add_option(
+      "--check", options->check,
+      "An earlier output of --json, or a file of experiments/bench/baselines: names the rows that became slower");
   parser->footer(
       "A row of growth that is more than twice what the arithmetic explains is a fault; so is, with --check, a row "
       "whose\n"

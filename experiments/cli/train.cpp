@@ -54,20 +54,20 @@ std::filesystem::path config_file(TrainArguments& options) {
 int train(TrainArguments options) {
   const std::filesystem::path file = config_file(options);
   const IncludedSettings read = read_with_includes(file);
-  const RunConfig config = single_run_config(read.settings, read_assignments(options.assignments, kCommandLine));
+  const ResolvedRun run = single_run(read.settings, read_assignments(options.assignments, kCommandLine));
   const std::filesystem::path directory =
-      options.out.empty() ? std::filesystem::path("runs") / run_id(config) : std::filesystem::path(options.out);
+      options.out.empty() ? std::filesystem::path("runs") / run_id(run.config) : std::filesystem::path(options.out);
   if (std::filesystem::exists(directory / kSweepFileName))
     throw ConfigError({kCommandLine, 0, "--out", options.out}, "this is a sweep directory; choose another one");
   if (options.dry_run) {
-    print_run_plan(config, directory);
+    print_run_plan(run, directory);
     return kSuccess;
   }
-  if (!is_finished(observe_run(directory).state)) require_memory(config, available_memory());
+  if (!is_finished(observe_run(directory).state)) require_memory(run, available_memory());
 
   install_stop_signals();
   ProgressPrinter printer = standard_progress(options.quiet, kRunInterval);
-  RunRequest request{config, directory, options.invocation, &stop_requested(), {}, read.included};
+  RunRequest request{run, directory, options.invocation, &stop_requested(), {}, read.included};
   request.progress = [&](const RunProgress& progress) {
     const double now = monotonic_seconds();
     if (printer.due(now)) printer.show(progress_text(progress), now);

@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 #include <vector>
 
 #include "experiments/formats/storage_report.h"
@@ -16,12 +15,11 @@
 #include "precision/scaling/scale_rule_table.h"
 #include "train/recipes/describe.h"
 #include "train/recipes/recipes.h"
+#include "train/recipes/resolved_run.h"
 #include "train/run/planned_products.h"
 
 namespace precipice {
 namespace {
-
-constexpr std::size_t kMostRemembered = 256;
 
 // "`mxfp8-floor`, `-ceil`, ... and `-even`"
 std::string rule_suffixes() {
@@ -117,9 +115,7 @@ std::string element_lines(const ElementPrecision& e) {
 
 // With AdamW, the optimizer of the published systems.
 std::string storage_of(const RecipeChoice& choice, const std::string& indent) {
-  OptimizerConfig optimizer;
-  optimizer.state = choice.state;
-  return storage_lines(optimizer, choice.loss_scale, indent);
+  return storage_lines("adamw", parse_stored_formats(choice.state), choice.loss_scale, indent);
 }
 
 // What a spelling with options does to the operands of the linears: a summary of the recipe alone would say otherwise.
@@ -132,30 +128,6 @@ std::string headline(const Recipe& recipe, const RecipeChoice& choice, const std
 
 bool is_mask(const Recipe& recipe) {
   return recipe.name.starts_with("e8m");
-}
-
-std::string make_precision_plan(const RunConfig& config) {
-  const PrecisionSchedule schedule = make_schedule(config.precision, config.model, config.train.steps);
-  std::string text;
-  for (std::size_t i = 0; i < schedule.policies.size(); ++i) {
-    const std::int64_t last = i + 1 < schedule.policies.size() ? schedule.first_steps[i + 1] : config.train.steps;
-    text += fmt::format("precision   {}, steps {} to {}\n", config.precision.recipe, schedule.first_steps[i], last - 1);
-    const PrecisionPolicy& policy = schedule.policies[i];
-    const std::vector<std::string> names = policy.site_names();
-    std::vector<bool> told(names.size(), false);
-    for (std::size_t site = 0; site < names.size(); ++site) {
-      if (told[site]) continue;
-      std::string alike;
-      for (std::size_t other = site; other < names.size(); ++other) {
-        if (!(policy.at(other) == policy.at(site))) continue;
-        told[other] = true;
-        alike += (alike.empty() ? "" : " ") + names[other];
-      }
-      text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
-    }
-    text += "  products on this CPU\n" + describe_products(config, policy, "    ");
-  }
-  return text + "between steps\n" + storage_lines(config.optimizer, config.loss_scale, "  ");
 }
 
 std::string other_names(const Recipe& recipe) {
@@ -194,17 +166,29 @@ std::string recipe_table(const std::string& given) {
   return text;
 }
 
-std::string precision_plan(const RunConfig& config) {
-  // The runs of a sweep differ mostly in what the plan does not tell.
-  static thread_local std::map<std::string, std::string> known;
-  RunConfig told = config;
-  told.seed = 0;
-  told.init.seed = told.data.seed = told.precision.seed = 0;
-  told.optimizer.lr = 0;
-  if (known.size() > kMostRemembered) known.clear();
-  std::string& text = known[to_toml(told)];
-  if (text.empty()) text = make_precision_plan(config);
-  return text;
+std::string precision_plan(const ResolvedRun& run) {
+  const RunConfig& config = run.config;
+  const PrecisionSchedule& schedule = run.schedule;
+  std::string text;
+  for (std::size_t i = 0; i < schedule.policies.size(); ++i) {
+    const std::int64_t last = i + 1 < schedule.policies.size() ? schedule.first_steps[i + 1] : config.train.steps;
+    text += fmt::format("precision   {}, steps {} to {}\n", config.precision.recipe, schedule.first_steps[i], last - 1);
+    const PrecisionPolicy& policy = schedule.policies[i];
+    const std::vector<std::string> names = policy.site_names();
+    std::vector<bool> told(names.size(), false);
+    for (std::size_t site = 0; site < names.size(); ++site) {
+      if (told[site]) continue;
+      std::string alike;
+      for (std::size_t other = site; other < names.size(); ++other) {
+        if (!(policy.at(other) == policy.at(site))) continue;
+        told[other] = true;
+        alike += (alike.empty() ? "" : " ") + names[other];
+      }
+      text += fmt::format("  {}\n{}", alike, site_lines(policy.at(site)));
+    }
+    text += "  products on this CPU\n" + describe_products(config, policy, "    ");
+  }
+  return text + "between steps\n" + storage_lines(config.optimizer.kind, run.stored, config.loss_scale, "  ");
 }
 
 std::string recipes_reference() {

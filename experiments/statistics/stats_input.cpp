@@ -37,7 +37,7 @@ void StatsInput::refuse(const std::string& problem) const {
   throw DataError(fmt::format("standard input: {} = {}: {}", place_, shown(json_), problem));
 }
 
-void StatsInput::allow_keys(std::initializer_list<const char*> keys) const {
+void StatsInput::allow_keys(const std::vector<std::string>& keys) const {
   if (!json_.is_object()) refuse("must be an object");
   for (const auto& [key, value] : json_.items()) {
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;

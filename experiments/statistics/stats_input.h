@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -20,7 +19,7 @@ class StatsInput {
 
   StatsInput(const Json& json, std::string place) : json_(json), place_(std::move(place)) {}
 
-  void allow_keys(std::initializer_list<const char*> keys) const;  // of an object
+  void allow_keys(const std::vector<std::string>& keys) const;  // of an object
   bool has(const char* key) const { return json_.contains(key); }
   StatsInput at(const char* key) const;  // throws where it is missing
   bool is_list() const { return json_.is_array(); }

@@ -12,7 +12,6 @@
 #include "precision/accumulator/accumulator_presets.h"
 #include "precision/gemm/gemm.h"
 #include "precision/policy/policy.h"
-#include "train/recipes/resolved_run.h"
 
 namespace precipice {
 namespace {
@@ -39,8 +38,7 @@ Quantized operand_in(const FloatFormat& format, std::int64_t rows) {
 
 }  // namespace
 
-std::vector<std::string> accumulator_costs(const RunConfig& config) {
-  const ResolvedRun run(config);
+std::vector<std::string> accumulator_costs(const ResolvedRun& run) {
   std::set<std::string> seen;
   std::vector<std::string> lines;
   for (const PrecisionPolicy& policy : run.schedule.policies) {

@@ -53,21 +53,21 @@ std::vector<SizeKey> size_keys(const RunConfig& c) {
 // A run's memory with other values of one key.
 class MemoryByKey {
  public:
-  explicit MemoryByKey(const RunConfig& config) : run_(config) {}
+  explicit MemoryByKey(const ResolvedRun& run) : run_(run) {}
   double operator()(const SizeKey& key, std::int64_t value) const {
     RunConfig other = run_.config;
     key.set(other, value);
     try {
       // Of all sizes, a schedule depends on the number of layers alone.
       const bool is_same = other.model.layers == run_.config.model.layers;
-      return estimate_memory(is_same ? ResolvedRun(other, run_.schedule) : ResolvedRun(other), library_bytes()).bytes();
+      return estimate_memory(is_same ? ResolvedRun(other, run_) : ResolvedRun(other), library_bytes()).bytes();
     } catch (const ConfigError&) {  // a rule names a layer that is not there any more
       return std::numeric_limits<double>::infinity();
     }
   }
 
  private:
-  ResolvedRun run_;
+  const ResolvedRun& run_;
 };
 
 // The largest value below the key's own with which the run fits; 0: none does.
@@ -88,14 +88,15 @@ double library_bytes() {
   return bytes;
 }
 
-RunPlan plan_run(const RunConfig& config) {
+RunPlan plan_run(const ResolvedRun& run) {
+  const RunConfig& config = run.config;
   constexpr double kFileOverhead = 200e3;  // of run.h5's datasets
   constexpr double kFloat = 4, kCheckpoints = 3;
   RunPlan plan;
   plan.parameters = count_parameters(config.model, config.data.vocabulary).elements;
-  plan.memory = estimate_memory(config, library_bytes());
+  plan.memory = estimate_memory(run, library_bytes());
   plan.disk_bytes = kFileOverhead + 2 * log_bytes(config) +
-                    kCheckpoints * kFloat * arrays_of(config.optimizer) * static_cast<double>(plan.parameters);
+                    kCheckpoints * kFloat * arrays_of(run) * static_cast<double>(plan.parameters);
   return plan;
 }
 
@@ -116,8 +117,8 @@ std::string describe(const MemoryEstimate& memory) {
   return text;
 }
 
-std::string memory_problem(const RunConfig& config, const AvailableMemory& available) {
-  const MemoryEstimate memory = estimate_memory(config, library_bytes());
+std::string memory_problem(const ResolvedRun& run, const AvailableMemory& available) {
+  const MemoryEstimate memory = estimate_memory(run, library_bytes());
   const double need = memory.bytes();
   // What the process holds already is not taken again.
   const double limit = available.bytes + library_bytes();
@@ -126,9 +127,9 @@ std::string memory_problem(const RunConfig& config, const AvailableMemory& avail
     double saved;  // by half of it
     SizeKey key;
   };
-  const MemoryByKey needed(config);
+  const MemoryByKey needed(run);
   std::vector<SmallerKey> ways;
-  for (const SizeKey& key : size_keys(config))
+  for (const SizeKey& key : size_keys(run.config))
     if (key.value >= 2 * key.step) ways.push_back({need - needed(key, key.value / key.step / 2 * key.step), key});
   std::stable_sort(ways.begin(), ways.end(),
                    [](const SmallerKey& a, const SmallerKey& b) { return a.saved > b.saved; });
@@ -147,8 +148,8 @@ std::string memory_problem(const RunConfig& config, const AvailableMemory& avail
                      format_bytes(available.bytes), available.source, keys);
 }
 
-void require_memory(const RunConfig& config, const AvailableMemory& available) {
-  const std::string problem = memory_problem(config, available);
+void require_memory(const ResolvedRun& run, const AvailableMemory& available) {
+  const std::string problem = memory_problem(run, available);
   if (!problem.empty()) throw NotEnoughMemory(problem);
 }
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "experiments/console/machine_memory.h"
-#include "train/config/run_config.h"
+#include "train/recipes/resolved_run.h"
 #include "train/run/memory_estimate.h"
 
 namespace precipice {
@@ -26,7 +26,7 @@ struct RunPlan {
   double disk_bytes =
       0;  // journal and run.h5 (at most as large: it is compressed), two checkpoints and a third to come
 };
-RunPlan plan_run(const RunConfig& config);
+RunPlan plan_run(const ResolvedRun& run);
 // What this process held before it planned or ran anything: its libraries, which its forks share.
 double library_bytes();
 
@@ -37,9 +37,9 @@ std::string size_key(RunConfig config);
 std::string describe(const MemoryEstimate& memory);
 
 // Why a run needs too much, or "": what it needs, what there is, the keys that are too large with values that fit.
-std::string memory_problem(const RunConfig& config, const AvailableMemory& available);
+std::string memory_problem(const ResolvedRun& run, const AvailableMemory& available);
 // Throws NotEnoughMemory where memory_problem() says something.
-void require_memory(const RunConfig& config, const AvailableMemory& available);
+void require_memory(const ResolvedRun& run, const AvailableMemory& available);
 
 // Free space where `path` is or will be; NaN when unknown.
 double free_bytes(const std::filesystem::path& path);

@@ -158,11 +158,12 @@ void print_precision(const std::vector<SweepRun>& runs) {
 
 }  // namespace
 
-void print_run_plan(const RunConfig& config, const std::filesystem::path& directory) {
+void print_run_plan(const ResolvedRun& run, const std::filesystem::path& directory) {
+  const RunConfig& config = run.config;
   const AvailableMemory available = available_memory();
-  const RunPlan plan = plan_run(config);
+  const RunPlan plan = plan_run(run);
   check_plan(config);
-  const std::string problem = memory_problem(config, available);
+  const std::string problem = memory_problem(run, available);
   const RunStatus status = observe_run(directory);
   print_result(fmt::format("# run {} in {}: {}\n", run_id(config), directory.string(), to_string(status.state)));
   print_result(fmt::format("# {} parameters, {} steps\n", plan.parameters, config.train.steps));
@@ -177,8 +178,8 @@ void print_run_plan(const RunConfig& config, const std::filesystem::path& direct
                              milliseconds(step.seconds), step.how));
   else
     print_result(fmt::format("# time        {}\n", step.how));
-  for (const std::string& line : accumulator_costs(config)) print_result("# " + line + "\n");
-  std::istringstream precision(precision_plan(config));
+  for (const std::string& line : accumulator_costs(run)) print_result("# " + line + "\n");
+  std::istringstream precision(precision_plan(run));
   for (std::string line; std::getline(precision, line);) print_result("# " + line + "\n");
   print_result("\n" + to_toml(config));
   if (!problem.empty()) throw NotEnoughMemory(problem);

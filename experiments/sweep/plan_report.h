@@ -9,9 +9,11 @@
 
 namespace precipice {
 
+struct ResolvedRun;  // train/recipes/resolved_run.h
+
 // The whole output is a config file, with the plan in comments. Both throw what the run would throw at its start, and
 // NotEnoughMemory, once all is printed, where the machine has too little.
-void print_run_plan(const RunConfig& config, const std::filesystem::path& directory);
+void print_run_plan(const ResolvedRun& run, const std::filesystem::path& directory);
 
 struct SweepPlanOptions {
   std::filesystem::path directory;

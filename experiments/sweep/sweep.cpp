@@ -8,6 +8,7 @@
 #include <set>
 
 #include "precision/base/check.h"
+#include "train/recipes/resolved_run.h"
 #include "train/run/resolve_config.h"
 
 namespace precipice {
@@ -121,7 +122,7 @@ const Axis* split_axis(const Sweep& sweep, const std::string& key) {
   return nullptr;
 }
 
-RunConfig resolve_run(const Sweep& sweep, const std::vector<Setting>& settings) {
+RunConfig resolved_with(const Sweep& sweep, const std::vector<Setting>& settings) {
   try {
     return resolve_config(settings);
   } catch (const ConfigError& error) {
@@ -217,14 +218,14 @@ std::vector<SweepRun> expand_sweep(const Sweep& sweep) {
       run.shown.push_back(axis.labels.empty() || axis.labels[v].empty() ? to_text(axis.values[v]) : axis.labels[v]);
       settings.push_back(setting_of(axis.key, run.values.back(), axis.where));
     }
-    run.config = resolve_run(sweep, settings);
+    run.config = resolved_with(sweep, settings);
     run.id = run_id(run.config);
     if (ids.insert(run.id).second) runs.push_back(std::move(run));
   }
   return runs;
 }
 
-RunConfig single_run_config(const std::vector<Setting>& file_settings, const std::vector<Assignment>& assignments) {
+ResolvedRun single_run(const std::vector<Setting>& file_settings, const std::vector<Assignment>& assignments) {
   std::vector<Setting> settings = file_settings;
   for (const Setting& setting : settings)
     if (setting.key.starts_with(kTable)) throw ConfigError(setting.where, "a [sweep] table is for `precipice sweep`");
@@ -234,7 +235,7 @@ RunConfig single_run_config(const std::vector<Setting>& file_settings, const std
     settings.push_back(std::move(setting));
   }
   try {
-    return resolve_config(settings);
+    return resolve_run(settings);
   } catch (const ConfigError& error) {
     if (!looks_like_an_axis(error.where())) throw;
     throw ConfigError(error.where(), error.problem() + "; several values are for `precipice sweep`");

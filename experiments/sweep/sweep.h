@@ -13,6 +13,8 @@
 
 namespace precipice {
 
+struct ResolvedRun;  // train/recipes/resolved_run.h
+
 struct Axis {
   std::string key;
   std::vector<AxisValue> values;
@@ -52,6 +54,6 @@ Sweep make_sweep(const std::vector<Setting>& file_settings, const std::vector<As
 std::vector<SweepRun> expand_sweep(const Sweep& sweep);
 
 // The settings of one run: those of the file, then the assignments. Refuses a [sweep] table.
-RunConfig single_run_config(const std::vector<Setting>& file_settings, const std::vector<Assignment>& assignments);
+ResolvedRun single_run(const std::vector<Setting>& file_settings, const std::vector<Assignment>& assignments);
 
 }  // namespace precipice

@@ -2,9 +2,14 @@
 // What a user chooses of an optimizer: the keys optimizer.* of a config.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace precipice {
+
+// Of the weight decay to the learning rate: times it, or times the schedule's factor alone (optim/optimizer.h, where
+// their words are).
+enum class DecayCoupling : std::uint8_t { Coupled, Independent };
 
 // How numbers are kept between updates, as a user writes it (optim/stored_format.h). Formats: any spelling of
 // parse_float_format, nearest-even; with -sr, -rtz, ... another rounding; weights also with -kahan. Scalings: none |
@@ -26,10 +31,10 @@ struct OptimizerConfig {
   double beta2 = 0.95;
   double eps = 1e-8;
   double weight_decay = 0.1;
-  std::string decay = "coupled";  // coupled | independent
-  double momentum = 0.9;          // sgd
-  bool nesterov = false;          // sgd
-  double clip_norm = 1.0;         // global gradient norm; 0 = no clipping
+  DecayCoupling decay = DecayCoupling::Coupled;
+  double momentum = 0.9;   // sgd
+  bool nesterov = false;   // sgd
+  double clip_norm = 1.0;  // global gradient norm; 0 = no clipping
   StateConfig state;
 };
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "precision/format/bf16_bits.h"
 #include "precision/format/format_presets.h"
 #include "precision/format/log2_exponent.h"
 #include "precision/format/quantum.h"
@@ -20,15 +21,14 @@ float widened(float x) {
   return x;
 }
 float widened(std::uint16_t x) {
-  return __builtin_bit_cast(float, std::uint32_t{x} << 16);
+  return float_of_bf16(x);
 }
 void store(float x, float& out) {
   out = x;
 }
-// A product that is a bf16 number; a NaN stays one.
+// A product that is a bf16 number.
 void store(float x, std::uint16_t& out) {
-  const auto bits = __builtin_bit_cast(std::uint32_t, x);
-  out = static_cast<std::uint16_t>((bits | ((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x400000u : 0u)) >> 16);
+  out = bf16_bits(__builtin_bit_cast(std::uint32_t, x));
 }
 
 // out = in * scales; whether a finite product became infinite.

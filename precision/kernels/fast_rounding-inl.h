@@ -29,16 +29,12 @@
 // Apart from these stands accumulator/accumulate-inl.h, whose registers hold whole numbers of units and are cut by
 // other rules (accumulator.h); where it rounds to a format it calls the definition.
 // Included by one file per instruction set, inside that set's namespace, by block_kernels-inl.h and under its rules.
-// Expects quantize_isa.h, log2_exponent.h and vector.h. Integers wrap (-fwrapv): patterns of infinity and NaN in what
+// Expects quantize_isa.h, bf16_bits.h, log2_exponent.h and vector.h. Integers wrap (-fwrapv): patterns of infinity and NaN in what
 // is done again, and 2^31, which is its own negative.
 
 namespace {
 
 // --- bf16: 7 mantissa bits, binary32's exponents. ---
-
-PRECIPICE_HD bool is_nan_pattern(std::uint32_t bits) {
-  return (bits & 0x7FFFFFFFu) > 0x7F800000u;
-}
 
 // Nearest even in the upper half; the lower half is left as it comes out. The tail's carry walks through the
 // exponent into infinity by itself. NaN is the caller's.
@@ -92,10 +88,8 @@ std::uint32_t pack_bf16(const float* in, std::uint16_t* out, std::int64_t size) 
   std::uint32_t smallest = ~0u;
   for (std::int64_t i = 0; i < size; ++i) {
     const auto bits = __builtin_bit_cast(std::uint32_t, in[i]);
-    const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
-    const std::uint32_t quiet = magnitude > 0x7F800000u ? 0x400000u : 0u;
-    out[i] = static_cast<std::uint16_t>((bits | quiet) >> 16);
-    const std::uint32_t less_one = magnitude - 1;  // zero wraps around to the largest
+    out[i] = bf16_bits(bits);
+    const std::uint32_t less_one = (bits & 0x7FFFFFFFu) - 1;  // zero wraps around to the largest
     smallest = less_one < smallest ? less_one : smallest;
   }
   return smallest;

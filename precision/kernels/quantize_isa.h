@@ -7,6 +7,7 @@
 #include <string>
 
 #include "precision/base/host_device.h"
+#include "precision/format/bf16_bits.h"
 #include "precision/format/format_codes.h"
 #include "precision/kernels/block_kernels.h"
 #include "precision/kernels/quantize_kernels.h"

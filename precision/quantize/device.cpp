@@ -17,10 +17,9 @@ constexpr const char* kAdvice = "; this version trains on the CPU: use device = 
 
 }  // namespace
 
-void open_device(const std::string& device) {
-  if (device == "cpu") return;
-  const ConfigError::Where where{"", 0, "device", device};
-  if (device != "cuda") throw ConfigError(where, "must be cpu or cuda");
+void open_device(DeviceKind device) {
+  if (device == DeviceKind::Cpu) return;
+  const ConfigError::Where where{"", 0, "device", to_string(device)};
   std::error_code ignored;
   const auto library = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / kCudaLibrary;
   if (!std::filesystem::exists(library, ignored))

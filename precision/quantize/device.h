@@ -7,13 +7,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
+#include "precision/base/device_kind.h"
 
 namespace precipice {
 
-// Makes a device ready: nothing for "cpu"; for "cuda" opens the library. Throws ConfigError when it is not there, does
+// Makes a device ready: nothing for the CPU; for Cuda opens the library. Throws ConfigError when it is not there, does
 // not open or finds no GPU that it can use, saying what is needed.
-void open_device(const std::string& device);
+void open_device(DeviceKind device);
 
 // A tensor of a device whose kernels are not loaded is a broken contract.
 void check_device(const at::Tensor& x);

@@ -15,7 +15,7 @@ namespace {
 
 LossScaleConfig dynamic_config() {
   LossScaleConfig config;
-  config.kind = "dynamic";
+  config.kind = LossScaling::Dynamic;
   return config;
 }
 
@@ -117,10 +117,10 @@ TEST_CASE("none is 1, static is its initial value; both never change and never s
   config.window = 2;
   config.initial = 512;
   struct Row {
-    const char* kind;
+    LossScaling kind;
     double scale;
   };
-  for (const Row& row : {Row{"none", 1}, Row{"static", 512}}) {
+  for (const Row& row : {Row{LossScaling::None, 1}, Row{LossScaling::Static, 512}}) {
     config.kind = row.kind;
     LossScaler scaler(config);
     for (const bool finite : {true, true, true, false, false, true}) {
@@ -145,9 +145,7 @@ TEST_CASE("a restored scaler goes on as the saved one would", "[loss_scaler]") {
 }
 
 TEST_CASE("a loss-scale configuration that makes no sense is refused", "[loss_scaler]") {
-  LossScaleConfig config;
-  config.kind = "dynamc";
-  CHECK_THROWS_AS(LossScaler(config), ConfigError);
+  CHECK_THROWS_AS(LossScaler(LossScaleConfig{std::nullopt}), ContractError);
   struct Row {
     double initial, factor;
     std::int64_t window;
@@ -159,9 +157,9 @@ TEST_CASE("a loss-scale configuration that makes no sense is refused", "[loss_sc
        {Row{0, 2, 10, 1, 100}, Row{nan, 2, 10, 1, 100}, Row{inf, 2, 10, 1, 100}, Row{10, 1, 10, 1, 100},
         Row{10, 0.5, 10, 1, 100}, Row{10, nan, 10, 1, 100}, Row{10, 2, 0, 1, 100}, Row{10, 2, 10, 0, 100},
         Row{10, 2, 10, 11, 100}, Row{10, 2, 10, nan, 100}, Row{10, 2, 10, 5, 4}, Row{10, 2, 10, 1, inf}}) {
-    CHECK_THROWS_AS(
-        LossScaler(LossScaleConfig{"dynamic", row.initial, row.factor, row.window, row.minimum, row.maximum}),
-        ConfigError);
+    CHECK_THROWS_AS(LossScaler(LossScaleConfig{LossScaling::Dynamic, row.initial, row.factor, row.window, row.minimum,
+                                               row.maximum}),
+                    ConfigError);
   }
-  CHECK_THROWS_AS(LossScaler(LossScaleConfig{"static", -1}), ConfigError);
+  CHECK_THROWS_AS(LossScaler(LossScaleConfig{LossScaling::Static, -1}), ConfigError);
 }

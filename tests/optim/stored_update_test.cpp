@@ -161,7 +161,7 @@ struct Constant {
     OptimizerConfig config = config_of("sgd", {.weights = weights});
     config.lr = lr;
     config.momentum = 0;
-    config.decay = "independent";
+    config.decay = DecayCoupling::Independent;
     config.weight_decay = decay;
     optimizer = make_optimizer(config, {{"w", value.list()[0], grad.list()[0], true}}, kSeed);
   }

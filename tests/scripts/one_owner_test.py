@@ -16,9 +16,13 @@ FILE_NAMES = {
 }
 # Where the texts of a precision become a schedule: for the check of a config, for a run, and where no run is meant.
 READS_PRECISION = {
-    "train/recipes/recipes.h", "train/recipes/recipes.cpp", "train/recipes/resolved_run.cpp", "train/run/resolve_config.cpp",
-    "train/probes/noise_probe.cpp",  # once, at its first row: shapes of parts of the batch
-    "experiments/stability/bisect.cpp", "experiments/formats/recipes_report.cpp",
+    "train/recipes/recipes.h", "train/recipes/recipes.cpp", "train/recipes/resolved_run.cpp",
+    "experiments/stability/bisect.cpp",  # of the precisions that it makes up
+}
+READS_STORAGE = {
+    "optim/stored_format.h", "optim/stored_format.cpp", "train/recipes/resolved_run.cpp",
+    "optim/optimizer.cpp",                     # of an optimizer without a run
+    "experiments/formats/recipes_report.cpp",  # of a recipe without a run
 }
 # Says for docs/NUMERICS.md where a user gives a stream's seed.
 NAMES_OPTIONS = {"precision/rounding/random_streams.h"}
@@ -74,9 +78,10 @@ class OneOwnerTest(unittest.TestCase):
         self.assertEqual([found for name in names for found in options(name, (ROOT / name).read_text())], [])
 
     def test_the_texts_of_a_precision_are_read_once(self):
-        readers = {name for name in sources(*LIBRARIES, "experiments")
-                   if re.search(r"\bmake_schedule\(", (ROOT / name).read_text())}
-        self.assertEqual(readers, READS_PRECISION)
+        for reader, places in (("make_schedule", READS_PRECISION), ("parse_stored_formats", READS_STORAGE)):
+            readers = {name for name in sources(*LIBRARIES, "experiments")
+                       if re.search(rf"\b{reader}\(", (ROOT / name).read_text())}
+            self.assertEqual(readers, places)
 
     def test_what_is_looked_for_is_found(self):
         for line in ('read(run / "ckpt");', 'const auto path = folder / "run.h5";  // a "comment"', 'join(run, "/log.txt")'):

@@ -87,14 +87,15 @@ ConfigField flag(std::string key, ConfigField::Target target, std::string help) 
 using Fields = std::vector<ConfigField>;
 
 void add_run(Fields& f, RunConfig& c) {
+  static const auto kDeviceWords = words_of(kDevices);
   f.push_back(number("seed", &c.seed, 0, kMaxInteger,
                      "Seed of the run; init.seed, data.seed and precision.seed follow it unless set."));
   f.push_back(number(
       "threads", &c.threads, 1, 1024,
       "CPU threads of the run. They are part of its id, although in all runs tried no bit of a result depends on "
       "them. Small runs use a machine best side by side."));
-  f.push_back(text("device", &c.device, {"cpu", "cuda"},
-                   "Where the run computes. This version trains on the CPU and refuses cuda."));
+  f.push_back(choice("device", &c.device, kDeviceWords,
+                     "Where the run computes. This version trains on the CPU and refuses cuda."));
 }
 
 // "gpt: LayerNorm, ...; llama: ..." with what `part` says of each architecture.
@@ -244,6 +245,7 @@ void add_precision(Fields& f, PrecisionConfig& c) {
 }
 
 void add_optimizer(Fields& f, OptimizerConfig& c) {
+  static const auto kDecays = words_of(kDecayCouplings);
   f.push_back(text("optimizer.kind", &c.kind, optimizer_names(), "Update rule. " + optimizer_help() + "."));
   f.push_back(number("optimizer.lr", &c.lr, 0, kHuge, "Peak learning rate."));
   f.push_back(number("optimizer.beta1", &c.beta1, 0, 0.9999999,
@@ -252,8 +254,8 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
                      "AdamW: decay of the second moment. Lion: decay of the momentum, 0.99 in its paper."));
   f.push_back(number("optimizer.eps", &c.eps, 0, 1, "AdamW: added to the root of the second moment."));
   f.push_back(number("optimizer.weight_decay", &c.weight_decay, 0, 100, "Weight decay of matrices and embeddings."));
-  f.push_back(text("optimizer.decay", &c.decay, {"coupled", "independent"},
-                   "coupled: times the learning rate, as torch's AdamW; independent: times the schedule only."));
+  f.push_back(choice("optimizer.decay", &c.decay, kDecays,
+                     "coupled: times the learning rate, as torch's AdamW; independent: times the schedule only."));
   f.push_back(number("optimizer.momentum", &c.momentum, 0, 0.9999999, "SGD momentum."));
   f.push_back(flag("optimizer.nesterov", &c.nesterov, "SGD: Nesterov momentum."));
   f.push_back(
@@ -279,17 +281,18 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
 }
 
 void add_schedule(Fields& f, ScheduleConfig& c) {
-  f.push_back(text("schedule.kind", &c.kind, {"cosine", "linear", "constant"}, "Decay after warm-up."));
+  static const auto kKinds = words_of(kScheduleKinds);
+  f.push_back(choice("schedule.kind", &c.kind, kKinds, "Decay after warm-up."));
   f.push_back(number("schedule.warmup_steps", &c.warmup_steps, 0, kMaxCount, "Steps of linear warm-up."));
   f.push_back(number("schedule.final_fraction", &c.final_fraction, 0, 1,
                      "Learning rate at the end of the run, relative to the peak."));
 }
 
 void add_loss_scale(Fields& f, LossScaleConfig& c) {
-  f.push_back(
-      text("loss_scale.kind", &c.kind, {"recipe", "none", "static", "dynamic"},
-           "Loss scaling; dynamic skips steps with non-finite gradients; recipe: as the recipe has it, with the "
-           "recipe's numbers for the keys below."));
+  static const auto kKinds = or_nothing(kOfRecipe.c_str(), words_of(kLossScalings));
+  f.push_back(choice("loss_scale.kind", &c.kind, kKinds,
+                     "Loss scaling; dynamic skips steps with non-finite gradients; recipe: as the recipe has it, with "
+                     "the recipe's numbers for the keys below."));
   f.push_back(number("loss_scale.initial", &c.initial, 1e-30, kHuge,
                      "Factor of static scaling, first factor of dynamic scaling."));
   f.push_back(number("loss_scale.factor", &c.factor, 1.0001, 1e6, "Growth and back-off."));

@@ -16,6 +16,7 @@
 #include "optim/loss_scaler.h"
 #include "optim/lr_schedule.h"
 #include "optim/optimizer.h"
+#include "precision/base/device_kind.h"
 #include "precision/base/spellings.h"
 #include "precision/gemm/carrier.h"
 #include "precision/rounding/rounding.h"
@@ -130,7 +131,7 @@ inline MetricsConfig no_probes() {
 }
 
 // What the keys of storage and loss scaling say by default: as the recipe has it. resolve_config puts the recipe's own
-// words there, so a resolved config never says it.
+// words there, so a resolved config never says it. A loss scaling of no kind stands for it.
 inline const std::string kOfRecipe = "recipe";
 inline OptimizerConfig optimizer_of_recipe() {
   OptimizerConfig config;
@@ -141,14 +142,14 @@ inline OptimizerConfig optimizer_of_recipe() {
 struct RunConfig {
   std::int64_t seed = 0;
   std::int64_t threads = 1;
-  std::string device = "cpu";
+  DeviceKind device = DeviceKind::Cpu;
   ModelConfig model;
   InitConfig init;
   DataConfig data;
   PrecisionConfig precision;
   OptimizerConfig optimizer = optimizer_of_recipe();
   ScheduleConfig schedule;
-  LossScaleConfig loss_scale{.kind = kOfRecipe};
+  LossScaleConfig loss_scale{.kind = std::nullopt};
   TrainConfig train;
   DivergenceConfig divergence;
   MetricsConfig metrics;

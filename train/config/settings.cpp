@@ -5,7 +5,6 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -15,65 +14,16 @@
 #include "metrics/log/files.h"
 #include "precision/base/number_text.h"
 #include "train/config/labelled_settings.h"
+#include "train/config/toml_file.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
-constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic time
 constexpr std::size_t kMaxLabelBytes = 100;
 constexpr const char* kSweepTable = "sweep.";
 constexpr const char* kClaimTables = "claim";
 constexpr const char* kInclude = "include";
 constexpr std::size_t kMaxIncludes = 4;  // files deep
-
-// The text of a file by line, for what its parser does not keep.
-class SourceText {
- public:
-  explicit SourceText(std::string_view text) {
-    for (std::size_t begin = 0; begin <= text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      lines_.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-  // From a position on, to the end of its line. Lines and columns count from 1, columns in characters of UTF-8.
-  std::string_view from(const toml::source_position& position) const {
-    if (position.line < 1 || position.line > lines_.size()) return {};
-    std::string_view line = lines_[position.line - 1];
-    for (toml::source_index column = 1; column < position.column && !line.empty(); ++column) {
-      line.remove_prefix(1);
-      while (!line.empty() && (static_cast<unsigned char>(line.front()) & 0xc0) == 0x80) line.remove_prefix(1);
-    }
-    return line;
-  }
-
- private:
-  std::vector<std::string_view> lines_;
-};
-
-Scalar to_scalar(const toml::node& node, const ConfigError::Where& where, const SourceText& source) {
-  if (const auto* v = node.as_boolean()) return v->get();
-  if (const auto* v = node.as_integer()) return v->get();
-  if (const auto* v = node.as_string()) return v->get();
-  if (const auto* v = node.as_floating_point()) {
-    if (std::isnan(v->get())) throw ConfigError(where, "NaN is no setting");
-    if (const std::string_view text = source.from(node.source().begin); is_lost_to_zero(text, v->get())) {
-      ConfigError::Where shown = where;
-      shown.value = text.substr(0, text.find_first_of(" \t,]#}"));
-      throw ConfigError(shown, kLostToZero);
-    }
-    return v->get();
-  }
-  throw ConfigError(where, "expected a number, true, false, text, or an array of these");
-}
-
-std::string source_text(const toml::node& node) {
-  std::ostringstream out;
-  if (const auto* v = node.as_string()) return '"' + v->get() + '"';
-  node.visit([&](const auto& typed) { out << typed; });
-  return out.str();
-}
 
 std::string label_text(const toml::node& name, const ConfigError::Where& where) {
   const std::string label = name.value_exact<std::string>().value_or("");
@@ -86,14 +36,14 @@ std::string label_text(const toml::node& name, const ConfigError::Where& where) 
 }
 
 // The value of {value = ..., label = "..."}.
-Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, const SourceText& source,
+Scalar labelled_scalar(const toml::table& table, const ConfigError::Where& where, const TomlFile& file,
                        std::string& label) {
   const toml::node *value = table.get("value"), *name = table.get("label");
   if (!value || !name || table.size() != 2)
     throw ConfigError(where,
                       "a value with a label is {value = ..., label = \"...\"}, with these two keys and no others");
   label = label_text(*name, where);
-  return to_scalar(*value, where, source);
+  return file.scalar(*value, where);
 }
 
 // [{label = "...", KEY = ..., KEY = ...}, ...]: several keys that move together.
@@ -114,7 +64,7 @@ std::vector<std::string> keys_of(const toml::table& table) {
 }
 
 // One setting per key. The labels go with the first key whose values all differ: by a value its label is found again.
-void collect_linked(const toml::array& array, const ConfigError::Where& where, const SourceText& source,
+void collect_linked(const toml::array& array, const ConfigError::Where& where, const TomlFile& file,
                     std::vector<Setting>& settings, LabelledSettings& words) {
   std::vector<std::string> link, names(array.size());
   std::vector<Setting> linked;
@@ -133,7 +83,7 @@ void collect_linked(const toml::array& array, const ConfigError::Where& where, c
     for (Setting& setting : linked) {
       const toml::node* value = table->get(setting.key.substr(std::string(kSweepTable).size()));
       if (!value) throw ConfigError(where, fmt::format("\"{}\" has no {}", names[i], setting.key));
-      setting.values.push_back(to_scalar(*value, setting.where, source));
+      setting.values.push_back(file.scalar(*value, setting.where));
     }
   }
   const auto all_differ = [](const Setting& setting) {
@@ -148,74 +98,54 @@ void collect_linked(const toml::array& array, const ConfigError::Where& where, c
 }
 
 Setting array_setting(const toml::array& array, const std::string& key, const ConfigError::Where& where,
-                      const SourceText& source, LabelledSettings* words) {
+                      const TomlFile& file, LabelledSettings* words) {
   Setting setting{key, {}, true, where};
   std::vector<std::string> names(array.size());
   for (std::size_t i = 0; i < array.size(); ++i) {
     const auto* table = words && key.starts_with(kSweepTable) ? array[i].as_table() : nullptr;
-    setting.values.push_back(table ? labelled_scalar(*table, where, source, names[i])
-                                   : to_scalar(array[i], where, source));
+    setting.values.push_back(table ? labelled_scalar(*table, where, file, names[i]) : file.scalar(array[i], where));
   }
   if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return !name.empty(); }))
     words->labels[key] = std::move(names);
   return setting;
 }
 
-void collect(const toml::table& table, const std::string& prefix, const std::string& file, int depth,
-             const SourceText& source, std::vector<Setting>& settings, LabelledSettings* words) {
+void collect(const toml::table& table, const std::string& prefix, const TomlFile& file, int depth,
+             std::vector<Setting>& settings, LabelledSettings* words) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + std::string(name.str());
-    ConfigError::Where where{file, static_cast<int>(node.source().begin.line), key, ""};
     // A sweep file's claims are data of their own (experiments/claims/claim.h).
     if (words != nullptr && depth == 0 && key == kClaimTables && node.is_array_of_tables()) continue;
+    ConfigError::Where where{file.name(), static_cast<int>(node.source().begin.line), key, ""};
     if (depth > kMaxKeyDepth) throw ConfigError(where, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
     if (const auto* inner = node.as_table()) {
-      collect(*inner, key + ".", file, depth + 1, source, settings, words);
+      collect(*inner, key + ".", file, depth + 1, settings, words);
       continue;
     }
     if (words != nullptr && key.starts_with(kSweepTable) && node.is_array() && is_linked(*node.as_array())) {
-      collect_linked(*node.as_array(), where, source, settings, *words);
+      collect_linked(*node.as_array(), where, file, settings, *words);
       continue;
     }
-    where.value = source_text(node);
+    where = file.place_of(node, key);
     const auto* array = node.as_array();
-    settings.push_back(array ? array_setting(*array, key, where, source, words)
-                             : Setting{key, {to_scalar(node, where, source)}, false, where});
-  }
-}
-
-// The dots of the file's keys, before a parser sees them.
-void check_depth(const std::string& text, const std::string& file) {
-  std::istringstream lines(text);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    const std::string key = line.substr(0, line.find_first_of("=#\"'"));
-    if (std::count(key.begin(), key.end(), '.') > kMaxKeyDepth)
-      throw ConfigError({file, number, "", ""}, fmt::format("keys are nested at most {} deep", kMaxKeyDepth));
+    settings.push_back(array ? array_setting(*array, key, where, file, words)
+                             : Setting{key, {file.scalar(node, where)}, false, where});
   }
 }
 
 // `words`: null where none are allowed.
-std::vector<Setting> parse_file(const std::string& toml_text, const std::string& file_name, LabelledSettings* words) {
-  check_depth(toml_text, file_name);
+std::vector<Setting> settings_of(const TomlFile& file, LabelledSettings* words) {
   std::vector<Setting> settings;
-  try {
-    collect(toml::parse(toml_text, file_name), "", file_name, 0, SourceText(toml_text), settings, words);
-  } catch (const toml::parse_error& error) {
-    throw ConfigError({file_name, static_cast<int>(error.source().begin.line), "", ""},
-                      "not TOML: " + std::string(error.description()));
-  }
+  collect(file.root(), "", file, 0, settings, words);
   std::stable_sort(settings.begin(), settings.end(),
                    [](const Setting& a, const Setting& b) { return a.where.line < b.where.line; });
   return settings;
 }
 
-std::string config_text(const std::filesystem::path& path) {
-  try {
-    return read_file(path, kMaxConfigBytes);
-  } catch (const DataError& error) {
-    throw ConfigError(error.what());
-  }
+LabelledSettings sweep_settings_of(const TomlFile& file) {
+  LabelledSettings read;
+  read.settings = settings_of(file, &read);
+  return read;
 }
 
 // The path that `include` has, which is taken out of the settings; nothing where there is none.
@@ -234,7 +164,7 @@ std::optional<Setting> take_include(std::vector<Setting>& settings) {
 std::vector<Setting> base_settings(const std::filesystem::path& path, const Setting& include) {
   std::vector<Setting> settings;
   try {
-    settings = parse_file(read_file(path, kMaxConfigBytes), path.string(), nullptr);
+    settings = settings_of(TomlFile(read_file(path, kMaxTomlBytes), path.string()), nullptr);
   } catch (const DataError& error) {
     throw ConfigError(include.where, error.what());
   }
@@ -271,21 +201,19 @@ std::vector<std::string> include_into(std::vector<Setting>& settings, const std:
 }  // namespace
 
 std::vector<Setting> parse_settings(const std::string& toml_text, const std::string& file_name) {
-  return parse_file(toml_text, file_name, nullptr);
+  return settings_of(TomlFile(toml_text, file_name), nullptr);
 }
 
 std::vector<Setting> read_settings(const std::filesystem::path& path) {
-  return parse_settings(config_text(path), path.string());
+  return settings_of(TomlFile::read(path), nullptr);
 }
 
 LabelledSettings parse_sweep_settings(const std::string& toml_text, const std::string& file_name) {
-  LabelledSettings read;
-  read.settings = parse_file(toml_text, file_name, &read);
-  return read;
+  return sweep_settings_of(TomlFile(toml_text, file_name));
 }
 
 LabelledSettings read_sweep_settings(const std::filesystem::path& path) {
-  LabelledSettings read = parse_sweep_settings(config_text(path), path.string());
+  LabelledSettings read = sweep_settings_of(TomlFile::read(path));
   read.included = include_into(read.settings, path, {});
   return read;
 }

@@ -57,6 +57,7 @@ class Model {
   std::int64_t num_parameters() const;
   // At the first step: names of sites and what does not change with steps.
   const PrecisionPolicy& policy() const { return schedule_.at_step(0); }
+  const PrecisionSchedule& schedule() const { return schedule_; }
 
   // Initial values, a pure function of (init.seed, parameter, element).
   void initialise(const InitConfig& init);

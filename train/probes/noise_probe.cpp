@@ -11,7 +11,6 @@
 #include "precision/base/check.h"
 #include "train/probes/probe.h"
 #include "train/recipes/operand_shapes.h"
-#include "train/recipes/recipes.h"
 
 namespace precipice {
 namespace {
@@ -20,13 +19,13 @@ constexpr std::int64_t kMicroBatches = 4;
 constexpr std::size_t kTrace = 1, kSquaredGradient = 2;  // their places in a row
 
 // The largest number of equal parts whose operands the run's quantizers can block, as sequences of a part; 0: none.
-std::int64_t micro_batch_of(const RunConfig& config) {
+std::int64_t micro_batch_of(const RunConfig& config, const PrecisionSchedule& schedule) {
   for (std::int64_t parts = std::min(kMicroBatches, config.train.batch); parts > 1; --parts) {
     if (config.train.batch % parts != 0) continue;
     RunConfig part = config;
     part.train.batch = config.train.batch / parts;
     try {
-      check_operand_shapes(make_schedule(config.precision, config.model, config.train.steps), part);
+      check_operand_shapes(schedule, part);
       return part.train.batch;
     } catch (const ConfigError&) {
       continue;
@@ -60,7 +59,7 @@ class NoiseProbe : public Probe {
   }
 
   void before_update(const ProbedStep& step, const TensorVector&, ProbeRow& row) override {
-    if (!micro_batch_) micro_batch_ = micro_batch_of(step.config);
+    if (!micro_batch_) micro_batch_ = micro_batch_of(step.config, step.model.schedule());
     row = {kNotMeasured, kNotMeasured, kNotMeasured};
     if (*micro_batch_ == 0) return;
     const NoiseEstimate estimate = measure(step);

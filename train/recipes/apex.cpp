@@ -31,7 +31,7 @@ void add_apex(std::vector<Recipe>& table) {
       "fp16-o1", "apex amp, O1",
       "operands and results of every matmul in fp16, everything else and weights in fp32; dynamic loss scale", {}, [] {
         RecipeSettings choice = fp16_matmuls();
-        choice.loss_scale.kind = "dynamic";
+        choice.loss_scale.kind = LossScaling::Dynamic;
         return choice;
       }));
   table.back().notes = "apex lets the loss scale fall without end; here it stops at loss_scale.minimum = 1.";
@@ -44,7 +44,7 @@ void add_apex(std::vector<Recipe>& table) {
                      const auto norms = values.find("norms");
                      RecipeSettings choice =
                          fp16_model(norms != values.end() && parse_spelling("norms", norms->second, kGains));
-                     choice.loss_scale.kind = "dynamic";
+                     choice.loss_scale.kind = LossScaling::Dynamic;
                      return choice;
                    },
                    "keep_batchnorm_fp32 names BatchNorm, which a transformer has not: norms=fp16 is what apex does to "
@@ -56,7 +56,7 @@ void add_apex(std::vector<Recipe>& table) {
         RecipeSettings choice = fp16_model(true);
         choice.state.weights = choice.state.moment1 = choice.state.moment2 = "fp16";
         choice.state.state_scaling = "none";
-        choice.loss_scale.kind = "static";
+        choice.loss_scale.kind = LossScaling::Static;
         choice.loss_scale.initial = 1;
         return choice;
       }));

@@ -8,9 +8,11 @@
 namespace precipice {
 
 ResolvedRun::ResolvedRun(RunConfig config_given)
-    : config(std::move(config_given)), schedule(make_schedule(config.precision, config.model, config.train.steps)) {}
+    : config(std::move(config_given)),
+      schedule(make_schedule(config.precision, config.model, config.train.steps)),
+      stored(parse_stored_formats(config.optimizer.state)) {}
 
-ResolvedRun::ResolvedRun(RunConfig config_given, PrecisionSchedule schedule_given)
-    : config(std::move(config_given)), schedule(std::move(schedule_given)) {}
+ResolvedRun::ResolvedRun(RunConfig config_given, const ResolvedRun& same_precision)
+    : config(std::move(config_given)), schedule(same_precision.schedule), stored(same_precision.stored) {}
 
 }  // namespace precipice

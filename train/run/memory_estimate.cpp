@@ -136,7 +136,7 @@ double MemoryEstimate::bytes() const {
 
 MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries) {
   const RunConfig& config = run.config;
-  const double array = weight_bytes(config), arrays = arrays_of(config.optimizer);
+  const double array = weight_bytes(config), arrays = arrays_of(run);
   std::vector<Phase> phases = Phases(run).all();
   phases.push_back({"a checkpoint", {{"the checkpoint's copies", 2 * arrays * array}}, 0, 0, 0});
   for (Phase& phase : phases)
@@ -156,9 +156,9 @@ MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries) {
   return estimate;
 }
 
-double arrays_of(const OptimizerConfig& config) {
-  const bool compensated = parse_stored_formats(config.state).weights.kahan;
-  return 1 + static_cast<double>(find_optimizer(config.kind).moments.size()) + (compensated ? 1 : 0);
+double arrays_of(const ResolvedRun& run) {
+  const std::size_t moments = find_optimizer(run.config.optimizer.kind).moments.size();
+  return 1 + static_cast<double>(moments) + (run.stored.weights.kahan ? 1 : 0);
 }
 
 double data_bytes(const DataConfig& data) {

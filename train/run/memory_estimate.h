@@ -37,7 +37,7 @@ struct MemoryEstimate {
 MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries);
 
 // Arrays of the size of the weights that a checkpoint holds: the weights, and what the optimizer keeps of each.
-double arrays_of(const OptimizerConfig& config);
+double arrays_of(const ResolvedRun& run);
 
 // The stream of tokens as a run holds it; 0 where the file is not there.
 double data_bytes(const DataConfig& data);

@@ -15,6 +15,7 @@
 #include "train/config/plants.h"
 #include "train/recipes/operand_shapes.h"
 #include "train/recipes/recipes.h"
+#include "train/recipes/resolved_run.h"
 
 namespace precipice {
 namespace {
@@ -96,7 +97,7 @@ void follow_recipe(RunConfig& c, const SettingPlaces& places) {
        {&StateConfig::weights, &StateConfig::weight_scaling, &StateConfig::moment1, &StateConfig::moment2,
         &StateConfig::state_scaling, &StateConfig::gradients, &StateConfig::gradient_scaling})
     if (c.optimizer.state.*member == kOfRecipe) c.optimizer.state.*member = choice.state.*member;
-  if (c.loss_scale.kind != kOfRecipe) return;
+  if (c.loss_scale.kind) return;
   c.loss_scale.kind = choice.loss_scale.kind;
   const auto follow = [&](const char* key, auto member) {
     if (!places.contains(key)) c.loss_scale.*member = choice.loss_scale.*member;
@@ -116,7 +117,8 @@ std::string precision_key(const std::vector<ConfigField>& fields) {
   return key;
 }
 
-void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fields, const SettingPlaces& places) {
+// All but what the texts of a precision say.
+void check_combinations(const RunConfig& c, const SettingPlaces& places) {
   check_model(c, places);
   // What a file of batches has is known when it is open.
   const std::int64_t vocabulary =
@@ -139,23 +141,26 @@ void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fiel
   require(c.metrics.lbfgs_subspace < c.data.vocabulary, places, "metrics.lbfgs_subspace",
           plain(double(c.metrics.lbfgs_subspace)),
           fmt::format("must be below the vocabulary of {}; 0 takes all logits", c.data.vocabulary));
-  static thread_local std::set<std::string> known_good;
-  const std::string key = precision_key(fields);
-  if (known_good.contains(key)) return;
-  with_places(places, "precision.recipe", [&] {
-    const PrecisionSchedule schedule = make_schedule(c.precision, c.model, c.train.steps);
-    check_operand_shapes(schedule, c);
-    parse_stored_formats(c.optimizer.state);
-  });
-  if (known_good.size() >= kMostRemembered) known_good.clear();
-  known_good.insert(key);
 }
 
-}  // namespace
+ResolvedRun checked_run(RunConfig config, const SettingPlaces& places) {
+  return with_places(places, "precision.recipe", [&] {
+    ResolvedRun run(std::move(config));
+    check_operand_shapes(run.schedule, run.config);
+    return run;
+  });
+}
 
-RunConfig resolve_config(const std::vector<Setting>& settings) {
+struct PlacedConfig {
   RunConfig config;
-  const SettingPlaces places = apply_settings(settings, config);
+  SettingPlaces places;
+};
+
+// Complete, and checked but for what checked_run() checks.
+PlacedConfig placed_config(const std::vector<Setting>& settings) {
+  PlacedConfig placed;
+  RunConfig& config = placed.config;
+  const SettingPlaces& places = placed.places = apply_settings(settings, config);
   for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
     if (!*seed) *seed = config.seed;
   if (config.data.source == DataSource::Text) config.data.vocabulary = 256;
@@ -166,8 +171,26 @@ RunConfig resolve_config(const std::vector<Setting>& settings) {
   config.model.kv_heads = config.model.key_heads();
   config.model.hidden = config.model.mlp_width();
   follow_recipe(config, places);
-  check_combinations(config, config_fields(config), places);
+  check_combinations(config, places);
+  return placed;
+}
+
+}  // namespace
+
+RunConfig resolve_config(const std::vector<Setting>& settings) {
+  static thread_local std::set<std::string> known_good;
+  PlacedConfig placed = placed_config(settings);
+  const std::string key = precision_key(config_fields(placed.config));
+  if (known_good.contains(key)) return std::move(placed.config);
+  RunConfig config = checked_run(std::move(placed.config), placed.places).config;
+  if (known_good.size() >= kMostRemembered) known_good.clear();
+  known_good.insert(key);
   return config;
+}
+
+ResolvedRun resolve_run(const std::vector<Setting>& settings) {
+  PlacedConfig placed = placed_config(settings);
+  return checked_run(std::move(placed.config), placed.places);
 }
 
 }  // namespace precipice

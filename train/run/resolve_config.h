@@ -9,9 +9,13 @@
 
 namespace precipice {
 
+struct ResolvedRun;  // train/recipes/resolved_run.h
+
 // Defaults, then the settings in order; optional seeds follow `seed`, storage and loss scaling the recipe where their
 // keys say so; combinations are checked (heads divide width, known recipe, formats parse, path given, ...). Throws
 // ConfigError with file, line, key, value and what is allowed.
 RunConfig resolve_config(const std::vector<Setting>& settings);
+// The same with what its texts mean, for who goes on to train or plan it: they are read once.
+ResolvedRun resolve_run(const std::vector<Setting>& settings);
 
 }  // namespace precipice

@@ -24,7 +24,6 @@
 #include "precision/base/seconds_since.h"
 #include "precision/quantize/device.h"
 #include "train/data/open_tokens.h"
-#include "train/recipes/resolved_run.h"
 #include "train/run/checkpoint.h"
 #include "train/run/provenance.h"
 #include "train/run/run_directory.h"
@@ -64,7 +63,7 @@ class RunSession {
   bool stop_requested() const { return request_.stop && request_.stop->load(); }
 
   const RunRequest& request_;
-  const ResolvedRun resolved_;
+  const ResolvedRun& resolved_ = request_.run;
   const RunConfig& config_ = resolved_.config;
   const RunDirectory run_;
   std::string config_toml_, identity_;
@@ -89,10 +88,9 @@ std::int64_t count_skipped(std::span<const SeriesRow> rows) {
 
 RunSession::RunSession(const RunRequest& request)
     : request_(request),
-      resolved_(request.config),
       run_(request.directory),
-      config_toml_(to_toml(request.config)),
-      identity_(run_id(request.config)) {}
+      config_toml_(to_toml(request.run.config)),
+      identity_(run_id(request.run.config)) {}
 
 // That a line cannot be written is no reason to stop.
 void RunSession::log(const std::string& line) const {
@@ -184,7 +182,7 @@ void RunSession::publish(RunState state) {
   header.text["run_id"] = identity_;
   header.text["status"] = to_string(state);
   header.text["divergence_reason"] = trainer_->detector().divergence().reason;
-  header.text["device"] = config_.device;
+  header.text["device"] = to_string(config_.device);
   header.text["carrier"] = carriers_of(resolved_.schedule);
   header.text["data_sha256"] = tokens_->sha256();
   for (const RunInput& input : inputs_)
@@ -355,11 +353,11 @@ RunStatus execute_run(const RunRequest& request) {
   return RunSession(request).execute();
 }
 
-void require_training_device(const std::string& device) {
+void require_training_device(DeviceKind device) {
   open_device(device);
-  if (device != "cpu")
+  if (device != DeviceKind::Cpu)
     throw ConfigError(
-        {"", 0, "device", device},
+        {"", 0, "device", to_string(device)},
         "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "metrics/log/status_file.h"
-#include "train/config/run_config.h"
+#include "train/recipes/resolved_run.h"
 
 namespace precipice {
 
@@ -20,7 +20,7 @@ struct RunProgress {
 };
 
 struct RunRequest {
-  RunConfig config;  // resolved
+  ResolvedRun run;
   std::filesystem::path directory;
   std::string invocation;                            // command line as typed, for status.json
   const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
@@ -37,6 +37,6 @@ inline constexpr const char* kRunIsTaken = "another process is running this run"
 RunStatus execute_run(const RunRequest& request);
 
 // Throws ConfigError where `device` is not one that this version trains on.
-void require_training_device(const std::string& device);
+void require_training_device(DeviceKind device);
 
 }  // namespace precipice

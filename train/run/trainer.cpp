@@ -49,8 +49,8 @@ Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
   for (std::size_t i = 0; i < values.size(); ++i)
     parameters.push_back(
         {model_->parameters()[i].name, span_of(values[i]), span_of(gradients_->buffers()[i]), decays(values[i])});
-  optimizer_ =
-      make_optimizer(config_.optimizer, std::move(parameters), static_cast<std::uint64_t>(*config_.precision.seed));
+  optimizer_ = std::make_unique<Optimizer>(config_.optimizer, run.stored, std::move(parameters),
+                                           static_cast<std::uint64_t>(*config_.precision.seed));
 }
 
 std::vector<SeriesGroup> Trainer::groups() const {

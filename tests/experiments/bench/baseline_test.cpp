@@ -10,7 +10,7 @@ using namespace precipice;
 
 namespace {
 
-// Ratios of three repetitions.
+// The ratios of three repetitions.
 BenchRow row(const std::string& work, double low, double middle, double high) {
   return {work, "copy", 0, {low, middle, high}, {1, 1, 1}};
 }
@@ -43,6 +43,23 @@ TEST_CASE("a baseline of another machine and rows that it lacks are said") {
   CHECK_THAT(now.notes[0], Catch::StartsWith("the baseline was made on another"));
   CHECK(now.notes[1] == "the baseline has no row b over copy");
   CHECK(now.compared == 0);
+}
+
+TEST_CASE("a comparison with other threads or a quick baseline is said") {
+  const Baseline baseline = written({2, {row("a", 0.9, 1.0, 1.2)}, true});
+  const Comparison now = compare_with(baseline, {1, {row("a", 0.9, 1.0, 1.2)}});
+  REQUIRE(now.notes.size() == 1);
+  CHECK(now.notes[0] == "the baseline was made with 2 threads, quick, this with 1 thread");
+  CHECK(now.compared == 1);
+}
+
+TEST_CASE("a row of one repetition has no spread and is not judged") {
+  const BenchRow once{"a", "copy", 0, {1}, {1}}, slower{"a", "copy", 0, {2}, {1}};
+  const Comparison now = compare_with(written({1, {once}}), {1, {slower}});
+  CHECK(now.slower.empty());
+  CHECK(now.compared == 0);
+  REQUIRE(now.notes.size() == 1);
+  CHECK(now.notes[0] == "a over copy has too few repetitions for a spread");
 }
 
 TEST_CASE("a file that is no benchmark is refused by name") {

@@ -6,6 +6,7 @@
 #include "tests/support/files.h"
 #include "tests/support/paths.h"
 #include "train/recipes/recipes.h"
+#include "train/recipes/resolved_run.h"
 #include "train/run/resolve_config.h"
 
 using namespace precipice;

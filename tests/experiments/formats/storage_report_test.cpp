@@ -6,6 +6,7 @@
 #include "optim/optimizer_kinds.h"
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
+#include "train/recipes/resolved_run.h"
 
 using namespace precipice;
 using Catch::Contains;
@@ -14,7 +15,8 @@ using test::tiny_config;
 namespace {
 
 double bytes_of(std::vector<std::string> assignments) {
-  return stored_bytes_per_parameter(tiny_config(std::move(assignments)).optimizer);
+  const ResolvedRun run(tiny_config(std::move(assignments)));
+  return stored_bytes_per_parameter(run.config.optimizer.kind, run.stored);
 }
 
 }  // namespace

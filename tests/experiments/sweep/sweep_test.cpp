@@ -4,6 +4,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
+#include "train/recipes/resolved_run.h"
 
 using namespace precipice;
 
@@ -108,9 +109,9 @@ TEST_CASE("assignments need a key and give each key once", "[sweep]") {
 }
 
 TEST_CASE("a single run takes overrides and refuses a sweep table", "[sweep]") {
-  const RunConfig config = single_run_config(parse_settings("seed = 1\n", "c.toml"), read_assignments({"seed=4"}));
+  const RunConfig config = single_run(parse_settings("seed = 1\n", "c.toml"), read_assignments({"seed=4"})).config;
   CHECK(config.seed == 4);
-  CHECK_THROWS_AS(single_run_config(parse_settings(kTwoAxes, "c.toml"), {}), ConfigError);
+  CHECK_THROWS_AS(single_run(parse_settings(kTwoAxes, "c.toml"), {}), ConfigError);
 }
 
 TEST_CASE("an axis's values are those of the configs, however they are spelt", "[sweep]") {
@@ -123,12 +124,12 @@ TEST_CASE("a list of values for one run says what takes lists", "[sweep]") {
   for (const char* assignment : {"seed=0,1", "seed=range(0,3)", "seed=0..7", "precision.recipe=bf16,fp8"}) {
     std::string message;
     try {
-      single_run_config({}, read_assignments({assignment}));
+      single_run({}, read_assignments({assignment}));
     } catch (const ConfigError& error) {
       message = error.what();
     }
     CHECK(contains(message, "several values are for `precipice sweep`"));
   }
-  CHECK(single_run_config({}, read_assignments({"precision.recipe=mxfp8:element=e5m2,block=16"})).precision.recipe ==
+  CHECK(single_run({}, read_assignments({"precision.recipe=mxfp8:element=e5m2,block=16"})).config.precision.recipe ==
         "mxfp8:element=e5m2,block=16");
 }

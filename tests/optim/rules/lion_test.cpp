@@ -77,12 +77,12 @@ TEST_CASE("the lion optimizer applies the configured betas, decay and schedule",
   config.beta2 = 0.75;
   config.weight_decay = 0.25;
   config.clip_norm = 0;
-  config.decay = GENERATE("coupled", "independent");
+  config.decay = GENERATE(DecayCoupling::Coupled, DecayCoupling::Independent);
   Tensors g{{{4.0f}}}, p{{{2.0f}}};
   const auto optimizer = make_optimizer(config, {{"w", p.list()[0], g.list()[0], true}});
   optimizer->step(0.5, 1.0);
   // Learning rate 0.25: 2 - 0.25 - 0.25 * 0.25 * 2, or with decay outside it 2 - 0.25 - 0.5 * 0.25 * 2. All exact.
-  CHECK(p.data[0][0] == (config.decay == "coupled" ? 1.625f : 1.5f));
+  CHECK(p.data[0][0] == (config.decay == DecayCoupling::Coupled ? 1.625f : 1.5f));
   const auto state = optimizer->state();
   REQUIRE(state.size() == 1);
   CHECK(state[0].first == "m.w");

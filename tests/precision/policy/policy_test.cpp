@@ -46,7 +46,6 @@ TEST_CASE("one pass of one kind can be set for a range of layers, counted from t
 }
 
 TEST_CASE("a device without its library is refused with what is missing") {
-  CHECK_NOTHROW(open_device("cpu"));
-  CHECK_THROWS_WITH(open_device("cuda"), Catch::Contains("libprecipice_cuda.so"));
-  CHECK_THROWS_AS(open_device("tpu"), ConfigError);
+  CHECK_NOTHROW(open_device(DeviceKind::Cpu));
+  CHECK_THROWS_WITH(open_device(DeviceKind::Cuda), Catch::Contains("libprecipice_cuda.so"));
 }

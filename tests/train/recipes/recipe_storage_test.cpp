@@ -188,14 +188,14 @@ TEST_CASE("a key by hand wins over the recipe, and every other key stays the rec
 }
 
 TEST_CASE("the numbers of loss scaling come with the recipe's kind, and a kind by hand has the keys' defaults") {
-  CHECK(by_recipe("fp16-o1").loss_scale.kind == "dynamic");
+  CHECK(by_recipe("fp16-o1").loss_scale.kind == LossScaling::Dynamic);
   CHECK(by_recipe("fp16-o1", {"loss_scale.initial=8", "loss_scale.window=5"}).loss_scale.initial == 8);
   CHECK(by_recipe("fp16-o1", {"loss_scale.initial=8", "loss_scale.window=5"}).loss_scale.window == 5);
-  CHECK(by_recipe("fp16-o1", {"loss_scale.kind=none"}).loss_scale.kind == "none");
+  CHECK(by_recipe("fp16-o1", {"loss_scale.kind=none"}).loss_scale.kind == LossScaling::None);
   CHECK(by_recipe("fp16-o3").loss_scale.initial == 1);
   CHECK(by_recipe("fp16-o3", {"loss_scale.initial=4"}).loss_scale.initial == 4);
   CHECK(by_recipe("fp16-o3", {"loss_scale.kind=dynamic"}).loss_scale.initial == 65536);
-  CHECK(by_recipe("fp32").loss_scale.kind == "none");
+  CHECK(by_recipe("fp32").loss_scale.kind == LossScaling::None);
 }
 
 TEST_CASE("a resolved config says the recipe's choices in words, and goes on meaning them") {

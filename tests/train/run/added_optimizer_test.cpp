@@ -83,7 +83,7 @@ TEST_CASE("an optimizer that a test adds is a choice of optimizer.kind, trains, 
   REQUIRE(straight.size() == 4);
   CHECK(straight.back() < straight.front());
   CHECK(losses(2) == straight);
-  CHECK(arrays_of(config.optimizer) == 2);  // gradients come on top
+  CHECK(arrays_of(config) == 2);  // gradients come on top
 }
 
 TEST_CASE("an added optimizer's update is its formula, clipped, with decay and in kept formats") {
@@ -96,7 +96,8 @@ TEST_CASE("an added optimizer's update is its formula, clipped, with decay and i
   config.weight_decay = 0.25;
   config.clip_norm = 0;
   float p[] = {2.0f, 2.0f}, g[] = {4.0f, 4.0f};
-  Optimizer optimizer(config, {{"decayed", {&p[0], 1}, {&g[0], 1}, true}, {"plain", {&p[1], 1}, {&g[1], 1}, false}});
+  Optimizer optimizer(config, {},
+                      {{"decayed", {&p[0], 1}, {&g[0], 1}, true}, {"plain", {&p[1], 1}, {&g[1], 1}, false}});
   optimizer.step(0.5, 4.0);
   // v = 0.25 * 16 = 4, so that the step is 0.25 * 4 / 2 = 0.5; decay takes 0.25 * 0.25 * 2 more.
   CHECK(p[0] == 1.375f);
@@ -108,7 +109,7 @@ TEST_CASE("an added optimizer's update is its formula, clipped, with decay and i
   config.state.weights = "bf16-kahan";
   config.weight_decay = 0;
   float q = 2.0f, h = 4.0f;
-  Optimizer compensated(config, {{"w", {&q, 1}, {&h, 1}, false}});
+  Optimizer compensated(config, parse_stored_formats(config.state), {{"w", {&q, 1}, {&h, 1}, false}});
   compensated.step(0.5, 4.0);
   CHECK(q == 1.5f);
 }
