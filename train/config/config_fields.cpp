@@ -336,6 +336,7 @@ void add_metrics(Fields& f, MetricsConfig& c) {
   for (const MetricInterval& interval : metric_intervals()) {
     f.push_back(
         number("metrics." + interval.name + "_every", &c.intervals[interval.name], 0, kMaxCount, interval.help));
+    if (interval.is_optional) f.back().unwritten = "0";
     for (ConfigField& field : beside[interval.name]) f.push_back(std::move(field));
   }
 }

@@ -161,8 +161,9 @@ struct WordTarget {
 
 // One key: where it is stored, what is allowed, and one sentence of help.
 struct ConfigField {
-  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
-                              std::optional<std::int64_t>*, std::optional<bool>*, WordTarget>;
+  using Target =
+      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*, std::vector<std::int64_t>*,
+                   std::optional<std::int64_t>*, std::optional<bool>*, WordTarget>;
   std::string key;
   Target target;
   double minimum = 0;  // numbers (of a list: each element); inclusive
@@ -170,10 +171,15 @@ struct ConfigField {
   std::vector<std::string> choices;  // of a text; none: any text
   std::string help;
   std::string separator{};  // text: not empty where an array of texts is one text with this between them
+  // Its default as TOML, where a config that has it does not write the key: for keys that came later, so that the ids of
+  // runs without them stay what they were. "": always written.
+  std::string unwritten{};
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
 // Whether its values are texts, words among them.
 bool is_text(const ConfigField& field);
+// Whether its value is a list of numbers.
+bool is_list(const ConfigField& field);
 
 // The field's value as TOML; "" for an optional that is not set.
 std::string value_text(const ConfigField& field);
@@ -187,8 +193,11 @@ SettingPlaces apply_settings(const std::vector<Setting>& settings, RunConfig& co
 // as 1000.
 Setting checked_setting(const Setting& setting);
 
-// The resolved config as TOML, every key in the order of the declaration; resolve_config reads it back to the same.
+// The resolved config as TOML, in the order of the declaration; resolve_config reads it back to the same. Without the
+// keys that are not written at their default (ConfigField::unwritten).
 std::string to_toml(const RunConfig& config);
+// The same as settings, every key among them.
+std::vector<Setting> every_setting(const RunConfig& config);
 // First 10 hex digits of sha256 of to_toml: names the run's directory.
 std::string run_id(const RunConfig& config);
 
