@@ -90,13 +90,14 @@ class Phases {
   }
 
   PassMemory pass_of(const ProbeMemory& probe, const PrecisionPolicy& policy) const {
+    const PrecisionPolicy exact(policy.layers(), policy.block_sites());
+    const PrecisionPolicy& own = probe.is_exact ? exact : policy;
     if (probe.pass == ProbeMemory::Pass::Forward) {
       PassMemory only;
-      only.passing = pass(policy, {probe.batch, false, false}).forward;
+      only.passing = pass(own, {probe.batch, false, false}).forward;
       return only;
     }
-    const PrecisionPolicy exact(policy.layers(), policy.block_sites());
-    return pass(probe.is_exact ? exact : policy, {probe.batch, false, true});
+    return pass(own, {probe.batch, false, true});
   }
 
   // `logits`: of the step's own pass, which wait for its end.
