@@ -95,7 +95,8 @@ RunPlan plan_run(const RunConfig& config) {
   plan.parameters = count_parameters(config.model, config.data.vocabulary).elements;
   plan.memory = estimate_memory(config, library_bytes());
   plan.disk_bytes = kFileOverhead + 2 * log_bytes(config) +
-                    kCheckpoints * kFloat * arrays_of(config.optimizer) * static_cast<double>(plan.parameters);
+                    (kCheckpoints + static_cast<double>(config.train.keep_checkpoints.size())) * kFloat *
+                        arrays_of(config.optimizer) * static_cast<double>(plan.parameters);
   return plan;
 }
 

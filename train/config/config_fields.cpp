@@ -298,6 +298,10 @@ void add_train(Fields& f, TrainConfig& c) {
   f.push_back(number("train.eval_batches", &c.eval_batches, 1, 1e6, "Batches of a validation loss."));
   f.push_back(number("train.checkpoint_every", &c.checkpoint_every, 0, kMaxCount,
                      "Steps between checkpoints; 0: only at the end and when interrupted."));
+  f.push_back(
+      number("train.keep_checkpoints", &c.keep_checkpoints, 1, kMaxSteps,
+             "Steps done at which a checkpoint is written and kept, an array; of all others the last two stay."));
+  f.back().unwritten = "[]";
   f.push_back(number("train.z_loss", &c.z_loss, 0, kHuge,
                      "Coefficient of mean log^2 Z added to what is differentiated (1e-4 in PaLM); losses are reported "
                      "without it."));

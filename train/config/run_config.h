@@ -110,8 +110,9 @@ struct TrainConfig {
   std::int64_t batch = 16;
   std::int64_t eval_every = 50;  // validation loss; 0: only at the end
   std::int64_t eval_batches = 8;
-  std::int64_t checkpoint_every = 200;  // 0: only at the end and when interrupted
-  double z_loss = 0;                    // coefficient of mean log^2 Z
+  std::int64_t checkpoint_every = 200;         // 0: only at the end and when interrupted
+  std::vector<std::int64_t> keep_checkpoints;  // steps, ascending
+  double z_loss = 0;                           // coefficient of mean log^2 Z
 };
 
 struct MetricsConfig {

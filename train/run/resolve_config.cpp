@@ -130,6 +130,10 @@ void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fiel
   const double per_step = double(c.train.batch) * double(c.model.context);
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
+  require(c.train.keep_checkpoints.empty() || c.train.keep_checkpoints.back() <= c.train.steps, places,
+          "train.keep_checkpoints",
+          plain(double(c.train.keep_checkpoints.empty() ? 0 : c.train.keep_checkpoints.back())),
+          fmt::format("must not exceed train.steps = {}", c.train.steps));
   require(c.metrics.lbfgs_subspace < c.data.vocabulary, places, "metrics.lbfgs_subspace",
           plain(double(c.metrics.lbfgs_subspace)),
           fmt::format("must be below the vocabulary of {}; 0 takes all logits", c.data.vocabulary));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run in one directory (run_directory.h). Resumes by itself from the newest whole checkpoint, with the same bits as
-// an uninterrupted run.
+// an uninterrupted run; and goes on after the last step of a run that differs in its length alone, where no step depends
+// on that (longer_run.h).
 #pragma once
 
 #include <atomic>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "metrics/log/status_file.h"
 #include "train/config/run_config.h"
@@ -24,6 +26,9 @@ struct RunRequest {
   std::string invocation;                            // command line as typed, for status.json
   const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
   std::function<void(const RunProgress&)> progress;  // called after every step; cheap
+  // Values of train.steps that runs beside this one, in directories named by their ids, were given: a run that has not
+  // begun goes on from the longest of them that it continues (longer_run.h).
+  std::vector<std::int64_t> shorter_lengths{};
 };
 
 // What a run says that finds its directory locked.
