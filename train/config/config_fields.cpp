@@ -162,17 +162,17 @@ void add_init(Fields& f, InitConfig& c) {
 
 void add_data(Fields& f, DataConfig& c) {
   static const auto kSources = words_of(kDataSources);
-  f.push_back(choice(
-      "data.source", &c.source, kSources,
-      "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
-      "integers of a NumPy .npy; batches: file of `precipice batches`."));
+  f.push_back(choice("data.source", &c.source, kSources,
+                     "synthetic: built-in language of known entropy rate; zipf: one of Zipf unigrams, most of whose "
+                     "symbols are rare; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
+                     "integers of a NumPy .npy; batches: file of `precipice batches`."));
   f.push_back(text("data.path", &c.path, {},
                    "File of the sources text, tokens and batches, relative to the working directory. A run keeps its "
                    "SHA-256 and goes on with no other file."));
-  f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the synthetic stream."));
+  f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the stream of the built-in languages."));
   f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6,
-                     "Symbols of the synthetic language, or size of the tokenizer; text always has 256."));
-  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which synthetic language."));
+                     "Symbols of the built-in languages, or size of the tokenizer; text always has 256."));
+  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which built-in language of its kind."));
   f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9,
                      "Last part of the stream, kept for validation."));
   f.push_back(number("data.seed", &c.seed, 0, kMaxInteger, "Seed of the order of batches; default: seed."));

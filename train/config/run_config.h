@@ -59,11 +59,17 @@ struct InitConfig {
   double scale = 1;  // factor on the scheme's standard deviations
 };
 
-enum class DataSource : std::uint8_t { Synthetic, Text, Tokens, Batches };  // train/data/tokens.h
-inline constexpr Spellings<DataSource, 4> kDataSources{{{"synthetic", DataSource::Synthetic},
+enum class DataSource : std::uint8_t { Synthetic, Zipf, Text, Tokens, Batches };  // train/data/tokens.h
+inline constexpr Spellings<DataSource, 5> kDataSources{{{"synthetic", DataSource::Synthetic},
+                                                        {"zipf", DataSource::Zipf},
                                                         {"text", DataSource::Text},
                                                         {"tokens", DataSource::Tokens},
                                                         {"batches", DataSource::Batches}}};
+
+// Made by the program, not read from a file.
+constexpr bool is_generated(DataSource source) {
+  return source == DataSource::Synthetic || source == DataSource::Zipf;
+}
 
 inline std::string to_string(DataSource source) {
   return spelling_of(source, kDataSources);
@@ -72,9 +78,9 @@ inline std::string to_string(DataSource source) {
 struct DataConfig {
   DataSource source = DataSource::Synthetic;
   std::string path;
-  std::int64_t tokens = 2'000'000;   // synthetic: length of the stream
-  std::int64_t vocabulary = 64;      // synthetic: symbols; tokens: size of the tokenizer; text: always 256
-  std::int64_t language_seed = 0;    // synthetic: which language
+  std::int64_t tokens = 2'000'000;   // synthetic, zipf: length of the stream
+  std::int64_t vocabulary = 64;      // synthetic, zipf: symbols; tokens: size of the tokenizer; text: always 256
+  std::int64_t language_seed = 0;    // synthetic, zipf: which language
   double validation_fraction = 0.1;  // the last part of the stream
   std::optional<std::int64_t> seed;  // order of batches; default: the run's seed
 };

@@ -163,7 +163,7 @@ double arrays_of(const OptimizerConfig& config) {
 }
 
 double data_bytes(const DataConfig& data) {
-  if (data.source == DataSource::Synthetic) return 2 * static_cast<double>(data.tokens);
+  if (is_generated(data.source)) return 2 * static_cast<double>(data.tokens);
   std::error_code error;
   const auto size = std::filesystem::file_size(data.path, error);
   if (error) return 0;

@@ -116,13 +116,15 @@ std::string precision_key(const std::vector<ConfigField>& fields) {
 
 void check_combinations(const RunConfig& c, const std::vector<ConfigField>& fields, const SettingPlaces& places) {
   check_model(c, places);
-  const bool synthetic = c.data.source == DataSource::Synthetic;
-  require(synthetic || !c.data.path.empty(), places, "data.path", "\"\"",
+  const bool generated = is_generated(c.data.source);
+  require(generated || !c.data.path.empty(), places, "data.path", "\"\"",
           fmt::format("data.source = \"{}\" needs a file", to_string(c.data.source)));
-  require(!synthetic || c.data.path.empty(), places, "data.path", c.data.path,
-          "data.source = \"synthetic\" reads no file; set data.source to text, tokens or batches");
-  require(!synthetic || c.data.vocabulary <= 4096, places, "data.vocabulary", plain(double(c.data.vocabulary)),
-          "the synthetic language has 2 to 4096 symbols");
+  require(!generated || c.data.path.empty(), places, "data.path", c.data.path,
+          fmt::format("data.source = \"{}\" reads no file; set data.source to text, tokens or batches",
+                      to_string(c.data.source)));
+  const std::int64_t most_symbols = c.data.source == DataSource::Zipf ? 65536 : 4096;
+  require(!generated || c.data.vocabulary <= most_symbols, places, "data.vocabulary", plain(double(c.data.vocabulary)),
+          fmt::format("the {} language has 2 to {} symbols", to_string(c.data.source), most_symbols));
   require(c.loss_scale.minimum <= c.loss_scale.maximum, places, "loss_scale.minimum", plain(c.loss_scale.minimum),
           fmt::format("must not exceed loss_scale.maximum = {}", plain(c.loss_scale.maximum)));
   require(c.loss_scale.minimum <= c.loss_scale.initial, places, "loss_scale.initial", plain(c.loss_scale.initial),
