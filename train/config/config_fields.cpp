@@ -124,6 +124,7 @@ std::string kinds_without_biases() {
 
 void add_model(Fields& f, ModelConfig& c) {
   static const auto kNorms = or_nothing("none", words_of(kNormKinds));
+  static const auto kPlacements = words_of(kNormPlacements);
   f.push_back(
       choice_of_architecture("model.kind", &c.kind, by_kind([](const Architecture& a) { return a.summary; }) + "."));
   f.push_back(number("model.layers", &c.layers, 1, 512, "Transformer blocks."));
@@ -142,6 +143,10 @@ void add_model(Fields& f, ModelConfig& c) {
                                default_by_kind([](const Architecture& a) { return fmt::format("{}", a.tied_head); }))));
   f.push_back(choice("model.qk_norm", &c.qk_norm, kNorms,
                      "Norm of every head's queries and keys, with gains, before rotary positions (arXiv 2309.14322)."));
+  f.push_back(choice("model.norm_placement", &c.norm_placement, kPlacements,
+                     "Norms of the blocks. pre: x + f(norm(x)); post: norm(x + f(x)), without a norm before the head "
+                     "(arXiv 1706.03762); after: x + norm(f(x)) (OLMo 2, arXiv 2501.00656)."));
+  f.back().unwritten = to_toml(Scalar(std::string("pre")));
   f.push_back(number("model.norm_eps", &c.norm_eps, 0, 1, "Added to the variance or mean square of every norm."));
   f.push_back(number("model.rope_theta", &c.rope_theta, 1, kHuge,
                      kinds_with_rotary_positions() + ": base of the rotary angles."));
@@ -157,6 +162,9 @@ void add_init(Fields& f, InitConfig& c) {
                      "residual projections 1 / (sqrt(width) layers)."));
   f.push_back(number("init.std", &c.std, 0, 100, "Standard deviation of the initial weights in the scheme gpt."));
   f.push_back(number("init.scale", &c.scale, 0, 1e6, "Factor on all standard deviations of the scheme."));
+  f.push_back(flag("init.copied_head", &c.copied_head,
+                   "An untied LM head begins as a copy of the token embedding, as where a tied one was replaced."));
+  f.back().unwritten = "false";
   f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
 }
 
@@ -268,6 +276,14 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
                    "Format that weight gradients are rounded to once, as backward leaves them."));
   f.push_back(
       text("optimizer.gradient_scaling", &c.state.gradient_scaling, {}, "Scale of weight gradients, likewise."));
+  f.push_back(text("optimizer.stored_parameters", &c.stored_parameters, {},
+                   "Parameters whose weights, moments and gradients are kept in these formats; of all others they are "
+                   "fp32. Patterns with *, separated by spaces: *attn* *mlp* are the linears of a GPT."));
+  f.back().unwritten = to_toml(Scalar(std::string("*")));
+  f.push_back(text("optimizer.frozen", &c.frozen, {},
+                   "Parameters that no update changes, although their gradients count in the norm that clips: patterns "
+                   "likewise, e.g. lm_head.weight."));
+  f.back().unwritten = to_toml(Scalar(std::string()));
 }
 
 void add_schedule(Fields& f, ScheduleConfig& c) {

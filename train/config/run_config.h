@@ -36,6 +36,7 @@ struct ModelConfig {
   const Architecture* kind = &architectures().front();
   std::optional<std::int64_t> hidden, kv_heads;  // default: mlp_width(), key_heads()
   std::optional<NormKind> qk_norm;               // of queries and keys; none
+  NormPlacement norm_placement = NormPlacement::Pre;
   double norm_eps = 1e-5;
   double rope_theta = 10000;
   double softcap = 0;  // 0: none
@@ -56,7 +57,8 @@ struct InitConfig {
   double std = 0.02;                 // of scheme gpt
   std::optional<std::int64_t> seed;  // default: the run's seed
   InitScheme scheme = InitScheme::Gpt;
-  double scale = 1;  // factor on the scheme's standard deviations
+  double scale = 1;          // factor on the scheme's standard deviations
+  bool copied_head = false;  // an untied head begins as the token embedding
 };
 
 enum class DataSource : std::uint8_t { Synthetic, Zipf, Text, Tokens, Batches };  // train/data/tokens.h

@@ -74,6 +74,8 @@ void check_model(const RunConfig& c, const SettingPlaces& places) {
           fmt::format("model.kind = \"{}\" has no biases", m.kind->name));
   check_rotary_positions(c, places);
   if (m.kind->check != nullptr) with_places(places, "model.kind", [&] { m.kind->check(m); });
+  require(!c.init.copied_head || !m.is_tied(), places, "init.copied_head", "true",
+          "a tied head is the embedding; set model.tied_head = false");
   require(c.init.scheme == InitScheme::Gpt || c.init.std == InitConfig{}.std, places, "init.std", plain(c.init.std),
           fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale",
                       spelling_of(c.init.scheme, kInitSchemes)));
