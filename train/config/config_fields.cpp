@@ -95,6 +95,10 @@ void add_run(Fields& f, RunConfig& c) {
       "them. Small runs use a machine best side by side."));
   f.push_back(text("device", &c.device, {"cpu", "cuda"},
                    "Where the run computes. This version trains on the CPU and refuses cuda."));
+  f.push_back(text("note", &c.note, {},
+                   "Words for people, such as the name of a sweep's arm that differs from others in several keys. They "
+                   "change nothing but the run's id."));
+  f.back().unwritten = to_toml(Scalar(std::string()));
 }
 
 // "gpt: LayerNorm, ...; llama: ..." with what `part` says of each architecture.

@@ -150,6 +150,7 @@ struct RunConfig {
   std::int64_t seed = 0;
   std::int64_t threads = 1;
   std::string device = "cpu";
+  std::string note;  // for people
   ModelConfig model;
   InitConfig init;
   DataConfig data;
