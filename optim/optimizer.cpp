@@ -50,15 +50,16 @@ Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats
   if (formats_.weights.kahan) compensation_ = zeros();
   for (TensorLists& lists : lists_) lists.resize(2 + kind_->moments.size() + (formats_.weights.kahan ? 1 : 0));
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
-    append_lists(lists_[parameters_[t].decay], t);
-    weights_.store_nearest(t);
+    if (!parameters_[t].frozen) append_lists(lists_[parameters_[t].decay], t, formats_.weights.kahan);
+    if (parameters_[t].stored) weights_.store_nearest(t);
   }
 }
 
 GradStats Optimizer::unscale(double loss_scale) {
   TensorList grads;
   for (const Parameter& p : parameters_) grads.push_back(p.grad);
-  for (std::size_t t = 0; t < parameters_.size(); ++t) gradients_.store(t, updates_ + 1);
+  for (std::size_t t = 0; t < parameters_.size(); ++t)
+    if (parameters_[t].stored) gradients_.store(t, updates_ + 1);
   const auto factor = static_cast<float>(1.0 / loss_scale);
   // By one nothing changes. A sum of squares in double is finite exactly where all gradients are.
   const double norm = factor == 1.0f ? multi_tensor_l2norm(grads) : multi_tensor_scale_l2norm(grads, factor);
@@ -88,7 +89,7 @@ UpdateNorms Optimizer::update_group(bool decayed, const UpdateArgs& update) {
   if (plain_) return kind_->update(config_, update, lists_[decayed]);
   UpdateNorms norms;
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
-    if (parameters_[t].decay != decayed) continue;
+    if (parameters_[t].decay != decayed || parameters_[t].frozen) continue;
     const UpdateNorms one = update_and_store(t, update);
     norms.update += one.update;
     norms.weight += one.weight;
@@ -98,12 +99,15 @@ UpdateNorms Optimizer::update_group(bool decayed, const UpdateArgs& update) {
 
 UpdateNorms Optimizer::update_and_store(std::size_t t, const UpdateArgs& update) {
   const FloatSpan value = parameters_[t].value;
-  const bool rounded = !formats_.weights.is_plain() && !update.kahan;  // Kahan rounds inside its update
+  UpdateArgs own = update;
+  if (!parameters_[t].stored) own.kahan.reset();
+  const bool rounded = parameters_[t].stored && !formats_.weights.is_plain() && !own.kahan;  // Kahan rounds inside
   if (rounded) before_.assign(value.data, value.data + value.size);
   TensorLists lists;
-  append_lists(lists, t);
-  UpdateNorms norms = kind_->update(config_, update, lists);
-  for (Moment& moment : moments_) moment.stored.store(t, updates_);
+  append_lists(lists, t, own.kahan.has_value());
+  UpdateNorms norms = kind_->update(config_, own, lists);
+  if (parameters_[t].stored)
+    for (Moment& moment : moments_) moment.stored.store(t, updates_);
   if (!rounded) return norms;
 
   weights_.store(t, updates_);
@@ -124,11 +128,11 @@ Optimizer::Buffers Optimizer::zeros() const {
   return buffers;
 }
 
-void Optimizer::append_lists(TensorLists& lists, std::size_t t) {
+void Optimizer::append_lists(TensorLists& lists, std::size_t t, bool compensated) {
   const std::int64_t size = parameters_[t].value.size;
   TensorList tensors = {parameters_[t].grad, parameters_[t].value};
   for (Moment& moment : moments_) tensors.push_back({moment.values[t].data(), size});
-  if (!compensation_.empty()) tensors.push_back({compensation_[t].data(), size});
+  if (compensated) tensors.push_back({compensation_[t].data(), size});
   lists.resize(tensors.size());
   for (std::size_t d = 0; d < tensors.size(); ++d) lists[d].push_back(tensors[d]);
 }

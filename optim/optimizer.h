@@ -30,6 +30,8 @@ struct Parameter {
   FloatSpan value;
   FloatSpan grad;
   bool decay = false;
+  bool stored = true;   // false: weights, moments and gradient stay fp32 whatever StateConfig says
+  bool frozen = false;  // no update changes it; its gradient counts in the norm all the same
 };
 
 struct GradStats {
@@ -38,7 +40,7 @@ struct GradStats {
 };
 
 struct UpdateStats {
-  double param_norm = 0;    // before the update
+  double param_norm = 0;    // before the update, of the weights that are updated
   double update_ratio = 0;  // |change of the kept weights| / |weights|; NaN when the weights are all zero
 };
 
@@ -81,7 +83,7 @@ class Optimizer {
 
   std::vector<FloatSpan> spans(FloatSpan Parameter::*member) const;
   Buffers zeros() const;
-  void append_lists(TensorLists& lists, std::size_t parameter);
+  void append_lists(TensorLists& lists, std::size_t parameter, bool compensated);
   UpdateNorms update_group(bool decayed, const UpdateArgs& update);
   UpdateNorms update_and_store(std::size_t parameter, const UpdateArgs& update);
 

@@ -80,14 +80,29 @@ std::map<std::string, std::string> parameters() {
   return {{"directory", "--out"}};
 }
 
+// Every train.steps of the runs that the directory holds or will hold, from the shorter of which longer ones go on.
+std::vector<std::int64_t> lengths_of(const std::filesystem::path& directory, const SweepRecord& record,
+                                     const std::vector<SweepRun>& runs) {
+  std::set<std::int64_t> lengths;
+  for (const SweepRun& run : runs) lengths.insert(run.config.train.steps);
+  for (const RecordedRun& run : record.runs) {
+    try {
+      if (const auto status = RunDirectory(directory / run.id).read_status()) lengths.insert(status->steps);
+    } catch (const DataError&) {  // nobody goes on from that one
+    }
+  }
+  return {lengths.begin(), lengths.end()};
+}
+
 // The work of a run's own process: what `precipice train CONFIG --out DIR --quiet` does.
-int train_run(const SweepRun& run, const std::filesystem::path& directory, const OptionNames& names) {
+int train_run(const SweepRun& run, const std::filesystem::path& directory, const std::vector<std::int64_t>& lengths,
+              const OptionNames& names) {
   const std::string config = shell_word(path_argument(RunDirectory(directory).config_file()));
   const std::string invocation =
       fmt::format("precipice train {} --out {} --quiet", config, shell_word(path_argument(directory)));
   return exit_code_of([&] {
     return names.translate([&] {
-      const RunStatus status = execute_run({run.config, directory, invocation, &stop_requested(), {}});
+      const RunStatus status = execute_run({run.config, directory, invocation, &stop_requested(), {}, lengths});
       print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
       return status.state == RunState::Interrupted ? stop_exit_code() : static_cast<int>(kSuccess);
     });
@@ -128,8 +143,9 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   ProgressPrinter printer = standard_progress(options.quiet, kSweepInterval);
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
-  const auto train = [&names](const SweepRun& run, const std::filesystem::path& place) {
-    return train_run(run, place, names);
+  const auto train = [&names, lengths = lengths_of(directory, joined.record, runs)](
+                         const SweepRun& run, const std::filesystem::path& place) {
+    return train_run(run, place, lengths, names);
   };
   SweepSession session(
       runs, {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested()}, printer);

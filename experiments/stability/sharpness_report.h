@@ -13,7 +13,7 @@
 #include "metrics/curvature/trace_estimate.h"
 #include "train/analysis/checkpoint_sharpness.h"
 #include "train/analysis/curvature.h"
-#include "train/analysis/spectrum.h"
+#include "train/curvature/spectrum.h"
 
 namespace precipice {
 

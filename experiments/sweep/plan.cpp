@@ -45,7 +45,7 @@ std::vector<SizeKey> size_keys(const RunConfig& c) {
   if (c.data.source == DataSource::Tokens || c.data.source == DataSource::Batches)
     keys.push_back(
         {"data.vocabulary", c.data.vocabulary, 1, [](RunConfig& r, std::int64_t v) { r.data.vocabulary = v; }});
-  if (c.data.source == DataSource::Synthetic)
+  if (is_generated(c.data.source))
     keys.push_back({"data.tokens", c.data.tokens, 1, [](RunConfig& r, std::int64_t v) { r.data.tokens = v; }});
   return keys;
 }
@@ -96,7 +96,8 @@ RunPlan plan_run(const ResolvedRun& run) {
   plan.parameters = count_parameters(config.model, config.data.vocabulary).elements;
   plan.memory = estimate_memory(run, library_bytes());
   plan.disk_bytes = kFileOverhead + 2 * log_bytes(config) +
-                    kCheckpoints * kFloat * arrays_of(run) * static_cast<double>(plan.parameters);
+                    (kCheckpoints + static_cast<double>(config.train.keep_checkpoints.size())) * kFloat *
+                        arrays_of(run) * static_cast<double>(plan.parameters);
   return plan;
 }
 
@@ -162,7 +163,7 @@ double free_bytes(const fs::path& path) {
 }
 
 std::string data_remark(const RunConfig& config) {
-  if (config.data.source == DataSource::Synthetic || fs::exists(config.data.path)) return "";
+  if (is_generated(config.data.source) || fs::exists(config.data.path)) return "";
   return fmt::format("data.path = {} is not there yet; planned for a vocabulary of {} (data.vocabulary)",
                      config.data.path, config.data.vocabulary);
 }
@@ -173,9 +174,8 @@ void check_plan(const RunConfig& config) {
   if (!config.init.from.empty() && !fs::exists(config.init.from))
     throw DataError("init.from = " + config.init.from + ": no such file");
   std::error_code error;
-  const double bytes = config.data.source == DataSource::Synthetic
-                           ? 2 * static_cast<double>(config.data.tokens)
-                           : static_cast<double>(fs::file_size(config.data.path, error));
+  const double bytes = is_generated(config.data.source) ? 2 * static_cast<double>(config.data.tokens)
+                                                        : static_cast<double>(fs::file_size(config.data.path, error));
   if (!error && bytes <= kReadAtOnce) open_tokens(config);
 }
 

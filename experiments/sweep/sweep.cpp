@@ -20,7 +20,7 @@ KeyKind kind_of(const std::string& key) {
   RunConfig scratch;
   for (const ConfigField& field : config_fields(scratch)) {
     if (field.key != key) continue;
-    if (std::holds_alternative<std::vector<double>*>(field.target)) return KeyKind::List;
+    if (is_list(field)) return KeyKind::List;
     if (is_text(field)) return KeyKind::Text;
   }
   return KeyKind::Single;

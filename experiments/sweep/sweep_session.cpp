@@ -91,6 +91,8 @@ std::vector<Job> SweepSession::prepare_jobs() {
     steps_total_ += run.config.train.steps;
     steps_done_[run.id] = status.step;
   }
+  // The shorter ones first: a longer run may go on from one of them (train/run/longer_run.h).
+  std::ranges::stable_sort(jobs, {}, [this](const Job& job) { return by_id_.at(job.id)->config.train.steps; });
   return jobs;
 }
 

@@ -32,10 +32,6 @@ std::optional<AxisValue> find_value(const std::vector<Setting>& settings, const 
   return std::nullopt;
 }
 
-std::vector<Setting> settings_of(const RunConfig& config) {
-  return parse_settings(to_toml(config), "");
-}
-
 // 1 and 1.0 are one number.
 bool is_same(const Scalar& a, const Scalar& b) {
   const auto number = [](const Scalar& scalar) -> std::optional<double> {
@@ -174,7 +170,7 @@ class Joiner {
   RunConfig counterpart(const RunConfig& config) const {
     std::vector<Setting> settings = sweep_.base;
     std::erase_if(settings, [&](const Setting& setting) { return holds(joined_.record.axes, setting.key); });
-    const std::vector<Setting> own = settings_of(config);
+    const std::vector<Setting> own = every_setting(config);
     for (const std::string& axis : joined_.record.axes)
       if (const auto value = find_value(own, axis))
         settings.push_back({axis, value->values, value->is_array, {"", 1, axis, ""}});
@@ -225,7 +221,7 @@ class Joiner {
     for (std::size_t axis = values.size(); axis < joined_.record.axes.size(); ++axis) {
       const std::string& key = joined_.record.axes[axis];
       const auto fixed = find_value(sweep_.base, key);
-      values.push_back(known_form(axis, fixed ? *fixed : *find_value(settings_of(run.config), key)));
+      values.push_back(known_form(axis, fixed ? *fixed : *find_value(every_setting(run.config), key)));
     }
     return values;
   }
@@ -238,7 +234,7 @@ class Joiner {
       if (!value) {
         const auto config = run.config ? run.config : config_of(directory_ / run.id, run.id);
         // What is known of a run whose config is gone, beside its sweep's settings: the defaults.
-        value = find_value(settings_of(config ? *config : resolve_config({})), key);
+        value = find_value(every_setting(config ? *config : resolve_config({})), key);
       }
       values.push_back(known_form(axis, *value));
     }

@@ -40,6 +40,9 @@ JournalContents read_journal(const std::filesystem::path& path);
 JournalContents parse_journal(std::string_view bytes, const std::string& name,
                               std::int64_t last_step = std::numeric_limits<std::int64_t>::max());
 
+// The bytes of a journal that has the same groups and whole rows under another identity. Throws DataError.
+std::string renamed_journal(std::string_view bytes, const std::string& name, const std::string& identity);
+
 class JournalWriter {
  public:
   // Creates the file with its header; throws OutputError if it exists.

@@ -145,6 +145,14 @@ JournalContents parse_journal(std::string_view bytes, const std::string& name, s
   return contents;
 }
 
+std::string renamed_journal(std::string_view bytes, const std::string& name, const std::string& identity) {
+  using namespace journal_format;
+  const JournalContents contents = parse_journal(bytes, name);
+  const std::size_t header = kMagic.size() + kPrefixBytes + get<std::uint32_t>(bytes, kMagic.size());
+  return encode_header(identity, contents.series.groups) +
+         std::string(bytes.substr(header, contents.valid_bytes - header));
+}
+
 JournalContents read_journal(const std::filesystem::path& path) {
   return parse_journal(read_file(path, kMaxJournalBytes), path.string());
 }

@@ -93,4 +93,21 @@ std::vector<BatchSharpness> LogitRows::sharpness() const {
   return means.result();
 }
 
+std::vector<BatchSharpness> centred_batch_sharpness(std::span<const float> logits,
+                                                    std::span<const std::int64_t> targets, std::int64_t batch,
+                                                    std::int64_t context, std::int64_t vocabulary,
+                                                    std::span<const double> epsilons) {
+  LogitRows rows(batch, context, vocabulary, epsilons);
+  const auto width = static_cast<std::size_t>(vocabulary);
+  PRECIPICE_CHECK(
+      logits.size() == targets.size() * width && targets.size() == static_cast<std::size_t>(batch * context),
+      logits.size(), " logits, ", targets.size(), " targets");
+  std::vector<float> centred(width), e(width);
+  for (std::size_t row = 0; row < targets.size(); ++row) {
+    centre_logits(logits.subspan(row * width, width), centred);
+    rows.observe(static_cast<std::int64_t>(row), centred, targets[row], e);
+  }
+  return rows.sharpness();
+}
+
 }  // namespace precipice

@@ -43,4 +43,11 @@ class LogitRows {
   std::vector<LogitSharpness> tokens_;  // (batch * context, epsilons)
 };
 
+// The logit sharpness around z - mean z (logit_sharpness.h) of a batch, (batch, context, vocabulary) row-major, in this
+// pass: one result for each epsilon.
+std::vector<BatchSharpness> centred_batch_sharpness(std::span<const float> logits,
+                                                    std::span<const std::int64_t> targets, std::int64_t batch,
+                                                    std::int64_t context, std::int64_t vocabulary,
+                                                    std::span<const double> epsilons);
+
 }  // namespace precipice

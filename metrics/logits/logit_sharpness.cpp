@@ -150,6 +150,18 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
   return means.result();
 }
 
+void centre_logits(std::span<const float> logits, std::span<float> centred) {
+  constexpr float kMasked = -std::numeric_limits<float>::infinity();
+  double sum = 0, count = 0;
+  for (const float z : logits) {
+    sum += z == kMasked ? 0.0 : z;
+    count += z == kMasked ? 0.0 : 1.0;
+  }
+  const double mean = sum / count;
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    centred[i] = logits[i] == kMasked ? kMasked : static_cast<float>(logits[i] - mean);
+}
+
 void SharpnessMeans::Mean::add(const LogitSharpness& token) {
   loss += token.loss, rise += token.rise, sharpness += token.sharpness;
   ++count;
@@ -185,16 +197,16 @@ std::string epsilon_name(double epsilon) {
   return text;
 }
 
-SeriesGroup sharpness_group(std::span<const double> epsilons) {
-  SeriesGroup group{"sharpness", {}, {}};
+SeriesGroup sharpness_group(std::span<const double> epsilons, const std::string& name, const std::string& what) {
+  SeriesGroup group{name, {}, {}};
   for (const double epsilon : epsilons) {
-    const std::string name = epsilon_name(epsilon);
+    const std::string eps = epsilon_name(epsilon);
     for (const char* tokens : {"last_token", "all_tokens"}) {
       const std::string where = tokens == std::string("last_token") ? "last tokens" : "all tokens";
       group.series.push_back(
-          {join_parts(tokens, "_eps", name), "1", "logit sharpness at eps " + name + ", mean over " + where});
-      group.series.push_back({join_parts(tokens, "_mean_loss_eps", name), "1",
-                              "logit sharpness at eps " + name + " of the mean loss over " + where});
+          {join_parts(tokens, "_eps", eps), "1", join_parts(what, " at eps ", eps, ", mean over ", where)});
+      group.series.push_back({join_parts(tokens, "_mean_loss_eps", eps), "1",
+                              join_parts(what, " at eps ", eps, " of the mean loss over ", where)});
     }
   }
   return group;

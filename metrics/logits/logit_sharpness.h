@@ -7,6 +7,9 @@
 //   D = log sum_{i != t} q_i e^{b_i} + b_t   (q: softmax over the non-targets)
 //   rise = log1p(sigmoid(u) expm1(D)),  sharpness = 100 rise / (1 + loss)
 // in double and without cancellation: the error of D is a few 1e-16 max(1, |z|), that of the others relative to theirs.
+// Adding one number to all logits of a token changes no loss, but it changes this box, so the published sharpness grows
+// where log Z alone drifts. Centred sharpness takes the box around z - mean z, |dz_i| <= eps (|z_i - mean z| + 1), which
+// no such shift moves.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +47,10 @@ std::vector<BatchSharpness> batch_sharpness(std::span<const float> logits, std::
                                             std::int64_t batch, std::int64_t context, std::int64_t vocabulary,
                                             std::span<const double> epsilons);
 
+// Of a token's centred logits: z minus the mean of those that are not masked, each rounded to fp32 once; masked ones
+// stay masked. `centred` has the size of `logits`.
+void centre_logits(std::span<const float> logits, std::span<float> centred);
+
 // The averages of tokens that come one by one, in the order of the batch.
 class SharpnessMeans {
  public:
@@ -71,7 +78,9 @@ LogitStatistics logit_statistics(std::span<const float> logits, std::int64_t voc
 
 // Group "sharpness" for the given epsilons: four series for each, last_token_eps1e-3, last_token_mean_loss_eps1e-3,
 // all_tokens_eps1e-3, all_tokens_mean_loss_eps1e-3 (mean_loss: metric_of_mean). sharpness_values: their row.
-SeriesGroup sharpness_group(std::span<const double> epsilons);
+// `what` begins their long names.
+SeriesGroup sharpness_group(std::span<const double> epsilons, const std::string& name = "sharpness",
+                            const std::string& what = "logit sharpness");
 std::vector<double> sharpness_values(std::span<const BatchSharpness> sharpness);
 // 0.001 as "1e-3": what stands in papers and is short.
 std::string epsilon_name(double epsilon);

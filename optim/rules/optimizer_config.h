@@ -36,6 +36,9 @@ struct OptimizerConfig {
   bool nesterov = false;   // sgd
   double clip_norm = 1.0;  // global gradient norm; 0 = no clipping
   StateConfig state;
+  // Names of parameters, patterns that whoever makes the optimizer matches (Parameter::stored, Parameter::frozen).
+  std::string stored_parameters = "*";
+  std::string frozen;
 };
 
 }  // namespace precipice

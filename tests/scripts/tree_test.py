@@ -21,7 +21,7 @@ LEVELS = {
     "precision": "base < format < rounding < kernels < scaling accumulator cuda < quantize < gemm < policy < autograd",
     "optim": "rules < multi_tensor",
     "metrics": "log curvature statistics < divergence tensors logits warning",
-    "train": "config < data recipes < model < probes < run < analysis",
+    "train": "config < data recipes < model < curvature < probes < run < analysis",
     "experiments": "console < formats bench stability < sweep < statistics < claims < cli",
 }
 LEVEL_OF = {f"{part}/{folder}": level for part, text in LEVELS.items()

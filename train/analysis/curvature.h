@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products with the curvature of a run's loss at fixed weights w, as operators on flat vectors.
-//   Hessian, double backward:  H v = d/dw (dL/dw . v), exact derivatives of the loss in fp32
-//     (train/model/plain_operations.h). Pearlmutter 1994.
-//   Hessian, differences:      (g(w + h v) - g(w - h v)) / 2h with the gradient g of the emulated recipe, which is
-//     straight through every rounding: the loss itself is piecewise constant there. The step h is for v of length 1.
-//   GGN:  G v = J^T (diag p - p p^T) J v / N with logits z = z(w), J = dz/dw, p = softmax z, N tokens: what is left of
-//     the Hessian when the curvature of z(w) is dropped; never negative. Schraudolph 2002. Double backward: J v is the
-//     derivative of J^T u by u. Differences: J v = (z(w + h v) - z(w - h v)) / 2h, and J^T by the recipe's backward
-//     pass.
+//   Double backward: exact products with Hessian or GGN of the loss in fp32 (train/curvature/double_backward.h).
+//   Differences, Hessian:  (g(w + h v) - g(w - h v)) / 2h with the gradient g of the emulated recipe, which is straight
+//     through every rounding: the loss itself is piecewise constant there. The step h is for v of length 1.
+//   Differences, GGN:      J v = (z(w + h v) - z(w - h v)) / 2h, and J^T by the recipe's backward pass.
 // Every product covers all batches of the evaluator, one after the other; nothing is kept between products.
 #pragma once
 
 #include "metrics/curvature/flat_vectors.h"
 #include "train/analysis/run_evaluator.h"
+#include "train/curvature/double_backward.h"
 
 namespace precipice {
 
-enum class CurvatureMatrix : std::uint8_t { Hessian, Ggn };
 enum class CurvatureMethod : std::uint8_t { DoubleBackward, Differences };
 
 struct CurvatureRequest {

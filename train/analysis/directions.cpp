@@ -10,7 +10,7 @@
 
 #include "precision/base/check.h"
 #include "precision/rounding/random_streams.h"
-#include "train/analysis/spectrum.h"
+#include "train/curvature/spectrum.h"
 
 namespace precipice {
 namespace {

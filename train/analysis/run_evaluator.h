@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "train/analysis/evaluation_batches.h"
+#include "train/curvature/double_backward.h"
 #include "train/model/model.h"
 #include "train/recipes/resolved_run.h"
 #include "train/run/run_directory.h"
@@ -31,11 +32,6 @@ struct ParameterSlice {
   std::string name;
   std::vector<std::int64_t> shape;
   std::int64_t offset, size;
-};
-
-struct LossGradient {
-  double loss = 0;
-  std::vector<float> gradient;
 };
 
 class RunEvaluator {

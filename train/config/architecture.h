@@ -22,6 +22,15 @@ struct ModelConfig;
 enum class NormKind : std::uint8_t { Layer, Rms };
 inline constexpr Spellings<NormKind, 2> kNormKinds{{{"layernorm", NormKind::Layer}, {"rmsnorm", NormKind::Rms}}};
 
+// Where a block's norms stand, with f its attention or its MLP.
+enum class NormPlacement : std::uint8_t {
+  Pre,    // x + f(norm(x)), and a norm before the head: GPT-2, Llama
+  Post,   // norm(x + f(x)), and none before the head: Vaswani et al. 2017 (arXiv 1706.03762), GPT-1
+  After,  // x + norm(f(x)), and a norm before the head: OLMo 2 (arXiv 2501.00656, section 3.1)
+};
+inline constexpr Spellings<NormPlacement, 3> kNormPlacements{
+    {{"pre", NormPlacement::Pre}, {"post", NormPlacement::Post}, {"after", NormPlacement::After}}};
+
 enum class Positions : std::uint8_t {
   Learned,  // an embedding (context, width), added to that of the tokens
   Rotary    // queries and keys are turned (train/model/rope.h)

@@ -96,6 +96,10 @@ void add_run(Fields& f, RunConfig& c) {
       "them. Small runs use a machine best side by side."));
   f.push_back(choice("device", &c.device, kDeviceWords,
                      "Where the run computes. This version trains on the CPU and refuses cuda."));
+  f.push_back(text("note", &c.note, {},
+                   "Words for people, such as the name of a sweep's arm that differs from others in several keys. They "
+                   "change nothing but the run's id."));
+  f.back().unwritten = to_toml(Scalar(std::string()));
 }
 
 // "gpt: LayerNorm, ...; llama: ..." with what `part` says of each architecture.
@@ -125,6 +129,7 @@ std::string kinds_without_biases() {
 
 void add_model(Fields& f, ModelConfig& c) {
   static const auto kNorms = or_nothing("none", words_of(kNormKinds));
+  static const auto kPlacements = words_of(kNormPlacements);
   f.push_back(
       choice_of_architecture("model.kind", &c.kind, by_kind([](const Architecture& a) { return a.summary; }) + "."));
   f.push_back(number("model.layers", &c.layers, 1, 512, "Transformer blocks."));
@@ -143,6 +148,10 @@ void add_model(Fields& f, ModelConfig& c) {
                                default_by_kind([](const Architecture& a) { return fmt::format("{}", a.tied_head); }))));
   f.push_back(choice("model.qk_norm", &c.qk_norm, kNorms,
                      "Norm of every head's queries and keys, with gains, before rotary positions (arXiv 2309.14322)."));
+  f.push_back(choice("model.norm_placement", &c.norm_placement, kPlacements,
+                     "Norms of the blocks. pre: x + f(norm(x)); post: norm(x + f(x)), without a norm before the head "
+                     "(arXiv 1706.03762); after: x + norm(f(x)) (OLMo 2, arXiv 2501.00656)."));
+  f.back().unwritten = to_toml(Scalar(std::string("pre")));
   f.push_back(number("model.norm_eps", &c.norm_eps, 0, 1, "Added to the variance or mean square of every norm."));
   f.push_back(number("model.rope_theta", &c.rope_theta, 1, kHuge,
                      kinds_with_rotary_positions() + ": base of the rotary angles."));
@@ -164,24 +173,27 @@ void add_init(Fields& f, InitConfig& c) {
            "(a token on which maxima of attention repeat), aligned:channels=4,factor=8 (equal rows of gate and up), "
            "outliers:channels=2,factor=32 (of what linears read; the function stays), gains:low=0.95,high=0.999; "
            "several with ; between them."));
-  f.back().left_out_when_empty = true;
+  f.back().unwritten = to_toml(Scalar(std::string()));
   f.back().separator = "; ";
+  f.push_back(flag("init.copied_head", &c.copied_head,
+                   "An untied LM head begins as a copy of the token embedding, as where a tied one was replaced."));
+  f.back().unwritten = "false";
   f.push_back(number("init.seed", &c.seed, 0, kMaxInteger, "Seed of the initial weights; default: seed."));
 }
 
 void add_data(Fields& f, DataConfig& c) {
   static const auto kSources = words_of(kDataSources);
-  f.push_back(choice(
-      "data.source", &c.source, kSources,
-      "synthetic: built-in language of known entropy rate; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
-      "integers of a NumPy .npy; batches: file of `precipice batches`."));
+  f.push_back(choice("data.source", &c.source, kSources,
+                     "synthetic: built-in language of known entropy rate; zipf: one of Zipf unigrams, most of whose "
+                     "symbols are rare; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
+                     "integers of a NumPy .npy; batches: file of `precipice batches`."));
   f.push_back(text("data.path", &c.path, {},
                    "File of the sources text, tokens and batches, relative to the working directory. A run keeps its "
                    "SHA-256 and goes on with no other file."));
-  f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the synthetic stream."));
+  f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the stream of the built-in languages."));
   f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6,
-                     "Symbols of the synthetic language, or size of the tokenizer; text always has 256."));
-  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which synthetic language."));
+                     "Symbols of the built-in languages, or size of the tokenizer; text always has 256."));
+  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which built-in language of its kind."));
   f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9,
                      "Last part of the stream, kept for validation."));
   f.push_back(number("data.seed", &c.seed, 0, kMaxInteger, "Seed of the order of batches; default: seed."));
@@ -227,11 +239,11 @@ void add_precision(Fields& f, PrecisionConfig& c) {
   f.push_back(
       text("precision.rope_table", &c.rope_table, {},
            kinds_with_rotary_positions() + ": format of the sines and cosines of the rotary positions; empty: fp32."));
-  f.push_back(
-      text("precision.accumulator", &c.accumulator, {},
-           "How every matmul sums: library, fp32, native (as the recipe's hardware), hopper-fp8:promote=128, "
-           "blackwell-mxf8, tensor-core:bits=N, every:format=F, chunk:size=N,format=F, ...; docs/ACCUMULATORS.md. Empty: "
-           "library, fp32 sums in the order of the machine's fastest product; fp32: in the order of k."));
+  f.push_back(text(
+      "precision.accumulator", &c.accumulator, {},
+      "How every matmul sums: library, fp32, native (as the recipe's hardware), hopper-fp8:promote=128, "
+      "blackwell-mxf8, tensor-core:bits=N, every:format=F, chunk:size=N,format=F, ...; docs/ACCUMULATORS.md. Empty: "
+      "library, fp32 sums in the order of the machine's fastest product; fp32: in the order of k."));
   f.push_back(
       choice("precision.carrier", &c.carrier, kCarriers,
              "Instructions that multiply quantized operands; the same results up to the order of summation. auto: bf16 "
@@ -278,6 +290,14 @@ void add_optimizer(Fields& f, OptimizerConfig& c) {
                    "Format that weight gradients are rounded to once, as backward leaves them."));
   f.push_back(
       text("optimizer.gradient_scaling", &c.state.gradient_scaling, {}, "Scale of weight gradients, likewise."));
+  f.push_back(text("optimizer.stored_parameters", &c.stored_parameters, {},
+                   "Parameters whose weights, moments and gradients are kept in these formats; of all others they are "
+                   "fp32. Patterns with *, separated by spaces: *attn* *mlp* are the linears of a GPT."));
+  f.back().unwritten = to_toml(Scalar(std::string("*")));
+  f.push_back(text("optimizer.frozen", &c.frozen, {},
+                   "Parameters that no update changes, although their gradients count in the norm that clips: patterns "
+                   "likewise, e.g. lm_head.weight."));
+  f.back().unwritten = to_toml(Scalar(std::string()));
 }
 
 void add_schedule(Fields& f, ScheduleConfig& c) {
@@ -309,6 +329,10 @@ void add_train(Fields& f, TrainConfig& c) {
   f.push_back(number("train.eval_batches", &c.eval_batches, 1, 1e6, "Batches of a validation loss."));
   f.push_back(number("train.checkpoint_every", &c.checkpoint_every, 0, kMaxCount,
                      "Steps between checkpoints; 0: only at the end and when interrupted."));
+  f.push_back(
+      number("train.keep_checkpoints", &c.keep_checkpoints, 1, kMaxSteps,
+             "Steps done at which a checkpoint is written and kept, an array; of all others the last two stay."));
+  f.back().unwritten = "[]";
   f.push_back(number("train.z_loss", &c.z_loss, 0, kHuge,
                      "Coefficient of mean log^2 Z added to what is differentiated (1e-4 in PaLM); losses are reported "
                      "without it."));
@@ -347,6 +371,7 @@ void add_metrics(Fields& f, MetricsConfig& c) {
   for (const MetricInterval& interval : metric_intervals()) {
     f.push_back(
         number("metrics." + interval.name + "_every", &c.intervals[interval.name], 0, kMaxCount, interval.help));
+    if (interval.is_optional) f.back().unwritten = "0";
     for (ConfigField& field : beside[interval.name]) f.push_back(std::move(field));
   }
 }

@@ -21,6 +21,17 @@ std::vector<MetricInterval>& known_intervals() {
       {"lbfgs", 0,
        "Steps between logit sharpness values as 10 iterations of L-BFGS find them, beside the exact ones; 0: never."},
       {"histograms", 0, "Steps between exponent histograms of the operands, by site; 0: never."},
+      {"fp32_sharpness", 0,
+       "Steps between logit sharpness values of the same weights in fp32, beside the run's own (one forward pass); 0: "
+       "never.",
+       true},
+      {"centred_sharpness", 0,
+       "Steps between logit sharpness values of the centred logits, which no drift of log Z moves; 0: never.", true},
+      {"hessian", 0,
+       "Steps between the Hessian's largest eigenvalue and trace in fp32 (up to 60 products, each about two forward "
+       "and "
+       "backward passes); 0: never.",
+       true},
   };
   return intervals;
 }

@@ -15,6 +15,9 @@ struct MetricInterval {
   std::string name;        // "sam": the key is metrics.sam_every
   std::int64_t usual = 0;  // steps from one row to the next by default; 0: never
   std::string help;
+  // Whether a run that never measures it has neither its key in its config nor its groups in its log: for metrics that
+  // came later, so that ids and files of runs without them stay what they were.
+  bool is_optional = false;
 };
 
 // In the order of their keys.

@@ -49,7 +49,7 @@ ParameterCount count_parameters(const ModelConfig& model, std::int64_t vocabular
   add_tensor(count, vocabulary * model.width);
   if (!model.is_tied()) add_tensor(count, vocabulary * model.width);
   if (!model.kind->has_rotary_positions()) add_tensor(count, model.context * model.width);
-  add_norm(count, model.width, model.bias);
+  if (model.norm_placement != NormPlacement::Post) add_norm(count, model.width, model.bias);
   return count;
 }
 

@@ -91,6 +91,18 @@ std::vector<double> checked_list(const ConfigField& field, const Setting& settin
   return list;
 }
 
+// Steps, say: a set, in rising order however it was given.
+std::vector<std::int64_t> checked_integers(const ConfigField& field, const Setting& setting) {
+  constexpr std::size_t kMost = 64;
+  if (setting.values.size() > kMost) reject(setting, fmt::format("expected at most {} whole numbers", kMost));
+  std::vector<std::int64_t> list;
+  for (const Scalar& value : setting.values)
+    list.push_back(checked_integer(field, {setting.key, {value}, false, setting.where}));
+  std::sort(list.begin(), list.end());
+  if (std::adjacent_find(list.begin(), list.end()) != list.end()) reject(setting, "the numbers must differ");
+  return list;
+}
+
 // An array of texts as the one text that it stands for.
 Setting joined(const ConfigField& field, Setting setting) {
   std::string text;
@@ -119,6 +131,10 @@ void apply(const ConfigField& field, const Setting& setting) {
   if (text && text->empty() && !is_text(field)) reject(setting, "a value is missing");
   if (auto* const* list = std::get_if<std::vector<double>*>(&field.target)) {
     **list = checked_list(field, setting);
+    return;
+  }
+  if (auto* const* list = std::get_if<std::vector<std::int64_t>*>(&field.target)) {
+    **list = checked_integers(field, setting);
     return;
   }
   if (setting.is_array && !field.separator.empty()) return apply(field, joined(field, setting));
@@ -154,6 +170,7 @@ bool names_a_file(const ConfigField& field) {
 //   3. a whole number may be written as 1e3.
 Setting adapt_type(const ConfigField& field, Setting setting) {
   const bool is_integer = std::holds_alternative<std::int64_t*>(field.target) ||
+                          std::holds_alternative<std::vector<std::int64_t>*>(field.target) ||
                           std::holds_alternative<std::optional<std::int64_t>*>(field.target);
   if (setting.where.line == 0 && is_text(field) && !setting.is_array &&
       !std::holds_alternative<std::string>(setting.values[0]))
@@ -184,6 +201,11 @@ bool is_text(const ConfigField& field) {
   return std::holds_alternative<std::string*>(field.target) || std::holds_alternative<WordTarget>(field.target);
 }
 
+bool is_list(const ConfigField& field) {
+  return std::holds_alternative<std::vector<double>*>(field.target) ||
+         std::holds_alternative<std::vector<std::int64_t>*>(field.target);
+}
+
 std::string value_text(const ConfigField& field) {
   if (is_text(field)) return to_toml(Scalar(text_of(field)));
   return std::visit(
@@ -191,9 +213,10 @@ std::string value_text(const ConfigField& field) {
         using Type = std::remove_pointer_t<std::remove_cvref_t<decltype(target)>>;
         if constexpr (std::is_same_v<Type, WordTarget>) {
           return target.word();
-        } else if constexpr (std::is_same_v<Type, std::vector<double>>) {
+        } else if constexpr (std::is_same_v<Type, std::vector<double>> ||
+                             std::is_same_v<Type, std::vector<std::int64_t>>) {
           std::vector<std::string> parts;
-          for (const double v : *target) parts.push_back(to_toml(Scalar(v)));
+          for (const auto v : *target) parts.push_back(to_toml(Scalar(v)));
           return fmt::format("[{}]", fmt::join(parts, ", "));
         } else if constexpr (std::is_same_v<Type, std::optional<std::int64_t>> ||
                              std::is_same_v<Type, std::optional<bool>>) {
@@ -231,15 +254,13 @@ std::string section_of(const std::string& key) {
   return key.find('.') == std::string::npos ? "" : key.substr(0, key.find('.'));
 }
 
-}  // namespace
-
-std::string to_toml(const RunConfig& config) {
+std::string toml_of(const RunConfig& config, bool with_unwritten) {
   RunConfig copy = config;
   std::string text, section;
   for (const auto& field : config_fields(copy)) {
     const std::string value = value_text(field);
     if (value.empty()) continue;  // an optional that was not set
-    if (field.left_out_when_empty && text_of(field).empty()) continue;
+    if (value == field.unwritten && !with_unwritten) continue;
     if (section_of(field.key) != section) {
       section = section_of(field.key);
       text += fmt::format("\n[{}]\n", section);
@@ -248,6 +269,16 @@ std::string to_toml(const RunConfig& config) {
     text += fmt::format("{} = {}\n", name, value);
   }
   return text;
+}
+
+}  // namespace
+
+std::string to_toml(const RunConfig& config) {
+  return toml_of(config, false);
+}
+
+std::vector<Setting> every_setting(const RunConfig& config) {
+  return parse_settings(toml_of(config, true), "");
 }
 
 std::string run_id(const RunConfig& config) {

@@ -37,6 +37,7 @@ struct ModelConfig {
   const Architecture* kind = &architectures().front();
   std::optional<std::int64_t> hidden, kv_heads;  // default: mlp_width(), key_heads()
   std::optional<NormKind> qk_norm;               // of queries and keys; none
+  NormPlacement norm_placement = NormPlacement::Pre;
   double norm_eps = 1e-5;
   double rope_theta = 10000;
   double softcap = 0;  // 0: none
@@ -57,15 +58,22 @@ struct InitConfig {
   double std = 0.02;                 // of scheme gpt
   std::optional<std::int64_t> seed;  // default: the run's seed
   InitScheme scheme = InitScheme::Gpt;
-  double scale = 1;   // factor on the scheme's standard deviations
-  std::string plant;  // train/config/plants.h
+  double scale = 1;          // factor on the scheme's standard deviations
+  std::string plant;         // train/config/plants.h
+  bool copied_head = false;  // an untied head begins as the token embedding
 };
 
-enum class DataSource : std::uint8_t { Synthetic, Text, Tokens, Batches };  // train/data/tokens.h
-inline constexpr Spellings<DataSource, 4> kDataSources{{{"synthetic", DataSource::Synthetic},
+enum class DataSource : std::uint8_t { Synthetic, Zipf, Text, Tokens, Batches };  // train/data/tokens.h
+inline constexpr Spellings<DataSource, 5> kDataSources{{{"synthetic", DataSource::Synthetic},
+                                                        {"zipf", DataSource::Zipf},
                                                         {"text", DataSource::Text},
                                                         {"tokens", DataSource::Tokens},
                                                         {"batches", DataSource::Batches}}};
+
+// Made by the program, not read from a file.
+constexpr bool is_generated(DataSource source) {
+  return source == DataSource::Synthetic || source == DataSource::Zipf;
+}
 
 inline std::string to_string(DataSource source) {
   return spelling_of(source, kDataSources);
@@ -74,9 +82,9 @@ inline std::string to_string(DataSource source) {
 struct DataConfig {
   DataSource source = DataSource::Synthetic;
   std::string path;
-  std::int64_t tokens = 2'000'000;   // synthetic: length of the stream
-  std::int64_t vocabulary = 64;      // synthetic: symbols; tokens: size of the tokenizer; text: always 256
-  std::int64_t language_seed = 0;    // synthetic: which language
+  std::int64_t tokens = 2'000'000;   // synthetic, zipf: length of the stream
+  std::int64_t vocabulary = 64;      // synthetic, zipf: symbols; tokens: size of the tokenizer; text: always 256
+  std::int64_t language_seed = 0;    // synthetic, zipf: which language
   double validation_fraction = 0.1;  // the last part of the stream
   std::optional<std::int64_t> seed;  // order of batches; default: the run's seed
 };
@@ -112,8 +120,9 @@ struct TrainConfig {
   std::int64_t batch = 16;
   std::int64_t eval_every = 50;  // validation loss; 0: only at the end
   std::int64_t eval_batches = 8;
-  std::int64_t checkpoint_every = 200;  // 0: only at the end and when interrupted
-  double z_loss = 0;                    // coefficient of mean log^2 Z
+  std::int64_t checkpoint_every = 200;         // 0: only at the end and when interrupted
+  std::vector<std::int64_t> keep_checkpoints;  // steps, ascending
+  double z_loss = 0;                           // coefficient of mean log^2 Z
 };
 
 struct MetricsConfig {
@@ -143,6 +152,7 @@ struct RunConfig {
   std::int64_t seed = 0;
   std::int64_t threads = 1;
   DeviceKind device = DeviceKind::Cpu;
+  std::string note;  // for people
   ModelConfig model;
   InitConfig init;
   DataConfig data;
@@ -163,21 +173,25 @@ struct WordTarget {
 
 // One key: where it is stored, what is allowed, and one sentence of help.
 struct ConfigField {
-  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*,
-                              std::optional<std::int64_t>*, std::optional<bool>*, WordTarget>;
+  using Target =
+      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<double>*, std::vector<std::int64_t>*,
+                   std::optional<std::int64_t>*, std::optional<bool>*, WordTarget>;
   std::string key;
   Target target;
   double minimum = 0;  // numbers (of a list: each element); inclusive
   double maximum = 0;
   std::vector<std::string> choices;  // of a text; none: any text
   std::string help;
-  // A text that configs do not have while it is empty, as it came when runs had ids already.
-  bool left_out_when_empty = false;
   std::string separator{};  // text: not empty where an array of texts is one text with this between them
+  // Its default as TOML, where a config that has it does not write the key: for keys that came later, so that the ids of
+  // runs without them stay what they were. "": always written.
+  std::string unwritten{};
 };
 std::vector<ConfigField> config_fields(RunConfig& config);
 // Whether its values are texts, words among them.
 bool is_text(const ConfigField& field);
+// Whether its value is a list of numbers.
+bool is_list(const ConfigField& field);
 
 // The field's value as TOML; "" for an optional that is not set.
 std::string value_text(const ConfigField& field);
@@ -191,8 +205,11 @@ SettingPlaces apply_settings(const std::vector<Setting>& settings, RunConfig& co
 // as 1000.
 Setting checked_setting(const Setting& setting);
 
-// The resolved config as TOML, every key in the order of the declaration; resolve_config reads it back to the same.
+// The resolved config as TOML, in the order of the declaration; resolve_config reads it back to the same. Without the
+// keys that are not written at their default (ConfigField::unwritten).
 std::string to_toml(const RunConfig& config);
+// The same as settings, every key among them.
+std::vector<Setting> every_setting(const RunConfig& config);
 // First 10 hex digits of sha256 of to_toml: names the run's directory.
 std::string run_id(const RunConfig& config);
 

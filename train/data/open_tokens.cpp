@@ -9,6 +9,7 @@
 #include "train/data/batches_file.h"
 #include "train/data/stream_source.h"
 #include "train/data/token_stream.h"
+#include "train/data/zipf_language.h"
 
 namespace precipice {
 namespace {
@@ -23,6 +24,13 @@ SharedStream load_stream(const DataConfig& data) {
     double entropy_rate = 0;
     TokenStream tokens = synthetic_stream(data, entropy_rate);
     return made(std::move(tokens), data.vocabulary, entropy_rate);
+  }
+  if (data.source == DataSource::Zipf) {
+    const ZipfLanguage language(data.vocabulary, data.language_seed);
+    TokenStream tokens = zipf_stream(language, data.tokens);
+    std::string sha256 = tokens.file().sha256();
+    return std::make_shared<const Stream>(Stream{std::move(tokens), data.vocabulary, language.entropy_rate(),
+                                                 std::move(sha256), language.unigram_entropy()});
   }
   if (data.source == DataSource::Text) return made(read_text(data.path), 256, kUnknown);
   PRECIPICE_CHECK(data.source == DataSource::Tokens, to_string(data.source));
@@ -53,7 +61,7 @@ std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
     const bool is_kept = stream && key == stream_key(config.data);
     return window_source(is_kept ? stream : load_stream(config.data), config);
   } catch (const DataError& error) {  // begins with the path, where there is one
-    if (config.data.source == DataSource::Synthetic) throw;
+    if (is_generated(config.data.source)) throw;
     throw DataError(std::string("data.path = ") + error.what());
   }
 }

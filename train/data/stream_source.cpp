@@ -46,6 +46,7 @@ class StreamSource final : public TokenSource {
   std::int64_t validation_batches() const override { return validation_batches_; }
 
   double unigram_entropy() const override {
+    if (shared_->unigram_entropy) return *shared_->unigram_entropy;
     return precipice::unigram_entropy(stream_.size(), [this](std::int64_t i) { return stream_[i]; });
   }
 
@@ -67,8 +68,7 @@ class StreamSource final : public TokenSource {
         join_parts(stream_.size(), " tokens give ", training_size_, " to training and ", validation_size_,
                    " to validation (data.validation_fraction = ", data.validation_fraction, "); each needs at least ",
                    needed, " (model.context + 1)");
-    if (data.source == DataSource::Synthetic)
-      throw ConfigError({"", 0, "data.tokens", std::to_string(data.tokens)}, problem);
+    if (is_generated(data.source)) throw ConfigError({"", 0, "data.tokens", std::to_string(data.tokens)}, problem);
     throw DataError(data.path + ": " + problem);
   }
 

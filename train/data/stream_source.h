@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "train/config/run_config.h"
@@ -19,6 +20,7 @@ struct Stream {
   std::int64_t vocabulary;
   double entropy_floor;
   std::string sha256;
+  std::optional<double> unigram_entropy{};  // where it is known and need not be counted; nats
 };
 using SharedStream = std::shared_ptr<const Stream>;
 

@@ -8,6 +8,7 @@
 #include "precision/base/check.h"
 #include "train/data/npy_header.h"
 #include "train/data/synthetic_language.h"
+#include "train/data/zipf_language.h"
 
 namespace precipice {
 namespace {
@@ -146,13 +147,23 @@ TokenStream parse_token_file(std::string bytes, const std::string& name, std::in
   return checked_stream(InputFile(std::move(bytes), name), vocabulary);
 }
 
+namespace {
+
+TokenStream stream_of(const std::vector<std::uint16_t>& tokens, const char* name) {
+  return TokenStream(InputFile(std::string(reinterpret_cast<const char*>(tokens.data()), 2 * tokens.size()), name),
+                     {0, 2, false});
+}
+
+}  // namespace
+
 TokenStream synthetic_stream(const DataConfig& config, double& entropy_rate) {
   const SyntheticLanguage language(config.vocabulary, config.language_seed);
   entropy_rate = language.entropy_rate();
-  const std::vector<std::uint16_t> tokens = language.generate(config.tokens);
-  return TokenStream(
-      InputFile(std::string(reinterpret_cast<const char*>(tokens.data()), 2 * tokens.size()), "synthetic language"),
-      {0, 2, false});
+  return stream_of(language.generate(config.tokens), "synthetic language");
+}
+
+TokenStream zipf_stream(const ZipfLanguage& language, std::int64_t length) {
+  return stream_of(language.generate(length), "Zipf language");
 }
 
 }  // namespace precipice

@@ -13,6 +13,8 @@
 
 namespace precipice {
 
+class ZipfLanguage;
+
 class TokenStream {
  public:
   // Where the tokens lie in the file, and how one is stored there.
@@ -65,5 +67,6 @@ TokenStream read_token_file(const std::string& path, std::int64_t vocabulary);
 // The same for a file's bytes; `name` is for messages.
 TokenStream parse_token_file(std::string bytes, const std::string& name, std::int64_t vocabulary);
 TokenStream synthetic_stream(const DataConfig& config, double& entropy_rate);
+TokenStream zipf_stream(const ZipfLanguage& language, std::int64_t length);
 
 }  // namespace precipice

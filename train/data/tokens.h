@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Training data: a stream of token ids, split into a training and a validation part, and batches from them as a pure
 // function of (data seed, step): no state to save, and a resumed run sees what it would have seen.
-// Sources: synthetic (synthetic_language.h), text (bytes, vocabulary 256), tokens (nanoGPT: raw uint16; llm.c: header
+// Sources: synthetic (synthetic_language.h), zipf (zipf_language.h), text (bytes, vocabulary 256), tokens (nanoGPT: raw uint16; llm.c: header
 // with magic 20240520), batches (the file of `precipice batches`: exactly those batches in that order).
 #pragma once
 

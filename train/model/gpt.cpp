@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The GPT of nanoGPT: learned positions, pre-LayerNorm blocks, causal attention, GELU MLP of four times the width, tied
+// The GPT of nanoGPT: learned positions, pre-LayerNorm blocks (unless model.norm_placement says otherwise), causal attention, GELU MLP of four times the width, tied
 // or untied head. Radford et al. 2019; parameter names, shapes and initialisation as nanoGPT's model.py. With
 // model.qk_norm the gains are attn.q_norm.weight and attn.k_norm.weight, of one head's size and shared by the heads.
 #include <ATen/ops/gelu.h>
@@ -46,7 +46,7 @@ Gpt::Gpt(const ModelConfig& config, const InitConfig& init, std::int64_t vocabul
     block.down = add_linear(prefix, "mlp.c_proj", std.residual);
     blocks_.push_back(block);
   }
-  add_stream_norm("transformer.ln_f");
+  add_final_norm("transformer.ln_f");
   add_head(std.weight);
   initialise(init);
 }

@@ -55,7 +55,7 @@ Llama::Llama(const ModelConfig& config, const InitConfig& init, std::int64_t voc
     block.down = add_linear(prefix, "mlp.down_proj", std.residual);
     blocks_.push_back(block);
   }
-  add_stream_norm("model.norm");
+  add_final_norm("model.norm");
   add_head(std.weight);
   initialise(init);
 }

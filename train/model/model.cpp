@@ -11,6 +11,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
 #include "train/model/attention.h"
 #include "train/model/embedding.h"
@@ -33,6 +34,10 @@ void Model::add_stream_norm(const std::string& name) {
   Norm norm{config_.kind->norm, add_parameter(name + ".weight", {config_.width}, 0, 1), {}};
   if (config_.bias) norm.bias = add_parameter(name + ".bias", {config_.width}, 0, 0);
   stream_norms_.push_back(norm);
+}
+
+void Model::add_final_norm(const std::string& name) {
+  if (config_.norm_placement != NormPlacement::Post) add_stream_norm(name);
 }
 
 Norm Model::add_qk_norm(const std::string& name) {
@@ -65,7 +70,7 @@ void Model::add_head(double init_std) {
 MatmulSite Model::site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const {
   const PrecisionPolicy& policy = schedule_.at_step(context.step);
   const std::size_t index = policy.site_index(kind, layer);
-  return {&policy.at(index), index,         context.rounding_seed, context.step, context.evaluation,
+  return {&policy.at(index), index,          context.rounding_seed, context.step, context.evaluation,
           context.observer,  context.scales, context.products};
 }
 
@@ -109,13 +114,8 @@ at::Tensor Model::attention(const at::Tensor& qkv, const AttentionParts& parts, 
   return causal_attention(q, k, v, qk, pv, elements().softmax, context.attention, layer);
 }
 
-at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& context) const {
-  PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
-  PRECIPICE_CHECK(!context.plain || elements() == ElementPrecision{}, "plain operations round nothing");
+at::Tensor Model::pre_norm_blocks(at::Tensor stream, const ForwardContext& context) const {
   auto norm_of = stream_norms_.begin();
-  at::Tensor stream = context.plain  // (B, T, C)
-                          ? plain::embed(tokens, token_embedding_, position_embedding_)
-                          : embed(tokens, token_embedding_, position_embedding_, elements().residual);
   at::Tensor normed = norm(stream, *norm_of++, context);
   const auto add = [&](const at::Tensor& y) {
     if (context.plain) {
@@ -129,7 +129,39 @@ at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& contex
     add(attend(normed, layer, context));
     add(mlp(normed, layer, context));
   }
-  return logits(normed, context);
+  return normed;
+}
+
+// Norms behind the addition (post), where the stream is what they give, or of what is added (after).
+at::Tensor Model::other_blocks(at::Tensor stream, const ForwardContext& context) const {
+  const bool is_post = config_.norm_placement == NormPlacement::Post;
+  auto norm_of = stream_norms_.begin();
+  const auto add = [&](const at::Tensor& y) {
+    const Norm& own = *norm_of++;
+    if (is_post) {
+      stream = context.plain ? norm(stream + y, own, context)
+                             : add_and_normalise(stream, y, own, config_.norm_eps, elements()).second;
+      return;
+    }
+    const at::Tensor sum = stream + norm(y, own, context);
+    stream = context.plain ? sum : round_tensor(sum, elements().residual);
+  };
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
+    add(attend(stream, layer, context));
+    add(mlp(stream, layer, context));
+  }
+  return is_post ? stream : norm(stream, *norm_of, context);
+}
+
+at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& context) const {
+  PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
+  PRECIPICE_CHECK(!context.plain || elements() == ElementPrecision{}, "plain operations round nothing");
+  const at::Tensor stream = context.plain  // (B, T, C)
+                                ? plain::embed(tokens, token_embedding_, position_embedding_)
+                                : embed(tokens, token_embedding_, position_embedding_, elements().residual);
+  return logits(
+      config_.norm_placement == NormPlacement::Pre ? pre_norm_blocks(stream, context) : other_blocks(stream, context),
+      context);
 }
 
 at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) const {

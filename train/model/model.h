@@ -78,9 +78,10 @@ class Model {
 
   at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
                            double init_value);
-  // A norm of the residual stream, of the architecture's kind: before each block's attention, before its MLP, and one
-  // at the end.
+  // A norm of the residual stream, of the architecture's kind: of each block's attention, of its MLP, where
+  // model.norm_placement has them; and one before the head, which is none where the blocks end with a norm.
   void add_stream_norm(const std::string& name);
+  void add_final_norm(const std::string& name);
   // The norm of queries or keys that model.qk_norm asks for; without weights: none.
   Norm add_qk_norm(const std::string& name);
   // A linear of a block, "attn.c_attn" behind the prefix "transformer.h.0.", with the shape that the architecture's
@@ -96,7 +97,7 @@ class Model {
   // Several weights side by side as one product: x (B, T, C)  ->  (B, T, sum of their outputs). No biases.
   at::Tensor joined_linear(const at::Tensor& x, const std::vector<at::Tensor>& weights, SiteKind kind,
                            std::int64_t layer, const ForwardContext& context) const;
-  // What a block adds to the stream, from the stream normalised (B, T, C).
+  // What a block adds to the stream, from the stream, normalised where norms come before (B, T, C).
   virtual at::Tensor attend(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
   virtual at::Tensor mlp(const at::Tensor& x, std::int64_t layer, const ForwardContext& context) const = 0;
   at::Tensor norm(const at::Tensor& x, const Norm& norm, const ForwardContext& context) const;
@@ -116,6 +117,9 @@ class Model {
   at::Tensor position_embedding_;      // (context, C), or undefined
 
  private:
+  // From the embedded tokens to what the head reads, (B, T, C).
+  at::Tensor pre_norm_blocks(at::Tensor stream, const ForwardContext& context) const;
+  at::Tensor other_blocks(at::Tensor stream, const ForwardContext& context) const;
   at::Tensor logits(const at::Tensor& x, const ForwardContext& context) const;
   // The weights of a block's site, in the order of the architecture's table, without autograd.
   std::vector<at::Tensor> block_weights(SiteKind kind, std::int64_t layer) const;

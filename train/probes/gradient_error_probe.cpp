@@ -6,17 +6,14 @@
 //   parameter_errors  (step, parameter)  the same for each, error_norm = |e|, and for chosen matrices
 //                                        error_spectral_norm, the largest singular value of e: near error_norm where
 //                                        the error has low rank (arXiv 2510.04212)
-#include "train/probes/gradient_error_probe.h"
-
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cmath>
 #include <span>
 
 #include "metrics/log/step_record.h"
 #include "metrics/tensors/gradient_error.h"
-#include "train/model/architectures.h"
+#include "train/config/name_patterns.h"
+#include "train/probes/exact_model.h"
 #include "train/probes/float_span.h"
 #include "train/probes/probe.h"
 #include "train/probes/spectral_norms.h"
@@ -29,20 +26,6 @@ double spectral_norm(const at::Tensor& matrix) {
   return block_spectral_norms(matrix.size(0) > matrix.size(1) ? matrix.t().contiguous() : matrix, 1)[0];
 }
 
-}  // namespace
-
-bool matches_any(const std::string& patterns, const std::string& name) {
-  constexpr const char* kSeparators = " ,";
-  for (std::size_t begin = patterns.find_first_not_of(kSeparators); begin != std::string::npos;) {
-    const std::size_t end = std::min(patterns.find_first_of(kSeparators, begin), patterns.size());
-    if (::fnmatch(patterns.substr(begin, end - begin).c_str(), name.c_str(), 0) == 0) return true;
-    begin = patterns.find_first_not_of(kSeparators, end);
-  }
-  return false;
-}
-
-namespace {
-
 const Series kZeta{"zeta_norm", "1", "squared norm of the gradient's error over that of the fp32 gradient"};
 const Series kCosine{"gradient_cosine", "1", "cosine of the gradient and the fp32 gradient"};
 
@@ -50,7 +33,10 @@ const Series kCosine{"gradient_cosine", "1", "cosine of the gradient and the fp3
 class ExactGradient {
  public:
   const TensorVector& of(const ProbedStep& step) {
-    if (step_ != step.step) gradient_ = computed(step);
+    if (step_ != step.step) {
+      const ScaleStates none;
+      gradient_ = gradient_at(exact_step(step, *model_.at(step), none), step.batch);
+    }
     step_ = step.step;
     return gradient_;
   }
@@ -60,20 +46,7 @@ class ExactGradient {
   }
 
  private:
-  TensorVector computed(const ProbedStep& step) {
-    if (!model_) {
-      const PrecisionPolicy& policy = step.model.policy();
-      model_ = make_model(step.config.model, step.config.init, step.config.data.vocabulary,
-                          PrecisionPolicy(policy.layers(), policy.block_sites()));
-    }
-    set_weights(*model_, copy_of_weights(step.model));
-    const ScaleStates none;
-    ProbedStep reference{*model_, step.config, step.batch, none};
-    reference.step = step.step;
-    return gradient_at(reference, step.batch);
-  }
-
-  std::unique_ptr<Model> model_;
+  ExactModel model_;
   TensorVector gradient_;
   std::int64_t step_ = -1;  // of gradient_
 };

@@ -5,6 +5,10 @@
 #include <ATen/ops/full.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+
+#include "metrics/log/step_record.h"
+
 namespace precipice {
 namespace {
 
@@ -19,6 +23,17 @@ double objective_at(const ProbedStep& step) {
   const at::NoGradGuard no_gradients;
   ScaleStates scales = step.scales;
   return forward_pass(step.model, step.config, step.batch, context_of(step, scales)).objective.item<float>();
+}
+
+double sam_rise(const ProbedStep& step, const TensorVector& gradients) {
+  constexpr double kRadius = 0.05;
+  const double norm = std::sqrt(squared_norm(gradients));
+  if (!(norm > 0) || !std::isfinite(norm) || !std::isfinite(step.objective)) return kNotMeasured;
+  const TensorVector weights = copy_of_weights(step.model);
+  set_weights(step.model, weights, kRadius / norm, gradients);
+  const double rise = objective_at(step) - step.objective;
+  set_weights(step.model, weights);
+  return rise;
 }
 
 TensorVector gradient_at(const ProbedStep& step, const Batch& batch) {

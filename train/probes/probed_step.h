@@ -26,6 +26,9 @@ inline bool is_due(std::int64_t every, std::int64_t step) {
 
 // At the model's present weights.
 double objective_at(const ProbedStep& step);
+// Rise of the objective at distance 0.05 along `gradients`, the step's, from the model's present weights, where it is
+// step.objective; NaN where that or the gradient's norm is not finite, or the norm 0. One forward pass.
+double sam_rise(const ProbedStep& step, const TensorVector& gradients);
 // Unscaled gradient of the objective over `batch` at the model's present weights.
 TensorVector gradient_at(const ProbedStep& step, const Batch& batch);
 

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Group "sam" (step): L(w + rho g / |g|) - L(w), rho = 0.05, at the weights before the update, in the emulated
 // precision (Foret et al. 2021, arXiv 2010.01412, equation 2). One forward pass.
-#include <cmath>
-
-#include "metrics/log/step_record.h"
 #include "train/probes/probe.h"
 
 namespace precipice {
 namespace {
-
-constexpr double kSamRadius = 0.05;
 
 class SamProbe : public Probe {
  public:
@@ -21,13 +16,7 @@ class SamProbe : public Probe {
   ProbeMemory memory() const override { return {.pass = ProbeMemory::Pass::Forward, .batch = batch_, .copies = 1}; }
 
   void before_update(const ProbedStep& step, const TensorVector& gradients, ProbeRow& row) override {
-    row = {kNotMeasured};
-    const double norm = std::sqrt(squared_norm(gradients));
-    if (!(norm > 0) || !std::isfinite(norm) || !std::isfinite(step.objective)) return;
-    const TensorVector weights = copy_of_weights(step.model);
-    set_weights(step.model, weights, kSamRadius / norm, gradients);
-    row = {objective_at(step) - step.objective};
-    set_weights(step.model, weights);
+    row = {sam_rise(step, gradients)};
   }
 
  private:

@@ -13,7 +13,7 @@ namespace precipice {
 struct ForwardRequest {
   std::vector<QuantizationObserver*> operands;  // see every operand
   std::vector<AttentionObserver*> attention;    // see every softmax
-  std::vector<double> epsilons;  // of the logit sharpness (ForwardPass::sharpness); one probe asks for it
+  std::vector<double> epsilons;  // of the logit sharpness (ForwardPass::sharpness); all who ask want metrics.epsilons
 };
 
 // Passes on what the pass shows to all who asked, in their order. It must outlive the backward pass.

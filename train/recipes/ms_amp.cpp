@@ -33,9 +33,10 @@ void add_ms_amp(std::vector<Recipe>& table) {
     table.back().notes = std::move(notes);
   };
   const std::string linears =
-      "MS-AMP keeps weights and gradients so for linears alone, here it is all parameters; it replaces the LM head "
-      "too, "
-      "which stays in bf16 here (precision.lm_head=recipe changes that).";
+      "MS-AMP keeps weights and gradients so for linears alone, here it is all parameters "
+      "(optimizer.stored_parameters changes that); it replaces the LM head too, which stays in bf16 here "
+      "(precision.lm_head=recipe changes that), and takes it apart from the embedding and from the optimizer "
+      "(model.tied_head, init.copied_head, optimizer.frozen).";
   add("ms-amp-o1",
       "x, w E4M3, dy E5M2, delayed power-of-two scales, window 16; fp16 weights with a scale and no fp32 master, E4M3 "
       "weight gradients",

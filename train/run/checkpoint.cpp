@@ -127,19 +127,25 @@ std::string encode_checkpoint(const Checkpoint& checkpoint) {
   return file;
 }
 
-void write_checkpoint(const fs::path& directory, const Checkpoint& checkpoint) {
+void write_checkpoint(const fs::path& directory, const Checkpoint& checkpoint, std::span<const std::int64_t> kept) {
   make_directories(directory);
-  write_checkpoint_into(directory, checkpoint);
+  write_checkpoint_into(directory, checkpoint, kept);
 }
 
-void write_checkpoint_into(const Directory& directory, const Checkpoint& checkpoint) {
+void store_checkpoint(const Directory& directory, const Checkpoint& checkpoint) {
   directory.write_atomic(checkpoint_name(checkpoint.step), encode_checkpoint(checkpoint));
+}
+
+void write_checkpoint_into(const Directory& directory, const Checkpoint& checkpoint,
+                           std::span<const std::int64_t> kept) {
+  store_checkpoint(directory, checkpoint);
 
   std::vector<std::int64_t> others = checkpoint_steps(directory.path());
   std::erase(others, checkpoint.step);
   const auto newer = std::lower_bound(others.begin(), others.end(), checkpoint.step);
   if (newer != others.begin()) others.erase(newer - 1);
-  for (const std::int64_t step : others) directory.remove(checkpoint_name(step));
+  for (const std::int64_t step : others)
+    if (step > checkpoint.step || std::ranges::find(kept, step) == kept.end()) directory.remove(checkpoint_name(step));
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const std::string& identity) {

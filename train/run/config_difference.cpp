@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::size_t kMaxNamed = 8;
 
-std::vector<Setting> settings_of(const RunConfig& config) {
-  return parse_settings(to_toml(config), "");
-}
-
 std::string text_of(const Setting& setting) {
   if (!setting.is_array) return to_toml(setting.values.front());
   std::string text;
@@ -26,7 +22,7 @@ std::string text_of(const Setting& setting) {
 
 // Whether a config stays the same without this key, which then follows from the others.
 bool is_implied(const RunConfig& config, const std::string& key) {
-  std::vector<Setting> settings = settings_of(config);
+  std::vector<Setting> settings = every_setting(config);
   std::erase_if(settings, [&](const Setting& setting) { return setting.key == key; });
   try {
     return to_toml(resolve_config(settings)) == to_toml(config);
@@ -40,9 +36,9 @@ bool is_implied(const RunConfig& config, const std::string& key) {
 std::vector<ConfigDifference> config_differences(const RunConfig& there, const RunConfig& here) {
   if (to_toml(there) == to_toml(here)) return {};
   std::map<std::string, std::string> values;
-  for (const Setting& setting : settings_of(there)) values[setting.key] = text_of(setting);
+  for (const Setting& setting : every_setting(there)) values[setting.key] = text_of(setting);
   std::vector<ConfigDifference> all, named;
-  for (const Setting& setting : settings_of(here))
+  for (const Setting& setting : every_setting(here))
     if (values[setting.key] != text_of(setting)) all.push_back({setting.key, values[setting.key], text_of(setting)});
   for (const ConfigDifference& difference : all)
     if (!is_implied(there, difference.key) || !is_implied(here, difference.key)) named.push_back(difference);

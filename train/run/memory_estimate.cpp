@@ -90,13 +90,14 @@ class Phases {
   }
 
   PassMemory pass_of(const ProbeMemory& probe, const PrecisionPolicy& policy) const {
+    const PrecisionPolicy exact(policy.layers(), policy.block_sites());
+    const PrecisionPolicy& own = probe.is_exact ? exact : policy;
     if (probe.pass == ProbeMemory::Pass::Forward) {
       PassMemory only;
-      only.passing = pass(policy, {probe.batch, false, false}).forward;
+      only.passing = pass(own, {probe.batch, false, false}).forward;
       return only;
     }
-    const PrecisionPolicy exact(policy.layers(), policy.block_sites());
-    return pass(probe.is_exact ? exact : policy, {probe.batch, false, true});
+    return pass(own, {probe.batch, false, true});
   }
 
   // `logits`: of the step's own pass, which wait for its end.
@@ -162,7 +163,7 @@ double arrays_of(const ResolvedRun& run) {
 }
 
 double data_bytes(const DataConfig& data) {
-  if (data.source == DataSource::Synthetic) return 2 * static_cast<double>(data.tokens);
+  if (is_generated(data.source)) return 2 * static_cast<double>(data.tokens);
   std::error_code error;
   const auto size = std::filesystem::file_size(data.path, error);
   if (error) return 0;

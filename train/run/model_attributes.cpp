@@ -25,6 +25,8 @@ Attributes weights_attributes(const RunConfig& config, std::int64_t step) {
                         {"bias", std::int64_t{model.bias}},
                         {"tied_head", std::int64_t{model.is_tied()}},
                         {"softcap", model.softcap}};
+  if (model.norm_placement != NormPlacement::Pre)
+    attributes.emplace_back("norm_placement", spelling_of(model.norm_placement, kNormPlacements));
   if (kind.has_rotary_positions()) attributes.emplace_back("rope_theta", model.rope_theta);
   attributes.emplace_back("run", run_id(config));
   attributes.emplace_back("step", step);

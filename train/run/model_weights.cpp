@@ -45,6 +45,8 @@ void Model::initialise(const InitConfig& init) {
           static_cast<float>(parameter.init_std > 0 ? parameter.init_std * normal(key, static_cast<std::uint64_t>(i))
                                                     : parameter.init_value);
   }
+  if (init.copied_head)
+    std::memcpy(head_.mutable_data_ptr<float>(), token_embedding_.const_data_ptr<float>(), head_.nbytes());
 }
 
 void Model::load(const std::vector<NamedArray>& weights, const std::string& name) {

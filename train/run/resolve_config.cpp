@@ -77,6 +77,8 @@ void check_model(const RunConfig& c, const SettingPlaces& places) {
           fmt::format("model.kind = \"{}\" has no biases", m.kind->name));
   check_rotary_positions(c, places);
   if (m.kind->check != nullptr) with_places(places, "model.kind", [&] { m.kind->check(m); });
+  require(!c.init.copied_head || !m.is_tied(), places, "init.copied_head", "true",
+          "a tied head is the embedding; set model.tied_head = false");
   require(c.init.scheme == InitScheme::Gpt || c.init.std == InitConfig{}.std, places, "init.std", plain(c.init.std),
           fmt::format("init.scheme = \"{}\" has its own standard deviations; set init.scale",
                       spelling_of(c.init.scheme, kInitSchemes)));
@@ -124,13 +126,15 @@ void check_combinations(const RunConfig& c, const SettingPlaces& places) {
   const std::int64_t vocabulary =
       c.data.source == DataSource::Batches ? std::numeric_limits<std::int64_t>::max() : c.data.vocabulary;
   with_places(places, "init.plant", [&] { check_plants(parse_plants(c.init.plant), c.model, vocabulary); });
-  const bool synthetic = c.data.source == DataSource::Synthetic;
-  require(synthetic || !c.data.path.empty(), places, "data.path", "\"\"",
+  const bool generated = is_generated(c.data.source);
+  require(generated || !c.data.path.empty(), places, "data.path", "\"\"",
           fmt::format("data.source = \"{}\" needs a file", to_string(c.data.source)));
-  require(!synthetic || c.data.path.empty(), places, "data.path", c.data.path,
-          "data.source = \"synthetic\" reads no file; set data.source to text, tokens or batches");
-  require(!synthetic || c.data.vocabulary <= 4096, places, "data.vocabulary", plain(double(c.data.vocabulary)),
-          "the synthetic language has 2 to 4096 symbols");
+  require(!generated || c.data.path.empty(), places, "data.path", c.data.path,
+          fmt::format("data.source = \"{}\" reads no file; set data.source to text, tokens or batches",
+                      to_string(c.data.source)));
+  const std::int64_t most_symbols = c.data.source == DataSource::Zipf ? 65536 : 4096;
+  require(!generated || c.data.vocabulary <= most_symbols, places, "data.vocabulary", plain(double(c.data.vocabulary)),
+          fmt::format("the {} language has 2 to {} symbols", to_string(c.data.source), most_symbols));
   require(c.loss_scale.minimum <= c.loss_scale.maximum, places, "loss_scale.minimum", plain(c.loss_scale.minimum),
           fmt::format("must not exceed loss_scale.maximum = {}", plain(c.loss_scale.maximum)));
   require(c.loss_scale.minimum <= c.loss_scale.initial, places, "loss_scale.initial", plain(c.loss_scale.initial),
@@ -138,6 +142,10 @@ void check_combinations(const RunConfig& c, const SettingPlaces& places) {
   const double per_step = double(c.train.batch) * double(c.model.context);
   require(per_step <= 1 << 28, places, "train.batch", plain(double(c.train.batch)),
           "train.batch * model.context must not exceed 2^28 tokens");
+  require(c.train.keep_checkpoints.empty() || c.train.keep_checkpoints.back() <= c.train.steps, places,
+          "train.keep_checkpoints",
+          plain(double(c.train.keep_checkpoints.empty() ? 0 : c.train.keep_checkpoints.back())),
+          fmt::format("must not exceed train.steps = {}", c.train.steps));
   require(c.metrics.lbfgs_subspace < c.data.vocabulary, places, "metrics.lbfgs_subspace",
           plain(double(c.metrics.lbfgs_subspace)),
           fmt::format("must be below the vocabulary of {}; 0 takes all logits", c.data.vocabulary));

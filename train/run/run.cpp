@@ -25,6 +25,7 @@
 #include "precision/quantize/device.h"
 #include "train/data/open_tokens.h"
 #include "train/run/checkpoint.h"
+#include "train/run/longer_run.h"
 #include "train/run/provenance.h"
 #include "train/run/run_directory.h"
 #include "train/run/run_inputs.h"
@@ -45,6 +46,8 @@ class RunSession {
  private:
   void open_inputs();
   void open_directory();
+  void go_on_from(const RunDirectory& shorter_run, const RunConfig& shorter);
+  void go_on_from_neighbour();
   void adopt_status();
   void start_or_resume();
   void take_stock();
@@ -112,7 +115,36 @@ void RunSession::open_directory() {
   make_directories(request_.directory);
   directory_.emplace(request_.directory);
   if (!directory_->try_lock()) throw ConfigError({request_.directory.string(), 0, "", ""}, kRunIsTaken);
+  if (const std::optional<RunConfig> shorter = shorter_run_there(run_, config_)) go_on_from(run_, *shorter);
   RunDirectory::claim(*directory_, config_);
+}
+
+// The time that the shorter run took here is part of this one's.
+void RunSession::go_on_from(const RunDirectory& shorter_run, const RunConfig& shorter) {
+  std::optional<RunStatus> status = run_.read_status();
+  continue_run(shorter_run, shorter, *directory_, config_);
+  if (!status) return;
+  status->run_id = identity_;
+  status->state = RunState::Interrupted;
+  status->steps = config_.train.steps;
+  status->reason = fmt::format("train.steps was {}", shorter.train.steps);
+  write_status(*directory_, *status);
+}
+
+// In a sweep, whose runs have a directory each: a run that has not begun takes the steps over that a shorter one made.
+void RunSession::go_on_from_neighbour() {
+  if (!run_.result().empty() || request_.shorter_lengths.empty()) return;
+  const auto found = find_shorter_run(run_.path().parent_path(), config_, request_.shorter_lengths);
+  if (!found) return;
+  const RunDirectory there(*found);
+  const RunConfig shorter = there.read_config();
+  try {
+    compare_inputs(*found, recorded_inputs(*found), inputs_);
+    continue_run(there, shorter, *directory_, config_);
+  } catch (const DataError& error) {
+    return log(fmt::format("not continued from {}: {}", found->filename().string(), error.what()));
+  }
+  log(fmt::format("goes on from run {} of {} steps", found->filename().string(), shorter.train.steps));
 }
 
 // What an earlier invocation left, if it is this run's.
@@ -216,7 +248,8 @@ void RunSession::publish_now_and_then() {
 
 void RunSession::save_checkpoint() {
   journal_->sync();
-  write_checkpoint_into(directory_->folder(kCheckpointFolder), trainer_->checkpoint(identity_));
+  write_checkpoint_into(directory_->folder(kCheckpointFolder), trainer_->checkpoint(identity_),
+                        config_.train.keep_checkpoints);
   malloc_trim(0);  // the copies go back to the system, or they would be held beside what training takes
 }
 
@@ -274,7 +307,8 @@ void RunSession::finish_step(std::vector<SeriesRow> rows) {
   status_.skipped_steps += count_skipped(rows);
   append(step, std::move(rows));
   const std::int64_t done = trainer_->steps_done(), every = config_.train.checkpoint_every;
-  if (every > 0 && done % every == 0 && done < config_.train.steps) save_checkpoint();
+  const bool is_kept = std::ranges::find(config_.train.keep_checkpoints, done) != config_.train.keep_checkpoints.end();
+  if (((every > 0 && done % every == 0) || is_kept) && done < config_.train.steps) save_checkpoint();
   publish_now_and_then();
   heartbeat(false);
   if (request_.progress) request_.progress({done, config_.train.steps, status_.final_loss, status_.steps_per_second});
@@ -305,7 +339,7 @@ RunStatus RunSession::execute() {
   at::set_num_threads(static_cast<int>(config_.threads));
   // A finished run needs no trainer, which reads init.from.
   const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
-  if (!old || !is_finished(old->state)) open_inputs();
+  if (!old || !is_finished(old->state) || shorter_run_there(run_, config_)) open_inputs();
   open_directory();
   adopt_status();
   if (is_finished(status_.state)) {
@@ -320,6 +354,7 @@ RunStatus RunSession::execute() {
   log_ = directory_->open_log(kLogFileName);
   if (!doubt_.empty()) log("status.json was not believed: " + doubt_);
   if (!claim_inputs(*directory_, inputs_)) log("begun without hashes of its input files: not checked");
+  go_on_from_neighbour();
   start_or_resume();
   take_stock();
   wall_before_ = status_.wall_seconds;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run in one directory (run_directory.h). Resumes by itself from the newest whole checkpoint, with the same bits as
-// an uninterrupted run.
+// an uninterrupted run; and goes on after the last step of a run that differs in its length alone, where no step depends
+// on that (longer_run.h).
 #pragma once
 
 #include <atomic>
@@ -26,6 +27,9 @@ struct RunRequest {
   const std::atomic<bool>* stop = nullptr;           // set by a signal: checkpoint and return Interrupted
   std::function<void(const RunProgress&)> progress;  // called after every step; cheap
   std::vector<std::string> included{};               // files that the config's own file included, for the log
+  // Values of train.steps that runs beside this one, in directories named by their ids, were given: a run that has not
+  // begun goes on from the longest of them that it continues (longer_run.h).
+  std::vector<std::int64_t> shorter_lengths{};
 };
 
 // What a run says that finds its directory locked.

@@ -9,6 +9,7 @@
 
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
+#include "train/config/name_patterns.h"
 #include "train/probes/all_probes.h"
 #include "train/run/model_weights.h"
 #include "train/run/tensor_memory.h"
@@ -23,6 +24,15 @@ FloatSpan span_of(const at::Tensor& tensor) {
 // Matrices and embeddings decay, vectors do not (nanoGPT's configure_optimizers).
 bool decays(const at::Tensor& value) {
   return value.dim() >= 2;
+}
+
+// A pattern that chooses nothing is a mistake.
+void require_match(const char* key, const std::string& patterns, const Model& model) {
+  const std::vector<NamedParameter>& parameters = model.parameters();
+  const auto is_chosen = [&](const NamedParameter& parameter) { return matches_any(patterns, parameter.name); };
+  if (patterns.empty() || std::any_of(parameters.begin(), parameters.end(), is_chosen)) return;
+  throw ConfigError({"", 0, key, patterns}, join_parts("no parameter of this model has such a name; the first is ",
+                                                       parameters.front().name, ", the last ", parameters.back().name));
 }
 
 }  // namespace
@@ -46,9 +56,14 @@ Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
   std::vector<at::Tensor> values;
   for (const auto& parameter : model_->parameters()) values.push_back(parameter.value);
   gradients_ = std::make_unique<GradientBuffers>(values);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    parameters.push_back(
-        {model_->parameters()[i].name, span_of(values[i]), span_of(gradients_->buffers()[i]), decays(values[i])});
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::string& name = model_->parameters()[i].name;
+    parameters.push_back({name, span_of(values[i]), span_of(gradients_->buffers()[i]), decays(values[i]),
+                          matches_any(config_.optimizer.stored_parameters, name),
+                          matches_any(config_.optimizer.frozen, name)});
+  }
+  require_match("optimizer.stored_parameters", config_.optimizer.stored_parameters, *model_);
+  require_match("optimizer.frozen", config_.optimizer.frozen, *model_);
   optimizer_ = std::make_unique<Optimizer>(config_.optimizer, run.stored, std::move(parameters),
                                            static_cast<std::uint64_t>(*config_.precision.seed));
 }

@@ -47,6 +47,13 @@ LogitRows observe(const Tokens& t, std::span<const double> epsilons, bool backwa
   return rows;
 }
 
+// By the definition, in long double.
+long double loss_of(const std::vector<long double>& z, std::size_t target) {
+  long double sum = 0;
+  for (const long double value : z) sum += std::exp(value - z[target]);
+  return std::log(sum);
+}
+
 }  // namespace
 
 TEST_CASE("loss, log Z and sharpness of the fused pass are the exact ones to 1e-5") {
@@ -105,6 +112,51 @@ TEST_CASE("NaN and infinite logits make the batch's loss NaN and say what they a
     CHECK(std::isnan(rows.statistics().log_z) == std::isnan(bad));
     if (bad == kInf) CHECK(rows.statistics().max_logit == kInf);
   }
+}
+
+TEST_CASE("the centred sharpness is the maximum over the box around z - mean z, whatever is added to all logits") {
+  std::mt19937_64 random(8);
+  const double epsilon = 1e-2;
+  double published_before = 0, published_after = 0;
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t size = 2 + random() % 6, target = random() % size;
+    std::vector<float> z, moved;
+    std::vector<long double> around;
+    // Multiples of 2^-10 between -4 and 4: their sum with 1024 is exact.
+    for (std::size_t i = 0; i < size; ++i)
+      z.push_back(static_cast<float>(static_cast<int>(random() % 8192)) / 1024 - 4);
+    for (const float value : z) moved.push_back(value + 1024);
+    long double mean = 0;
+    for (const float value : z) mean += value;
+    mean /= static_cast<long double>(size);
+    for (const float value : z) around.push_back(value - mean);
+    // The maximum over the box lies at the corner that lowers the target and raises the others.
+    std::vector<long double> corner = around;
+    for (std::size_t i = 0; i < size; ++i) corner[i] += (i == target ? -1 : 1) * epsilon * (std::abs(around[i]) + 1);
+    const long double loss = loss_of(around, target), expected = 100 * (loss_of(corner, target) - loss) / (1 + loss);
+    const std::vector<double> epsilons{epsilon};
+    const std::vector<std::int64_t> targets{static_cast<std::int64_t>(target)};
+    const auto width = static_cast<std::int64_t>(size);
+    for (const std::vector<float>& logits : {z, moved}) {
+      const BatchSharpness found = centred_batch_sharpness(logits, targets, 1, 1, width, epsilons)[0];
+      // Centred logits below 8 are rounded to 2^-21, and the pass is good to 1e-5.
+      CHECK(found.all_tokens.mean_of_metrics == Approx(static_cast<double>(expected)).epsilon(2e-5));
+    }
+    published_before += batch_sharpness(z, targets, 1, 1, width, epsilons)[0].all_tokens.mean_of_metrics;
+    published_after += batch_sharpness(moved, targets, 1, 1, width, epsilons)[0].all_tokens.mean_of_metrics;
+  }
+  CHECK(published_after > 50 * published_before);
+}
+
+TEST_CASE("masked logits stay out of the mean and masked; what is undefined stays so when centred") {
+  const std::vector<float> z{1, -kInf, 3};
+  std::vector<float> centred(z.size());
+  centre_logits(z, centred);
+  CHECK(centred == std::vector<float>{-1, -kInf, 1});
+  const std::vector<double> epsilons{1e-3};
+  for (const std::vector<float>& bad : {std::vector<float>{kNan, 0, 1}, std::vector<float>{kInf, 0, 1}})
+    CHECK(std::isnan(
+        centred_batch_sharpness(bad, std::vector<std::int64_t>{2}, 1, 1, 3, epsilons)[0].all_tokens.mean_of_metrics));
 }
 
 TEST_CASE("the order in which rows are observed changes no bit") {

@@ -13,7 +13,7 @@
 #include "metrics/curvature/trace_estimate.h"
 #include "tests/support/catch.h"
 #include "tests/support/made_run.h"
-#include "train/analysis/spectrum.h"
+#include "train/curvature/spectrum.h"
 
 using namespace precipice;
 using test::MadeRun;

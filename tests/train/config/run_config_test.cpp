@@ -39,6 +39,22 @@ TEST_CASE("every key is declared once, has help, and its default is allowed") {
   CHECK_NOTHROW(resolve(to_toml(config)));
 }
 
+TEST_CASE("a key that is not written at its default is one whose default it is, and is written otherwise") {
+  RunConfig config = resolve("");
+  std::size_t unwritten = 0;
+  for (const auto& field : config_fields(config)) {
+    if (field.unwritten.empty()) continue;
+    INFO(field.key);
+    ++unwritten;
+    CHECK(value_text(field) == field.unwritten);
+    CHECK(to_toml(config).find('\n' + field.key.substr(field.key.find('.') + 1) + " = ") == std::string::npos);
+  }
+  CHECK(unwritten > 5);
+  CHECK(every_setting(config).size() > parse_settings(to_toml(config), "").size());
+  CHECK_THAT(to_toml(resolve("[train]\nkeep_checkpoints = [30, 10]")), Contains("keep_checkpoints = [10, 30]"));
+  CHECK_THAT(to_toml(resolve("[metrics]\nhessian_every = 7")), Contains("hessian_every = 7"));
+}
+
 TEST_CASE("seeds follow the run's seed unless they are set") {
   const RunConfig config = resolve("seed = 5\n[data]\nseed = 8\n");
   CHECK(config.init.seed == 5);

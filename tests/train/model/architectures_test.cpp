@@ -73,7 +73,7 @@ class Toy : public Model {
       block.down = add_linear(prefix, "mlp.out", 0.3);
       blocks_.push_back(block);
     }
-    add_stream_norm("norm");
+    add_final_norm("norm");
     add_head(0.3);
     initialise(init);
   }

@@ -158,14 +158,15 @@ TEST_CASE("GELU is x Phi(x) with its derivative, each rounded where it is asked 
   const at::Tensor xd = wide(x);
   const at::Tensor theirs = xd.mul(at::erf(xd.mul(std::sqrt(0.5))).add(1)).mul(0.5);
   theirs.backward(upstream.to(at::kDouble));
-  const at::Tensor ours = gelu(x, {});
+  const at::Tensor ours = precipice::gelu(x, {});
   ours.backward(upstream);
   // Values below 16; Phi is good to 1.5e-7, a little more than an ulp.
   CHECK(difference(ours, theirs) <= 32 * kUlp);
   CHECK(difference(x.grad(), xd.grad()) <= 64 * kUlp);
   const QuantizerSettings bf16 = in_format("bf16");
   const at::Tensor a = leaf(x.detach()), b = leaf(x.detach());
-  const at::Tensor rounding = gelu(a, bf16), rounded_after = round_tensor(gelu(round_gradient(b, bf16), {}), bf16);
+  const at::Tensor rounding = precipice::gelu(a, bf16),
+                   rounded_after = round_tensor(precipice::gelu(round_gradient(b, bf16), {}), bf16);
   rounding.backward(upstream);
   rounded_after.backward(upstream);
   CHECK(same_bits(rounding.detach(), rounded_after.detach()));

@@ -117,7 +117,7 @@ TEST_CASE("every group of run.h5 has the sites, the series and the values of the
 }
 
 TEST_CASE("no two probes have a group of one name, and every interval is that of a probe") {
-  const Probes probes = planned_probes(tiny_config());
+  const Probes probes = planned_probes(tiny_config(settings_with("all", {})));
   std::set<std::string> groups{"metrics", "eval"}, used, known;
   for (const auto& probe : probes) {
     CHECK(groups.insert(probe->group().name).second);

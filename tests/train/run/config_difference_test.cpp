@@ -34,6 +34,11 @@ TEST_CASE("a key that differs is named with both values", "[config_difference]")
         "metrics.epsilons is [0.001] there and [0.001, 0.0001] here");
 }
 
+TEST_CASE("a key that is not written at its default is named with it", "[config_difference]") {
+  CHECK(difference("", "metrics.hessian_every = 5") == "metrics.hessian_every is 0 there and 5 here");
+  CHECK(difference("train.keep_checkpoints = [5]", "") == "train.keep_checkpoints is [5] there and [] here");
+}
+
 TEST_CASE("keys that follow another one are named only where they do not follow it", "[config_difference]") {
   CHECK(difference("seed = 1", "seed = 2") == "seed is 1 there and 2 here");
   CHECK(difference("seed = 1", "seed = 1\ndata.seed = 7") == "data.seed is 1 there and 7 here");

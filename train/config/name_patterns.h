@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which parameters' gradients gradient_error_probe.cpp looks at more closely.
+// Patterns that choose parameters by their names, as several keys have them.
 #pragma once
 
 #include <string>
 
 namespace precipice {
 
-// Shell patterns (fnmatch: * ? [...]), separated by spaces or commas.
+// Whether one of the patterns, separated by spaces or commas, is the name's: shell patterns (fnmatch: * ? [...]).
 bool matches_any(const std::string& patterns, const std::string& name);
 
 }  // namespace precipice

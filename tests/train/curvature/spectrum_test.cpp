@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Against operators whose spectrum is known; vectors are fp32, so values hold to about 1e-6 of the norm.
-#include "train/analysis/spectrum.h"
+#include "train/curvature/spectrum.h"
 
 #include <algorithm>
 #include <limits>

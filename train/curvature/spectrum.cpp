@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/analysis/spectrum.h"
+#include "train/curvature/spectrum.h"
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/linalg_eigh.h>
