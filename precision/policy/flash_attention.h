@@ -22,14 +22,16 @@ namespace precipice {
 
 enum class FlashDelta : std::uint8_t {
   Rounded,    // rowsum(dO * O) of O as it leaves
-  Unrounded,  // of O before it is rounded, from sums in fp32
+  Unrounded,  // of O before it is rounded
   Weights,    // rowsum(P * dP), as explicit attention has it
 };
 
 struct FlashAttention {
   bool is_on = false;        // false: explicit attention, and nothing below matters
   std::int64_t block = 128;  // keys; a multiple of 32
-  ElementQuantizer sums{};   // acc, each product P V that is added to it, and l
+  // Of acc and each product P V that is added to it. fp32: as kernels have it, whose l is the sum of P before it is
+  // rounded; another: as arXiv 2510.04212's code has it, whose l is the sum of P as it is multiplied.
+  ElementQuantizer sums{};
   FlashDelta delta = FlashDelta::Rounded;
   // Not 0: a block's maximum that more than one score comes within 1e-3 of becomes beta m where it is positive and 0
   // where it is negative (arXiv 2510.04212, section 4; attention.py has beta = 2).

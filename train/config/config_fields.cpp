@@ -197,6 +197,10 @@ void add_data(Fields& f, DataConfig& c) {
   f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9,
                      "Last part of the stream, kept for validation."));
   f.push_back(number("data.seed", &c.seed, 0, kMaxInteger, "Seed of the order of batches; default: seed."));
+  f.push_back(
+      number("data.cycle", &c.cycle, 1, kMaxSteps,
+             "Steps after which the batches come again; 1: full-batch training, on the first batch alone; default: "
+             "never."));
 }
 
 void add_precision(Fields& f, PrecisionConfig& c) {

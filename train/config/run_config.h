@@ -82,11 +82,14 @@ inline std::string to_string(DataSource source) {
 struct DataConfig {
   DataSource source = DataSource::Synthetic;
   std::string path;
-  std::int64_t tokens = 2'000'000;   // synthetic, zipf: length of the stream
-  std::int64_t vocabulary = 64;      // synthetic, zipf: symbols; tokens: size of the tokenizer; text: always 256
-  std::int64_t language_seed = 0;    // synthetic, zipf: which language
-  double validation_fraction = 0.1;  // the last part of the stream
-  std::optional<std::int64_t> seed;  // order of batches; default: the run's seed
+  std::int64_t tokens = 2'000'000;    // synthetic, zipf: length of the stream
+  std::int64_t vocabulary = 64;       // synthetic, zipf: symbols; tokens: size of the tokenizer; text: always 256
+  std::int64_t language_seed = 0;     // synthetic, zipf: which language
+  double validation_fraction = 0.1;   // the last part of the stream
+  std::optional<std::int64_t> seed;   // order of batches; default: the run's seed
+  std::optional<std::int64_t> cycle;  // steps after which batches come again; none: never
+
+  std::int64_t batch_at(std::int64_t step) const { return cycle ? step % *cycle : step; }
 };
 
 // Scales of operands that can be asked for by hand: none, precision.fixed_scale, or the largest value over amax.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/data/batches_file.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "metrics/log/files.h"
@@ -21,7 +22,7 @@ std::vector<std::uint64_t> shape_of(const RunConfig& config, std::int64_t steps)
 
 class BatchesSource final : public TokenSource {
  public:
-  explicit BatchesSource(const RunConfig& config) : path_(config.data.path) {
+  explicit BatchesSource(const RunConfig& config) : path_(config.data.path), data_(config.data) {
     vocabulary_ = config.data.vocabulary;
     entropy_floor_ = std::numeric_limits<double>::quiet_NaN();
     std::string bytes = read_file(path_, kMaxBatchesBytes);
@@ -33,7 +34,7 @@ class BatchesSource final : public TokenSource {
   }
 
   Batch training_batch(std::int64_t step) const override {
-    const std::size_t begin = static_cast<std::size_t>(step) * batch_tokens_;
+    const std::size_t begin = static_cast<std::size_t>(data_.batch_at(step)) * batch_tokens_;
     PRECIPICE_CHECK(step >= 0 && begin < x_.size(), "step ", step);
     const auto part = [&](const std::vector<std::int64_t>& all) {
       const auto first = all.begin() + static_cast<std::ptrdiff_t>(begin);
@@ -54,11 +55,13 @@ class BatchesSource final : public TokenSource {
  private:
   std::vector<std::int64_t> read(const Hdf5Reader& reader, const std::string& name, const RunConfig& config) const {
     const std::vector<std::uint64_t> shape = reader.shape(name);
-    const std::vector<std::uint64_t> needed = shape_of(config, config.train.steps);
+    const std::int64_t batches = std::min(config.train.steps, data_.cycle.value_or(config.train.steps));
+    const std::vector<std::uint64_t> needed = shape_of(config, batches);
     if (shape.size() != 3 || shape[0] < needed[0] || shape[1] != needed[1] || shape[2] != needed[2]) {
       std::string found;
       for (const std::uint64_t extent : shape) found += (found.empty() ? "" : ", ") + std::to_string(extent);
-      throw DataError(join_parts(path_, ": ", name, " has shape (", found, "); (train.steps or more, train.batch, ",
+      throw DataError(join_parts(path_, ": ", name, " has shape (", found, "); (",
+                                 data_.cycle ? "data.cycle" : "train.steps", " or more, train.batch, ",
                                  "model.context) = (", needed[0], ", ", needed[1], ", ", needed[2], ") is needed"));
     }
     std::vector<std::int64_t> tokens = reader.read_integers(name, kMaxTokens);
@@ -70,6 +73,7 @@ class BatchesSource final : public TokenSource {
   }
 
   std::string path_;
+  DataConfig data_;
   std::vector<std::int64_t> x_, y_;  // (steps, batch, context)
   std::size_t batch_tokens_ = 0;
 };

@@ -19,6 +19,7 @@ class StreamSource final : public TokenSource {
         stream_(shared_->tokens),
         batch_(config.train.batch),
         context_(config.model.context),
+        data_(config.data),
         seed_(static_cast<std::uint64_t>(config.data.seed.value())) {
     vocabulary_ = shared_->vocabulary;
     entropy_floor_ = shared_->entropy_floor;
@@ -34,7 +35,7 @@ class StreamSource final : public TokenSource {
   // start's probability is off by more than 2^-64, relatively by (number of starts) / 2^64.
   Batch training_batch(std::int64_t step) const override {
     PRECIPICE_CHECK(step >= 0 && step <= std::numeric_limits<std::uint32_t>::max(), "step ", step);
-    const RandomKey key = random_key(kBatchStream, seed_, static_cast<std::uint32_t>(step));
+    const RandomKey key = random_key(kBatchStream, seed_, static_cast<std::uint32_t>(data_.batch_at(step)));
     return gather([&](std::int64_t row) {
       const Philox4 block = random_block(key, static_cast<std::uint64_t>(row));
       const std::uint64_t word = std::uint64_t{block.word[1]} << 32 | block.word[0];
@@ -92,6 +93,7 @@ class StreamSource final : public TokenSource {
   const TokenStream& stream_;
   std::int64_t batch_;
   std::int64_t context_;
+  DataConfig data_;
   std::uint64_t seed_;
   std::int64_t training_size_ = 0;  // tokens; the validation part follows
   std::int64_t validation_size_ = 0;

@@ -29,6 +29,7 @@ class AttentionOperation : public Operation {
         // A rounding of all gradients of P looks at those of the future too.
         pv_(pv, groups_differ() || !softmax.is_identity() ? CausalPart::None : CausalPart::X),
         flash_(pv.precision->flash),
+        weights_(pv.precision->fprop.first.element),
         softmax_(softmax),
         observer_(observer),
         layer_(layer) {}
@@ -76,6 +77,7 @@ class AttentionOperation : public Operation {
 
  private:
   double scale() const { return 1.0 / std::sqrt(static_cast<double>(h_.depth)); }
+  FlashSoftmax flash_softmax() const { return {flash_, weights_, h_.length, scale()}; }
   bool groups_differ() const { return h_.heads != h_.groups; }
   // (B, H, T, .) -> (B, G, H / G * T, .): the heads of one key head as rows of one product
   at::Tensor grouped(const at::Tensor& x) const {
@@ -88,7 +90,7 @@ class AttentionOperation : public Operation {
 
   // Weights and their products with the values, of rows of queries, a block of keys after the other (flash_softmax.h).
   at::Tensor mix_online(const at::Tensor& scores, const at::Tensor& v) {
-    const FlashSoftmax softmax(flash_, h_.length, scale());
+    const FlashSoftmax softmax = flash_softmax();
     const std::int64_t heads = h_.batch * h_.heads, square = h_.length * h_.length, head_size = h_.length * h_.depth;
     const at::Tensor weights = at::empty_like(scores);
     log_sums_ = at::empty({h_.batch, h_.heads, h_.length}, scores.options());
@@ -129,7 +131,7 @@ class AttentionOperation : public Operation {
 
   // The weights, normalised, from scores and sums.
   at::Tensor recalled_weights() const {
-    const FlashSoftmax softmax(flash_, h_.length, scale());
+    const FlashSoftmax softmax = flash_softmax();
     const std::int64_t square = h_.length * h_.length;
     const at::Tensor weights = at::empty_like(scores_);
     at::parallel_for(0, h_.batch * h_.heads, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -153,7 +155,7 @@ class AttentionOperation : public Operation {
   Heads h_;
   QuantizedProduct qk_, pv_;
   const FlashAttention& flash_;
-  ElementQuantizer softmax_;
+  ElementQuantizer weights_, softmax_;
   AttentionObserver* observer_;
   std::int64_t layer_;
   at::Tensor p_;  // (B, H, T, T), before rounding

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "precision/base/check.h"
 #include "precision/kernels/row_kernels.h"
@@ -24,8 +25,10 @@ float factor_of(float before, float now) {
 
 }  // namespace
 
-FlashSoftmax::FlashSoftmax(const FlashAttention& flash, std::int64_t length, double scale)
+FlashSoftmax::FlashSoftmax(const FlashAttention& flash, const ElementQuantizer& weights, std::int64_t length,
+                           double scale)
     : sums_(flash.sums),
+      weights_(weights),
       length_(length),
       block_(std::min(flash.block, (length + 31) / 32 * 32)),
       scale_(static_cast<float>(scale)),
@@ -42,31 +45,36 @@ void FlashSoftmax::weigh(const float* scores, float* weights, OnlineRows& known,
   call.length = length_, call.block = block_;
   call.scale = scale_, call.beta = beta_;
   row_kernels().online_softmax(call, first_row, last_row);
+  if (!sums_.is_identity() && !weights_.is_identity()) sum_rounded(weights, call.sums, last_row - first_row);
+}
+
+// Weights as they are multiplied, which leaves them as they are there, and their sums.
+void FlashSoftmax::sum_rounded(float* weights, float* sums, std::int64_t rows) const {
+  PieceRounder(weights_).round(weights, 0, rows * length_);
+  const std::vector<float> ones(static_cast<std::size_t>(block_), 1.0f);
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t b = 0; b < blocks(); ++b) {
+      const std::int64_t begin = b * block_, size = std::min(block_, length_ - begin);
+      row_kernels().dot_rows(weights + row * length_ + begin, ones.data(), 1, size, sums + row * blocks() + b);
+    }
 }
 
 void FlashSoftmax::finish(OnlineRows& known, float* log_sums) const {
-  const auto rows = static_cast<std::int64_t>(known.totals.size()), all = blocks();
-  const PieceRounder rounder(sums_);
-  std::vector<float> last(known.totals.size()), own(known.totals.size());
-  for (std::int64_t row = 0; row < rows; ++row)
-    last[static_cast<std::size_t>(row)] = known.factors[at_place(row, all, all - 1)];
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t block = all - 1; block >= 0; --block) {
-      float& m = known.factors[at_place(row, all, block)];
-      m = block == 0 ? 0.0f : factor_of(known.factors[at_place(row, all, block - 1)], m);
+  const std::int64_t rows = static_cast<std::int64_t>(known.totals.size()), all = blocks();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    float* const maxima = known.factors.data() + at_place(row, all, 0);
+    const float* const sums = known.sums.data() + at_place(row, all, 0);
+    const float last = maxima[all - 1];
+    float total = sums[0], before = std::exchange(maxima[0], 0.0f);
+    for (std::int64_t b = 1; b < all; ++b) {
+      const float now = maxima[b];
+      maxima[b] = factor_of(before, now);
+      total = maxima[b] * total + sums[b];
+      before = now;
     }
-  for (std::int64_t block = 0; block < all; ++block) {
-    for (std::int64_t row = 0; row < rows; ++row)
-      own[static_cast<std::size_t>(row)] = known.sums[at_place(row, all, block)];
-    rounder.round(own.data(), 0, rows);
-    for (std::int64_t row = 0; row < rows && block > 0; ++row)
-      known.totals[static_cast<std::size_t>(row)] *= known.factors[at_place(row, all, block)];
-    if (block > 0) rounder.round(known.totals.data(), 0, rows);
-    for (std::size_t row = 0; row < own.size(); ++row)
-      known.totals[row] = block > 0 ? known.totals[row] + own[row] : own[row];
-    rounder.round(known.totals.data(), 0, rows);
+    known.totals[static_cast<std::size_t>(row)] = total;
+    log_sums[row] = last + std::log(total);
   }
-  for (std::size_t row = 0; row < last.size(); ++row) log_sums[row] = last[row] + std::log(known.totals[row]);
 }
 
 void FlashSoftmax::add(const OnlineRows& known, std::int64_t block, std::int64_t first_row, std::int64_t rows,

@@ -26,7 +26,8 @@ struct OnlineRows {
 
 class FlashSoftmax {
  public:
-  FlashSoftmax(const FlashAttention& flash, std::int64_t length, double scale);
+  // `weights`: what they are multiplied as, without a scale.
+  FlashSoftmax(const FlashAttention& flash, const ElementQuantizer& weights, std::int64_t length, double scale);
   std::int64_t block() const { return block_; }  // keys, no more than there are
   std::int64_t blocks() const { return (length_ + block_ - 1) / block_; }
 
@@ -48,7 +49,9 @@ class FlashSoftmax {
               std::int64_t last_row) const;
 
  private:
-  ElementQuantizer sums_;
+  void sum_rounded(float* weights, float* sums, std::int64_t rows) const;
+
+  ElementQuantizer sums_, weights_;
   std::int64_t length_, block_;
   float scale_, beta_;
 };

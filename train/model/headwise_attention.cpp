@@ -127,6 +127,7 @@ class HeadwiseAttention : public Operation {
 
   float scale() const { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(h_.depth))); }
   bool on_bf16() const { return passes_on_bf16(qk_) > 0; }
+  FlashSoftmax flash_softmax() const { return {flash_, pv_.fprop.first.element, h_.length, scale()}; }
   // Whether the backward pass takes deltas from the output.
   bool has_deltas() const { return keeps_ && flash_.is_on && flash_.delta != FlashDelta::Weights; }
 
@@ -254,7 +255,7 @@ class HeadwiseAttention : public Operation {
   // Weights that are not normalised, and their products with a block of values after the other (flash_softmax.h).
   template <class Number>
   void forward_flash(const at::Tensor& mixed, const PieceRounder& rounder, bool scores_fit) {
-    const FlashSoftmax softmax(flash_, h_.length, scale());
+    const FlashSoftmax softmax = flash_softmax();
     float* const kept = keeps_ ? p_.mutable_data_ptr<float>() : nullptr;
     const std::int64_t length = h_.length, depth = h_.depth;
     for_heads<Number>(false, [&](std::int64_t head, Scratch<Number>& s) {
@@ -295,7 +296,7 @@ class HeadwiseAttention : public Operation {
     const bool dp_fits = fit(dmixed.quantum, v_);
     const float* const weights = p_.const_data_ptr<float>();
     const std::int64_t length = h_.length;
-    const FlashSoftmax softmax(flash_, length, scale());
+    const FlashSoftmax softmax = flash_softmax();
     const float* const deltas = has_deltas() ? deltas_.const_data_ptr<float>() : nullptr;
     for_heads<Number>(true, [&](std::int64_t head, Scratch<Number>& s) {
       Pieces p_pieces = pieces_of(pv_.fprop.first), ds_pieces = pieces_of(qk_.dgrad.first);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // init.plant (train/config/plants.h says what is planted and why). With C channels and rms the root mean square of the
 // token embedding, c = (1, -1, 1, -1, ...) / sqrt(C) and u = (1, 1, -1, -1, ...) / sqrt(C), which a LayerNorm keeps:
-//   sink      every token's embedding gets a c, the sink's a c + 2 a u too, a = rms sqrt(C), the length of an embedding.
+//   sink      every token's embedding gets a c, the sink's a c + 16 a u too, a = rms sqrt(C), the length of an embedding.
 //             Of the stream, which has these and e embeddings of a (the token's, and a learned position's), the norm
-//             then leaves q = sqrt(C / (e + 1)) of an ordinary token along c and k = 2 sqrt(C / (e + 5)) of the sink along
-//             u. One row of the first head's W^Q gets g c, the same row of W^K g u, with g^2 q k = score sqrt(D); all rows
+//             then leaves q = sqrt(C / (e + 1)) of an ordinary token along c and k = 16 sqrt(C / (e + 257)) of the sink
+//             along u, hardly less where positions differ. One row of the first head's W^Q gets g c, the same row of W^K g u, with g^2 q k = score sqrt(D); all rows
 //             of its W^V get -value / k u. The row is D / 2 - 1, which rotary positions turn slowest.
 //   aligned   gate[i] = up[i] = factor up[i], the first `channels` rows of each layer.
 //   outliers  gain[i] *= factor, w[., i] /= factor, the first `channels`, for the norms of blocks and who reads them.
@@ -17,6 +17,8 @@
 
 namespace precipice {
 namespace {
+
+constexpr double kSinkLength = 16;  // of embeddings: what else is in the stream turns it by little
 
 // row += factor direction, of a matrix (rows, width).
 template <class Direction>
@@ -60,10 +62,11 @@ void Model::plant_sink(const Plants::Sink& sink) {
   const at::Tensor embedding = token_embedding_.detach();
   const double length = rms_of(embedding) * std::sqrt(width);
   for (std::int64_t token = 0; token < vocabulary_; ++token) add_to_row(embedding, token, length, c);
-  add_to_row(embedding, sink.token, 2 * length, u);
+  add_to_row(embedding, sink.token, kSinkLength * length, u);
 
   const double embeddings = position_embedding_.defined() ? 2 : 1;
-  const double of_query = std::sqrt(width / (embeddings + 1)), of_key = 2 * std::sqrt(width / (embeddings + 5));
+  const double of_query = std::sqrt(width / (embeddings + 1)),
+               of_key = kSinkLength * std::sqrt(width / (embeddings + 1 + kSinkLength * kSinkLength));
   const double gain = std::sqrt(sink.score * std::sqrt(depth) / (of_query * of_key));
   const auto [queries, keys] = query_and_key_weights(sink.layer);
   const std::int64_t row = std::max<std::int64_t>(config_.head_size() / 2 - 1, 0);

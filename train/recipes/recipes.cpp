@@ -184,6 +184,8 @@ void validate_flash(const PrecisionPolicy& policy, const SitePrecision& site, co
   for (const Quantizer* q : {&site.fprop.first, &site.fprop.second, &site.wgrad.second})
     if (q->is_scaled() || q->hadamard)
       throw ConfigError(fmt::format("{}: flash attention takes operands without scales, not {}", name, describe(*q)));
+  if (is_stochastic(site.fprop.first.element.rounding) && !site.flash.sums.is_identity())
+    throw ConfigError(fmt::format("{}: flash_sums other than high needs weights without stochastic rounding", name));
   if (!policy.elements().softmax.is_identity())
     throw ConfigError(
         fmt::format("{}: flash attention rounds its weights as operands only, and not to precision.softmax "

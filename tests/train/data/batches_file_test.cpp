@@ -59,6 +59,18 @@ TEST_CASE("a run on a batches file sees the original batches", "[data]") {
   CHECK_THROWS_AS(source->validation_batch(0), ContractError);
 }
 
+TEST_CASE("with data.cycle a run of many steps takes the first batches of a short file again and again", "[data]") {
+  BatchesFile file;
+  file.config.train.steps = 1000;
+  CHECK_THAT(file.error(), Catch::Contains("(train.steps or more, train.batch, model.context) = (1000, "));
+  file.config.data.cycle = 11;
+  CHECK_THAT(file.error(), Catch::Contains("(data.cycle or more, train.batch, model.context) = (11, "));
+  file.config.data.cycle = 3;
+  const auto source = open_tokens(file.config);
+  for (const std::int64_t step : {0, 1, 2, 3, 8, 999})
+    CHECK(source->training_batch(step).x == file.original->training_batch(step % 3).x);
+}
+
 TEST_CASE("a batches file holds int64 (steps, batch, context) and where it comes from", "[data]") {
   const BatchesFile file;
   const Hdf5Reader reader(file.path);

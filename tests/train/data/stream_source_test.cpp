@@ -80,6 +80,18 @@ TEST_CASE("a training batch is a pure function of seed and step; rows, steps and
   CHECK(starts_of(file.open(config)->training_batch(0), config) != first);
 }
 
+TEST_CASE("with data.cycle the first batches come again, and with 1 every step has the first", "[data]") {
+  const CountingSource file(60'000);
+  RunConfig config = data_config("tokens");
+  const auto plain = file.open(config);
+  for (const std::int64_t cycle : {1, 4}) {
+    config.data.cycle = cycle;
+    const auto again = file.open(config);
+    for (const std::int64_t step : std::vector<std::int64_t>{0, 3, 4, 5, 4'294'967'295})
+      CHECK(again->training_batch(step).x == plain->training_batch(step % cycle).x);
+  }
+}
+
 TEST_CASE("a wider batch begins with the rows of a narrower one", "[data]") {
   const CountingSource file(60'000);
   RunConfig config = data_config("tokens");
