@@ -218,7 +218,9 @@ SumSegment<Real> choose_unit(const Accumulator& accumulator) {
     // group + 1 terms below 4 units of 2^(bits - 1)
     const bool few =
         accumulator.bits <= 23 && (std::int64_t{accumulator.group} + 1) << (accumulator.bits + 1) <= 1 << 24;
-    return few ? sum_unit_narrow<true> : sum_unit_narrow<false>;
+    if (accumulator.register_part == RegisterPart::Added)
+      return few ? sum_unit_narrow<true, true> : sum_unit_narrow<false, true>;
+    return few ? sum_unit_narrow<true, false> : sum_unit_narrow<false, false>;
   } else {
     if (accumulator.kind == AccumulatorKind::MatrixCore) return sum_matrix_core;
     return accumulator.rounding == Rounding::TowardZero ? choose_wide_unit<true>(accumulator.block_scales)

@@ -285,8 +285,9 @@ PRECIPICE_HD float cut_to_register(double units, float unit) {
   return static_cast<float>(__builtin_bit_cast(double, pattern) * static_cast<double>(unit));
 }
 
-// Few: sums of a group are below 2^24 units, and are binary32 numbers before they are cut.
-template <bool Few>
+// Few: sums of a group are below 2^24 units, and are binary32 numbers before they are cut. Added: the register is no term
+// and joins by binary32's own addition.
+template <bool Few, bool Added>
 void sum_unit_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t end, Registers<float>& registers) {
   using V = Vector<float>;
   using Int = Vector<std::int32_t>;
@@ -311,12 +312,12 @@ void sum_unit_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t e
         Int e;
         for (int j = 0; j < kLanesOfFloat; ++j) e[j] = largest[r][v * kLanesOfFloat + j];
         const Int of_register = ((bits_as<Int>(sum[r][v]) & 0x7FFFFFFF) >> Binary32::kMantissa) - Binary32::kBias;
-        e = e > of_register ? e : of_register;
+        if constexpr (!Added) e = e > of_register ? e : of_register;
         e = e > lowest ? e : Int{} + lowest;
         exponent[r][v] = e;
         inverse[r][v] = bits_as<V>((bits - 1 - e + Binary32::kBias) << Binary32::kMantissa);
         // 2. The register is a term too.
-        units[r][v] = __builtin_convertvector(sum[r][v] * inverse[r][v], Int);
+        units[r][v] = Added ? Int{} : __builtin_convertvector(sum[r][v] * inverse[r][v], Int);
         if constexpr (!Few) {
           for (int j = 0; j < kLanesOfFloat; ++j) wide[r][v * kLanesOfFloat + j] = units[r][v][j];
           units[r][v] = Int{};
@@ -343,12 +344,14 @@ void sum_unit_narrow(const Tile<float>& tile, std::int64_t begin, std::int64_t e
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) {
         const V unit = bits_as<V>((exponent[r][v] - (bits - 1) + Binary32::kBias) << Binary32::kMantissa);
+        V of_group;
         if constexpr (Few) {
-          sum[r][v] = normalise_narrow<true>(__builtin_convertvector(units[r][v], V), 24 - kept) * unit;
+          of_group = normalise_narrow<true>(__builtin_convertvector(units[r][v], V), 24 - kept) * unit;
         } else {
           for (int j = 0; j < kLanesOfFloat; ++j)
-            sum[r][v][j] = cut_to_register(wide[r][v * kLanesOfFloat + j], unit[j]);
+            of_group[j] = cut_to_register(wide[r][v * kLanesOfFloat + j], unit[j]);
         }
+        sum[r][v] = Added ? sum[r][v] + of_group : of_group;
       }
     }
   }

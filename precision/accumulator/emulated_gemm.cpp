@@ -77,7 +77,7 @@ bool fits_narrow(const EmulatedGemm& gemm, bool fused) {
   if (scales_whole_blocks(accumulator)) {
     // Units in 32-bit integers; what is cut only, and no scales in the terms.
     if (accumulator.rounding != Rounding::TowardZero || accumulator.bits > 26 ||
-        accumulator.register_part != RegisterPart::Aligned || accumulator.block_scales != BlockScales::Sums)
+        accumulator.block_scales != BlockScales::Sums)
       return false;
   } else if (accumulator.kind == AccumulatorKind::TensorCore) {
     // Sums of group + 1 terms of `bits` bits have to be whole numbers of binary32, and terms to be rounded there.
