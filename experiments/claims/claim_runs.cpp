@@ -91,7 +91,8 @@ class Selection {
       if (!any_has(axis, value))
         return fail(
             fmt::format("no run has {} = {}; there are {}", key, value, fmt::join(axis_texts(runs_, axis), ", ")));
-      std::erase_if(runs_, [&](const AnalysedRun* run) { return !has_value(*run, axis, value); });
+      // Named anew: Clang before 16 captures no structured binding.
+      std::erase_if(runs_, [&, &wanted = value](const AnalysedRun* run) { return !has_value(*run, axis, wanted); });
     }
     std::erase_if(runs_, [&](const AnalysedRun* run) { return !is_first(*run) && !is_second(*run); });
     return true;

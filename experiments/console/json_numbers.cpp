@@ -3,13 +3,12 @@
 
 #include <cmath>
 
+#include "experiments/console/json_fields.h"
 #include "precision/base/check.h"
 #include "precision/base/number_text.h"
 
 namespace precipice {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Looks at the numbers as they are written; the parser that builds values sees them no more.
 class LostNumbers final : public nlohmann::json_sax<Json> {

@@ -3,16 +3,14 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "experiments/console/json_fields.h"
 #include "experiments/console/json_numbers.h"
 #include "experiments/console/table.h"
 #include "experiments/stability/bisect.h"
 
 namespace precipice {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string loss_of(const Replay& replay) {
   return std::isfinite(replay.final_loss) ? fmt::format("{:.4f}", replay.final_loss) : "nan";

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "experiments/console/json_fields.h"
 #include "experiments/console/json_numbers.h"
 #include "metrics/logits/logit_ascent.h"
 #include "precision/base/check.h"
@@ -16,7 +16,6 @@
 namespace precipice {
 namespace {
 
-using Json = nlohmann::ordered_json;
 constexpr double kDefaultEpsilon = 1e-3;
 
 // Bare NaN, Infinity and -Infinity, which JSON does not have, become the strings that JSON does.

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "experiments/console/console.h"
+#include "experiments/console/json_fields.h"
 #include "experiments/console/progress.h"
 #include "experiments/console/table.h"
 #include "experiments/sweep/observed_run.h"
@@ -22,7 +22,6 @@ namespace precipice {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 std::map<RunState, std::size_t> count_states(const StatusReport& report) {
   std::map<RunState, std::size_t> states;
