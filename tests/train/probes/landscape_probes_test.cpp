@@ -123,7 +123,7 @@ std::vector<double> gradient_of(const Looked& run) {
 
 // Eigenvalues, ascending, of the Hessian by central differences of the gradient, column by column.
 std::vector<double> dense_spectrum(const Looked& run) {
-  constexpr float kStep = 1e-2f;
+  constexpr float kStep = 2e-3f;
   std::vector<std::vector<double>> columns;
   for (const NamedParameter& p : run.model->parameters())
     for (std::int64_t i = 0; i < p.value.numel(); ++i) {
@@ -182,17 +182,19 @@ TEST_CASE("beside a coarse run the values are those of its weights in fp32, by t
 }
 
 TEST_CASE("the online Hessian has the top eigenvalue and the trace of the dense one in fp32", "[landscape]") {
-  const Looked run(small_gpt({"precision.recipe=e8m3", "optimizer.lr=1e-2"}));
+  const Looked run(small_gpt({"precision.recipe=e8m3", "optimizer.lr=1e-2", "model.norm_eps=0.2"}));
   const std::vector<double> exact = dense_spectrum(run);
   const double largest = std::max(std::abs(exact.front()), exact.back());
   double trace = 0;
   for (const double value : exact) trace += value;
-  // Differences with h = 1e-2: gradients rounded to 1e-7 over 2e-2, and h^2 / 6 times fourth derivatives.
-  CHECK(std::abs(run.value("hessian", "top_eigenvalue") - exact.back()) <=
-        run.value("hessian", "top_error") + 5e-3 * largest);
+  // Differences with h = 2e-3: gradients of size 1, sums of tens of fp32 terms, are off by 1e-6, so entries by
+  // 1e-6 / 4e-3 / sqrt(2) = 2e-4, and an eigenvalue by the norm of such a matrix of some 300 rows, 2 * 2e-4 * sqrt(300).
+  // The large eps of the norms bounds the higher derivatives. Another batch or other weights are off by a tenth.
+  CHECK(std::abs(run.value("hessian", "top_eigenvalue") - exact.back()) <= run.value("hessian", "top_error") + 1e-2);
+  CHECK(exact.back() > 0.5);
   // Five standard errors of ten probes, whose own estimate is off by a quarter as a rule.
   CHECK(std::abs(run.value("hessian", "trace") - trace) <= 5 * run.value("hessian", "trace_error") + 2e-2 * largest);
-  CHECK(run.value("hessian", "trace_error") < 0.2 * std::abs(trace));
+  CHECK(run.value("hessian", "trace_error") < 0.5 * std::abs(trace));
   CHECK(run.value("hessian", "products") <= 60);
 }
 

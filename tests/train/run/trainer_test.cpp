@@ -181,8 +181,8 @@ TEST_CASE("probes on or off, the weights and the metrics keep their bits") {
     off.push_back("metrics." + interval.name + "_every=0");
     on.push_back("metrics." + interval.name + "_every=1");
   }
-  on.push_back("metrics.edge_every=6");     // 20 gradients each
-  on.push_back("metrics.hessian_every=9");  // 60 products each
+  on.push_back("metrics.edge_every=6");      // 20 gradients each
+  on.push_back("metrics.hessian_every=20");  // 60 products each
   on.push_back("metrics.lbfgs_subspace=5");
   // te-delayed, ms-amp-o2: scales that remember earlier steps must not remember probes.
   for (const char* recipe :
