@@ -46,7 +46,7 @@ PRECIPICE_HD float amax_of_pattern(std::int64_t pattern) {
 PRECIPICE_HD float keep_bits(float x, std::uint32_t kept) {
   const auto bits = __builtin_bit_cast(std::uint32_t, x);
   const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
-  return __builtin_bit_cast(float, is_finite ? bits& kept : bits);
+  return __builtin_bit_cast(float, is_finite ? (bits & kept) : bits);
 }
 
 // A call of quantize() with everything that can fail already checked.

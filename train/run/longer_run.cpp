@@ -63,11 +63,11 @@ std::string reason_not_to_continue(const RunConfig& shorter, const RunConfig& lo
     return fmt::format("train.steps is {} there and {} here: a run can be made longer, not shorter",
                        shorter.train.steps, longer.train.steps);
   if (!differ_in_length_alone(shorter, longer)) return describe(config_differences(shorter, longer));
-  if (longer.schedule.kind != "constant")
+  if (longer.schedule.kind != ScheduleKind::Constant)
     return fmt::format(
         "train.steps is {} there and {} here, and with schedule.kind = \"{}\" the learning rate of every step depends "
         "on it; only runs of schedule.kind = \"constant\" can be made longer",
-        shorter.train.steps, longer.train.steps, longer.schedule.kind);
+        shorter.train.steps, longer.train.steps, spelling_of(longer.schedule.kind, kScheduleKinds));
   if (!share_precision(shorter, longer))
     return fmt::format(
         "train.steps is {} there and {} here, and precision.rules = \"{}\" names steps by their place in the whole run",

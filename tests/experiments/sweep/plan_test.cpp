@@ -47,6 +47,17 @@ TEST_CASE("a forward pass keeps for the backward pass what its operations are ma
   CHECK(pass.weight_operands == 0);
   CHECK(pass.logits == 64 * 24 * 4);
 
+  // Flash attention keeps scores in the weights' place, a sum for each row, and its output where that is kept before
+  // attn.proj rounds it.
+  const auto attention_of = [](const std::string& rule) {
+    const RunConfig flash = tiny_config({"precision.recipe=fp32", "precision.rules=attn.pv -> " + rule});
+    const PrecisionSchedule schedule = make_schedule(flash.precision, flash.model, flash.train.steps);
+    return pass_memory(flash, schedule.at_step(0), {4, false, false}).attention;
+  };
+  CHECK(attention_of("flash=true") == pass.attention + 2 * 128 * 4);
+  CHECK(attention_of("flash=true flash_delta=weights") == pass.attention + 2 * 128 * 4);
+  CHECK(attention_of("flash=true flash_delta=unrounded") == pass.attention + 2 * (128 + 64 * 16) * 4);
+
   // On the fp32 carrier copies of operands and weights are fp32 as well, beside the weights themselves.
   const RunConfig rounded = tiny_config({"precision.recipe=bf16", "precision.carrier=fp32"});
   const PassMemory copies = pass_memory(rounded, make_policy(rounded.precision, rounded.model), {4, false, false});

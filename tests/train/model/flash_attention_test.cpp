@@ -22,6 +22,8 @@ using namespace precipice;
 using test::random_tensor;
 using test::same_bits;
 
+// Other tests that are compiled with this one have such names as well.
+namespace flash_attention_test {
 namespace {
 
 using Matrix = std::vector<std::vector<double>>;
@@ -413,3 +415,5 @@ TEST_CASE("what flash attention does not have is refused by name") {
   set_flash_field(flash, "flash_beta", "2");
   CHECK_THROWS_WITH(validate(flash), Catch::Contains("need flash=true"));
 }
+
+}  // namespace flash_attention_test

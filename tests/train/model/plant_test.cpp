@@ -17,6 +17,8 @@ using namespace precipice;
 using Catch::Contains;
 using test::same_bits;
 
+// Other tests that are compiled with this one have such names as well.
+namespace plant_test {
 namespace {
 
 ModelConfig gpt_config() {
@@ -212,3 +214,5 @@ TEST_CASE("init.plant is in a run's config and id where it plants something, and
   CHECK_THROWS_WITH(test::tiny_config({"init.plant=sink:token=100000"}),
                     Contains("init.plant = sink:token=100000") && Contains("beyond the vocabulary"));
 }
+
+}  // namespace plant_test
