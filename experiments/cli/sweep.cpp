@@ -102,7 +102,7 @@ int train_run(const SweepRun& run, const std::filesystem::path& directory, const
       fmt::format("precipice train {} --out {} --quiet", config, shell_word(path_argument(directory)));
   return exit_code_of([&] {
     return names.translate([&] {
-      const RunStatus status = execute_run({run.config, directory, invocation, &stop_requested(), {}, lengths});
+      const RunStatus status = execute_run({run.config, directory, invocation, &stop_requested(), {}, {}, lengths});
       print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
       return status.state == RunState::Interrupted ? stop_exit_code() : static_cast<int>(kSuccess);
     });

@@ -24,7 +24,7 @@ RunConfig run_of_length(std::vector<std::string> words, std::int64_t steps, cons
 }
 
 RunStatus train_in(const RunConfig& config, const fs::path& directory, std::vector<std::int64_t> lengths = {}) {
-  return execute_run({config, directory, "test", nullptr, {}, std::move(lengths)});
+  return execute_run({config, directory, "test", nullptr, {}, {}, std::move(lengths)});
 }
 
 std::string refused_because(const RunConfig& config, const fs::path& directory) {
