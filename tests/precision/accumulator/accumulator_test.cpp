@@ -72,7 +72,7 @@ TEST_CASE("Options mean what the header says") {
 
 TEST_CASE("What is not an accumulator is refused in one line that says what is") {
   const std::vector<std::pair<std::string, std::string>> refusals = {
-      {"", "must begin with one of library, every, chunk, tensor-core, matrix-core, fp32, volta-fp16"},
+      {"", "must begin with one of library, every, chunk, tensor-core, matrix-core, native, fp32, volta-fp16"},
       {"chunks:format=fp16", "did you mean chunk?"},
       {"hoper", "did you mean hopper?"},
       {"library:bits=3", "library takes no options"},
@@ -89,7 +89,7 @@ TEST_CASE("What is not an accumulator is refused in one line that says what is")
       {"chunk:size=6.5,format=fp16", "size must be a whole number"},
       {"chunk:format=fp16,inner=fp16", "inner must be one of fp32, same"},
       {"chunk:format=fp16,", "must be OPTION=VALUE"},
-      {"tensor-core:bits=1", "bits must be between 2 and 30, not 1"},
+      {"tensor-core:bits=1", "bits must be between 2 and 36, not 1"},
       {"tensor-core:group=0", "group must be between 1 and 1024"},
       {"tensor-core:promote=-1", "promote must be between 0 and"},
       {"tensor-core:promote=99999999999", "promote must be a whole number"},

@@ -328,7 +328,9 @@ TEST_CASE("native is the unit of the recipe's hardware at each product, promoted
   const auto names = [](const std::string& recipe, const std::string& rules = "") {
     PrecisionConfig config;
     config.recipe = recipe, config.rules = rules, config.accumulator = "native";
-    const PrecisionPolicy policy = make_policy(config, 1);
+    ModelConfig gpt;
+    gpt.layers = 1;
+    const PrecisionPolicy policy = make_schedule(config, gpt, 10).at_step(0);
     std::string text;
     const auto add = [&](SiteKind kind) {
       const SitePrecision& site = policy.at(policy.site_index(kind, 0));
