@@ -369,11 +369,17 @@ void multiply_as(const AccumulateCall& call, const Real* panel, std::int64_t fir
 template <class Real>
 void pack_as(const AccumulateCall& call, std::int64_t first_column, Real* panel) {
   const GemmOperand& b = call.gemm->b;
-  for (int j = 0; j < kWidth<Real>; ++j) {
-    const std::int64_t column = first_column + j;
-    const bool exists = column < call.gemm->n;
-    const float* from = b.data + (exists ? column * b.row_stride : 0);
-    for (std::int64_t k = 0; k < call.gemm->k; ++k) panel[k * kWidth<Real> + j] = exists ? from[k * b.k_stride] : 0.0f;
+  const std::int64_t depth = call.gemm->k;
+  // A few k at a time, so that the part of the panel that is written stays in the first-level cache.
+  constexpr std::int64_t kStep = 32;
+  for (std::int64_t first = 0; first < depth; first += kStep) {
+    const std::int64_t end = first + kStep < depth ? first + kStep : depth;
+    for (int j = 0; j < kWidth<Real>; ++j) {
+      const std::int64_t column = first_column + j;
+      const bool exists = column < call.gemm->n;
+      const float* from = b.data + (exists ? column * b.row_stride : 0);
+      for (std::int64_t k = first; k < end; ++k) panel[k * kWidth<Real> + j] = exists ? from[k * b.k_stride] : 0.0f;
+    }
   }
   if (!scales_whole_blocks(call.gemm->accumulator)) return;
   const std::int64_t size = call.gemm->k * kWidth<Real>;

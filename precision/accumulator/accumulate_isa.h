@@ -40,9 +40,9 @@ PRECIPICE_HD double power_with_exponent(float x, int emin) {
 constexpr std::int16_t kZeroExponent = -8192;  // twice it is a 16-bit number too, and below every other sum
 PRECIPICE_HD std::int16_t exponent_with_emin(float x, int emin) {
   const std::int32_t pattern = __builtin_bit_cast(std::int32_t, x) & 0x7FFFFFFF;
-  if (pattern == 0) return kZeroExponent;
   const std::int32_t exponent = (pattern >> Binary32::kMantissa) - Binary32::kBias;
-  return static_cast<std::int16_t>(exponent > emin ? exponent : emin);
+  const std::int32_t raised = exponent > emin ? exponent : emin;
+  return static_cast<std::int16_t>(pattern == 0 ? std::int32_t{kZeroExponent} : raised);
 }
 
 struct AccumulateKernels {
