@@ -95,4 +95,9 @@ std::string short_name(const Accumulator& accumulator) {
   return to_string(accumulator);
 }
 
+std::string name_and_numbers(const Accumulator& accumulator) {
+  const std::string name = short_name(accumulator), numbers = to_string(accumulator);
+  return name == numbers ? numbers : fmt::format("{} ({})", name, numbers);
+}
+
 }  // namespace precipice

@@ -153,6 +153,7 @@ def provenance(results: Results, sweep: Sweep) -> str:
         ("Instruction set of quantizers", "isa"),
         ("Instruction set of matmuls", "onednn_isa"),
         ("Carriers of matmuls", "carrier"),
+        ("Emulated accumulators", "accumulators"),
         ("Data SHA-256", "data_sha256"),
     ):
         values = sorted({str(run.attributes[name]) for run in runs if run.attributes.get(name) not in (None, "")})

@@ -67,12 +67,6 @@ std::string text_of(const ElementQuantizer& element) {
   return text;
 }
 
-// A unit's name says less than its numbers, and finds them in the documents.
-std::string accumulator_text(const Accumulator& accumulator) {
-  const std::string name = short_name(accumulator), numbers = to_string(accumulator);
-  return name == numbers ? numbers : fmt::format("{} ({})", name, numbers);
-}
-
 }  // namespace
 
 std::string describe(const ElementQuantizer& element) {
@@ -91,7 +85,7 @@ std::string describe(const Quantizer& quantizer) {
 std::string describe(const GemmArithmetic& arithmetic) {
   const bool is_library = arithmetic.accumulator.kind == AccumulatorKind::Fp32;
   return fmt::format("accumulated in {}, scales on {}, result {}",
-                     is_library ? "fp32" : accumulator_text(arithmetic.accumulator),
+                     is_library ? "fp32" : name_and_numbers(arithmetic.accumulator),
                      arithmetic.scales == ScalesAct::Sums ? "sums" : "operands", describe(arithmetic.output));
 }
 

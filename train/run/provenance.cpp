@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run/provenance.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/headeronly/version.h>
 
 #include <fstream>
@@ -8,6 +10,7 @@
 
 #include "metrics/log/hdf5_version.h"
 #include "precipice_version.h"
+#include "precision/accumulator/accumulator_presets.h"
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_kernels.h"
@@ -33,6 +36,16 @@ std::map<std::string, std::string> provenance() {
       {"program_version", program_version()}, {"commit", program_commit()},     {"compiler", __VERSION__},
       {"libtorch_version", TORCH_VERSION},    {"hdf5_version", hdf5_version()}, {"onednn_version", onednn_version()},
       {"onednn_isa", onednn_isa()},           {"cpu_model", cpu_model()},       {"isa", active_isa()}};
+}
+
+std::string accumulators_of(const PrecisionSchedule& schedule) {
+  std::set<std::string> found;
+  for (const PrecisionPolicy& policy : schedule.policies)
+    for (std::size_t i = 0; i < policy.num_sites(); ++i)
+      for (const GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad})
+        if (gemm->arithmetic.accumulator.kind != AccumulatorKind::Fp32)
+          found.insert(name_and_numbers(gemm->arithmetic.accumulator));
+  return fmt::format("{}", fmt::join(found, "; "));
 }
 
 std::string carriers_of(const PrecisionSchedule& schedule) {

@@ -22,4 +22,7 @@ std::map<std::string, std::string> provenance();
 // fp32"; "emulated" accumulators multiply themselves.
 std::string carriers_of(const PrecisionSchedule& schedule);
 
+// The emulated accumulators of the schedule, "hopper-fp8 (tensor-core:align=operands,...); ..."; "" where the library sums.
+std::string accumulators_of(const PrecisionSchedule& schedule);
+
 }  // namespace precipice

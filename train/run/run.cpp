@@ -216,6 +216,8 @@ void RunSession::publish(RunState state) {
   header.text["divergence_reason"] = trainer_->detector().divergence().reason;
   header.text["device"] = to_string(config_.device);
   header.text["carrier"] = carriers_of(resolved_.schedule);
+  if (const std::string accumulators = accumulators_of(resolved_.schedule); !accumulators.empty())
+    header.text["accumulators"] = accumulators;
   header.text["data_sha256"] = tokens_->sha256();
   for (const RunInput& input : inputs_)
     if (input.key == kInitInput) header.text["init_sha256"] = input.sha256;

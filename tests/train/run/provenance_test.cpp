@@ -42,6 +42,20 @@ TEST_CASE("the carriers of a run are those that its recipe, its rules and this C
   CHECK(carriers(summed) == "emulated");
 }
 
+TEST_CASE("a run's accumulators are named as units where they are, and the library's sums are none") {
+  const auto accumulators = [](const std::string& recipe, const std::string& accumulator) {
+    PrecisionConfig config = precision(recipe);
+    config.accumulator = accumulator;
+    ModelConfig model;
+    return accumulators_of(make_schedule(config, model, 100));
+  };
+  CHECK(accumulators("fp8", "").empty());
+  const std::string native = accumulators("fp8", "native");
+  CHECK_THAT(native, Catch::Contains("hopper-bf16 (tensor-core:align=operands,bits=26") &&
+                         Catch::Contains("; hopper-fp8 (") && Catch::Contains("; hopper-fp8:promote=128 ("));
+  CHECK(accumulators("fp8", "hopper") == "hopper (tensor-core:align=value,bits=14,group=32,promote=128,rounding=rtz)");
+}
+
 TEST_CASE("a run's provenance names the library of its sums and the instruction set that it uses") {
   const auto found = provenance();
   CHECK(found.at("onednn_version") == onednn_version());
