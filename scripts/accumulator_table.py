@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Final validation loss of each accumulator less that of fp32 sums on the same seeds, with a 95 % interval (Student's t),
-and the error of the gradient (zeta_norm, the mean of the logged steps) of both. Reads the run.h5 files of a sweep over
-precision.recipe, precision.accumulator, optimizer.lr and seed; runs that did not end or diverged are left out."""
+"""What each accumulator does beside fp32 sums on the same seeds: the final validation loss less that of fp32 sums, with a
+95 % interval (Student's t); the squared error of the gradient (zeta_norm) of both and the bias of dw (matrix_bias) less
+that of fp32 sums, with its interval (means of the logged steps); and processor time over that of fp32 sums. Reads
+run.h5 and status.json of a sweep over precision.recipe, precision.accumulator, optimizer.lr and seed; runs that did not
+end or diverged are left out."""
 import argparse
+import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import h5py
 
@@ -28,8 +32,16 @@ def short(accumulator):
     return text + (", register apart" if found.get("register") == "added" else "")
 
 
+@dataclass
+class Measured:
+    loss: float
+    zeta: float
+    bias: float  # of dw
+    seconds: float  # of processor time
+
+
 def read(sweep):
-    """(recipe, accumulator, rate) -> seed -> (loss, error of the gradient), in the order of the sweep's files."""
+    """(recipe, accumulator, rate) -> seed -> Measured, in the order of the sweep's files."""
     runs = {}
     for path in sorted(sweep.glob("*/run.h5")):
         with h5py.File(regular(path)) as run:
@@ -38,30 +50,40 @@ def read(sweep):
             if "done" not in str(run.attrs["status"]):
                 continue
             cell = config["precision.recipe"], config["precision.accumulator"], config["optimizer.lr"]
-            runs.setdefault(cell, {})[config["seed"]] = (
-                float(run["eval/validation_loss"][-1]), float(mean(run["gradient_error/zeta_norm"][:].tolist())))
+            status = json.loads(regular(path.with_name("status.json")).read_text(encoding="utf-8"))
+            runs.setdefault(cell, {})[config["seed"]] = Measured(
+                loss=float(run["eval/validation_loss"][-1]), zeta=mean(run["gradient_error/zeta_norm"][:].tolist()),
+                bias=mean(run["gradient_bias/matrix_bias"][:].tolist()), seconds=status["cpu_seconds"])
     return runs
+
+
+def interval(differences):
+    """(mean, half of the 95 % interval by Student's t)."""
+    return mean(differences), T95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
 
 
 def row(cell, runs, reference):
     seeds = sorted(runs.keys() & reference.keys())
-    differences = [runs[s][0] - reference[s][0] for s in seeds]
-    if not 2 <= len(differences) < len(T95) + 1:
+    if not 2 <= len(seeds) < len(T95) + 1:
         return None
-    half = T95[len(differences) - 1] * stdev(differences) / math.sqrt(len(differences))
-    middle = mean(differences)
-    errors = [mean(of[s][1] for s in seeds) for of in (runs, reference)]
+    loss, loss_half = interval([runs[s].loss - reference[s].loss for s in seeds])
+    bias, bias_half = interval([runs[s].bias - reference[s].bias for s in seeds])
+    zeta, plain = (mean(of[s].zeta for s in seeds) for of in (runs, reference))
+    cost = median(runs[s].seconds for s in seeds) / median(reference[s].seconds for s in seeds)
     recipe, accumulator, rate = cell
-    return (f"| {recipe} | {rate:g} | {short(accumulator)} | {len(seeds)} | {middle:+.4f} | {middle - half:+.4f} to "
-            f"{middle + half:+.4f} | {errors[0]:.1e} | {errors[1]:.1e} |")
+    return (f"| {recipe} | {rate:g} | {short(accumulator)} | {len(seeds)} | {loss:+.4f} | {loss - loss_half:+.4f} to "
+            f"{loss + loss_half:+.4f} | {zeta:.1e} | {plain:.1e} | {bias:+.1e} | {bias - bias_half:+.1e} to "
+            f"{bias + bias_half:+.1e} | {cost:.2f} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sweep", type=Path)
     runs = read(parser.parse_args().sweep)
-    print("| recipe | rate | sums | pairs | loss less that of fp32 sums, nats | 95 % interval | zeta | zeta of fp32 sums |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ["recipe", "rate", "sums", "pairs", "loss less that of fp32 sums, nats", "95 % interval", "zeta",
+               "zeta of fp32 sums", "bias of dw less that of fp32 sums", "95 % interval", "time"]
+    print("| " + " | ".join(columns) + " |")
+    print("| " + " | ".join(["---"] * len(columns)) + " |")
     for cell in sorted(runs, key=lambda cell: (cell[0], cell[2], cell[1])):
         reference = runs.get((cell[0], REFERENCE, cell[2]))
         line = row(cell, runs[cell], reference) if reference and cell[1] != REFERENCE else None

@@ -11,12 +11,18 @@ namespace precipice {
 
 GradientError& GradientError::operator+=(const GradientError& other) {
   error += other.error, reference += other.reference, measured += other.measured, product += other.product;
+  along += other.along;
   return *this;
 }
 
 double GradientError::zeta_norm() const {
   const double ratio = error / reference;
   return reference > 0 && std::isfinite(ratio) ? ratio : std::numeric_limits<double>::quiet_NaN();
+}
+
+double GradientError::bias() const {
+  return reference > 0 && std::isfinite(along / reference) ? along / reference
+                                                           : std::numeric_limits<double>::quiet_NaN();
 }
 
 double GradientError::cosine() const {
@@ -35,6 +41,7 @@ GradientError gradient_error(std::span<const float> measured, std::span<const fl
     sum.reference += r * r;
     sum.measured += m * m;
     sum.product += m * r;
+    sum.along += (m - r) * r;
   }
   return sum;
 }

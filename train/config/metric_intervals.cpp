@@ -22,7 +22,8 @@ std::vector<MetricInterval>& known_intervals() {
        "Steps between logit sharpness values as 10 iterations of L-BFGS find them, beside the exact ones; 0: never."},
       {"histograms", 0, "Steps between exponent histograms of the operands, by site; 0: never."},
       {"fp32_sharpness", 0,
-       "Steps between logit sharpness values of the same weights in fp32, beside the run's own (one forward pass: every 20 "
+       "Steps between logit sharpness values of the same weights in fp32, beside the run's own (one forward pass: "
+       "every 20 "
        "steps it takes 2 to 3 % of a step); 0: never.",
        true},
       {"centred_sharpness", 0,
@@ -31,6 +32,10 @@ std::vector<MetricInterval>& known_intervals() {
        "Steps between the Hessian's largest eigenvalue and trace in fp32 (up to 60 products, each about two forward "
        "and "
        "backward passes); 0: never.",
+       true},
+      {"gradient_bias", 0,
+       "Steps between biases of the gradient along the fp32 gradient (a forward and backward pass, which "
+       "gradient_error_every shares); 0: never.",
        true},
   };
   return intervals;

@@ -27,6 +27,20 @@ TEST_CASE("zeta is the squared relative error, and sums over parameters before i
   CHECK(gradient_error(Vector{-2, 0}, Vector{1, 0}).cosine() == -1);
 }
 
+TEST_CASE("the bias is the error along the gradient: its sign says whether it came out too long or too short") {
+  CHECK(gradient_error(Vector{3, 4}, Vector{3, 4}).bias() == 0);
+  CHECK(gradient_error(Vector{6, 8}, Vector{3, 4}).bias() == 1);
+  CHECK(gradient_error(Vector{-1, 7}, Vector{3, 4}).bias() == 0);  // across it: zeta is 1, the bias is none
+  GradientError a = gradient_error(Vector{2, 0}, Vector{3, 0});    // e . g = -3
+  a += gradient_error(Vector{0, 5}, Vector{1, 4});                 // e . g = -1 + 4
+  CHECK(a.bias() == 0);
+  // One ulp of g.
+  const float big = 1 << 30, next = std::nextafter(big, 2.0f * big);
+  CHECK(gradient_error(Vector{next}, Vector{big}).bias() == std::ldexp(1.0, -23));
+  CHECK(std::isnan(gradient_error(Vector{1}, Vector{0}).bias()));
+  CHECK(std::isnan(gradient_error(Vector{std::nanf("")}, Vector{1}).bias()));
+}
+
 TEST_CASE("a gradient that is zero or not finite has no zeta and no cosine") {
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
   for (const Vector& bad : {Vector{nan, 1}, Vector{infinity, 1}}) {

@@ -88,6 +88,41 @@ TEST_CASE("in fp8 the error is the difference of two backward passes, parameter 
   CHECK(values_of(rows, "gradient_error")[0] > 1e-5);
 }
 
+TEST_CASE("the bias is the error along the exact gradient, for all, for the matrices and for each parameter") {
+  // With and without the comparison that computes the same exact gradient.
+  for (const char* beside : {"metrics.gradient_error_every=1", "metrics.gradient_error_every=0"}) {
+    INFO(beside);
+    const RunConfig config = tiny_config({"precision.recipe=fp8-all", "metrics.gradient_bias_every=1", beside});
+    RunConfig exact = config;
+    exact.precision = {};
+    exact.precision.recipe = "fp32";
+    exact.precision.seed = config.precision.seed;
+    const TensorVector rounded = plain_gradient(config), reference = plain_gradient(exact);
+    const auto tokens = open_tokens(config);
+    Trainer trainer(config, *tokens);
+    const auto groups = trainer.groups();
+    const auto row_of = [&, rows = trainer.step()](const std::string& name) {
+      for (const SeriesRow& row : rows)
+        if (groups[row.group].name == name) return row.values;
+      return std::vector<double>{};
+    };
+    const std::vector<double> all = row_of("gradient_bias"), each = row_of("parameter_bias");
+    REQUIRE(all.size() == 2);
+    REQUIRE(each.size() == reference.size());
+    double along = 0, norm = 0, matrix_along = 0, matrix_norm = 0;
+    for (std::size_t i = 0; i < reference.size(); ++i) {
+      const double dot = rounded[i].sub(reference[i]).mul(reference[i]).sum().item<double>();
+      const double square = reference[i].square().sum().item<double>();
+      along += dot, norm += square;
+      if (reference[i].dim() == 2) matrix_along += dot, matrix_norm += square;
+      CHECK(each[i] == Approx(dot / square).epsilon(1e-9));  // the same bits summed in double
+    }
+    CHECK(all[0] == Approx(along / norm).epsilon(1e-9));
+    CHECK(all[1] == Approx(matrix_along / matrix_norm).epsilon(1e-9));
+    CHECK(all[0] != all[1]);
+  }
+}
+
 TEST_CASE("a loss scale that underflows nothing leaves no error in fp32") {
   const auto rows =
       first_step(tiny_config({"precision.recipe=fp32", "loss_scale.kind=static", "loss_scale.initial=256"}));
