@@ -122,17 +122,20 @@ enum class Operands { Positive, Normal };
 // Largest error of a K = 4096 product in e4m3, relative to the root mean square of the outputs, against binary64 (where
 // sums of products of 8 bits are exact). Positive: uniform in [0, 1). Normal: sums of 12 uniforms, with mean 0 and
 // variance 1.
-double largest_error(const std::string& text, Operands operands = Operands::Positive) {
+double largest_error(const std::string& text, Operands operands = Operands::Positive,
+                     const std::string& format = "e4m3") {
   const std::int64_t m = 16, n = 64, k = 4096;
   GemmCase product(parse_accumulator(text), m, n, k, Numbers::Small);
   Stream stream{1};
   const auto uniform = [&] { return static_cast<float>(stream.next() >> 8) * 0x1p-24f; };
-  const FormatConstants e4m3 = prepare(parse_float_format("e4m3"), Overflow::Saturate);
+  const FloatFormat of_operands = parse_float_format(format);
+  const FormatConstants constants = prepare(of_operands, Overflow::Saturate);
+  product.gemm.a.emin = product.gemm.b.emin = of_operands.emin();
   for (std::vector<float>* operand : {&product.a, &product.b}) {
     for (float& value : *operand) {
       float x = operands == Operands::Positive ? uniform() : -6.0f;
       for (int i = 0; operands == Operands::Normal && i < 12; ++i) x += uniform();
-      value = round_to_format<Rounding::NearestEven>(x, e4m3);
+      value = round_to_format<Rounding::NearestEven>(x, constants);
     }
   }
   gemm_emulated(product.gemm);
@@ -168,6 +171,25 @@ TEST_CASE("14 bits lose about 2 % of a sum over K = 4096, and promotion every 12
   CHECK(positive > fast);
   CHECK(positive < 0.08);
   CHECK(positive_promoted < positive / 32);  // K is 32 times shorter
+}
+
+TEST_CASE("Units of 25 bits lose a thousandth of what those of 14 bits lose, however these align") {
+  for (const Operands operands : {Operands::Normal, Operands::Positive}) {
+    const double value = largest_error("hopper-fast", operands), hopper = largest_error("hopper-fp8", operands);
+    const double promoted = largest_error("hopper-fp8:promote=128", operands), ada = largest_error("ada-fp8", operands);
+    const double apart = largest_error("hopper-mma-fp8", operands),
+                 blackwell = largest_error("blackwell-fp8", operands);
+    const double cdna3 = largest_error("cdna3-fp8", operands, "e4m3fnuz");
+    CAPTURE(value, hopper, promoted, ada, apart, blackwell, cdna3);
+    CHECK(hopper > value / 2);
+    CHECK(hopper < value * 2);
+    // The register's last bit decides in long sums, and 11 or 12 bits less of it are 2^11 or 2^12.
+    CHECK(blackwell < hopper / 1000);
+    CHECK(apart < hopper / 1000);
+    CHECK(promoted < hopper / 4);
+    CHECK(ada > hopper / 4);  // half as many products to a cut: twice as many cuts
+    CHECK(ada < hopper * 4);
+  }
 }
 
 TEST_CASE("More bits and earlier promotion lose less") {
