@@ -19,7 +19,8 @@ import numpy as np
 
 from precipice.report import __main__ as report
 from precipice.report.figures import style
-from precipice.report.analysis import PROGRAM, Analyses, path_argument
+from precipice.program import PROGRAM, path_argument
+from precipice.report.analysis import Analyses
 
 SEEDS, STEPS = 6, 200
 

@@ -15,7 +15,7 @@ import support
 
 from precipice.report import __main__ as report
 from precipice.report.figures import style
-from precipice.report.analysis import PROGRAM
+from precipice.program import PROGRAM
 from precipice.report.tables.claims_table import claims_section
 
 CLAIMS = """

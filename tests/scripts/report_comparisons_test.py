@@ -12,7 +12,7 @@ import numpy as np
 import support
 from matplotlib.patches import Rectangle
 
-from precipice.report.__main__ import shown_rates
+from precipice.report.material import shown_rates
 from precipice.report.analysis import Analysis
 from precipice.report.tables.claims_markdown import BEGIN, END, markdown_table, put_into
 from precipice.report.tables.comparisons_table import comparisons_section
@@ -25,6 +25,8 @@ from precipice.report.figures.map_figures import divergence_figure
 from precipice.report.ramps import families
 from precipice.report.figures.raster_figures import raster_figure
 from precipice.runs.run_files import ReportError, Run, SeriesGroup
+
+support.draw_as_the_report_does()
 
 STEPS = 120
 

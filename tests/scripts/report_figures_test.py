@@ -21,6 +21,8 @@ from precipice.report.figures.rate_figures import final_loss_figure, loss_by_for
 from precipice.runs.run_files import Run, SeriesGroup
 from precipice.report.figures.style import counts_text, row_names, text_points, wrapped
 
+support.draw_as_the_report_does()
+
 LONG = [
     f"mxfp8:element={element},block={block}, accumulator=tensor-core:bits={bits}"
     for element in ("e5m3", "e4m3")

@@ -17,6 +17,8 @@ from precipice.report.figures.lbfgs_figures import lbfgs_figure
 from precipice.report.figures.online_figures import PANELS, curve_of, online_figure
 from precipice.runs.results import find_results
 
+support.draw_as_the_report_does()
+
 RATE = 1e-2
 STEPS = np.arange(0, 60, 20)
 BINS = ["zero", "subnormal", "-3", "-2", "-1", "inf", "nan"]

@@ -13,7 +13,7 @@ import numpy as np
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(SCRIPTS.parent / "python/precipice/src")]
 
-from precipice.report.analysis import PROGRAM  # noqa: E402
+from precipice.program import PROGRAM  # noqa: E402
 from precipice.runs.run_files import Run, SeriesGroup  # noqa: E402
 from precipice.report.statistics import Cell  # noqa: E402
 
@@ -30,6 +30,15 @@ class ProgramCase(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(holder.cleanup)
         cls.folder = Path(holder.name)
+
+
+def draw_as_the_report_does() -> None:
+    """For tests that call a figure's function themselves: the command does so within style.look()."""
+    import matplotlib
+
+    from precipice.report.figures.style import LOOK
+
+    matplotlib.rcParams.update(LOOK)
 
 
 def run(state: str, final: float = float("nan"), initial: float = 4.0, **config) -> Run:

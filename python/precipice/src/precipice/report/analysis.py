@@ -3,17 +3,16 @@
 computed there, once; the report draws them. Where the program is missing or refuses, the page says so instead."""
 
 import json
-import os
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
+from precipice.program import is_program, path_argument, program_path
 from precipice.report.grouping import Sweep
 from precipice.report.names import renamed
 
-PROGRAM = Path(__file__).resolve().parents[5] / "build/release/precipice"
 TIME_LIMIT = 600  # seconds, of all commands together
 COMMANDS = {
     "statistics": ("merge", "--no-index", "--json"),
@@ -31,22 +30,17 @@ class Analysis:
     problems: List[str] = field(default_factory=list)
 
 
-def path_argument(path: Path) -> str:
-    """The path as a word that the program does not take for an option."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
-
-
 class Analyses:
     """The commands, started side by side: their answers are read when the runs have been."""
 
     def __init__(self, directory: Path, axes: Sequence[str] = ()):
         """`axes`: what the sweep varies. Warnings are compared within equal settings, seeds apart: otherwise they would
-        say only that settings differ. The program is PRECIPICE in the environment, or that of the release build."""
-        program = os.environ.get("PRECIPICE", str(PROGRAM))
+        say only that settings differ."""
+        program = str(program_path())
         self.analysis = Analysis()
         self.processes: Dict[str, subprocess.Popen] = {}
         self.until = time.monotonic() + TIME_LIMIT
-        if not os.access(program, os.X_OK) or os.path.isdir(program):
+        if not is_program(Path(program)):
             self.analysis.problems.append(f"no program at {program}: build it, or name it in PRECIPICE")
             return
         settings = [axis for axis in axes if axis != "seed" and not axis.endswith(".seed")]

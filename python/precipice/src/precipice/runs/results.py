@@ -11,6 +11,7 @@ from typing import Callable, Dict, List
 import h5py
 
 from precipice.html_text import clean
+from precipice.runs.locate import run_file
 from precipice.runs.run_files import RUN_FILES, ReportError, Run, as_plain, read_run
 from precipice.safe_files import open_regular, regular
 
@@ -39,10 +40,15 @@ class Results:
     record: SweepRecord = field(default_factory=SweepRecord)
     stale_index: bool = False  # index.h5 was made from other runs than these
     left_out: List[str] = field(default_factory=list)  # run directories of an earlier sweep in the same place
+    parts: List["Results"] = field(default_factory=list)  # of each directory, where there are several (joined.py)
 
     @property
     def name(self) -> str:
-        return self.directory.resolve().name
+        return ", ".join(part.name for part in self.parts) or self.directory.resolve().name
+
+    @property
+    def directories(self) -> List[Path]:
+        return [part.directory for part in self.parts] or [self.directory]
 
 
 def find_results(directory: Path, say: Callable[[str], None] = lambda text: None) -> Results:
@@ -88,7 +94,7 @@ def is_stale(index: Path, runs: List[Run]) -> bool:
 
 
 def has_younger(index: Path, runs: List[Run]) -> bool:
-    files = [run.directory / "run.h5" for run in runs]
+    files = [run_file(run.directory) for run in runs]
     return any(path.stat().st_mtime_ns > index.stat().st_mtime_ns for path in files if path.exists())
 
 

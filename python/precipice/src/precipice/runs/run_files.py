@@ -15,7 +15,8 @@ import numpy as np
 from precipice.runs.config_text import number, parse_config
 from precipice.html_text import clean
 from precipice.runs.inputs import recorded_inputs
-from precipice.safe_files import open_regular, regular
+from precipice.runs.locate import open_run_file, run_file
+from precipice.safe_files import open_regular
 
 MAX_TEXT_BYTES = 1 << 22
 MAX_SITES = 1 << 16
@@ -134,10 +135,9 @@ class Run:
 def read_run(directory: Path) -> Run:
     run = Run(directory, id=directory.name)
     run.status = read_status(directory / "status.json")
-    path = directory / "run.h5"
-    if path.exists():
+    if run_file(directory).exists():
         try:
-            read_run_file(path, run)
+            read_run_file(directory, run)
         except Exception as error:  # whatever a crafted file makes h5py, numpy or the reader of TOML raise
             # Nothing of it is drawn: what was read before the fault is no better known.
             run = Run(directory, run.id, "unreadable", f"run.h5: {one_line(error)}", config=run.config, status=run.status)
@@ -200,9 +200,9 @@ class Budget:
             raise ValueError(f"{dataset.name} has {dataset.shape[0]} rows, and the run has {self.rows - 1} steps")
 
 
-def read_run_file(path: Path, run: Run) -> None:
-    budget = Budget(path)
-    with h5py.File(regular(path), "r", locking=False) as file:
+def read_run_file(directory: Path, run: Run) -> None:
+    budget = Budget(run_file(directory))
+    with open_run_file(directory) as file:
         for name in file.attrs:
             if file.attrs.get_id(name).get_storage_size() > MAX_ATTRIBUTE_BYTES:
                 raise ValueError(f"attribute {name} is larger than {MAX_ATTRIBUTE_BYTES} bytes")

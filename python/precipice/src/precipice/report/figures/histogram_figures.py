@@ -23,9 +23,9 @@ from precipice.report.figures.probe_figures import (
     runs_at_shown_rate,
     sweep_label,
 )
+from precipice.runs.locate import open_run_file, run_file
 from precipice.runs.run_files import Budget, Run, as_plain, checked
 from precipice.report.figures.style import Part, Picture, colour_bar, set_title, wrapped
-from precipice.safe_files import regular
 
 # (series, title): the operand as it comes, then as its first product takes it.
 SERIES = (
@@ -53,8 +53,8 @@ class Histograms:
 def read_histograms(run: Run) -> Optional[Histograms]:
     """The last row; None where a run has none or its file cannot be read."""
     try:
-        budget = Budget(run.directory / "run.h5")
-        with h5py.File(regular(run.directory / "run.h5"), "r", locking=False) as file:
+        budget = Budget(run_file(run.directory))
+        with open_run_file(run.directory) as file:
             folder = file.get("histograms")
             if not isinstance(folder, h5py.Group):
                 return None

@@ -7,7 +7,7 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, ContextManager, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -35,37 +35,40 @@ ROW_POINTS = 115  # of a name beside a row
 FEWEST_FOR_A_LINE = 3  # two values joined by a line would claim a course that nobody measured
 MOST_COUNTS = 3  # that a title lists; of more it says the range
 
-matplotlib.rcParams.update(
-    {
-        "font.family": "DejaVu Sans",
-        "font.size": FONT_SIZE,
-        "axes.titlesize": FONT_SIZE,
-        "axes.labelsize": FONT_SIZE,
-        "xtick.labelsize": 9,
-        "ytick.labelsize": 9,
-        "legend.fontsize": FONT_SIZE,
-        "legend.frameon": False,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": GREY,
-        "axes.labelcolor": INK,
-        "axes.titlelocation": "left",
-        "text.color": INK,
-        "xtick.color": GREY,
-        "ytick.color": GREY,
-        "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK,
-        "axes.grid": True,
-        "grid.color": "#e6e6e6",
-        "grid.linewidth": 0.7,
-        "axes.axisbelow": True,
-        "lines.linewidth": 1.6,
-        "lines.solid_capstyle": "round",
-        "hatch.linewidth": 0.8,
-        "svg.hashsalt": "precipice",
-        "figure.constrained_layout.use": True,
-    }
-)
+LOOK: Dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": FONT_SIZE,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "hatch.linewidth": 0.8,
+    "svg.hashsalt": "precipice",
+    "figure.constrained_layout.use": True,
+}
+
+
+def look() -> ContextManager[None]:
+    """Inside it matplotlib draws as the report does; afterwards as it did before."""
+    return matplotlib.rc_context(LOOK)
 
 
 @dataclass

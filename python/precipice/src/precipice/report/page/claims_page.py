@@ -5,7 +5,6 @@
 """
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from precipice.report.__main__ import make_report
-from precipice.report.analysis import PROGRAM
+from precipice.program import program_path
 from precipice.report.tables.claims_table import claims_section
 from precipice.html_text import escape
 from precipice.report.page.page import figure
@@ -74,7 +73,7 @@ def page_of(reports: Dict[str, Dict[str, Any]], pictures: Dict[str, List[Picture
 
 
 def main(directory: Path, names: List[str]) -> int:
-    program = os.environ.get("PRECIPICE", str(PROGRAM))
+    program = str(program_path())
     reports: Dict[str, Dict[str, Any]] = {}
     pictures: Dict[str, List[Picture]] = {}
     try:

@@ -199,11 +199,12 @@ def headline_html(sweep: Sweep, analysis: Analysis, rates: Sequence[float]) -> s
 def alerts(results: Results, sweep: Sweep) -> str:
     """What makes other files of the directory disagree with this page."""
     texts = []
-    if results.stale_index:
-        texts.append(
-            "<code>index.h5</code> is older than these runs and does not hold what this page shows; "
-            f"<code>precipice merge {escape(results.name)}</code> writes it anew."
-        )
+    for part in results.parts or [results]:
+        if part.stale_index:
+            texts.append(
+                "<code>index.h5</code> is older than these runs and does not hold what this page shows; "
+                f"<code>precipice merge {escape(part.name)}</code> writes it anew."
+            )
     if results.left_out:
         named = code_list(results.left_out[:MOST_NAMED])
         more = len(results.left_out) - MOST_NAMED

@@ -2,12 +2,11 @@
 """scripts/claims_markdown DIR NAME... [--into FILE]: verdicts of `precipice claims` as a Markdown table. Nothing is judged here."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
-from precipice.report.analysis import PROGRAM
+from precipice.program import program_path
 from precipice.report.page.claims_page import judged
 from precipice.runs.run_files import one_line
 from precipice.safe_files import Folder
@@ -85,7 +84,7 @@ def main(words: List[str]) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="sweeps in it, in the order of the table")
     parser.add_argument("--into", type=Path, metavar="FILE", help=f'file with the lines "{BEGIN}" and "{END}"')
     arguments = parser.parse_args(words)
-    program = os.environ.get("PRECIPICE", str(PROGRAM))
+    program = str(program_path())
     try:
         table = markdown_table({name: judged(program, arguments.directory / name) for name in arguments.names})
         if arguments.into is None:
