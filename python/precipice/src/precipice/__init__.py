@@ -4,7 +4,7 @@
     import precipice
     sweep = precipice.load_sweep("runs/quickstart")
     sweep.runs                                   # a pandas frame, a row for each run
-    sweep.cube()["train_loss"]                   # xarray: format x learning_rate x seed x step
+    sweep.cube()["train_loss"]                   # xarray: format x lr x seed x step
     precipice.figure(sweep, "final_loss")        # the report's U-curve, as a matplotlib figure
 
 docs/PYTHON.md has the rest.

@@ -14,10 +14,10 @@ PROGRAM = TREE / "build/release/precipice"
 
 
 class ProgramError(Exception):
-    """The program is missing, or has refused: its own message."""
+    """The program is missing, or has refused: its own words, and its exit code (README, "Exit codes")."""
 
     def __init__(self, message: str, exit_code: int = 2):
-        super().__init__(message)
+        super().__init__(message.removeprefix("precipice: error: "))
         self.exit_code = exit_code
 
 
