@@ -14,7 +14,7 @@ PROGRAM = TREE / "build/release/precipice"
 
 
 class ProgramError(Exception):
-    """The program is missing, or has refused: its own words, and its exit code (README, "Exit codes")."""
+    """The program is missing, or has refused: its own words, and its exit code (`precipice --help` lists them)."""
 
     def __init__(self, message: str, exit_code: int = 2):
         super().__init__(message.removeprefix("precipice: error: "))

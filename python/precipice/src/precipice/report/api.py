@@ -38,7 +38,7 @@ DESCRIPTIONS = {
 }
 
 
-def material(source: Source, lr: Optional[float] = None, ask_program: bool = True) -> Material:
+def read(source: Source, lr: Optional[float] = None, ask_program: bool = True) -> Material:
     """Reads what figures are drawn from once, for several of them. `ask_program`: whether statistics, labels and warnings are
     asked of the program, which some figures need; without it they show what the runs alone can say."""
     return source if isinstance(source, Material) else gather(directories_of(source), lr, ask_program=ask_program)
@@ -66,7 +66,7 @@ def figures(source: Source, *names: str, lr: Optional[float] = None) -> Dict[str
     show_in_notebook()
     found: Dict[str, Figure] = {}
     with look():
-        about = material(source, lr)
+        about = read(source, lr)
         for name in names or FIGURES:
             for drawn in FIGURES[name](about):
                 if drawn is not None:
