@@ -99,7 +99,7 @@ class SeveralDirectories(support.ProgramCase):
         losses = precipice.load_sweep([self.a, self.b], groups=()).runs
         means = losses[losses["lr"] == 1e-3].groupby("format")["final_loss"].mean()
         self.assertEqual((entry["format"], entry["reference"]), ("e8m3", "bf16"))
-        self.assertAlmostEqual(entry["difference"], means["e8m3"] - means["bf16"], delta=1e-12)  # sums of three doubles
+        self.assertAlmostEqual(entry["effect"], means["e8m3"] - means["bf16"], delta=1e-12)  # sums of three doubles
         self.assertIn("Formats against bf16", self.report(self.a, self.b))
 
     def test_runs_of_equal_settings_stand_side_by_side_and_are_not_pooled(self) -> None:

@@ -38,6 +38,7 @@ _WHERE = {
     "sweep": "precipice.driving.start",
     "find_program": "precipice.program",
     "ask": "precipice.program",
+    "ask_json": "precipice.program",
     "ProgramError": "precipice.program",
     "ReportError": "precipice.runs.run_files",
 }

@@ -60,4 +60,5 @@ def ask(words: Sequence[Any], given: bytes = b"") -> bytes:
 
 
 def ask_json(words: Sequence[Any]) -> Any:
+    """What the program prints, read as JSON: ask_json(["formats", "--json", "e4m3"])."""
     return json.loads(ask(words))

@@ -14,7 +14,6 @@ from precipice.program import ask, path_argument
 from precipice.runs.run_files import ReportError, as_plain
 from precipice.safe_files import open_regular, regular
 
-MAX_FILE_BYTES = 1 << 36
 INTEGERS = ("layers", "width", "heads", "kv_heads", "head_size", "hidden", "vocabulary", "context", "bias", "tied_head", "step")
 REALS = ("norm_eps", "softcap", "rope_theta")  # of the attributes, which are text in a safetensors file
 
@@ -69,7 +68,7 @@ def read_safetensors(path: Path) -> Weights:
     from safetensors.numpy import load
 
     with open_regular(path) as file:
-        content = file.read(MAX_FILE_BYTES)
+        content = file.read()
     try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         arrays = load(content)
