@@ -34,6 +34,7 @@ PYTHON_OWNERS = {"python/precipice/src/precipice/safe_files.py"}
 PYTHON_LINES = re.compile(
     r"shutil\.copy2\(source, target\)|\(copy / \"\.venv\"\)\.symlink_to"  # plant_mistakes: a scratch copy of its own
     r"|\(Path\(folder\) / name\)\.symlink_to\(run\.directory"  # joined.py: a temporary folder of its own
+    r"|frame\.to_csv\(na_rep="  # gives text
     r"|\.replace\((?:f?[\"']|mistake\.right)"  # of a text
 )
 

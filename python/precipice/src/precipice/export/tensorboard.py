@@ -105,14 +105,20 @@ def to_tensorboard(source: Source, out: Union[str, "os.PathLike[str]"]) -> List[
     `tensorboard --logdir out` shows them. Runs without values have no file."""
     loaded = load(source)
     names = run_names(loaded)
-    written = []
+    written: Dict[str, Path] = {}
     with Folder.make(Path(out)) as whole:
         for run, config, frame in each_run(loaded):
-            folder_name = "".join("_" if each in FORBIDDEN else each for each in names[run])
+            folder_name = folder_of(names[run])
+            if folder_name in written:
+                folder_name = folder_of(f"{names[run]}, {run}")
             with whole.folder(folder_name) as folder, folder.create("events.out.tfevents.precipice") as file:
                 write_events(file, config, by_step(frame))
-            written.append(Path(out) / folder_name / "events.out.tfevents.precipice")
-    return written
+            written[folder_name] = Path(out) / folder_name / "events.out.tfevents.precipice"
+    return list(written.values())
+
+
+def folder_of(name: str) -> str:
+    return "".join("_" if each in FORBIDDEN else each for each in name)
 
 
 def write_events(file: BinaryIO, config: Dict[str, Any], steps: Any) -> None:
