@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import support  # noqa: F401  makes the package importable
 
-from precipice.report import __main__ as report
+from precipice.report import making as report
 from precipice.report.figures import style
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

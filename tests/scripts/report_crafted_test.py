@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import support  # noqa: F401  makes the package importable
 
-from precipice.report import __main__ as program
+from precipice.report import making as program
 from precipice.report.figures import style
 from precipice.runs.results import find_results
 

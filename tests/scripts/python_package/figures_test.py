@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 import precipice
 from precipice.program import PROGRAM
 from precipice.report import __main__ as command
-from precipice.report.api import DESCRIPTIONS
+from precipice.report.descriptions import DESCRIPTIONS
 from precipice.report.drawing import FIGURES
 from precipice.report.figures import style
 from precipice.report.material import NOT_POOLED

@@ -4,42 +4,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Callable, List, Optional, Sequence, Union
+from typing import Optional, Sequence
 
 from precipice.html_text import clean
 from precipice.progress import Progress
-from precipice.report.drawing import drawn_figures
-from precipice.report.figures.style import Picture, look
-from precipice.report.material import gather
-from precipice.report.page.page import build_page
-from precipice.report.page.pieces import save
-from precipice.runs.run_files import ReportError, one_line
-from precipice.safe_files import Folder
 
 EXIT_USAGE, EXIT_OUTPUT, EXIT_INTERRUPTED = 2, 5, 130  # as of the program itself
-
-
-def make_report(
-    directories: Union[Path, Sequence[Path]],
-    out: Path,
-    say: Callable[[str], None],
-    asked: Optional[float] = None,
-    drawn: Optional[List[Picture]] = None,
-) -> Path:
-    """Writes report.html and figures/ into `out`, of one directory or of several side by side. `asked`: the learning rate
-    that figures of one rate show. `drawn` takes the figures of the page."""
-    several = [directories] if isinstance(directories, Path) else list(directories)
-    material = gather(several, asked, say)
-    with look(), Folder.make(out) as target, target.folder("figures") as folder:
-        pictures: List[Picture] = []
-        for figure, picture in drawn_figures(material):
-            say(f"drawing: {picture.title}")
-            pictures.append(save(figure, picture, folder, material.results.command))
-        page = build_page(material.results, material.sweep, pictures, material.analysis, material.rates)
-        target.write("report.html", page)
-    if drawn is not None:
-        drawn += pictures
-    return out / "report.html"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -69,6 +39,10 @@ def main(words: Optional[Sequence[str]] = None) -> int:
     if arguments.out is None and len(arguments.directories) > 1:
         parser.error("several directories need --out DIR2, where their common report goes")
     out = arguments.out or arguments.directories[0]
+    # Behind the words: who asks for help need not wait for matplotlib.
+    from precipice.report.making import make_report
+    from precipice.runs.run_files import ReportError, one_line
+
     try:
         with Progress("report") as progress:
             page = make_report(arguments.directories, out, progress.say, arguments.lr)

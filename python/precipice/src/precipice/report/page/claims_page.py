@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-from precipice.report.__main__ import make_report
+from precipice.report.making import make_report
 from precipice.program import program_path
 from precipice.report.tables.claims_table import claims_section
 from precipice.html_text import escape
