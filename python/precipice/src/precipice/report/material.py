@@ -14,8 +14,8 @@ from precipice.runs.results import Results, find_results, read_sweep_record
 from precipice.runs.run_files import ReportError
 
 NOT_POOLED = (
-    "Runs of one setting lie in several of these directories, and statistics would pool them: "
-    "`precipice merge` gives those of each directory."
+    "Runs of one setting lie in several of these directories, and statistics would pool them, or a run is packed: "
+    "`precipice merge` gives the statistics of each directory."
 )
 
 

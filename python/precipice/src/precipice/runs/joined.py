@@ -66,10 +66,12 @@ def without_seeds(config: Dict[str, Any]) -> str:
 @contextlib.contextmanager
 def as_one_sweep(results: Results) -> Iterator[Optional[Path]]:
     """A directory that the program reads as one sweep of these runs, of links to where they are; None where two of them
-    are one run, or differ in the directory alone, which the program's statistics would pool."""
-    runs = [run for run in results.runs if run.directory.is_dir() and run.config]
+    are one run, or differ in the directory alone, which the program's statistics would pool, and where one has no directory
+    of its own."""
+    runs = [run for run in results.runs if run.config]
     by_id = {program_id(run): run for run in runs}
-    if len(by_id) < len(runs) or any(DIRECTORY in run.config for run in runs):
+    is_alike = len(by_id) < len(runs) or any(DIRECTORY in run.config for run in runs)
+    if is_alike or not all(run.directory.is_dir() for run in runs):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="precipice-report-") as folder:

@@ -15,8 +15,14 @@ def run_file(directory: Path) -> Path:
     return directory / "run.h5"
 
 
-def has_run_file(directory: Path) -> bool:
-    return run_file(directory).exists()
+def is_there(path: Path) -> bool:
+    """Whether a file of a run can be read."""
+    return path.exists()
+
+
+def size_of(path: Path) -> int:
+    """Of a file of a run, in bytes. Raises OSError."""
+    return path.stat().st_size
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Callable, Dict, List
 import h5py
 
 from precipice.html_text import clean
-from precipice.runs.locate import run_file
+from precipice.runs.locate import is_there, run_file
 from precipice.runs.run_files import RUN_FILES, ReportError, Run, as_plain, read_run
 from precipice.safe_files import open_regular, regular
 
@@ -99,7 +99,7 @@ def has_younger(index: Path, runs: List[Run]) -> bool:
 
 
 def is_run(directory: Path) -> bool:
-    return directory.is_dir() and any((directory / name).exists() for name in RUN_FILES)
+    return any(is_there(directory / name) for name in RUN_FILES)
 
 
 def read_sweep_record(path: Path) -> SweepRecord:

@@ -15,7 +15,7 @@ import numpy as np
 from precipice.runs.config_text import number, parse_config
 from precipice.html_text import clean
 from precipice.runs.inputs import recorded_inputs
-from precipice.runs.locate import open_run_file, run_file
+from precipice.runs.locate import is_there, open_run_file, run_file, size_of
 from precipice.safe_files import open_regular
 
 MAX_TEXT_BYTES = 1 << 22
@@ -135,7 +135,7 @@ class Run:
 def read_run(directory: Path) -> Run:
     run = Run(directory, id=directory.name)
     run.status = read_status(directory / "status.json")
-    if run_file(directory).exists():
+    if is_there(run_file(directory)):
         try:
             read_run_file(directory, run)
         except Exception as error:  # whatever a crafted file makes h5py, numpy or the reader of TOML raise
@@ -185,7 +185,7 @@ class Budget:
     """How many bytes may still be read of a file, by its own size on disk; and how many rows a run's series have."""
 
     def __init__(self, path: Path, rows: Optional[int] = None):
-        self.left = EXPANSION_FREE + EXPANSION_LIMIT * path.stat().st_size
+        self.left = EXPANSION_FREE + EXPANSION_LIMIT * size_of(path)
         self.rows = rows  # None: unknown
 
     def take(self, dataset: h5py.Dataset) -> None:
