@@ -14,8 +14,9 @@ from statistics import mean, median, stdev
 import h5py
 
 from recipe_table import T95
-from report_lib.config_text import parse_config
-from safe_files import regular
+import package_path  # noqa: F401  makes precipice importable
+from precipice.runs.config_text import parse_config
+from precipice.safe_files import regular
 
 REFERENCE = "fp32"
 

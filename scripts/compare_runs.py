@@ -21,7 +21,8 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 import h5py
 import numpy as np
 
-from safe_files import regular, write_file
+import package_path  # noqa: F401  makes precipice importable
+from precipice.safe_files import regular, write_file
 
 PROVENANCE = {"command", "commit", "compiler", "cpu_model", "hdf5_version", "libtorch_version", "onednn_version",
               "program_version"}

@@ -16,7 +16,8 @@ matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "precipice"  # equal data, equal bytes
 import matplotlib.pyplot as plt  # noqa: E402
 
-from safe_files import write_file  # noqa: E402
+import package_path  # noqa: F401  makes precipice importable
+from precipice.safe_files import write_file  # noqa: E402
 
 
 def series(rows):

@@ -11,8 +11,9 @@ from statistics import mean, stdev
 
 import h5py
 
-from report_lib.config_text import parse_config
-from safe_files import regular
+import package_path  # noqa: F401  makes precipice importable
+from precipice.runs.config_text import parse_config
+from precipice.safe_files import regular
 
 # Two-sided 95% quantiles of Student's t by degrees of freedom (any table of the distribution).
 T95 = [None, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-from safe_files import Folder
+import package_path  # noqa: F401  makes precipice importable
+from precipice.safe_files import Folder
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ import unittest
 
 import support
 
-from report_lib.analysis import PROGRAM
+from precipice.program import PROGRAM
 
 SCRIPT = support.SCRIPTS / "back_again"
 FOLDER = support.SCRIPTS.parent / "experiments/back_again"

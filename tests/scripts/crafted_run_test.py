@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import support
 
-from report_lib.analysis import PROGRAM
+from precipice.program import PROGRAM
 
 TINY = """[model]
 layers = 1

@@ -13,7 +13,7 @@ import support
 import h5py
 import numpy as np
 
-from report_lib.analysis import PROGRAM
+from precipice.program import PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENT = ROOT / "docs/EXPORT.md"

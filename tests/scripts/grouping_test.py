@@ -6,8 +6,8 @@ import unittest
 import fake_sweep
 import support
 
-from report_lib.config_text import parse_config
-from report_lib.grouping import Sweep, varying_keys
+from precipice.runs.config_text import parse_config
+from precipice.report.grouping import Sweep, varying_keys
 
 
 def sweep_of(*changes, **common) -> Sweep:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import support
 
-from report_lib.analysis import PROGRAM
+from precipice.program import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,9 +17,10 @@ import support
 import h5py
 import numpy as np
 
-from report_lib import __main__ as report
-from report_lib import style
-from report_lib.analysis import PROGRAM, Analyses, path_argument
+from precipice.report import __main__ as report
+from precipice.report.figures import style
+from precipice.program import PROGRAM, path_argument
+from precipice.report.analysis import Analyses
 
 SEEDS, STEPS = 6, 200
 

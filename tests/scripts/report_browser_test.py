@@ -16,10 +16,10 @@ from unittest import mock
 import fake_sweep
 import h5py
 import numpy as np
-import support  # noqa: F401  makes report_lib importable
+import support  # noqa: F401  makes the package importable
 
-from report_lib import __main__ as report
-from report_lib import style
+from precipice.report import making as report
+from precipice.report.figures import style
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LIMIT = 240  # seconds

@@ -13,10 +13,10 @@ from unittest import mock
 import fake_sweep
 import support
 
-from report_lib import __main__ as report
-from report_lib import style
-from report_lib.analysis import PROGRAM
-from report_lib.claims_table import claims_section
+from precipice.report import __main__ as report
+from precipice.report.figures import style
+from precipice.program import PROGRAM
+from precipice.report.tables.claims_table import claims_section
 
 CLAIMS = """
 [[claim]]

@@ -12,19 +12,21 @@ import numpy as np
 import support
 from matplotlib.patches import Rectangle
 
-from report_lib.__main__ import shown_rates
-from report_lib.analysis import Analysis
-from report_lib.claims_markdown import BEGIN, END, markdown_table, put_into
-from report_lib.comparisons_table import comparisons_section
-from report_lib.departure_figures import departure_figure
-from report_lib.difference_figures import difference_curves_figure, difference_figure, make_pair, pairs_of
-from report_lib.grouping import Sweep
-from report_lib.headline import headline
-from report_lib.ladder_figures import ladder_figure
-from report_lib.map_figures import divergence_figure
-from report_lib.ramps import families
-from report_lib.raster_figures import raster_figure
-from report_lib.run_files import ReportError, Run, SeriesGroup
+from precipice.report.material import shown_rates
+from precipice.report.analysis import Analysis
+from precipice.report.tables.claims_markdown import BEGIN, END, markdown_table, put_into
+from precipice.report.tables.comparisons_table import comparisons_section
+from precipice.report.figures.departure_figures import departure_figure
+from precipice.report.figures.difference_figures import difference_curves_figure, difference_figure, make_pair, pairs_of
+from precipice.report.grouping import Sweep
+from precipice.report.headline import headline
+from precipice.report.figures.ladder_figures import ladder_figure
+from precipice.report.figures.map_figures import divergence_figure
+from precipice.report.ramps import families
+from precipice.report.figures.raster_figures import raster_figure
+from precipice.runs.run_files import ReportError, Run, SeriesGroup
+
+support.draw_as_the_report_does()
 
 STEPS = 120
 

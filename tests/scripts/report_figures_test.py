@@ -13,13 +13,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from report_lib.analysis import Analysis
-from report_lib.grouping import Sweep
-from report_lib.loss_figures import loss_figures
-from report_lib.map_figures import divergence_figure
-from report_lib.rate_figures import final_loss_figure, loss_by_format_figure
-from report_lib.run_files import Run, SeriesGroup
-from report_lib.style import counts_text, row_names, text_points, wrapped
+from precipice.report.analysis import Analysis
+from precipice.report.grouping import Sweep
+from precipice.report.figures.loss_figures import loss_figures
+from precipice.report.figures.map_figures import divergence_figure
+from precipice.report.figures.rate_figures import final_loss_figure, loss_by_format_figure
+from precipice.runs.run_files import Run, SeriesGroup
+from precipice.report.figures.style import counts_text, row_names, text_points, wrapped
+
+support.draw_as_the_report_does()
 
 LONG = [
     f"mxfp8:element={element},block={block}, accumulator=tensor-core:bits={bits}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import support
 
-from report_lib.analysis import Analysis, adopt_names
-from report_lib.grouping import Sweep
-from report_lib.names import LONGEST, renamed
-from report_lib.results import read_sweep_record
+from precipice.report.analysis import Analysis, adopt_names
+from precipice.report.grouping import Sweep
+from precipice.report.names import LONGEST, renamed
+from precipice.runs.results import read_sweep_record
 
 KEY = "precision.recipe"
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import fake_sweep
 import h5py
 import numpy as np
-import support  # noqa: F401  makes report_lib importable
+import support  # noqa: F401  makes the package importable
 
-from report_lib.grouping import Sweep
-from report_lib.histogram_figures import histogram_figure
-from report_lib.landscape_figures import landscape_figure
-from report_lib.lbfgs_figures import lbfgs_figure
-from report_lib.online_figures import PANELS, curve_of, online_figure
-from report_lib.results import find_results
+from precipice.report.grouping import Sweep
+from precipice.report.figures.histogram_figures import histogram_figure
+from precipice.report.figures.landscape_figures import landscape_figure
+from precipice.report.figures.lbfgs_figures import lbfgs_figure
+from precipice.report.figures.online_figures import PANELS, curve_of, online_figure
+from precipice.runs.results import find_results
+
+support.draw_as_the_report_does()
 
 RATE = 1e-2
 STEPS = np.arange(0, 60, 20)

@@ -9,10 +9,10 @@ import time
 import unittest
 from unittest import mock
 
-import support  # noqa: F401  makes report_lib importable
+import support  # noqa: F401  makes the package importable
 
-from report_lib import progress
-from report_lib.progress import CLEAR, Progress
+from precipice import progress
+from precipice.progress import CLEAR, Progress
 
 
 class Terminal(io.StringIO):

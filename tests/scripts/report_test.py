@@ -21,11 +21,12 @@ from unittest import mock
 import fake_sweep
 import h5py
 import numpy as np
-import support  # noqa: F401  makes report_lib importable
+import support  # noqa: F401  makes the package importable
 
-from report_lib import __main__ as program
-from report_lib import loss_figures, style
-from report_lib.results import find_results
+from precipice.report import __main__ as program
+from precipice.report.figures import loss_figures
+from precipice.report.figures import style
+from precipice.runs.results import find_results
 
 
 class Text(HTMLParser):

@@ -6,10 +6,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-import support  # noqa: F401  makes report_lib importable
+import support  # noqa: F401  makes the package importable
 
-from report_lib import analysis
-from report_lib.analysis_tables import warnings
+from precipice.report import analysis
+from precipice.report.tables.analysis_tables import warnings
 
 
 def signal(name: str, auc: float, verdict: str) -> dict:

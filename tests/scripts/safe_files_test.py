@@ -12,9 +12,9 @@ from unittest import mock
 import fake_sweep
 import support  # noqa: F401  makes scripts importable
 
-import safe_files
-from report_lib import __main__ as program
-from report_lib import style
+from precipice import safe_files
+from precipice.report import __main__ as program
+from precipice.report.figures import style
 
 
 def files_of(folder: Path) -> Dict[str, bytes]:

@@ -11,11 +11,13 @@ import support
 class Setup(unittest.TestCase):
     @unittest.skipUnless(shutil.which("dpkg-query"), "skipped: no Debian or Ubuntu")
     def test_nothing_is_missing_where_the_tests_run(self) -> None:
-        done = subprocess.run([support.SCRIPTS / "setup", "--check"], capture_output=True, text=True, check=False)
-        self.assertEqual((done.returncode, done.stdout), (0, "setup: nothing is missing\n"))
+        for words in (["--check"], ["--tests", "--check"]):
+            done = subprocess.run([support.SCRIPTS / "setup", *words], capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout), (0, "setup: nothing is missing\n"))
 
     def test_every_requirement_is_a_line_that_the_script_reads(self) -> None:
-        lines = [line for line in (support.SCRIPTS / "requirements.txt").read_text().splitlines() if "==" in line]
+        lines = [line for path in support.SCRIPTS.glob("requirements*.txt") for line in path.read_text().splitlines() if "==" in line]
+        self.assertGreater(len(lines), 50)
         pattern = r'^[a-z0-9-]+==[^ ;]+( *; *python_version *(<|>=) *"3\.[0-9]+")?$'
         for line in lines:
             self.assertRegex(line, pattern)

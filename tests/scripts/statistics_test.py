@@ -6,7 +6,7 @@ import unittest
 import support
 import numpy as np
 
-from report_lib.statistics import Band, Curve, decimate, seed_band
+from precipice.report.statistics import Band, Curve, decimate, seed_band
 
 
 def curve(values, diverged=False, first=0) -> Curve:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets the tests import scripts/report_lib and scripts/run_tests.py, and makes runs that exist only in memory."""
+"""Lets the tests import the Python package and scripts/run_tests.py, and makes runs that exist only in memory."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ from typing import Sequence
 import numpy as np
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(SCRIPTS.parent / "python/precipice/src")]
 
-from report_lib.analysis import PROGRAM  # noqa: E402
-from report_lib.run_files import Run, SeriesGroup  # noqa: E402
-from report_lib.statistics import Cell  # noqa: E402
+from precipice.program import PROGRAM  # noqa: E402
+from precipice.runs.run_files import Run, SeriesGroup  # noqa: E402
+from precipice.report.statistics import Cell  # noqa: E402
 
 
 class ProgramCase(unittest.TestCase):
@@ -30,6 +30,15 @@ class ProgramCase(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(holder.cleanup)
         cls.folder = Path(holder.name)
+
+
+def draw_as_the_report_does() -> None:
+    """For tests that call a figure's function themselves: the command does so within style.look()."""
+    import matplotlib
+
+    from precipice.report.figures.style import LOOK
+
+    matplotlib.rcParams.update(LOOK)
 
 
 def run(state: str, final: float = float("nan"), initial: float = 4.0, **config) -> Run:
