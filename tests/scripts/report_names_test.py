@@ -55,6 +55,19 @@ class ShortNames(unittest.TestCase):
         for name in self.names(*({KEY: recipe} for recipe in many)):
             self.assertLessEqual(len(name), LONGEST)
 
+    def test_a_note_stands_for_the_settings_that_go_with_it(self) -> None:
+        arms = [{"note": "plain", KEY: "fp8"}, {"note": "plain, head in fp32", KEY: "fp8", "precision.lm_head": "high"},
+                {"note": "z-loss", KEY: "fp8", "train.z_loss": 1e-4}]
+        labels = {"note": {arm["note"]: arm["note"] for arm in arms}}
+        self.assertEqual(self.names(*arms, labels=labels), ["plain", "plain, head in fp32", "z-loss"])
+        # A second linked axis whose label is at the first of its keys, and a third one without words.
+        phases = [{"train.steps": 300, "schedule.final_fraction": 0.1}, {"train.steps": 900, "schedule.final_fraction": 0.0}]
+        labels["train.steps"] = {"300": "early", "900": "tail"}
+        self.assertEqual(self.names(*({**arms[0], **phase} for phase in phases), {**arms[2], **phases[1]}, labels=labels),
+                         ["plain, steps=early", "plain, steps=tail", "z-loss, steps=tail"])
+        self.assertCountEqual(self.names(arms[0], {**arms[0], "train.z_loss": 1e-3}, arms[2], labels=labels),
+                              ["plain, z_loss=0", "plain, z_loss=0.001", "z-loss, z_loss=0.0001"])
+
     def test_the_users_labels_come_first(self) -> None:
         labels = {KEY: {"mxfp8:element=e5m3,block=16": "wide"}, "train.z_loss": {"1e-4": "with z-loss", "0": "plain"}}
         recipe = "mxfp8:element=e5m3,block=16"

@@ -15,6 +15,7 @@ from precipice.html_text import clean
 LONGEST = 24  # characters of a name that needs no shortening
 LONGEST_HEAD = 16
 DOT = " · "
+NOTE = "note"  # the config key that says in a word what a run is
 
 Part = Tuple[str, Any]  # a config key and its value
 Labels = Mapping[str, Mapping[str, str]]  # by key, by value as text: the tables [labels."KEY"] of sweep.toml
@@ -66,6 +67,8 @@ def full_name(parts: Sequence[Part], recipe_key: str, keys: Sequence[str]) -> st
 
 def shown_names(formats: Mapping[str, Sequence[Part]], recipe_key: str, labels: Labels) -> Dict[str, str]:
     """By full name. The most telling way of shortening under which all names fit and differ; numbers where none does."""
+    if all(NOTE in dict(parts) for parts in formats.values()):
+        formats, recipe_key = without_what_labels_say(formats, labels), NOTE
     described = {name: describe(parts, recipe_key, labels) for name, parts in formats.items()}
     names = {name: labelled_name(name, each) for name, each in described.items()}
     long = [name for name, each in described.items() if len(names[name]) > LONGEST and each.labels < len(each.parts)]
@@ -78,6 +81,20 @@ def shown_names(formats: Mapping[str, Sequence[Part]], recipe_key: str, labels: 
         head = described[name].recipe or "format"
         names[name] = f"{head[:LONGEST_HEAD]}{DOT}{number}"
     return made_unique(names)
+
+
+def without_what_labels_say(formats: Mapping[str, Sequence[Part]], labels: Labels) -> Dict[str, List[Part]]:
+    """A note is the user's word for the settings that go with it: those that note and labels decide are left out."""
+    settings = [dict(parts) for parts in formats.values()]
+    keys = list(dict.fromkeys(key for each in settings for key in each))
+    named = [key for key in keys if key == NOTE or all(label_of(labels, key, each.get(key)) for each in settings)]
+    values: Dict[str, Dict[str, set]] = {key: {} for key in keys}
+    for each in settings:
+        said = repr([each.get(key) for key in named])
+        for key in keys:
+            values[key].setdefault(said, set()).add(repr(each.get(key)))
+    decided = {key for key in keys if key not in named and all(len(found) == 1 for found in values[key].values())}
+    return {name: [part for part in parts if part[0] not in decided] for name, parts in formats.items()}
 
 
 def describe(parts: Sequence[Part], recipe_key: str, labels: Labels) -> Format:
