@@ -16,9 +16,11 @@ from precipice.safe_files import write_file
 DIRECTORY = "directory"  # the setting, beside the keys of a config
 
 
-def find_all(directories: Sequence[Path], say: Callable[[str], None] = lambda text: None) -> Results:
-    """Raises ReportError for a directory without runs."""
-    found = [find_results(directory, say) for directory in directories]
+def find_all(
+    directories: Sequence[Path], say: Callable[[str], None] = lambda text: None, groups: Optional[Sequence[str]] = None
+) -> Results:
+    """As find_results, of each. Raises ReportError for a directory without runs."""
+    found = [find_results(directory, say, groups) for directory in directories]
     return found[0] if len(found) == 1 else join(found)
 
 

@@ -19,6 +19,7 @@ from precipice.runs.results import Results, is_run
 from precipice.runs.run_files import ReportError, Run, one_line, read_run
 from precipice.runs.series import Group, padded, read_groups, rows_of
 
+OF_A_ROW = ("metrics", "eval")  # groups that say how far a run came and how it ended
 OF_EACH_RUN = ("final_loss", "diverged", "divergence_step")  # in a cube, beside the series
 PathLike = Union[str, "os.PathLike[str]"]
 KEYS = ("format", "lr", "seed")  # that tell the runs of a sweep apart; `learning_rate` is the series of the schedule
@@ -127,7 +128,7 @@ def load_run(directory: PathLike, groups: Optional[Sequence[str]] = None) -> Loa
     path = Path(directory)
     if not is_run(path):
         raise ReportError(f"{path} is no run directory: it has no run.h5 and no config.toml")
-    run = read_run(path)
+    run = read_run(path, OF_A_ROW)
     if run.state == "unreadable":
         raise ReportError(f"{path}: {run.problem}")
     return LoadedRun(run, groups_of(run, groups))
@@ -138,7 +139,7 @@ def load_sweep(directory: Union[PathLike, Sequence[PathLike]], groups: Optional[
     the setting `directory`); `groups`: those of run.h5 that are wanted, by default all that hold anything. A run that cannot
     be read has a row with the state `unreadable` and no values. Raises ReportError where there are no runs."""
     several = [directory] if isinstance(directory, (str, os.PathLike)) else list(directory)
-    results = find_all([Path(each) for each in several])
+    results = find_all([Path(each) for each in several], groups=OF_A_ROW)
     found = []
     for run in results.runs:
         try:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional, Sequence
 
 import h5py
 
@@ -51,12 +51,14 @@ class Results:
         return [part.directory for part in self.parts] or [self.directory]
 
 
-def find_results(directory: Path, say: Callable[[str], None] = lambda text: None) -> Results:
-    """`say` is told what is being read."""
+def find_results(
+    directory: Path, say: Callable[[str], None] = lambda text: None, groups: Optional[Sequence[str]] = None
+) -> Results:
+    """`say` is told what is being read. `groups`: as read_run has them."""
     if not directory.is_dir():
         raise ReportError(f"{directory} is no directory")
     if is_run(directory):
-        runs = [read_run(directory)]
+        runs = [read_run(directory, groups)]
         return Results(directory, runs, common_invocation(runs))
     folders = sorted(child.name for child in directory.iterdir() if not child.name.startswith(".") and is_run(child))
     record = read_sweep_record(directory / "sweep.toml")
@@ -67,7 +69,7 @@ def find_results(directory: Path, say: Callable[[str], None] = lambda text: None
     runs = []
     for number, name in enumerate(chosen, start=1):
         say(f"reading run {number} of {len(chosen)}: {name}")
-        runs.append(read_run(directory / name))
+        runs.append(read_run(directory / name, groups))
     return Results(
         directory,
         runs,

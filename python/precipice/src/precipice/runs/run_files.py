@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import h5py
 import numpy as np
@@ -132,12 +132,13 @@ class Run:
         return text if self.skipped_steps > 0 and "skipped" not in self.reason else ""
 
 
-def read_run(directory: Path) -> Run:
+def read_run(directory: Path, groups: Optional[Sequence[str]] = None) -> Run:
+    """`groups`: of run.h5 those that are wanted; None: all that the report draws."""
     run = Run(directory, id=directory.name)
     run.status = read_status(directory / "status.json")
     if is_there(run_file(directory)):
         try:
-            read_run_file(directory, run)
+            read_run_file(directory, run, groups)
         except Exception as error:  # whatever a crafted file makes h5py, numpy or the reader of TOML raise
             # Nothing of it is drawn: what was read before the fault is no better known.
             run = Run(directory, run.id, "unreadable", f"run.h5: {one_line(error)}", config=run.config, status=run.status)
@@ -200,7 +201,7 @@ class Budget:
             raise ValueError(f"{dataset.name} has {dataset.shape[0]} rows, and the run has {self.rows - 1} steps")
 
 
-def read_run_file(directory: Path, run: Run) -> None:
+def read_run_file(directory: Path, run: Run, groups: Optional[Sequence[str]]) -> None:
     budget = Budget(run_file(directory))
     with open_run_file(directory) as file:
         for name in file.attrs:
@@ -219,8 +220,9 @@ def read_run_file(directory: Path, run: Run) -> None:
         if isinstance(steps, int) and steps > 0:
             budget.rows = steps + 1  # evaluations stand before the first step and after the last
         for name, member in FIELDS.items():
-            read_group(file, name, getattr(run, member), budget)
-        for name in other_groups(file):
+            if groups is None or name in groups:
+                read_group(file, name, getattr(run, member), budget)
+        for name in other_groups(file) if groups is None else ():
             run.probes[name] = SeriesGroup()
             read_group(file, name, run.probes[name], budget)
 
