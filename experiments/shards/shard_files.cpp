@@ -39,7 +39,6 @@ void for_each_shard(ClaimBoard& board,
                     const std::function<void(const std::string& name, const SeenShard& shard)>& visit) {
   std::vector<std::string> names = board.folder().names();
   std::sort(names.begin(), names.end());
-  const double now = board.file_system_time();
   for (const std::string& name : names) {
     if (name.starts_with('.') || !name.ends_with(kShardSuffix)) continue;
     const FileDescriptor file = board.folder().open_for_reading(name);
@@ -51,7 +50,7 @@ void for_each_shard(ClaimBoard& board,
     } catch (const DataError&) {
       continue;
     }
-    const double heartbeat = 1e-9 * static_cast<double>(stamp->changed);
+    const double now = board.file_system_time(), heartbeat = 1e-9 * static_cast<double>(stamp->changed);
     seen.age = std::max(0.0, now - heartbeat);
     seen.clock_offset = static_cast<double>(seen.file.written) - heartbeat;
     const bool is_gone = presence_of(seen.file.process, board.self()) == Presence::Gone;
