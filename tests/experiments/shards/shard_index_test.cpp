@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/shards/shard_index.h"
 
+#include <cmath>
+#include <cstdio>
 #include <map>
 
 #include "precision/base/check.h"
