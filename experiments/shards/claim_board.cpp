@@ -61,7 +61,7 @@ ClaimBoard::ClaimBoard(const std::filesystem::path& sweep_directory, std::string
 
 void ClaimBoard::list(bool fresh) {
   const auto now = Steady::now();
-  if (!fresh && listed_ && now - *listed_ < kListing) return;
+  if (!fresh && listed_ && now - *listed_ < times_.listing) return;
   numbers_.clear();
   for (const std::string& name : folder_.names())
     if (const auto claim = parse_claim_name(name)) numbers_[claim->id].push_back(claim->number);

@@ -50,6 +50,7 @@ struct ClaimTimes {
   std::chrono::milliseconds renew{5'000};   // between heartbeats of a holder
   std::chrono::milliseconds watch{15'000};  // that an old claim is watched before it is thought stale
   std::chrono::milliseconds stale{60'000};  // without a heartbeat; also said in docs/CLUSTERS.md
+  std::chrono::milliseconds listing{500};   // that the names in the folder are believed before they are read again
 };
 
 enum class ClaimState { Free, Held, Gone, Stale };
@@ -79,7 +80,7 @@ class ClaimBoard {
   const ProcessIdentity& self() const { return self_; }
   const std::string& holder() const { return holder_; }
 
-  // The state of the run's claim; `fresh`: from the folder as it is now, else as it was at most kListing ago.
+  // The state of the run's claim; `fresh`: from the folder as it is now, else as it was lately.
   SeenClaim look(const std::string& id, bool fresh = false);
   // The claims on all runs that have one.
   std::vector<SeenClaim> look_at_all();
@@ -93,8 +94,6 @@ class ClaimBoard {
   // The file system's present time in seconds since 1970: the mtime of a file written at most a renewal ago, and what
   // has passed since. Where no file can be written, this host's.
   double file_system_time();
-
-  static constexpr std::chrono::milliseconds kListing{500};
 
  private:
   using Steady = std::chrono::steady_clock;

@@ -50,18 +50,16 @@ ShardIndex from_environment(const std::string& text, std::int64_t count, const E
     const auto value = environment(variable.name);
     if (!value || value->empty() || (variable.no_array && *value == variable.no_array)) continue;
     std::int64_t first = variable.first;
-    std::string counted = fmt::format("from {}", first);
-    if (variable.first_name)
-      if (const auto base = environment(variable.first_name); base && !base->empty()) {
-        first = number_of(text, variable.first_name, *base);
-        counted = fmt::format("from {} = {}", variable.first_name, first);
-      }
+    const auto base = variable.first_name ? environment(variable.first_name) : std::nullopt;
+    const bool is_told = base && !base->empty();
+    if (is_told) first = number_of(text, variable.first_name, *base);
     const std::int64_t index = number_of(text, variable.name, *value) - first;
     if (index < 0 || index >= count)
       refuse_shard(
-          text, fmt::format("{} is {}, counted {}: the index must be 0 to {}; make an array of {} tasks{}",
-                            variable.name, *value, counted, count - 1, count,
-                            variable.first_name ? "" : fmt::format(", numbered {} to {}", first, first + count - 1)));
+          text,
+          fmt::format("{} is {}, counted from {}{}: the index must be 0 to {}; make an array of {} tasks{}",
+                      variable.name, *value, is_told ? std::string(variable.first_name) + " = " : "", first, count - 1,
+                      count, is_told ? "" : fmt::format(", numbered {} to {}", first, first + count - 1)));
     return {index, count, variable.name};
   }
   refuse_shard(text, "no variable says which task this is; looked at " + looked_at);

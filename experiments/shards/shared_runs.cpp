@@ -175,7 +175,11 @@ void SharedRuns::finish(const std::string& id) {
 void SharedRuns::write_file() {
   file_.written = static_cast<std::int64_t>(std::time(nullptr));
   try {
-    board_->folder().write_atomic(file_name_, encode_shard(file_));
+    // Whole, but not synced to the disk: of a machine without power nobody needs to know what it was doing.
+    const std::string fresh = "." + file_name_ + ".new";
+    board_->folder().remove(fresh);
+    board_->folder().make_exclusive(fresh, encode_shard(file_), "own");
+    board_->folder().move(fresh, board_->folder(), file_name_);
   } catch (const OutputError&) {  // a full disk: the runs say so
   }
 }

@@ -49,7 +49,7 @@ TEST_CASE("shards share out the runs, and what one gives back or finishes the ot
   CHECK(two.take("aaaaaaaaaa") == Taking::Held);
   CHECK(contains(two.holder_text("aaaaaaaaaa"), "shard 0/2 (process "));
   one.give_back("aaaaaaaaaa");
-  std::this_thread::sleep_for(ClaimBoard::kListing);
+  std::this_thread::sleep_for(kShort.listing);
   CHECK(two.take("aaaaaaaaaa") == Taking::Taken);
   two.finish("aaaaaaaaaa");
   CHECK_FALSE(fs::exists(dir / "shards/aaaaaaaaaa.2.claim"));
@@ -85,7 +85,8 @@ TEST_CASE("a shard that renews keeps its runs, and says what it is doing", "[sha
   REQUIRE(one.take("aaaaaaaaaa") == Taking::Taken);
   one.own_file().running = {"aaaaaaaaaa"};
   SharedRuns two(dir.path(), ShardIndex{1, 2}, kSilent, kShort);
-  for (int i = 0; i < 80; ++i, std::this_thread::sleep_for(milliseconds(10))) {
+  for (const auto begin = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - begin < 2 * kShort.stale;
+       std::this_thread::sleep_for(kShort.renew)) {
     one.renew();
     REQUIRE(two.take("aaaaaaaaaa") == Taking::Held);
   }
@@ -112,11 +113,13 @@ TEST_CASE("a clock that is an hour off and a second process of one index are sai
   file.name = "shard 3/8";
   file.program = this_program();
   file.written = std::time(nullptr) + 3600;
+  file.process = this_process();
   put_shard(dir.path(), file);
   std::string said;
   const SharedRuns shared(dir.path(), ShardIndex{3, 8}, [&said](const std::string& text) { said += text + "\n"; });
   CHECK(contains(said, "shard 3/8 works here already: process "));
-  CHECK(contains(said, "3600 s ahead of that of the file system, by which claims are judged"));
+  CHECK(contains(said, "the clock of " + file.process.host));
+  CHECK(contains(said, " s ahead of that of the file system, by which claims are judged"));
 }
 
 TEST_CASE("a shard of another version that works in the directory is refused, one that has ended is not", "[shards]") {
