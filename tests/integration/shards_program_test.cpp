@@ -52,7 +52,8 @@ void check_kills(const std::string& options) {
 std::string running_run(const Workplace& place) {
   for (int i = 0; i < 1500; ++i, usleep(10'000)) {
     if (!fs::exists(place.path("s/sweep.toml"))) continue;
-    for (const Json& run : report_of(place)["runs"])
+    const Json report = report_of(place);
+    for (const Json& run : report["runs"])
       if (run["state"] == "running" && run["step"] > 0) return run["id"];
   }
   return "";
@@ -62,7 +63,7 @@ std::string running_run(const Workplace& place) {
 
 TEST_CASE("four shards killed eight times end with every run done once and the bytes of one process's sweep",
           "[integration]") {
-  check_kills("--shards 4 --kills 8 --runs 5 --steps 120");
+  check_kills("--shards 4 --kills 8 --runs 4 --steps 100");
 }
 
 TEST_CASE("eight shards killed a hundred times lose nothing", "[.slow]") {
@@ -116,7 +117,7 @@ TEST_CASE("wrong shards and budgets are refused in one line", "[integration]") {
 TEST_CASE("a budget checkpoints what runs, ends with exit code 7 and the next one goes on to equal bytes",
           "[integration]") {
   Workplace place;
-  const std::vector<std::string> axes{"seed=0,1", "train.steps=1500", "--jobs", "1"};
+  const std::vector<std::string> axes{"seed=0,1", "train.steps=600", "--jobs", "1"};
   auto with = axes;
   with.insert(with.end(), {"--for", "0.8s"});
   const ProgramResult first = place.run(shared_sweep(place, with));
@@ -129,7 +130,8 @@ TEST_CASE("a budget checkpoints what runs, ends with exit code 7 and the next on
   std::vector<std::string> whole{"sweep", place.config(), "--out", place.path("whole")};
   whole.insert(whole.end(), axes.begin(), axes.end());
   REQUIRE(place.run(whole).exit_code == 0);
-  for (const Json& run : report_of(place)["runs"]) {
+  const Json report = report_of(place);
+  for (const Json& run : report["runs"]) {
     const std::string file = "/" + run["id"].get<std::string>() + "/run.h5";
     CHECK(text_of(place.path("s" + file)) == text_of(place.path("whole" + file)));
   }
@@ -190,7 +192,8 @@ TEST_CASE("a second process of one index is said and does nothing twice", "[inte
   CHECK(second.exit_code == 0);
   CHECK(contains(second.out, "shard 0/2 works here already: process "));
   CHECK(place.run({"verify", place.path("s")}).exit_code == 0);
-  for (const Json& run : report_of(place)["runs"])
+  const Json report = report_of(place);
+  for (const Json& run : report["runs"])
     CHECK_FALSE(contains(text_of(run["directory"].get<std::string>() + "/log.txt"), "resumed"));
 }
 
