@@ -2,59 +2,14 @@
 // Whole processes of this program: how long they take to start, what they hold, and what a sweep adds to its runs'
 // steps.
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdio>
-#include <filesystem>
 
 #include "experiments/bench/bench.h"
+#include "experiments/bench/child_process.h"
 #include "metrics/log/files.h"
-#include "precision/base/check.h"
 #include "train/config/metric_intervals.h"
 
 namespace precipice {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// Runs this program with arguments, its output thrown away; seconds and peak memory in MB.
-std::pair<double, double> run_child(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "/proc/self/exe");
-  std::vector<char*> argv;
-  for (auto& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const auto start = Clock::now();
-  const pid_t child = fork();
-  if (child == 0) {
-    if (!std::freopen("/dev/null", "w", stdout)) _exit(127);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  int status = 0;
-  rusage usage{};
-  if (child < 0 || wait4(child, &status, 0, &usage) != child || status != 0)
-    throw OutputError("bench: a process of this program did not run");
-  return {std::chrono::duration<double>(Clock::now() - start).count(), static_cast<double>(usage.ru_maxrss) / 1024};
-}
-
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/precipice_bench_XXXXXX";
-    if (!mkdtemp(name)) throw OutputError("bench: cannot make a folder under /tmp");
-    root_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(root_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string operator/(const char* name) const { return (root_ / name).string(); }
-
- private:
-  std::filesystem::path root_;
-};
 
 // Sizes of the memory row: mid of the step benchmark.
 constexpr double kLayers = 6, kWidth = 384, kHeads = 6, kContext = 256, kBatch = 8, kVocabulary = 65;
@@ -73,7 +28,7 @@ double least_memory() {
 }  // namespace
 
 void bench_processes(const BenchOptions& options, std::vector<BenchRow>& rows) {
-  const Folder folder;
+  const BenchFolder folder;
   const auto start = [](int) { return run_child({"--version"}).first; };
   start(0);
   BenchRow starts{"start of the program (goal 0.6 s)", "0.6 s", 1, {}, {}};

@@ -8,6 +8,7 @@
 
 #include "experiments/bench/baseline.h"
 #include "experiments/bench/bench.h"
+#include "experiments/bench/simulate.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 
@@ -16,7 +17,7 @@ namespace precipice {
 Command add_bench(CLI::App& app) {
   struct BenchArguments : BenchOptions {
     bool json = false;
-    std::string check;
+    std::string check, simulate, folder = "/tmp";
   };
   auto options = std::make_shared<BenchArguments>();
   CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
@@ -34,12 +35,24 @@ Command add_bench(CLI::App& app) {
   parser->add_option(
       "--check", options->check,
       "An earlier output of --json, or a file of experiments/bench/baselines: names the rows that became slower");
+  CLI::Option* simulate = parser->add_option(
+      "--simulate", options->simulate,
+      "With sweep: RUNSxSHARDS, such as 10000x64; the claims of pretended runs, and status and merge of so many");
+  parser->add_option("--in", options->folder, "Folder on whose file system that is done [/tmp]")->needs(simulate);
   parser->footer(
       "A row of growth that is more than twice what the arithmetic explains is a fault; so is, with --check, a row "
       "whose\n"
       "median and minimum both leave the earlier row's spread. Faults are named, and the exit code is 3.\n"
       "Example: precipice bench step --quick");
   return {parser, [options] {
+            if (!options->simulate.empty()) {
+              if (options->part != "sweep")
+                refuse_option("--simulate", options->simulate,
+                              "is of the part sweep: precipice bench sweep --simulate");
+              const Simulation simulation = simulate_sweep(parse_simulation(options->simulate), options->folder);
+              print_result(options->json ? to_json(simulation) : to_text(simulation));
+              return static_cast<int>(simulation.twice > 0 ? kSomeRunsFailed : kSuccess);
+            }
             std::optional<Baseline> baseline;
             if (!options->check.empty()) baseline = read_baseline(options->check);
             const BenchReport report = run_bench(*options);

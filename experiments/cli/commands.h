@@ -9,7 +9,8 @@
 
 namespace precipice {
 
-// Exit codes; 130 and 143 stand for SIGINT and SIGTERM after a checkpoint.
+// Exit codes, a contract with schedulers (docs/CLUSTERS.md); 130 and 143 stand for SIGINT and SIGTERM
+// after a checkpoint, kMoreToDo (7, experiments/console/process_setup.h) for time that is over.
 enum ExitCode {
   kSuccess = 0,
   kInternalError = 1,
