@@ -17,7 +17,8 @@ enum ExitCode {
   kSomeRunsFailed = 3,
   kBadData = 4,
   kOutputFailed = 5,
-  kNotEnoughMemory = 6  // refused before it began, or the system gave no more
+  kNotEnoughMemory = 6,  // refused before it began, or the system gave no more
+  kMoreToDo = 7          // the time that a sweep was given is used
 };
 
 struct Command {
