@@ -44,10 +44,11 @@ if [[ -z ${SLURM_ARRAY_TASK_ID-} ]]; then  # not inside a job: submit
   array=$(sbatch --parsable "$script") || exit
   array=${array%%;*}
   merge=$(sbatch --parsable --array=0 --job-name={{name}}-merge --dependency="afterany:$array" --cpus-per-task=1 \
-    --mem={{more_megabytes}}M --time=60 "$script" merge) || exit
+    --mem={{more_megabytes}}M --time=60 --output={{merge_log}} "$script" merge) || exit
   echo "job $array: {{tasks}} tasks. Job ${merge%%;*} merges and reports after them."
-  echo "Follow it:  squeue --jobs=$array --array    $precipice status $directory --watch    $directory/slurm/*.log"
-  echo "End it:     scancel $array    Its runs keep their checkpoints; bash $script goes on with them."
+  printf 'Follow it:  squeue --jobs=%s --array    %q status %q --watch    logs in %q\n' \
+    "$array" "$precipice" "$directory" "$directory/slurm"
+  printf 'End it:     scancel %s    Its runs keep their checkpoints: bash %q goes on with them.\n' "$array" "$script"
   exit
 fi
 
@@ -97,6 +98,7 @@ std::string slurm_script(const ClusterJob& job) {
                  {"minutes", std::to_string(job.limit_minutes)},
                  {"folder", shell_word(job.folder)},
                  {"log", shell_word(slurm_pattern(job.directory) + "/slurm/%A_%a.log")},
+                 {"merge_log", shell_word(slurm_pattern(job.directory) + "/slurm/%A_merge.log")},
                  {"program", shell_word(job.program)},
                  {"directory", shell_word(job.directory)},
                  {"task", task},
