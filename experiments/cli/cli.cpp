@@ -34,8 +34,9 @@ constexpr const char* kExamples =
     "  precipice formats e2m1\n"
     "  precipice cast --format e4m3 0.3 448 500\n"
     "Keys are listed in docs/CONFIG.md and by `precipice config`. Exit codes: 0 done or diverged, 2 usage or config,\n"
-    "3 some runs failed, 4 bad data, 5 output not written, 6 not enough memory, 130/143 interrupted after a\n"
-    "checkpoint, 141 the reader of a pipe left.";
+    "3 some runs failed, 4 bad data, 5 output not written, 6 not enough memory, 7 time used, more to do,\n"
+    "130/143 interrupted after a checkpoint, 141 the reader of a pipe left. Start again after 7, 130 and 143;\n"
+    "2 and 4 stay what they are (docs/CLUSTERS.md).";
 
 constexpr std::size_t kMostValue = 60;      // bytes of an option's value
 constexpr std::size_t kMostMessage = 6000;  // bytes; the rest of an echoed word is no news

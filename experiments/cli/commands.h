@@ -9,7 +9,8 @@
 
 namespace precipice {
 
-// Exit codes; 130 and 143 stand for SIGINT and SIGTERM after a checkpoint.
+// Exit codes, a contract with schedulers (docs/CLUSTERS.md); 130 and 143 stand for SIGINT and SIGTERM
+// after a checkpoint, kMoreToDo (7, experiments/console/process_setup.h) for time that is over.
 enum ExitCode {
   kSuccess = 0,
   kInternalError = 1,
@@ -17,8 +18,7 @@ enum ExitCode {
   kSomeRunsFailed = 3,
   kBadData = 4,
   kOutputFailed = 5,
-  kNotEnoughMemory = 6,  // refused before it began, or the system gave no more
-  kMoreToDo = 7          // the time that a sweep was given is used
+  kNotEnoughMemory = 6  // refused before it began, or the system gave no more
 };
 
 struct Command {

@@ -9,6 +9,7 @@
 
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
+#include "experiments/console/process_setup.h"
 #include "experiments/emit/engines.h"
 #include "experiments/emit/submission.h"
 #include "experiments/emit/sweep_cost.h"

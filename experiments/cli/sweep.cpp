@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <set>
 
 #include "experiments/claims/claims_report.h"
@@ -17,6 +18,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
+#include "experiments/shards/shared_runs.h"
 #include "experiments/statistics/sweep_data.h"
 #include "experiments/sweep/jobs.h"
 #include "experiments/sweep/plan.h"
@@ -35,7 +37,7 @@ namespace {
 constexpr double kSweepInterval = 15;  // seconds
 
 struct SweepArguments {
-  std::string config, out, only, invocation;
+  std::string config, out, only, shard, budget, invocation;
   std::vector<std::string> assignments;
   std::size_t workers = 0;  // 0: as cores and memory allow
   bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false, fewer_seeds = false;
@@ -78,6 +80,12 @@ std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& op
   return jobs.count;
 }
 
+// What the record of a sweep says: the command of all its shards, without a share and a budget of one of them.
+std::string recorded_command(const std::string& invocation) {
+  static const std::regex own(" --(shard|for)[= ][^ ']+");
+  return std::regex_replace(invocation, own, "");
+}
+
 std::map<std::string, std::string> parameters() {
   return {{"directory", "--out"}};
 }
@@ -98,13 +106,14 @@ std::vector<std::int64_t> lengths_of(const std::filesystem::path& directory, con
 
 // The work of a run's own process: what `precipice train CONFIG --out DIR --quiet` does.
 int train_run(const SweepRun& run, const std::filesystem::path& directory, const std::vector<std::int64_t>& lengths,
-              const OptionNames& names) {
+              const std::function<void()>& guard, const OptionNames& names) {
   const std::string config = shell_word(path_argument(RunDirectory(directory).config_file()));
   const std::string invocation =
       fmt::format("precipice train {} --out {} --quiet", config, shell_word(path_argument(directory)));
   return exit_code_of([&] {
     return names.translate([&] {
-      const RunStatus status = execute_run({run.config, directory, invocation, &stop_requested(), {}, {}, lengths});
+      const RunStatus status =
+          execute_run({run.config, directory, invocation, &stop_requested(), {}, {}, lengths, guard});
       print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
       return status.state == RunState::Interrupted ? stop_exit_code() : static_cast<int>(kSuccess);
     });
@@ -121,7 +130,23 @@ std::vector<std::string> words_for_tasks(const SweepArguments& options) {
   return words;
 }
 
+// How a session ended that was told to: by a signal, or since its time is over.
+int stopped_code(const SweepSummary& summary, const SweepArguments& options) {
+  if (!stop_requested() && !summary.budget_used)
+    return summary.failed + summary.interrupted > 0 ? kSomeRunsFailed : kSuccess;
+  const std::string why =
+      stop_requested() ? "interrupted" : fmt::format("the time of --for {} is used", options.budget);
+  const std::string left =
+      summary.left > 0 ? fmt::format("; {} would not have ended in it and did not begin", summary.left) : "";
+  print_note(fmt::format("{}{}; the same command goes on with the sweep: {}\n", why, left, options.invocation));
+  return stop_requested() ? stop_exit_code() : kMoreToDo;
+}
+
 int sweep(const SweepArguments& options, const OptionNames& names) {
+  const std::optional<ShardIndex> shard =
+      options.shard.empty() ? std::nullopt : std::optional(parse_shard(options.shard));
+  const std::optional<double> budget =
+      options.budget.empty() ? std::nullopt : std::optional(parse_budget(options.budget));
   const Sweep sweep =
       make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments, kCommandLine));
   const std::vector<SweepRun> runs = expand_sweep(sweep);
@@ -155,29 +180,31 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   } catch (const DataError&) {
   }
   install_stop_signals();
-  const bool begun = any_run_begun(directory);
-  const JoinedSweep joined = record_sweep(directory, sweep, runs, options.invocation, options.add);
-  register_claims(directory, claims, begun, planned);
   ProgressPrinter printer = standard_progress(options.quiet, kSweepInterval);
+  SharedRuns shared(directory, shard, [](const std::string& sentence) { print_note("sweep: " + sentence + "\n"); });
+  JoinedSweep joined;
+  shared.with_record([&] {
+    const bool begun = any_run_begun(directory);
+    joined = record_sweep(directory, sweep, runs, recorded_command(options.invocation), options.add);
+    register_claims(directory, claims, begun, planned);
+  });
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
-  const auto train = [&names, lengths = lengths_of(directory, joined.record, runs)](
+  const auto train = [&names, &shared, lengths = lengths_of(directory, joined.record, runs)](
                          const SweepRun& run, const std::filesystem::path& place) {
-    return train_run(run, place, lengths, names);
+    return train_run(run, place, lengths, shared.guard(run.id), names);
   };
   SweepSession session(
-      runs, {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested()}, printer);
+      runs,
+      {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested(), &shared, budget},
+      printer);
   const SweepSummary summary = session.run();
   const std::string beside = joined.earlier > 0
                                  ? fmt::format("; beside {} of earlier commands, see precipice status {}",
                                                joined.earlier, shell_word(path_argument(directory)))
                                  : "";
   print_note(fmt::format("sweep: {}  {}{}\n", directory.string(), describe(summary.states), beside));
-  if (stop_requested()) {
-    print_note("interrupted; the same command goes on with the sweep: " + options.invocation + "\n");
-    return stop_exit_code();
-  }
-  return summary.failed + summary.interrupted > 0 ? kSomeRunsFailed : kSuccess;
+  return stopped_code(summary, options);
 }
 
 }  // namespace
@@ -198,6 +225,12 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
       ->check(CLI::Range(1, 1024));
   parser->add_option("--only", options->only, "Run only what failed, or only what is missing")
       ->check(CLI::IsMember({"failed", "missing"}));
+  parser->add_option("--shard", options->shard,
+                     "I/N: this is one of N processes on any hosts that share DIR, I from 0 to N-1; auto/N: I from the "
+                     "array task's number. It takes its own share of the runs first, then others' (docs/CLUSTERS.md)");
+  parser->add_option(
+      "--for", options->budget,
+      "A time such as 90s, 50m, 1.5h: start no run that would not end in it, then checkpoint and exit 7");
   parser->add_flag("--dry-run", options->dry_run,
                    "Print memory, disk, time (measured for ten seconds at most) and runs; write nothing");
   parser->add_flag("--all-runs", options->all_runs, "With --dry-run: list every run, not the first 40");
@@ -210,6 +243,9 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   parser->footer(
       "The same command resumes: finished runs are left alone. A further command adds its runs to those that DIR "
       "holds.\n"
+      "Exit codes: 0 all done or diverged; 2, 4 permanent; 3 some runs failed; 7 time used (--for, SIGUSR2), more to "
+      "do;\n"
+      "130, 143 interrupted (SIGINT, SIGTERM). After 7, 130 and 143 the same command goes on.\n"
       "Example:\n  precipice sweep experiments/configs/fp8_vs_bf16.toml optimizer.lr=1e-3,1e-2 'seed=range(0,3)' "
       "--jobs 2 "
       "--out "

@@ -20,7 +20,7 @@ std::atomic<int> stop_signal{0};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 int exit_code_of(int signal) {
-  return signal == SIGINT ? 130 : 143;
+  return signal == SIGINT ? 130 : signal == SIGUSR2 ? kMoreToDo : 143;
 }
 
 void on_stop_signal(int signal) {

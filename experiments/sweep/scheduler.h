@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/console/process_setup.h"
+
 namespace precipice {
 
 struct Job {
@@ -26,7 +28,7 @@ struct WorkerEnd {
   pid_t pid = 0;
   bool stopped = false;      // it had been told to stop
   std::string problem = {};  // not empty: why it could not be started
-  bool interrupted() const { return killed ? stopped : code == 130 || code == 143; }
+  bool interrupted() const { return killed ? stopped : code == 130 || code == 143 || code == kMoreToDo; }
   bool failed() const { return (killed || code != 0) && !interrupted(); }
 };
 std::string describe(

@@ -56,7 +56,25 @@ bool is_regular(const FileDescriptor& file) {
   return ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
+FileStamp to_stamp(const struct stat& status) {
+  constexpr std::int64_t kNanoseconds = 1'000'000'000;
+  return {status.st_dev, status.st_ino, status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec,
+          static_cast<std::uint64_t>(status.st_nlink)};
+}
+
 }  // namespace
+
+std::optional<FileStamp> stamp_of(const FileDescriptor& file) {
+  struct stat status {};
+  if (!file.valid() || ::fstat(file.get(), &status) != 0) return std::nullopt;  // ESTALE of NFS: deleted elsewhere
+  return to_stamp(status);
+}
+
+bool touch(const FileDescriptor& file) {
+  if (!file.valid() || ::futimens(file.get(), nullptr) != 0) return false;
+  const auto stamp = stamp_of(file);
+  return stamp && stamp->links > 0;
+}
 
 Directory::Directory(const fs::path& path) : Directory(path, FileDescriptor(path, O_RDONLY | O_DIRECTORY)) {}
 
@@ -78,6 +96,7 @@ void Directory::lock() const {
 }
 
 void Directory::check() const {
+  if (guard_) guard_();
   struct stat now {};
   const bool there = ::stat(path_.c_str(), &now) == 0;
   if (there && now.st_dev == device_ && now.st_ino == inode_) return;
@@ -206,7 +225,57 @@ Directory Directory::folder(const std::string& name) const {
       !S_ISDIR(status.st_mode))
     throw_unwritable(path, "it is " + kind_of(status.st_mode) + " where a directory is needed; remove it");
   if (!inner.valid()) throw_unwritable(path, system_reason(error));
-  return {path, std::move(inner)};
+  Directory folder(path, std::move(inner));
+  folder.guard_ = guard_;
+  return folder;
+}
+
+bool Directory::make_exclusive(const std::string& name, std::string_view bytes, const std::string& unique) const {
+  check();
+  const std::string temporary = join_parts(".", name, ".", unique, ".tmp");
+  bool made = false;
+  int error = 0;
+  try {
+    FileDescriptor file = open_new(temporary);
+    write_all(file.get(), bytes);
+    // NFS sends what was written when the file is closed: a name must never stand for half of it.
+    if (file.close() != 0) throw std::system_error(errno, std::generic_category());
+    made = ::linkat(descriptor_.get(), temporary.c_str(), descriptor_.get(), name.c_str(), 0) == 0;
+    error = errno;
+    // NFS may lose the answer to a link that was made, and say EEXIST to the request sent again: the count is right.
+    struct stat status {};
+    if (!made && ::fstatat(descriptor_.get(), temporary.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
+      made = status.st_nlink == 2;
+  } catch (const std::system_error& failure) {
+    remove(temporary);
+    throw_unwritable(path_ / name, failure.code().message());
+  }
+  remove(temporary);
+  if (!made && error != EEXIST) throw_unwritable(path_ / name, "link: " + system_reason(error));
+  return made;
+}
+
+void Directory::link_from(const Directory& other, const std::string& name) const {
+  check();
+  if (::linkat(other.descriptor_.get(), name.c_str(), descriptor_.get(), name.c_str(), 0) != 0)
+    throw_unwritable(path_ / name, "link: " + system_reason(errno));
+}
+
+bool Directory::move(const std::string& name, const Directory& target, const std::string& new_name) const {
+  if (::renameat(descriptor_.get(), name.c_str(), target.descriptor_.get(), new_name.c_str()) == 0) return true;
+  if (errno != ENOENT) throw_unwritable(target.path_ / new_name, system_reason(errno));
+  return false;
+}
+
+FileDescriptor Directory::open_for_reading(const std::string& name) const {
+  FileDescriptor file(descriptor_, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  return is_regular(file) ? std::move(file) : FileDescriptor();
+}
+
+std::optional<FileStamp> Directory::stamp(const std::string& name) const {
+  struct stat status {};
+  if (::fstatat(descriptor_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  return to_stamp(status);
 }
 
 void Directory::remove(const std::string& name) const noexcept {

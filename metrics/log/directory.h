@@ -10,8 +10,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "metrics/log/file_descriptor.h"
@@ -20,6 +23,18 @@ namespace precipice {
 
 // A whole regular file, opened with O_NONBLOCK; `path` is for messages. Throws DataError.
 std::string read_whole(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t max_bytes);
+
+// What tells one file from another of its name, and whether it was written to since.
+struct FileStamp {
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::int64_t changed = 0;  // mtime, nanoseconds since 1970 by the clock of the file system
+  std::uint64_t links = 0;   // names that the file has; 0: deleted
+  bool operator==(const FileStamp&) const = default;
+};
+std::optional<FileStamp> stamp_of(const FileDescriptor& file);
+// Sets the file's mtime to the present time of the file system (on NFS the server's); false where the file is gone.
+bool touch(const FileDescriptor& file);
 
 class Directory {
  public:
@@ -33,9 +48,12 @@ class Directory {
   bool try_lock() const;
   void lock() const;  // the same, but waits for the process that has it
 
-  // Throws OutputError when the path does not lead here any more: moved, deleted, or another one in its place. Every
-  // function below that writes calls it first.
+  // Throws OutputError when the path does not lead here any more: moved, deleted, or another one in its place; and what
+  // the guard throws. Every function below that writes calls it first.
   void check() const;
+  // `guard` throws where this process may write here no more, since another one has taken over. Folders that are opened
+  // from now on have it as well.
+  void set_guard(std::function<void()> guard) { guard_ = std::move(guard); }
 
   bool has(const std::string& name) const;  // of whatever kind, a link that leads nowhere as well
   std::vector<std::string> names() const;   // of all entries, unsorted; empty when they cannot be read
@@ -58,6 +76,20 @@ class Directory {
   // A new regular file for writing; a file, link or FIFO of that name is removed first, a device or directory refused.
   FileDescriptor create(const std::string& name) const;
 
+  // A whole file under a name that must be free; false where it is taken. Of several processes on any hosts that make one
+  // name, exactly one gets true: the bytes are written under a name of their own, ".NAME.UNIQUE.tmp" (`unique` is no
+  // other process's), and link(2) gives them the other, which is atomic on NFS and Lustre too. Throws OutputError, also
+  // where the file system has no hard links.
+  bool make_exclusive(const std::string& name, std::string_view bytes, const std::string& unique) const;
+  // A further name here for a file of `other`, by link(2). Throws OutputError.
+  void link_from(const Directory& other, const std::string& name) const;
+  // rename(2) into `target`, a directory of the same file system; false where nothing of that name is here. Throws
+  // OutputError. The files of a directory that is moved are not looked at: it needs no check().
+  bool move(const std::string& name, const Directory& target, const std::string& new_name) const;
+  // A regular file that is no link, for reading; invalid where there is none.
+  FileDescriptor open_for_reading(const std::string& name) const;
+  std::optional<FileStamp> stamp(const std::string& name) const;  // nothing where there is no such entry
+
   // A directory inside this one, made where it is missing. Throws OutputError; a link is refused.
   Directory folder(const std::string& name) const;
 
@@ -79,6 +111,7 @@ class Directory {
   FileDescriptor descriptor_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  std::function<void()> guard_;
 };
 
 }  // namespace precipice

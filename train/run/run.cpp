@@ -112,8 +112,10 @@ void RunSession::open_inputs() {
 }
 
 void RunSession::open_directory() {
+  if (request_.guard) request_.guard();
   make_directories(request_.directory);
   directory_.emplace(request_.directory);
+  directory_->set_guard(request_.guard);
   if (!directory_->try_lock()) throw ConfigError({request_.directory.string(), 0, "", ""}, kRunIsTaken);
   if (const std::optional<RunConfig> shorter = shorter_run_there(run_, config_)) go_on_from(run_, *shorter);
   RunDirectory::claim(*directory_, config_);

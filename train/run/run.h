@@ -30,6 +30,8 @@ struct RunRequest {
   // Values of train.steps that runs beside this one, in directories named by their ids, were given: a run that has not
   // begun goes on from the longest of them that it continues (longer_run.h).
   std::vector<std::int64_t> shorter_lengths{};
+  // Called before everything that is written; throws OutputError where another process has taken the run over.
+  std::function<void()> guard{};
 };
 
 // What a run says that finds its directory locked.

@@ -62,7 +62,7 @@ TEST_CASE("the first stop signal sets the flag and decides the exit code, a seco
   CHECK(after({}) == 0);
   CHECK(after({SIGINT}) == 130);
   CHECK(after({SIGTERM}) == 143);
-  CHECK(after({SIGUSR2}) == 143);
+  CHECK(after({SIGUSR2}) == kMoreToDo);
   CHECK(after({SIGINT, SIGTERM}) == 130);
   CHECK(after({SIGTERM, SIGINT, SIGTERM}) == 130);
 }
