@@ -102,7 +102,13 @@ void add_emit_options(CLI::App& sweep, EmitOptions& options) {
     help += fmt::format("{} {} ({})", words.size() > 1 ? "," : "", engine.word, engine.help);
   }
   CLI::Option* emit = sweep.add_option("--emit", options.engine, help)->check(CLI::IsMember(words));
-  sweep.add_flag("--slurm", options.submit, "Submit the script that --emit slurm prints, by sbatch")->excludes(emit);
+  CLI::Option* submit =
+      sweep.add_flag("--slurm", options.submit, "Submit the script that --emit slurm prints, by sbatch")
+          ->excludes(emit);
+  for (const char* own : {"--shard", "--for", "--dry-run"}) {  // a task's, or a plan's
+    emit->excludes(sweep.get_option(own));
+    submit->excludes(sweep.get_option(own));
+  }
   sweep
       .add_option("--max-array", options.max_array, "With these: tasks at most [1000; the cluster's MaxArraySize - 1]")
       ->check(CLI::Range(1, 1000000));
