@@ -14,6 +14,7 @@
 #include "experiments/console/process_setup.h"
 #include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/status_report.h"
+#include "experiments/sweep/status_shards.h"
 #include "experiments/sweep/status_watch.h"
 #include "experiments/sweep/verify.h"
 #include "precision/base/check.h"
@@ -40,6 +41,17 @@ bool wait_for(double seconds) {
   return !stop_requested();
 }
 
+// A line of JSON at each look.
+int watch_json(const InspectArguments& options) {
+  install_stop_signals();
+  for (;;) {
+    const StatusReport report = make_report(options.directory);
+    print_result(to_json(report, unix_time(), -1));
+    if (all_ended(report) || !wait_for(options.every)) break;
+  }
+  return stop_requested() ? stop_exit_code() : kSuccess;
+}
+
 // On a terminal the table is drawn anew at each look, cut to the screen; elsewhere each change is a line.
 int watch(const InspectArguments& options) {
   constexpr std::size_t kOtherRows = 6;  // summary, heads, "and more", notes, cursor
@@ -49,9 +61,10 @@ int watch(const InspectArguments& options) {
   if (!terminal) print_result(summary_line(report));
   for (before.runs.clear();; before = std::move(report), report = make_report(options.directory)) {
     if (const auto size = terminal_size(STDOUT_FILENO)) {
-      const std::size_t rows = size->rows > kOtherRows + 1 ? size->rows - kOtherRows : 1;
+      const std::size_t shards = size->rows / 4, other = kOtherRows + count_shard_lines(report, shards);
+      const std::size_t rows = size->rows > other + 1 ? size->rows - other : 1;
       clear_screen();
-      print_result(to_text(report, unix_time(), rows));
+      print_result(to_text(report, unix_time(), rows, shards));
     } else {
       print_result(changes_text(before, report));
     }
@@ -62,7 +75,7 @@ int watch(const InspectArguments& options) {
 }
 
 int status(const InspectArguments& options) {
-  if (options.watch) return watch(options);
+  if (options.watch) return options.json ? watch_json(options) : watch(options);
   const StatusReport report = make_report(options.directory);
   const std::int64_t now = unix_time();
   print_result(options.json ? to_json(report, now) : to_text(report, now));
@@ -112,9 +125,9 @@ Command add_status(CLI::App& app) {
   auto options = std::make_shared<InspectArguments>();
   CLI::App* parser = app.add_subcommand("status", "Show what the runs of a directory are doing");
   parser->add_option("DIR", options->directory, "Run or sweep directory")->required();
-  CLI::Option* json = parser->add_flag("--json", options->json, "As JSON");
-  CLI::Option* watch = parser->add_flag("--watch", options->watch, "Until all runs have ended or Ctrl-C");
-  watch->excludes(json);
+  parser->add_flag("--json", options->json, "As JSON; with --watch a line of it at each look");
+  CLI::Option* watch = parser->add_flag(
+      "--watch", options->watch, "Until all runs have ended or Ctrl-C; a live table on a terminal, elsewhere changes");
   parser->add_option("--every", options->every, "Seconds between looks of --watch [2]")
       ->check(CLI::Range(0.1, 3600.0))
       ->needs(watch);

@@ -103,7 +103,7 @@ ClaimBoard::Watched& ClaimBoard::watch(const std::string& name) {
   if (stamp && !watched.record) {
     try {
       watched.record = decode_claim(read_whole(file, folder_.path() / name, kMaxClaimBytes), name);
-    } catch (const DataError&) {  // a disk that lost its power: its mtime says when it was alive
+    } catch (const DataError&) {  // power was lost, or another version: its mtime says when its holder was alive
       watched.record = ClaimRecord{};
       watched.record->holder = "unknown";
     }

@@ -22,12 +22,8 @@ std::string encode_claim(const ClaimRecord& record) {
 ClaimRecord decode_claim(std::string_view bytes, const std::string& name) {
   try {
     const nlohmann::json json = nlohmann::json::parse(bytes);
-    const auto format = json.at("format").get<std::int64_t>();
-    if (format != kShardFormat)
-      throw ConfigError({name, 0, "format", std::to_string(format)},
-                        fmt::format("another version of precipice wrote it; this one knows format {}: let all shards "
-                                    "of a sweep be of one version",
-                                    kShardFormat));
+    if (const auto format = json.at("format").get<std::int64_t>(); format != kShardFormat)
+      throw DataError(fmt::format("{}: a claim of format {}; this version knows {}", name, format, kShardFormat));
     ClaimRecord record;
     record.token = json.at("token").get<std::string>();
     record.free = json.at("free").get<bool>();

@@ -25,7 +25,7 @@ struct ClaimRecord {
 
 std::string encode_claim(const ClaimRecord& record);
 
-// Throws DataError naming `name` where the file is damaged, ConfigError where another version of the program wrote it.
+// Throws DataError naming `name` where the file is damaged or of another version.
 ClaimRecord decode_claim(std::string_view bytes, const std::string& name);
 
 }  // namespace precipice

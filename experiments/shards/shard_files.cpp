@@ -39,7 +39,6 @@ void for_each_shard(ClaimBoard& board,
                     const std::function<void(const std::string& name, const SeenShard& shard)>& visit) {
   std::vector<std::string> names = board.folder().names();
   std::sort(names.begin(), names.end());
-  const double now = board.file_system_time();
   for (const std::string& name : names) {
     if (name.starts_with('.') || !name.ends_with(kShardSuffix)) continue;
     const FileDescriptor file = board.folder().open_for_reading(name);
@@ -51,7 +50,7 @@ void for_each_shard(ClaimBoard& board,
     } catch (const DataError&) {
       continue;
     }
-    const double heartbeat = 1e-9 * static_cast<double>(stamp->changed);
+    const double now = board.file_system_time(), heartbeat = 1e-9 * static_cast<double>(stamp->changed);
     seen.age = std::max(0.0, now - heartbeat);
     seen.clock_offset = static_cast<double>(seen.file.written) - heartbeat;
     const bool is_gone = presence_of(seen.file.process, board.self()) == Presence::Gone;
@@ -82,15 +81,30 @@ ShardFile decode_shard(std::string_view bytes, const std::string& name) {
   try {
     const nlohmann::json json = nlohmann::json::parse(bytes);
     if (const auto format = json.at("format").get<std::int64_t>(); format != kShardFormat)
-      throw ConfigError({name, 0, "format", std::to_string(format)},
-                        fmt::format("a shard of another version of precipice works here; this one knows format {}: let "
-                                    "all shards of a sweep be of one version",
-                                    kShardFormat));
+      throw DataError(
+          fmt::format("{}: a shard's file of format {}; this version knows {}", name, format, kShardFormat));
     visit_shard(file, [&json](const char* key, auto& value) { json.at(key).get_to(value); });
   } catch (const nlohmann::json::exception&) {
     throw DataError(name + ": damaged file of a shard");
   }
   return file;
+}
+
+void refuse_other_versions(ClaimBoard& board) {
+  for (const std::string& name : board.folder().names()) {
+    const auto stamp = board.folder().stamp(name);
+    if (name.starts_with('.') || !name.ends_with(kShardSuffix) || !stamp) continue;
+    try {
+      decode_shard(board.folder().read(name, kMaxShardBytes), name);
+    } catch (const DataError& error) {
+      const double age = board.file_system_time() - 1e-9 * static_cast<double>(stamp->changed);
+      if (board.folder().has(name) && age <= std::chrono::duration<double>(board.times().stale).count())
+        throw ConfigError({"", 0, "directory", board.folder().path().parent_path().string()},
+                          fmt::format("another version of precipice works here ({}): let all shards of a sweep be of "
+                                      "one version, or wait until it has ended",
+                                      error.what()));
+    }
+  }
 }
 
 std::vector<SeenShard> read_shards(ClaimBoard& board) {
@@ -101,6 +115,11 @@ std::vector<SeenShard> read_shards(ClaimBoard& board) {
 }
 
 void remove_old_shards(ClaimBoard& board) {
+  for (const std::string& name : board.folder().names()) {
+    const auto stamp = name.starts_with('.') ? board.folder().stamp(name) : std::nullopt;
+    if (stamp && board.file_system_time() - 1e-9 * static_cast<double>(stamp->changed) > kForgotten)
+      board.folder().remove(name);
+  }
   for_each_shard(board, [&](const std::string& name, const SeenShard& shard) {
     if (shard.state == ShardState::Gone || shard.age > kForgotten) board.folder().remove(name);
   });

@@ -35,14 +35,17 @@ struct SeenShard {
 
 std::string shard_file_name(const std::string& token);  // "<token>.shard"
 std::string encode_shard(const ShardFile& file);
-// Throws DataError where it is damaged, ConfigError where another version wrote it.
+// Throws DataError where it is damaged or of another version.
 ShardFile decode_shard(std::string_view bytes, const std::string& name);
 
-// All of the folder, by name. Files that are damaged or go away meanwhile are left out; one of another version throws
-// ConfigError.
+// All of the folder, by name. Files that are damaged, of another version or go away meanwhile are left out.
 std::vector<SeenShard> read_shards(ClaimBoard& board);
 
-// Removes those of processes of this machine that are gone, and of others that have been silent for a day.
+// Throws ConfigError where a shard whose file this version cannot read has had a heartbeat lately.
+void refuse_other_versions(ClaimBoard& board);
+
+// Removes those of processes of this machine that are gone, and of others that have been silent for a day, with what a
+// kill left of files that were about to get their names.
 void remove_old_shards(ClaimBoard& board);
 
 }  // namespace precipice

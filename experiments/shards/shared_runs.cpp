@@ -54,6 +54,7 @@ SharedRuns::SharedRuns(const std::filesystem::path& sweep_directory, std::option
   file_.started = static_cast<std::int64_t>(std::time(nullptr));
   file_name_ = shard_file_name(random_token());
   remove_old_shards(*board_);
+  if (shard_) refuse_other_versions(*board_);
   look_around(say);
   write_file();
 }

@@ -13,6 +13,7 @@
 #include "experiments/console/progress.h"
 #include "experiments/console/table.h"
 #include "experiments/sweep/observed_run.h"
+#include "experiments/sweep/status_shards.h"
 #include "experiments/sweep/sweep_record.h"
 #include "experiments/sweep/sweep_session.h"
 #include "metrics/log/run_outcome.h"
@@ -108,6 +109,7 @@ StatusReport make_report(const fs::path& directory) {
     }
     report.unlisted = unlisted_runs(directory, *record);
     report.index = state_of_index(directory, std::move(hashes));
+    add_shards(report);
     return report;
   }
   const RunDirectory run(directory);
@@ -123,7 +125,7 @@ std::string summary_line(const StatusReport& report) {
   return report.directory.string() + ": " + describe(count_states(report)) + "\n";
 }
 
-std::string to_text(const StatusReport& report, std::int64_t now, std::size_t max_runs) {
+std::string to_text(const StatusReport& report, std::int64_t now, std::size_t max_runs, std::size_t max_shards) {
   std::vector<std::vector<std::string>> rows{{"id"}};
   for (const std::string& axis : report.axes) rows[0].push_back(axis);
   const bool any_runs = std::any_of(report.runs.begin(), report.runs.end(),
@@ -147,13 +149,14 @@ std::string to_text(const StatusReport& report, std::int64_t now, std::size_t ma
   }
   const std::size_t left = report.runs.size() + 1 - rows.size();
   return summary_line(report) + format_table(rows) + (left > 0 ? fmt::format("and {} more\n", left) : "") +
-         notes(report);
+         shards_text(report, max_shards) + notes(report);
 }
 
-std::string to_json(const StatusReport& report, std::int64_t now) {
+std::string to_json(const StatusReport& report, std::int64_t now, int indent) {
   Json json{{"directory", report.directory.string()}, {"counts", Json::object()}, {"runs", Json::array()}};
   for (const auto& [state, count] : count_states(report)) json["counts"][to_string(state)] = count;
   if (!report.axes.empty()) json["index"] = to_string(report.index), json["unlisted"] = report.unlisted;
+  if (!report.axes.empty()) json["shards"] = shards_json(report);
   for (const ReportedRun& run : report.runs) {
     const RunStatus& status = run.status;
     Json values = Json::object();
@@ -180,8 +183,9 @@ std::string to_json(const StatusReport& report, std::int64_t now) {
                             {"wall_seconds", number_or_name(status.wall_seconds)},
                             {"cpu_seconds", number_or_name(status.cpu_seconds)},
                             {"exit_code", status.exit_code}});
+    if (!report.claims.empty()) json["runs"].back()["claim"] = claim_json(report, run.id);
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace precipice
