@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the Catch2 programs under build/release/tests and the Python tests under tests/scripts, and counts test cases.
+"""Runs the Catch2 programs under build/release/tests and the Python tests under tests/scripts, or those under tests/cluster,
+and counts test cases.
 
 Catch2 is asked for its XML report, which lists every test case also after a crash; a test case that says
 WARN("skipped...") counts as skipped (Catch2 2.13 has no SKIP). Called by scripts/test.
@@ -22,6 +23,7 @@ import package_path  # noqa: F401  makes precipice importable
 from precipice.safe_files import Folder
 
 ROOT = Path(__file__).resolve().parent.parent
+CLUSTER = "[cluster]"  # no tag of Catch2's: the Python tests of tests/cluster
 
 
 @dataclass
@@ -157,10 +159,12 @@ def parse_arguments() -> argparse.Namespace:
     which.add_argument("--slow", dest="tag", action="store_const", const="[slow]", default="")
     which.add_argument("--exhaustive", dest="tag", action="store_const", const="[exhaustive]")
     which.add_argument("--cuda", dest="tag", action="store_const", const="[cuda]")
+    which.add_argument("--cluster", dest="tag", action="store_const", const=CLUSTER)
     parser.add_argument("--filter", default="")
     parser.add_argument("--limit", type=float)
     parser.add_argument("--build", type=Path, default=ROOT / "build/release/tests", help=argparse.SUPPRESS)
     parser.add_argument("--python-tests", type=Path, default=ROOT / "tests/scripts", help=argparse.SUPPRESS)
+    parser.add_argument("--cluster-tests", type=Path, default=ROOT / "tests/cluster", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -173,12 +177,14 @@ def main() -> int:
         jobs = [
             (program.name, lambda p=program: run_catch(p, catch_spec(arguments.tag, arguments.filter), limit, folder))
             for program in sorted(arguments.build.glob("*_tests"))
-            if os.access(program, os.X_OK)
+            if os.access(program, os.X_OK) and arguments.tag != CLUSTER
         ]
-        if not arguments.tag:
-            jobs.append(
-                ("tests/scripts", lambda: run_unittest(arguments.python_tests, arguments.filter, limit, folder))
-            )
+        for tag, name, tests in (
+            ("", "tests/scripts", arguments.python_tests),
+            (CLUSTER, "tests/cluster", arguments.cluster_tests),
+        ):
+            if arguments.tag == tag:
+                jobs.append((name, lambda t=tests: run_unittest(t, arguments.filter, limit, folder)))
         for name, job in jobs:
             start = time.monotonic()
             outcome = job()

@@ -68,9 +68,9 @@ int export_weights(const ExportOptions& options) {
 
 int write_batch_file(const BatchesOptions& options) {
   refuse_existing(options.out, options.force);
-  const RunConfig config = single_run(read_with_includes(options.config).settings,
-                                      read_assignments(options.assignments, kCommandLine))
-                               .config;
+  const RunConfig config =
+      single_run(read_with_includes(options.config).settings, read_assignments(options.assignments, kCommandLine))
+          .config;
   const auto source = open_tokens(config);
   std::int64_t count = options.steps;
   if (options.validation)

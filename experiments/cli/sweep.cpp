@@ -13,6 +13,7 @@
 #include "experiments/claims/registry.h"
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/emit.h"
 #include "experiments/cli/option_names.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
@@ -40,6 +41,7 @@ struct SweepArguments {
   std::vector<std::string> assignments;
   std::size_t workers = 0;  // 0: as cores and memory allow
   bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false, fewer_seeds = false;
+  EmitOptions emit;
 };
 
 RunSelection selection_of(const std::string& only) {
@@ -118,6 +120,16 @@ int train_run(const SweepRun& run, const std::filesystem::path& directory, const
   });
 }
 
+// What a task on another machine gets of the command line beside file, directory and jobs.
+std::vector<std::string> words_for_tasks(const SweepArguments& options) {
+  std::vector<std::string> words = options.assignments;
+  if (!options.only.empty()) words.insert(words.end(), {"--only", options.only});
+  if (options.add) words.emplace_back("--add");
+  if (options.fewer_seeds) words.emplace_back("--fewer-seeds");
+  if (options.fail_fast) words.emplace_back("--fail-fast");
+  return words;
+}
+
 // How a session ended that was told to: by a signal, or since its time is over.
 int stopped_code(const SweepSummary& summary, const SweepArguments& options) {
   if (!stop_requested() && !summary.budget_used)
@@ -152,6 +164,12 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
       for (Claim& claim : claims) claim.n = std::min(claim.n, *planned);
     for (const std::string& line : undecidable_claims(claims)) print_result(line + "\n");
     return kSuccess;
+  }
+  if (options.emit.is_asked()) {
+    join_sweep(directory, sweep, runs, options.invocation, options.add);
+    return emit_sweep({options.config, options.out, words_for_tasks(options), std::max<std::size_t>(1, options.workers),
+                       selection_of(options.only), sweep, runs},
+                      options.emit);
   }
   const std::size_t workers = jobs_for(runs, options);
 
@@ -221,6 +239,7 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
                    "Judge claims that ask for more seeds than this command plans with those that it plans");
   parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
+  add_emit_options(*parser, options->emit);
   parser->footer(
       "The same command resumes: finished runs are left alone. A further command adds its runs to those that DIR "
       "holds.\n"

@@ -16,6 +16,7 @@
 #include "experiments/sweep/plan.h"
 #include "experiments/sweep/power_report.h"
 #include "experiments/sweep/step_timing.h"
+#include "experiments/sweep/sweep_work.h"
 #include "train/run/run.h"
 
 namespace precipice {
@@ -40,29 +41,6 @@ void print_remark(const RunConfig& config, const std::string& indent) {
   if (!remark.empty()) print_result(fmt::format("{}data        {}\n", indent, remark));
 }
 
-// What is to be done of a sweep.
-struct Work {
-  std::vector<RunStatus> statuses;     // of all runs
-  std::vector<const SweepRun*> to_go;  // runs that the selection would start
-  std::int64_t steps = 0;              // of those, not taken yet
-  double work = 0;                     // of those steps, in steps of the first run
-};
-
-Work work_of(const std::vector<SweepRun>& runs, const SweepPlanOptions& options) {
-  Work work;
-  const double first = step_work(runs.front().config);
-  for (const SweepRun& run : runs) {
-    const RunStatus status = observe_run(options.directory / run.id);
-    work.statuses.push_back(status);
-    if (!is_selected(status.state, options.selection)) continue;
-    const std::int64_t left = run.config.train.steps - std::min(status.step, run.config.train.steps);
-    work.to_go.push_back(&run);
-    work.steps += left;
-    work.work += static_cast<double>(left) * step_work(run.config) / first;
-  }
-  return work;
-}
-
 // One step's time with some number of threads, and the sweep's with as many jobs as the cores have room for.
 struct Way {
   std::int64_t threads = 1, jobs = 1;
@@ -71,7 +49,7 @@ struct Way {
 };
 
 // The run's own threads first, then 1, 2, 4, ... of all cores; each number is measured once.
-std::vector<Way> measure_ways(const RunConfig& config, const Work& work, const Jobs& jobs,
+std::vector<Way> measure_ways(const RunConfig& config, const SweepWork& work, const Jobs& jobs,
                               const AvailableMemory& available) {
   const std::int64_t cores = usable_cores();
   std::vector<std::int64_t> threads{config.threads};
@@ -114,7 +92,7 @@ void print_times(const std::vector<Way>& measured, std::size_t asked_jobs) {
   print_result("fastest     " + line + "\n");
 }
 
-void print_table(const Sweep& sweep, const std::vector<SweepRun>& runs, const Work& work, bool all_runs) {
+void print_table(const Sweep& sweep, const std::vector<SweepRun>& runs, const SweepWork& work, bool all_runs) {
   const std::size_t shown = all_runs || runs.size() <= kShownRuns ? runs.size() : kShownRuns;
   std::vector<std::vector<std::string>> rows{{"id"}};
   for (const Axis& axis : sweep.axes) rows[0].push_back(axis.key);
@@ -191,7 +169,7 @@ void print_sweep_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, con
   const RunPlan plan = plan_run(first);
   check_plan(first);
   for (const SweepRun& run : runs) require_training_device(run.config.device);
-  const Work work = work_of(runs, options);
+  const SweepWork work = work_left(runs, options.directory, options.selection);
   const Jobs jobs = plan_jobs(work.to_go, options.jobs, available);
   std::map<std::string, double> disks;
   double disk = 0;

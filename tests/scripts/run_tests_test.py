@@ -110,6 +110,16 @@ class Counting(unittest.TestCase):
         self.assertEqual(self.closing_line(), "0 passed, 0 failed, 1 skipped")
         self.assertEqual(spec.read_text(), "[cuda]\n")
 
+    def test_the_tests_of_clusters_are_asked_for_and_run_alone(self) -> None:
+        self.add("a_tests", f"<Catch>{case('one')}</Catch>")
+        for folder, tests in (("python", "pass"), ("cluster", "self.skipTest('no Slurm')")):
+            (self.folder / folder).mkdir(exist_ok=True)
+            (self.folder / folder / f"{folder}_test.py").write_text(
+                f"import unittest\nclass T(unittest.TestCase):\n  def test_a(self): {tests}\n"
+            )
+        self.assertEqual(self.run_all("--cluster", "--cluster-tests", str(self.folder / "cluster")), 0)
+        self.assertEqual(self.closing_line(), "0 passed, 0 failed, 1 skipped")
+
     def test_a_filter_that_matches_nothing_in_one_program_is_fine(self) -> None:
         self.add("a_tests", "<Catch></Catch>", "exit 2")
         self.add("b_tests", f"<Catch>{case('one')}</Catch>")

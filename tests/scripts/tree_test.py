@@ -22,7 +22,7 @@ LEVELS = {
     "optim": "rules < multi_tensor",
     "metrics": "log curvature statistics < divergence tensors logits warning",
     "train": "config < data recipes < model < curvature < probes < run < analysis",
-    "experiments": "console < formats stability shards < sweep < statistics bench < claims < cli",
+    "experiments": "console < formats stability shards < sweep < statistics bench emit < claims < cli",
 }
 LEVEL_OF = {f"{part}/{folder}": level for part, text in LEVELS.items()
             for level, folders in enumerate(text.split("<")) for folder in folders.split()}
