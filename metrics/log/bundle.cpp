@@ -33,7 +33,8 @@ constexpr std::string_view kLocalStart = zip_format::kLocalMark;
 std::optional<std::string> version_in(std::string_view text) {
   if (!text.starts_with(kBundleWords)) return std::nullopt;
   text.remove_prefix(kBundleWords.size());
-  return std::string(text.substr(0, text.find_first_not_of("0123456789")));
+  const std::string_view digits = text.substr(0, text.find_first_not_of("0123456789"));
+  return digits.empty() ? std::nullopt : std::optional(std::string(digits));
 }
 
 std::string names_of(const std::set<std::string>& ids) {
@@ -212,8 +213,11 @@ std::string Bundle::check(const std::string& id) const {
     for (std::string line; std::getline(lines, line);)
       if (line.size() > kHexDigits + 2) sums[line.substr(kHexDigits + 2)] = line.substr(0, kHexDigits);
     for (const std::string& file : files(id)) {
-      if (file.ends_with('/')) continue;
       const Entry& entry = entries_.at(id + "/" + file);
+      if (file.ends_with('/')) {
+        read_entry(entry, 0);
+        continue;
+      }
       const auto sum = sums.extract(entry.name);
       if (sum.empty() || sha256_hex(read_entry(entry, entry.size)) != sum.mapped())
         return path_.string() + ": " + entry.name + ": not the file that was packed";

@@ -3,6 +3,7 @@
 #include "metrics/log/packed_runs.h"
 
 #include "metrics/log/files.h"
+#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

@@ -31,8 +31,9 @@ TEST_CASE("a thousand opens of a run.h5 that is published all the while find who
   if (writer == 0) {
     for (std::int64_t steps = 2;; steps = steps % 5000 + 1) publish_run_file(run.path(), file_of(steps), status);
   }
+  constexpr std::int64_t kOthers = 10;  // files that are to be seen at least; a disk may be slow to take them
   std::int64_t changes = 0, last = 1;
-  for (int open = 0; open < 1000; ++open) {
+  for (int open = 0; open < 1000 || (changes <= kOthers && open < 1'000'000); ++open) {
     const Hdf5Reader file(run / "run.h5");
     const std::vector<double> losses = file.read_doubles("/metrics/train_loss");
     const auto steps = static_cast<std::int64_t>(losses.size());
@@ -43,7 +44,7 @@ TEST_CASE("a thousand opens of a run.h5 that is published all the while find who
   }
   kill(writer, SIGKILL);
   waitpid(writer, nullptr, 0);
-  CHECK(changes > 10);  // it did see others
+  CHECK(changes > kOthers);
 }
 
 }  // namespace precipice
