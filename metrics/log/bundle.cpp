@@ -23,7 +23,7 @@ using zip_format::Entry;
 
 constexpr std::uint64_t kMaxListBytes = std::uint64_t{1} << 32;
 constexpr std::uint64_t kMaxSumsBytes = std::uint64_t{64} << 20;
-constexpr std::uint64_t kWindow = 1 << 20;  // the file is looked through in pieces of this size
+constexpr std::uint64_t kLookBytes = 1 << 20;  // the file is looked through in pieces of this size
 constexpr std::uint64_t kMostHeader = zip_format::kLocalBytes + 2 * 0xFFFF;
 constexpr std::uint64_t kUsualExtra = 64;
 constexpr std::uint64_t kMostHead = 1024;  // bytes of the first entry
@@ -99,7 +99,7 @@ void Bundle::read_list(std::uint64_t file_bytes) {
   // Windows overlap, so that no record is cut by the edge of one.
   constexpr std::uint64_t kOverlap = zip_format::kEnd64Bytes + zip_format::kLocatorBytes + zip_format::kEndBytes + 256;
   for (std::uint64_t end = file_bytes;;) {
-    const std::uint64_t begin = end > kWindow ? end - kWindow : 0;
+    const std::uint64_t begin = end > kLookBytes ? end - kLookBytes : 0;
     const std::string window = read_at(begin, std::min(file_bytes, end + kOverlap) - begin);
     for (std::size_t at = window.rfind(zip_format::kEndMark); at != std::string::npos;
          at = at == 0 ? std::string::npos : window.rfind(zip_format::kEndMark, at - 1)) {

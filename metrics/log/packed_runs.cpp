@@ -16,16 +16,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using Stamp = std::tuple<dev_t, ino_t, off_t, std::int64_t, std::int64_t>;
+using BundleStamp = std::tuple<dev_t, ino_t, off_t, std::int64_t, std::int64_t>;
 
-std::optional<Stamp> stamp_of_path(const fs::path& path) {
+std::optional<BundleStamp> stamp_of_path(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return Stamp{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  return BundleStamp{status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
 }
 
 struct OpenBundle {
-  Stamp stamp;
+  BundleStamp stamp;
   std::shared_ptr<const Bundle> bundle;
 };
 
