@@ -9,12 +9,13 @@
 #include <regex>
 #include <set>
 
-#include "experiments/claims/claims_report.h"
+#include "experiments/claims/merged_sweep.h"
 #include "experiments/claims/registry.h"
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/emit.h"
 #include "experiments/cli/option_names.h"
+#include "experiments/cli/packing.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
@@ -27,6 +28,7 @@
 #include "experiments/sweep/sweep_record.h"
 #include "experiments/sweep/sweep_session.h"
 #include "experiments/sweep/sweep_union.h"
+#include "metrics/log/packed_runs.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
 #include "train/run/run.h"
@@ -42,6 +44,7 @@ struct SweepArguments {
   std::size_t workers = 0;  // 0: as cores and memory allow
   bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false, fewer_seeds = false;
   EmitOptions emit;
+  bool pack = false;
 };
 
 RunSelection selection_of(const std::string& only) {
@@ -142,6 +145,15 @@ int stopped_code(const SweepSummary& summary, const SweepArguments& options) {
   return stop_requested() ? stop_exit_code() : kMoreToDo;
 }
 
+// What `precipice merge` writes. A sweep whose index cannot be written has its runs all the same.
+void leave_index(const std::filesystem::path& directory) {
+  try {
+    write_index(merge_sweep(directory));
+  } catch (const Error& error) {
+    print_note(fmt::format("index.h5 is not written: {}\n", error.what()));
+  }
+}
+
 int sweep(const SweepArguments& options, const OptionNames& names) {
   const std::optional<ShardIndex> shard =
       options.shard.empty() ? std::nullopt : std::optional(parse_shard(options.shard));
@@ -171,6 +183,7 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
                        selection_of(options.only), sweep, runs},
                       options.emit);
   }
+  check_bundles(directory);  // lost runs would look as if they had never begun
   const std::size_t workers = jobs_for(runs, options);
 
   check_sweep_inputs(directory, runs);
@@ -194,11 +207,15 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
                          const SweepRun& run, const std::filesystem::path& place) {
     return train_run(run, place, lengths, shared.guard(run.id), names);
   };
-  SweepSession session(
-      runs,
-      {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested(), &shared, budget},
-      printer);
+  Packing packing(directory, options.pack, shard);
+  SweepSession session(runs,
+                       {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested(),
+                        &shared, budget, [&packing](const std::string& id) { packing.ended(id); }},
+                       printer);
   const SweepSummary summary = session.run();
+  if (!stop_requested()) packing.pack_rest(joined.record);
+  // Shards end together: one of them is enough.
+  if (!stop_requested() && (!shard || shard->index == 0)) leave_index(directory);
   const std::string beside = joined.earlier > 0
                                  ? fmt::format("; beside {} of earlier commands, see precipice status {}",
                                                joined.earlier, shell_word(path_argument(directory)))
@@ -238,6 +255,8 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   parser->add_flag("--fewer-seeds", options->fewer_seeds,
                    "Judge claims that ask for more seeds than this command plans with those that it plans");
   parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
+  parser->add_flag("--pack", options->pack,
+                   "Put finished runs into one file, DIR/packed/<host>.zip, instead of a directory each");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   add_emit_options(*parser, options->emit);
   parser->footer(

@@ -211,6 +211,7 @@ void SweepSession::on_skipped(const Job& job) {
   ++progress_.finished;
   if (status.state == RunState::Diverged) ++progress_.diverged;
   printer_.note(line_of(job, describe(status) + "  (by another process)"));
+  if (options_.ended && is_finished(status.state)) options_.ended(job.id);
 }
 
 // Steps that will not be taken are no work done: they must not raise the rate.
@@ -247,6 +248,7 @@ void SweepSession::on_finished(const Job& job, const WorkerEnd& end) {
     count_finished(status.state, progress_);
   }
   printer_.note(line_of(job, describe(status)));
+  if (options_.ended && is_finished(status.state)) options_.ended(job.id);
 }
 
 // What `precipice status` shows of this process. The steps are those that its runs have made while it looked on.

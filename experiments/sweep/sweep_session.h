@@ -51,6 +51,8 @@ class SweepSession {
     const std::atomic<bool>* stop = nullptr;
     SharedRuns* shared = nullptr;    // null: locks alone keep processes apart
     std::optional<double> budget{};  // seconds from now on, after which the runs checkpoint and the session ends
+    // Told of each run that has ended here, or by another process meanwhile, so that nothing is left to train.
+    std::function<void(const std::string& id)> ended{};
   };
   SweepSession(const std::vector<SweepRun>& runs, Options options, ProgressPrinter& printer);
   SweepSummary run();

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run's file is. Whoever reads one asks here, so that another place for it is one change."""
+"""Where a run's file is: in the run's directory, or in a bundle of its sweep (safe_files). Whoever reads one asks here, so
+that another place for it is one change."""
 
 import contextlib
 from pathlib import Path
@@ -7,22 +8,14 @@ from typing import Iterator
 
 import h5py
 
-from precipice.safe_files import regular
+from precipice.safe_files import is_there, regular, size_of
+
+__all__ = ["is_there", "open_run_file", "run_file", "size_of"]
 
 
 def run_file(directory: Path) -> Path:
     """The file with the series of the run in this directory; it need not be there."""
     return directory / "run.h5"
-
-
-def is_there(path: Path) -> bool:
-    """Whether a file of a run can be read."""
-    return path.exists()
-
-
-def size_of(path: Path) -> int:
-    """Of a file of a run, in bytes. Raises OSError."""
-    return path.stat().st_size
 
 
 @contextlib.contextmanager
