@@ -5,7 +5,7 @@ import unittest
 
 from tree_test import ROOT, tracked
 
-PATHS = re.compile(r"`((?:\.ci|cmake|docs|experiments|metrics|optim|precision|scripts|tests|train)/[\w./*-]*)`")
+PATHS = re.compile(r"`((?:\.ci|cmake|docs|experiments|metrics|optim|precision|python|scripts|tests|train)/[\w./*-]*)`")
 
 
 def missing(text):

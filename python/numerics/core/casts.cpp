@@ -4,16 +4,18 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <mutex>
 #include <string>
 #include <type_traits>
 
-#include "core.h"
 #include "precision/base/check.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/decode_codes.h"
 #include "precision/format/format_presets.h"
 #include "precision/format/quantum.h"
 #include "precision/kernels/quantize_isa.h"
+#include "python/numerics/core/core.h"
 
 namespace precipice::python {
 namespace {

@@ -6,10 +6,10 @@
 
 #include <string>
 
-#include "core.h"
 #include "precision/format/decode_codes.h"
 #include "precision/format/float_format.h"
 #include "precision/kernels/quantize_kernels.h"
+#include "python/numerics/core/core.h"
 
 namespace precipice::python {
 namespace {

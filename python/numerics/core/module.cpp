@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // precipice_numerics._core: the program's formats, casts, quantizers and products for the Python files beside it, which are
 // the interface that users see.
-#include <string>
-#include <utility>
+#include <nanobind/stl/string.h>
 
-#include "core.h"
+#include <cstdint>
+#include <utility>
+#include <vector>
+
 #include "precision/base/check.h"
 #include "precision/kernels/isa.h"
+#include "python/numerics/core/core.h"
 
 namespace precipice::python {
 

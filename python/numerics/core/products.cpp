@@ -16,7 +16,7 @@
 #include "precision/gemm/unit_operands.h"
 #include "precision/quantize/piece_quantizer.h"
 #include "precision/rounding/random_streams.h"
-#include "quantize_slot.h"
+#include "python/numerics/core/quantize_slot.h"
 #include "train/recipes/describe.h"
 #include "train/recipes/recipe_settings.h"
 

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "core.h"
 #include "precision/gemm/emulated_product.h"
 #include "precision/gemm/gemm_plan.h"
 #include "precision/policy/policy.h"
 #include "precision/scaling/scale_states.h"
+#include "python/numerics/core/core.h"
 
 namespace precipice::python {
 

@@ -13,7 +13,7 @@
 #include "precision/format/quantum.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/quantize/quantize_task.h"
-#include "quantize_slot.h"
+#include "python/numerics/core/quantize_slot.h"
 #include "train/recipes/describe.h"
 #include "train/recipes/recipes.h"
 

@@ -3,8 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "core.h"
 #include "precision/accumulator/accumulator_presets.h"
+#include "python/numerics/core/core.h"
 #include "train/recipes/recipes.h"
 
 namespace precipice::python {

@@ -18,16 +18,19 @@ result depends. `precipice_numerics.torch` has linear layers for PyTorch.
 What is wrong with an argument raises ConfigError (a ValueError), ValueError or TypeError, which name it and what is allowed.
 The formulas and their sources: docs/NUMERICS.md, docs/RECIPES.md and docs/ACCUMULATORS.md of precipice.
 """
-from ._arrays import get_num_threads, set_num_threads
+from ._arrays import get_num_threads, instruction_set, set_num_threads
 from ._core import ConfigError, DataError
-from ._core import isa as instruction_set
 from ._core import version as __version__
-from .formats import Events, Format, cast, overflows, presets, roundings
-from .products import Linear, accumulators, gemm
-from .recipes import DelayedScales, Quantized, Quantizer, Recipe, quantize, recipes
+from ._formats import Events, Format, cast, overflows, presets, roundings
+from ._products import Linear, accumulators, gemm
+from ._recipes import DelayedScales, Quantized, Quantizer, Recipe, quantize, recipes
 
 __all__ = [
     "ConfigError", "DataError", "DelayedScales", "Events", "Format", "Linear", "Quantized", "Quantizer", "Recipe",
     "accumulators", "cast", "gemm", "get_num_threads", "instruction_set", "overflows", "presets", "quantize", "recipes",
     "roundings", "set_num_threads", "__version__",
 ]
+
+for _name in __all__:  # help() and pickle name things as users do
+    if hasattr(globals()[_name], "__module__"):
+        globals()[_name].__module__ = __name__

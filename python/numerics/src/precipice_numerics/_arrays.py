@@ -33,6 +33,11 @@ def get_num_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def instruction_set() -> str:
+    """What the array loops are compiled for on this processor: generic, avx2 or avx512; PRECIPICE_ISA forces one."""
+    return _core.isa()
+
+
 def threads_of(threads: int | None) -> int:
     return get_num_threads() if threads is None else whole("threads", threads, 1, 1024)
 

@@ -23,10 +23,10 @@ from typing import Any, Iterable
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from . import formats
+from . import _formats as formats
 from ._arrays import whole
-from .products import Linear
-from .recipes import DelayedScales, Recipe
+from ._products import Linear
+from ._recipes import DelayedScales, Recipe
 
 __all__ = ["Numerics", "QuantizedLinear", "cast", "quantize_linears"]
 

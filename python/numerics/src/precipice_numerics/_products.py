@@ -9,8 +9,8 @@ import numpy as np
 
 from . import _core
 from ._arrays import read_matrix, read_operand, result_like, stream_of, threads_of
-from .formats import Format
-from .recipes import DelayedScales, Recipe
+from ._formats import Format
+from ._recipes import DelayedScales, Recipe
 
 GEMMS = ("fprop", "dgrad", "wgrad")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import raw, read_matrix, result_like, stream_of, threads_of
-from .formats import Events, Format
+from ._formats import Events, Format
 
 SITES = ("linear", "attention", "lm_head")
 
