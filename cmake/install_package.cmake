@@ -8,8 +8,9 @@ set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/precipice")
 
 set_target_properties(precipice_rounding PROPERTIES EXPORT_NAME rounding)
 set_target_properties(precipice_train PROPERTIES EXPORT_NAME recipes)
-install(TARGETS precipice_numerics precipice_warnings precipice_rounding precipice_carrier precipice_precision precipice_optim
-  precipice_statistics precipice_metrics precipice_train EXPORT precipice ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS precipice_numerics precipice_warnings precipice_rounding precipice_policy precipice_recipe_table
+  precipice_carrier precipice_precision precipice_optim precipice_statistics precipice_metrics precipice_train
+  EXPORT precipice ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(EXPORT precipice NAMESPACE precipice:: FILE precipice-targets.cmake DESTINATION "${_package_dir}")
 install(DIRECTORY precision optim metrics train DESTINATION include/precipice FILES_MATCHING PATTERN "*.h")
 

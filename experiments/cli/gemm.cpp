@@ -13,11 +13,13 @@
 #include "experiments/console/descriptor_io.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/formats/explain_report.h"
-#include "precision/autograd/quantized_matmul.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
+#include "precision/base/spellings.h"
 #include "precision/format/quantum.h"
+#include "precision/gemm/gemm.h"
 #include "precision/gemm/unit_operands.h"
+#include "precision/policy/slot.h"
 #include "precision/rounding/random_streams.h"
 #include "train/recipes/recipes.h"
 
@@ -25,7 +27,7 @@ namespace precipice {
 namespace {
 
 struct GemmOptions {
-  std::string recipe = "fp32", accumulator, operands, result, explain, shape;
+  std::string recipe = "fp32", gemm = "fprop", accumulator, operands, result, explain, shape;
   std::uint64_t seed = 0;
 };
 
@@ -76,13 +78,23 @@ Quantized as_they_are(const at::Tensor& x, const FloatFormat& format, const char
   return result;
 }
 
+// A GEMM's two operands by their names, in the order in which they are read.
+struct PassOperands {
+  MatmulOperand first, second;
+};
+PassOperands operands_of(Pass pass) {
+  return {pass == Pass::Fprop ? MatmulOperand::X : MatmulOperand::Dy,
+          pass == Pass::Wgrad ? MatmulOperand::X : MatmulOperand::W};
+}
+
 struct Product {
   GemmPrecision precision;
-  Quantized x, w;
+  Quantized first, second;
 };
 
 GemmPrecision precision_of(const GemmOptions& options) {
-  GemmPrecision precision = make_recipe(options.recipe).linear.fprop;
+  const Pass pass = parse_spelling("--gemm", options.gemm, kPassNames);
+  GemmPrecision precision = make_recipe(options.recipe).linear.pass(pass);
   if (!options.operands.empty()) {
     const auto [x, w] = parse_pair("--operands", options.operands, "e4m3,e5m2");
     precision = {};
@@ -91,7 +103,7 @@ GemmPrecision precision_of(const GemmOptions& options) {
   }
   if (!options.accumulator.empty()) {
     const Accumulator accumulator = named_accumulator(parse_accumulator(options.accumulator),
-                                                      find_recipe(recipe_name(options.recipe)).native, Pass::Fprop);
+                                                      find_recipe(recipe_name(options.recipe)).native, pass);
     precision.arithmetic.accumulator = resolved_accumulator(accumulator, precision.first, precision.second);
   }
   if (!options.result.empty()) {
@@ -110,20 +122,32 @@ GemmPrecision precision_of(const GemmOptions& options) {
   return precision;
 }
 
-Product read_product(const GemmOptions& options, const std::vector<std::int64_t>& shape,
-                     const std::function<RandomKey(Slot)>& key) {
-  const at::Tensor x = at::empty({shape[0], shape[2]}, at::TensorOptions(at::kFloat));
-  const at::Tensor w = at::empty({shape[1], shape[2]}, at::TensorOptions(at::kFloat));
-  read_matrix(x, "x"), read_matrix(w, "w");
-  char extra = 0;
-  if (read_some(STDIN_FILENO, &extra, 1) != 0) throw DataError("standard input goes on after x (M x K) and w (N x K)");
-  const GemmPrecision precision = precision_of(options);
-  if (!options.operands.empty())
-    return {precision, as_they_are(x, precision.first.element.format, "x"),
-            as_they_are(w, precision.second.element.format, "w")};
-  return {precision, quantize(x, precision.first, Contraction::LastAxis, key(Slot::FpropX)),
-          quantize(w, precision.second, Contraction::LastAxis, key(Slot::FpropW))};
-}
+// One operand of a product that sums over `depth`, as a model holds it, and quantized.
+class OperandReader {
+ public:
+  OperandReader(const GemmOptions& options, Pass pass) : options_(options), pass_(pass) {}
+
+  Quantized read(MatmulOperand operand, std::int64_t rows, std::int64_t depth, const Quantizer& quantizer) const {
+    const OperandSlot slot = *slot_of(pass_, operand);
+    const bool along_rows = slot.contraction == 1;
+    const at::Tensor x = along_rows ? at::empty({rows, depth}, at::TensorOptions(at::kFloat))
+                                    : at::empty({depth, rows}, at::TensorOptions(at::kFloat));
+    const std::string name = spelling_of(operand, kMatmulOperands);
+    read_matrix(x, name.c_str());
+    if (!options_.operands.empty()) {
+      const Quantized given = as_they_are(x, quantizer.element.format, name.c_str());
+      return along_rows ? given : given.transposed();
+    }
+    return quantize(x, quantizer, along_rows ? Contraction::LastAxis : Contraction::AxisBefore, key(slot.slot));
+  }
+  RandomKey key(Slot slot) const {
+    return random_key(kMatmulStream, options_.seed, 0, 0, static_cast<std::uint16_t>(slot));
+  }
+
+ private:
+  const GemmOptions& options_;
+  Pass pass_;
+};
 
 int explain(const GemmOptions& options, const std::vector<std::int64_t>& shape, const Product& product) {
   const auto [row, column] = parse_pair("--explain", options.explain, "0,0");
@@ -131,7 +155,7 @@ int explain(const GemmOptions& options, const std::vector<std::int64_t>& shape, 
   if (!m || !n || *m < 0 || *n < 0 || *m >= shape[0] || *n >= shape[1])
     throw ConfigError({kCommandLine, 0, "--explain", options.explain},
                       fmt::format("must be ROW,COLUMN from 0,0 to {},{}", shape[0] - 1, shape[1] - 1));
-  print_result(explain_report(product.x, product.w, product.precision.arithmetic, *m, *n));
+  print_result(explain_report(product.first, product.second, product.precision.arithmetic, *m, *n));
   return kSuccess;
 }
 
@@ -139,16 +163,23 @@ int multiply(const GemmOptions& options) {
   const std::vector<std::int64_t> shape = parse_shape(options.shape, 3);
   check_size(options.shape, shape[0], shape[2]), check_size(options.shape, shape[1], shape[2]),
       check_size(options.shape, shape[0], shape[1]);
-  precision_of(options);  // before anything is read
+  const GemmPrecision precision = precision_of(options);  // before anything is read
   const bool explains = !options.explain.empty();
   if (isatty(STDIN_FILENO) == 1 || (isatty(STDOUT_FILENO) == 1 && !explains))
     throw ConfigError("gemm reads raw float32 values from a file or a pipe and writes them to one: < xw.f32 > y.f32");
-  const auto key = [&](Slot slot) {
-    return random_key(kMatmulStream, options.seed, 0, 0, static_cast<std::uint16_t>(slot));
-  };
-  const Product product = read_product(options, shape, key);
+  const Pass pass = parse_spelling("--gemm", options.gemm, kPassNames);
+  const auto [first, second] = operands_of(pass);
+  const OperandReader reader(options, pass);
+  Quantized a = reader.read(first, shape[0], shape[2], precision.first);
+  Quantized b = reader.read(second, shape[1], shape[2], precision.second);
+  char extra = 0;
+  if (read_some(STDIN_FILENO, &extra, 1) != 0)
+    throw DataError(fmt::format("standard input goes on after {} and {} of a product of {}",
+                                spelling_of(first, kMatmulOperands), spelling_of(second, kMatmulOperands),
+                                options.shape));
+  const Product product{precision, std::move(a), std::move(b)};
   if (explains) return explain(options, shape, product);
-  const at::Tensor y = gemm(product.x, product.w, {}, product.precision.arithmetic, key(Slot::FpropOut));
+  const at::Tensor y = gemm(product.first, product.second, {}, precision.arithmetic, reader.key(output_of(pass)));
   return write_whole(STDOUT_FILENO, y.const_data_ptr(), y.nbytes()) ? kSuccess : kReaderIsGone;
 }
 
@@ -158,8 +189,9 @@ Command add_gemm(CLI::App& app) {
   auto options = std::make_shared<GemmOptions>();
   CLI::App* parser =
       app.add_subcommand("gemm", "One product x w^T as a recipe or a unit of hardware computes it, in a pipe");
-  CLI::Option* recipe = parser->add_option("--recipe", options->recipe, "Recipe with its options; its linears' fprop")
-                            ->capture_default_str();
+  CLI::Option* recipe =
+      parser->add_option("--recipe", options->recipe, "Recipe with its options; its linears")->capture_default_str();
+  parser->add_option("--gemm", options->gemm, "Which GEMM of a linear: fprop dgrad wgrad")->capture_default_str();
   parser->add_option(
       "--accumulator", options->accumulator,
       "library (the default), native, hopper-fp8:promote=128, blackwell-mxf8, tensor-core:bits=N, every:format=F, "
@@ -176,6 +208,7 @@ Command add_gemm(CLI::App& app) {
   parser->add_option("--seed", options->seed, "Seed of stochastic rounding")->capture_default_str();
   parser->footer(
       "Reads x (M x K) and then w (N x K), row-major float32, and writes y = x w^T (M x N).\n"
+      "dgrad: dy (M x K), w (K x N), dx = dy w. wgrad: dy (K x M), x (K x N), dw = dy^T x.\n"
       "Example:\n  precipice gemm --recipe te-current --accumulator native --shape 64x64x4096 < xw.f32 > y.f32\n"
       "  precipice gemm --operands e4m3,e5m2 --accumulator hopper-fp8 --shape 1x1x64 --explain 0,0 < xw.f32");
   return {parser, [options] { return multiply(*options); }};

@@ -19,7 +19,6 @@
 #include "experiments/formats/recipes_report.h"
 #include "metrics/log/directory.h"
 #include "metrics/log/files.h"
-#include "precision/autograd/quantized_matmul.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"
@@ -27,29 +26,11 @@
 #include "train/recipes/recipes.h"
 
 namespace precipice {
-namespace {
-
-enum class Operand { X, W, Dy };
-constexpr Spellings<Operand, 3> kOperands{{{"x", Operand::X}, {"w", Operand::W}, {"dy", Operand::Dy}}};
-constexpr Spellings<Pass, 3> kPasses{{{"fprop", Pass::Fprop}, {"dgrad", Pass::Dgrad}, {"wgrad", Pass::Wgrad}}};
-
-// The quantizer of an operand in a GEMM, and the axis of the tensor that the GEMM sums over.
-std::pair<Quantizer, int> slot_of(const SitePrecision& site, Operand operand, Pass pass) {
-  if (pass == Pass::Fprop && operand == Operand::X) return {site.fprop.first, 1};
-  if (pass == Pass::Fprop && operand == Operand::W) return {site.fprop.second, 1};
-  if (pass == Pass::Dgrad && operand == Operand::Dy) return {site.dgrad.first, 1};
-  if (pass == Pass::Dgrad && operand == Operand::W) return {site.dgrad.second, 0};
-  if (pass == Pass::Wgrad && operand == Operand::Dy) return {site.wgrad.first, 0};
-  if (pass == Pass::Wgrad && operand == Operand::X) return {site.wgrad.second, 0};
-  throw ConfigError("--operand and --gemm: fprop has x and w, dgrad dy and w, wgrad dy and x");
-}
-
-}  // namespace
 
 int cast_recipe(const CastRecipeOptions& options) {
   const SitePrecision site = make_recipe(options.recipe).linear;
-  const Operand operand = parse_spelling("--operand", options.operand, kOperands);
-  const Pass pass = parse_spelling("--gemm", options.gemm, kPasses);
+  const MatmulOperand operand = parse_spelling("--operand", options.operand, kMatmulOperands);
+  const Pass pass = parse_spelling("--gemm", options.gemm, kPassNames);
   const std::vector<std::int64_t> shape = parse_shape(options.shape, 2);
   check_size(options.shape, shape[0], shape[1]);
   if (options.input != "f32" && options.input != "bf16")
@@ -57,20 +38,17 @@ int cast_recipe(const CastRecipeOptions& options) {
   if (isatty(STDIN_FILENO) == 1 || isatty(STDOUT_FILENO) == 1)
     throw ConfigError("cast --recipe reads raw values from a file or a pipe and writes them to one: < x.f32 > xq.f32");
   CastTensorSpec spec;
-  auto [quantizer, contraction] = slot_of(site, operand, pass);
-  spec.quantizer = quantizer;
+  const auto slot = slot_of(pass, operand);
+  if (!slot) throw ConfigError("--operand and --gemm: fprop has x and w, dgrad dy and w, wgrad dy and x");
+  spec.quantizer = slot->is_first ? site.pass(pass).first : site.pass(pass).second;
   bool& through_bf16 = spec.quantizer.element.through_bf16;
   through_bf16 = through_bf16 || options.input == "bf16";
   validate(spec.quantizer);
-  spec.shape = {shape[0], shape[1], contraction};
+  spec.shape = {shape[0], shape[1], slot->contraction};
   spec.steps = options.steps;
   spec.bf16_input = options.input == "bf16";
   spec.grid = options.grid;
-  static constexpr Slot kSlots[3][3] = {{Slot::FpropX, Slot::FpropW, Slot::FpropX},
-                                        {Slot::DgradDy, Slot::DgradW, Slot::DgradDy},
-                                        {Slot::WgradX, Slot::WgradX, Slot::WgradDy}};
-  spec.key = random_key(kMatmulStream, options.seed, 0, 0,
-                        static_cast<std::uint16_t>(kSlots[static_cast<int>(pass)][static_cast<int>(operand)]));
+  spec.key = random_key(kMatmulStream, options.seed, 0, 0, static_cast<std::uint16_t>(slot->slot));
   if (options.scales.empty())
     return cast_tensors(STDIN_FILENO, STDOUT_FILENO, spec, nullptr) ? kSuccess : kReaderIsGone;
   refuse_existing(options.scales, options.force, "--scales");

@@ -19,10 +19,6 @@ RandomKey key_of(const MatmulSite& site, Slot slot) {
                     static_cast<std::uint16_t>(slot));
 }
 
-Slot output_of(Pass pass) {
-  return pass == Pass::Fprop ? Slot::FpropOut : pass == Pass::Dgrad ? Slot::DgradOut : Slot::WgradOut;
-}
-
 void notify_quantized(const MatmulSite& site, Slot slot, const Quantizer& quantizer, const at::Tensor& operand,
                       const Quantized& taken) {
   if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);

@@ -9,14 +9,12 @@
 #include <cstdint>
 #include <functional>
 
+#include "precision/gemm/gemm.h"
 #include "precision/policy/policy.h"
 #include "precision/quantize/quantize.h"
 #include "precision/scaling/scale_states.h"
 
 namespace precipice {
-
-// The slots, and the three outputs: numbers of random streams and of what an observer is told.
-enum class Slot : std::uint16_t { FpropX, FpropW, DgradDy, DgradW, WgradDy, WgradX, FpropOut, DgradOut, WgradOut };
 
 class QuantizationObserver {
  public:

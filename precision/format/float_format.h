@@ -81,6 +81,10 @@ FloatFormat parse_float_format(std::string_view text);
 
 // The shortest spelling that parses back to the same format.
 std::string to_string(const FloatFormat& format);
+// The words of its options.
+std::string to_string(Specials specials);
+std::string to_string(Subnormals subnormals);
+std::string to_string(Sign sign);
 
 struct PresetFormat {
   const char* name;

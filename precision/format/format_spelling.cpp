@@ -219,4 +219,14 @@ std::string to_string(const FloatFormat& format) {
   return shortest;
 }
 
+std::string to_string(Specials specials) {
+  return spelling_of(specials, kSpecials);
+}
+std::string to_string(Subnormals subnormals) {
+  return spelling_of(subnormals, kSubnormals);
+}
+std::string to_string(Sign sign) {
+  return spelling_of(sign, kSignWords);
+}
+
 }  // namespace precipice

@@ -10,6 +10,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/base/check.h"
+#include "precision/gemm/emulated_product.h"
 #include "precision/gemm/value_product.h"
 #include "precision/quantize/parallel.h"
 
@@ -61,14 +62,9 @@ GemmFacts facts_of(const PlannedGemm& gemm, Preparation preparation) {
   return facts;
 }
 
-bool has_blocks_of_k(const Quantized& operand) {
-  return kind_of(operand).scales == ScaleLayout::BlocksOfK;
-}
-
-void check_blocks(const Quantized& a, const Quantized& b) {
-  if (has_blocks_of_k(a) && has_blocks_of_k(b) && a.block_k != b.block_k)
-    throw ConfigError(join_parts("the operands of one matmul have scales for blocks of ", a.block_k, " and of ",
-                                 b.block_k, " along K: they must be equal, or powers of two"));
+// Numbers along K to a scale; 0 where scales do not change along it.
+std::int64_t block_of_k(const Quantized& operand) {
+  return kind_of(operand).scales == ScaleLayout::BlocksOfK ? operand.block_k : 0;
 }
 
 at::Tensor new_result(const Quantized& a, const Quantized& b) {
@@ -104,22 +100,27 @@ struct OperandMatrix {
       : values(matrix_at(operand.values, index)),
         scales(matrix_at(operand.scales, index)),
         scale(operand, scales),
+        block_k(block_of_k(operand)),
+        outer(operand.outer),
         format(operand.format) {}
+  UnitOperand on_unit() const {
+    return {{values.const_data_ptr<float>(), values.stride(0), values.stride(1), scale.as_operand()},
+            values.size(0),
+            values.size(1),
+            block_k,
+            outer,
+            format};
+  }
   at::Tensor values, scales;
   RowScales scale;
+  std::int64_t block_k;
+  float outer;
   FloatFormat format;
 };
 
-int emin_on_unit(const OperandMatrix& x, const Accumulator& accumulator) {
-  const std::optional<int> emin = operand_emin(accumulator.operands, x.format);
-  PRECIPICE_CHECK(emin.has_value(), to_string(accumulator), " cannot multiply ", to_string(x.format));
-  return *emin;
-}
-
 // An operand as a unit takes it: scales=groups are E4M3 numbers, and the tensor's part acts at the end.
 Quantized for_unit(const Quantized& operand, const Accumulator& accumulator) {
-  if (accumulator.block_scales != BlockScales::Groups || operand.outer == 1.0f || !operand.scales.defined())
-    return operand;
+  if (!operand.scales.defined() || !takes_blocks_alone(accumulator, operand.outer)) return operand;
   Quantized result = operand;
   result.scales = without_outer_scale(operand.scales, operand.outer);
   return result;
@@ -141,29 +142,6 @@ void run_blocks(const OperandMatrix& a, const OperandMatrix& b, std::int64_t blo
   }
 }
 
-// The call for one pair of matrices; `block`: products to a scale, or 0.
-EmulatedGemm emulated_call(const OperandMatrix& a, const OperandMatrix& b, std::int64_t block, float alpha,
-                           const Accumulator& accumulator) {
-  EmulatedGemm call;
-  call.accumulator = accumulator;
-  call.m = a.values.size(0), call.n = b.values.size(0), call.k = a.values.size(1);
-  const auto operand = [&](const OperandMatrix& x) {
-    return GemmOperand{x.values.const_data_ptr<float>(), x.values.stride(0), x.values.stride(1), x.scale.as_operand(),
-                       emin_on_unit(x, accumulator)};
-  };
-  call.a = operand(a), call.b = operand(b);
-  call.scale_block = block;
-  call.alpha = alpha;
-  return call;
-}
-
-std::int64_t block_of_scales(const Quantized& a, const Quantized& b) {
-  return has_blocks_of_k(a) ? a.block_k : has_blocks_of_k(b) ? b.block_k : 0;
-}
-float alpha_of(const Quantized& a, const Quantized& b, const Accumulator& accumulator) {
-  return accumulator.block_scales == BlockScales::Groups ? a.outer * b.outer : 1.0f;
-}
-
 // `index` of `matrices`
 void run_emulated(EmulatedGemm call, std::int64_t index, std::int64_t matrices, const RandomKey& key,
                   const at::Tensor& y) {
@@ -182,13 +160,12 @@ at::Tensor run_matrices(const Quantized& given_a, const Quantized& given_b, cons
   const Quantized a = for_unit(given_a, accumulator), b = for_unit(given_b, accumulator);
   const at::Tensor y = new_result(a, b);
   const std::int64_t matrices = matrices_of(a.values);
-  const std::int64_t block = block_of_scales(a, b);
+  const std::int64_t block = block_of_k(a) != 0 ? block_of_k(a) : block_of_k(b);
   for (std::int64_t index = 0; index < matrices; ++index) {
     const OperandMatrix of_a(a, index), of_b(b, index);
     const at::Tensor of_y = matrix_at(y, index);
     if (gemm.plan.kind.way == Way::Emulated)
-      run_emulated(emulated_call(of_a, of_b, block, alpha_of(a, b, accumulator), accumulator), index, matrices, key,
-                   of_y);
+      run_emulated(emulated_product(of_a.on_unit(), of_b.on_unit(), accumulator), index, matrices, key, of_y);
     else if (gemm.plan.kind.way == Way::ScaledBlocks)
       run_blocks(of_a, of_b, block, of_y);
     else
@@ -229,7 +206,7 @@ PlannedGemm plan_gemm(const Quantized& a, const Quantized& b, const GemmArithmet
   PRECIPICE_CHECK(!result.bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
   PlannedGemm gemm{a, b, arithmetic, result, {}};
   const Preparation preparation = prepare(gemm.a, gemm.b, arithmetic);
-  check_blocks(gemm.a, gemm.b);
+  check_equal_blocks(block_of_k(gemm.a), block_of_k(gemm.b));
   gemm.plan = choose_gemm(facts_of(gemm, preparation), matmul_cpu());
   if (gemm.plan.transposed) std::swap(gemm.a, gemm.b);
   return gemm;
@@ -258,7 +235,7 @@ OutputTrace trace_gemm(const Quantized& given_a, const Quantized& given_b, const
   const Accumulator& accumulator = arithmetic.accumulator;
   const Quantized a = for_unit(given_a.widened(), accumulator), b = for_unit(given_b.widened(), accumulator);
   const OperandMatrix of_a(a, 0), of_b(b, 0);
-  return trace_output(emulated_call(of_a, of_b, block_of_scales(a, b), alpha_of(a, b, accumulator), accumulator), m, n);
+  return trace_output(emulated_product(of_a.on_unit(), of_b.on_unit(), accumulator), m, n);
 }
 
 }  // namespace precipice

@@ -10,19 +10,12 @@
 #include "precision/accumulator/accumulator.h"
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/gemm/carrier.h"
+#include "precision/gemm/gemm_arithmetic.h"
 #include "precision/gemm/gemm_plan.h"
 #include "precision/gemm/operand_scales.h"
 #include "precision/quantize/quantize.h"
 
 namespace precipice {
-
-struct GemmArithmetic {
-  Accumulator accumulator;
-  ScalesAct scales = ScalesAct::Sums;
-  ElementQuantizer output;
-  Carrier carrier = Carrier::Auto;
-  bool operator==(const GemmArithmetic&) const = default;
-};
 
 // Whether the product of operands of these kinds can run on bf16 instructions exactly: all but tensors with numbers too
 // small for them (carrier.h), which go through fp32.

@@ -12,7 +12,7 @@
 #include "precision/format/format_presets.h"
 #include "precision/format/log2_exponent.h"
 #include "precision/format/quantum.h"
-#include "precision/rounding/round_to_format.h"
+#include "precision/gemm/emulated_product.h"
 
 namespace precipice {
 namespace {
@@ -93,11 +93,7 @@ Scaled times_scales(const Quantized& q, at::ScalarType type) {
 
 at::Tensor without_outer_scale(const at::Tensor& scales, float outer) {
   at::Tensor block_scales = at::empty_like(scales);
-  const float* in = scales.const_data_ptr<float>();
-  float* out = block_scales.mutable_data_ptr<float>();
-  const FormatConstants e4m3 = prepare(kE4m3, Overflow::Saturate);
-  for (std::int64_t i = 0; i < scales.numel(); ++i)
-    out[i] = round_to_format<Rounding::NearestEven>(in[i] / outer, e4m3);
+  without_outer_scale(scales.const_data_ptr<float>(), scales.numel(), outer, block_scales.mutable_data_ptr<float>());
   return block_scales;
 }
 

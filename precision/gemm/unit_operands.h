@@ -4,7 +4,7 @@
 #pragma once
 
 #include "precision/accumulator/accumulator.h"
-#include "precision/gemm/gemm.h"
+#include "precision/gemm/gemm_arithmetic.h"
 #include "precision/scaling/quantizer.h"
 
 namespace precipice {

@@ -11,15 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "precision/gemm/gemm.h"
+#include "precision/gemm/gemm_arithmetic.h"
 #include "precision/policy/element_precision.h"
 #include "precision/policy/flash_attention.h"
 #include "precision/policy/site_kind.h"
+#include "precision/policy/slot.h"
 
 namespace precipice {
-
-enum class Pass : std::uint8_t { Fprop, Dgrad, Wgrad };
-inline constexpr Pass kAllPasses[] = {Pass::Fprop, Pass::Dgrad, Pass::Wgrad};
 
 // `Operand`: Quantizer, or QuantizerSettings while recipes and rules still change them (train/recipes).
 template <class Operand>

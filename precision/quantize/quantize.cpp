@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -17,84 +16,16 @@
 #include "precision/quantize/device.h"
 #include "precision/quantize/parallel.h"
 #include "precision/quantize/piece_quantizer.h"
-#include "precision/quantize/result_quantum.h"
-#include "precision/scaling/scale_formulas.h"
+#include "precision/quantize/quantize_task.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kGrain = 32768;  // elements per task; a multiple of the 4 of a Philox block
+constexpr std::int64_t kGrain = QuantizeTask::kGrain;
 
-// Calls body(first_row, last_row) for ranges of whole steps, of about kGrain elements. Counts add up and amaxes are
-// maxima, so nothing depends on how rows are cut.
-template <class Body>
-void for_row_ranges(std::int64_t rows, std::int64_t cols, std::int64_t step, const Body& body) {
-  const std::int64_t steps = (rows + step - 1) / step;
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, step * cols));
-  at::parallel_for(0, steps, grain,
-                   [&](std::int64_t begin, std::int64_t end) { body(begin * step, std::min(rows, end * step)); });
-}
-
-// One matrix on its way through a quantizer, by as many threads as there are.
-class QuantizeTask {
- public:
-  QuantizeTask(const Quantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
-      : plan_(quantizer, shape, state),
-        shape_(shape),
-        quantum_(quantizer.element.format),
-        rotates_(quantizer.hadamard) {}
-
-  const BlockGrid& grid() const { return plan_.grid(); }
-
-  // `amax`: of the whole matrix, where it is known and scales follow from it.
-  EventCounts run(const float* in, const RandomKey& key, std::optional<float> amax, const MatrixOutputs& outputs) {
-    if (rotates_) {
-      for_ranges([&](std::int64_t first, std::int64_t last) { plan_.rotate(in, outputs.values, first, last); });
-      in = outputs.values;
-    }
-    if (amax)
-      patterns_.assign(1, __builtin_bit_cast(std::int32_t, *amax));
-    else
-      measure_amaxes(in);
-    plan_.finish_scales(patterns_.data(), outputs);
-    EventCounts total;
-    for_ranges([&](std::int64_t first, std::int64_t last) {
-      std::uint32_t smallest = ~0u;
-      MatrixOutputs own = outputs;
-      if (quantum_.depends_on_results()) own.smallest_result = &smallest;
-      const EventCounts part = plan_.quantize_rows(in, first, last, key, own);
-      const std::lock_guard<std::mutex> lock(mutex_);
-      total += part;
-      quantum_.record(smallest);
-    });
-    return total;
-  }
-
-  double quantum() const { return quantum_.value(); }
-
- private:
-  template <class Body>
-  void for_ranges(const Body& body) {
-    for_row_ranges(shape_.rows, shape_.cols, plan_.row_step(), body);
-  }
-
-  void measure_amaxes(const float* in) {
-    patterns_.assign(static_cast<std::size_t>(plan_.measured_size()), 0);
-    if (patterns_.empty()) return;
-    for_ranges([&](std::int64_t first, std::int64_t last) {
-      std::vector<std::int32_t> part(patterns_.size(), 0);
-      plan_.measure_amaxes(in, first, last, part.data());
-      const std::lock_guard<std::mutex> lock(mutex_);
-      for (std::size_t i = 0; i < part.size(); ++i) patterns_[i] = std::max(patterns_[i], part[i]);
-    });
-  }
-
-  MatrixPlan plan_;
-  MatrixShape shape_;
-  ResultQuantum quantum_;
-  bool rotates_;
-  std::vector<std::int32_t> patterns_;
-  std::mutex mutex_;
+// The loop of QuantizeTask by libtorch's threads.
+constexpr auto kParallel = [](std::int64_t items, std::int64_t grain, const auto& body) {
+  at::parallel_for(0, items, grain, body);
 };
 
 at::Tensor dense(const at::Tensor& x) {
@@ -200,18 +131,6 @@ at::DimVector scale_sizes(const at::Tensor& source, const BlockGrid& grid, const
   return sizes;
 }
 
-// Whether the amax of the tensor is what its one scale follows from. Of a rotated tensor it is another.
-bool scales_by_amax(const Quantizer& q) {
-  return q.scaling_if<AmaxScaling>() != nullptr && is_one_scale(q.scaling) && !q.hadamard;
-}
-
-// The part of NVFP4's dequantization scale that is the tensor's; 1 where every block's scale is its own.
-float outer_scale_of(const Quantizer& q, float amax) {
-  const auto* nvfp4 = q.scaling_if<Nvfp4Scaling>();
-  if (nvfp4 == nullptr || !nvfp4->two_level || nvfp4->row_scaled || !(amax > 0.0f)) return 1.0f;
-  return nvfp4_outer_scale(amax, nvfp4->four_over_six_max);
-}
-
 }  // namespace
 
 Quantized Quantized::widened() const {
@@ -257,7 +176,8 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
   result.events = task.run(
       source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : std::nullopt,
       {values.defined() ? values.mutable_data_ptr<float>() : nullptr, scales.mutable_data_ptr<float>(), nullptr,
-       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream});
+       as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream},
+      kParallel);
   result.values = layout.of_operand(result_values);
   result.outer = outer_scale_of(q, result.events.amax);
   result.quantum = static_cast<float>(task.quantum());

@@ -16,7 +16,7 @@ FILE_NAMES = {
 }
 # Where the texts of a precision become a schedule: for the check of a config, for a run, and where no run is meant.
 READS_PRECISION = {
-    "train/recipes/recipes.h", "train/recipes/recipes.cpp", "train/recipes/resolved_run.cpp",
+    "train/recipes/recipes.h", "train/recipes/schedule.cpp", "train/recipes/resolved_run.cpp",
     "experiments/stability/bisect.cpp",  # of the precisions that it makes up
 }
 READS_STORAGE = {

@@ -4,7 +4,8 @@
 
 #include <string>
 
-#include "precision/gemm/gemm.h"
+#include "precision/gemm/gemm_arithmetic.h"
+#include "precision/scaling/quantizer.h"
 
 namespace precipice {
 

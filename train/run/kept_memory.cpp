@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "precision/gemm/gemm.h"
 #include "precision/quantize/shared_quantization.h"
 #include "train/config/model_shapes.h"
 #include "train/model/headwise_attention.h"

@@ -11,6 +11,7 @@
 #include "metrics/log/hdf5_version.h"
 #include "precipice_version.h"
 #include "precision/accumulator/accumulator_presets.h"
+#include "precision/gemm/gemm.h"
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_kernels.h"

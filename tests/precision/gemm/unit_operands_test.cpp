@@ -8,6 +8,7 @@
 
 #include "precision/accumulator/accumulator_presets.h"
 #include "precision/base/check.h"
+#include "precision/gemm/gemm.h"
 #include "precision/quantize/quantize.h"
 #include "tests/precision/accumulator/unit_oracle.h"
 #include "tests/support/catch.h"

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/quantize/quantize_task.h"
+
+#include "precision/scaling/scale_formulas.h"
+
+namespace precipice {
+
+bool scales_by_amax(const Quantizer& q) {
+  return q.scaling_if<AmaxScaling>() != nullptr && is_one_scale(q.scaling) && !q.hadamard;
+}
+
+float outer_scale_of(const Quantizer& q, float amax) {
+  const auto* nvfp4 = q.scaling_if<Nvfp4Scaling>();
+  if (nvfp4 == nullptr || !nvfp4->two_level || nvfp4->row_scaled || !(amax > 0.0f)) return 1.0f;
+  return nvfp4_outer_scale(amax, nvfp4->four_over_six_max);
+}
+
+}  // namespace precipice
