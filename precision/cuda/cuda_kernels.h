@@ -23,7 +23,8 @@ struct CudaMemory {
   const char* (*to_host)(void* host, const void* device, std::size_t bytes);
 };
 
-// As QuantizeKernels: the bits and counts of the CPU's array loops.
+// As QuantizeKernels: the bits and counts of the CPU's array loops. `in`, `out`, `multipliers` and `packed` of a call are
+// device memory, `smallest_result` is on the host. Events are counted whether or not call.count asks.
 struct CudaQuantizeKernels {
   const char* (*quantize)(const QuantizeCall& call, Launch launch, EventCounts& counts);
   const char* (*quantize_wide)(const WideQuantizeCall& call, Launch launch, EventCounts& counts);
