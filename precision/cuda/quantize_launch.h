@@ -29,8 +29,9 @@ PRECIPICE_HD constexpr typename Source::Int pattern_in(typename Source::Float x)
 // leave out total and amax, which follow at the end.
 struct LaunchCounts {
   EventCounts events;
-  std::int64_t largest = 0;         // pattern of the source
-  std::int64_t above_smallest = 0;  // the bits that QuantizeCall::smallest_result's pattern has not: largest where it is least
+  std::int64_t largest = 0;  // pattern of the source
+  std::int64_t above_smallest =
+      0;  // the bits that QuantizeCall::smallest_result's pattern has not: largest where it is least
 };
 
 template <class Atomics>

@@ -2,8 +2,10 @@
 // What calls cost, counted where no GPU is: launches, bytes that kernels read and write, waits of the host. The budgets
 // are what the operations must move, with room for counts and tables, so that a pass or a wait too many shows.
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "optim/multi_tensor/multi_tensor_launch.h"
 #include "optim/multi_tensor/multi_tensor_update.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/optim/tensors.h"
@@ -30,13 +32,13 @@ struct Budget {
   std::uint64_t launches, read, written, synchronisations;
 };
 
-void check_budget(const cuda_on_cpu::Counters& cost, const Budget& budget) {
+void check_budget(const cuda_on_cpu::Counters& cost, const Budget& budget, std::uint64_t room = kCounts) {
   CHECK(cost.launches == budget.launches);
   CHECK(cost.synchronisations == budget.synchronisations);
   CHECK(cost.bytes_read >= budget.read);
-  CHECK(cost.bytes_read <= budget.read + kCounts);
+  CHECK(cost.bytes_read <= budget.read + room);
   CHECK(cost.bytes_written >= budget.written);
-  CHECK(cost.bytes_written <= budget.written + kCounts);
+  CHECK(cost.bytes_written <= budget.written + room);
 }
 
 std::vector<float> some_values(std::int64_t size) {
@@ -60,11 +62,10 @@ TEST_CASE("quantize, amax and encode read and write every element once, in one l
                {1, kBytes, kBytes / 2, 1});
   check_budget(cost_of([&] { require_done(kernels.quantize->amax(in.data(), kSize, {}, largest)); }),
                {1, kBytes, 0, 1});
-  check_budget(
-      cost_of([&] {
-        require_done(kernels.quantize->encode(out.data(), codes.data(), kSize, prepare_codes(e4m3), {}));
-      }),
-      {1, kBytes, kBytes, 1});
+  check_budget(cost_of([&] {
+                 require_done(kernels.quantize->encode(out.data(), codes.data(), kSize, prepare_codes(e4m3), {}));
+               }),
+               {1, kBytes, kBytes, 1});
 }
 
 TEST_CASE("an update touches each list once in two launches, whatever the number of tensors", "[cuda_on_cpu]") {
@@ -82,12 +83,14 @@ TEST_CASE("an update touches each list once in two launches, whatever the number
     // Sums of squares of the lanes: written once after they were cleared, and read once.
     const std::uint64_t blocks = static_cast<std::uint64_t>((each + kBlock - 1) / kBlock * tensors);
     const std::uint64_t sums = blocks * kLanes * 2 * sizeof(double);
+    // The place of its chunk, which every lane reads.
+    const std::uint64_t room = kCounts + blocks * kLanes * sizeof(DeviceChunk<4>);
     const UpdateBody<AdamW> body({}, {});
     UpdateNorms norms;
     double norm = 0;
     check_budget(cost_of([&] { require_done(kernels.multi_tensor->update(call(4), 0, &body, norms)); }),
-                 {2, 4 * kBytes + sums, 3 * kBytes + 2 * sums, kWaits});
+                 {2, 4 * kBytes + sums, 3 * kBytes + 2 * sums, kWaits}, room);
     check_budget(cost_of([&] { require_done(kernels.multi_tensor->l2norm(call(1), norm)); }),
-                 {2, kBytes + sums, 2 * sums, kWaits});
+                 {2, kBytes + sums, 2 * sums, kWaits}, room);
   }
 }

@@ -42,9 +42,9 @@ const OnCpu& on_cpu() {
   static const OnCpu one = [] {
     std::string reason;
     const std::optional<CudaLibrary> library = load_cuda_library(cuda_on_cpu_library(), reason);
-    auto* const control = !library ? nullptr
-                                   : find<decltype(cuda_on_cpu::cuda_on_cpu_control)>(
-                                         library->handle, "cuda_on_cpu_control", reason);
+    auto* const control =
+        !library ? nullptr
+                 : find<decltype(cuda_on_cpu::cuda_on_cpu_control)>(library->handle, "cuda_on_cpu_control", reason);
     if (control == nullptr) FAIL(reason);
     return OnCpu{*library, control()};
   }();

@@ -243,8 +243,8 @@ inline void compare_store(const Kernels& kernels, const StoredFormat& stored) {
 }
 
 inline void compare_stores(const Kernels& kernels) {
-  const std::pair<const char*, const char*> kinds[] = {{"bf16-sr", "none"},       {"e4m3", "current"},
-                                                       {"e5m2", "current-pow2"},  {"fp16", "ms-amp"},
+  const std::pair<const char*, const char*> kinds[] = {{"bf16-sr", "none"},           {"e4m3", "current"},
+                                                       {"e5m2", "current-pow2"},      {"fp16", "ms-amp"},
                                                        {"e4m3", "current:block=128"}, {"fp16-sr", "current"}};
   for (const auto& [format, scaling] : kinds) {
     INFO(format << " " << scaling);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA run-time library that is the CPU: that it runs right kernels rightly in every order, and that it sees each kind
 // of mistake that it is there for and says which (tests/support/cuda_on_cpu/example_kernels.cu).
+#include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <string>
 
+#include "precision/cuda/find_cuda.h"
 #include "tests/cuda/kernels_under_test.h"
+#include "tests/support/paths.h"
 
 using namespace precipice;
 using namespace precipice::test;
@@ -30,10 +35,12 @@ struct OtherDevice {
   ~OtherDevice() { on_cpu().control->set_device({}); }
 };
 
-std::string opened_on(const cuda_on_cpu::Device& device) {
+CudaFinding found_on(const cuda_on_cpu::Device& device) {
   const OtherDevice other(device);
   const char* reason = on_cpu().library.open();
-  return reason != nullptr ? reason : "";
+  CudaFinding found = find_cuda(cuda_on_cpu_library());
+  CHECK(found.problem == (reason != nullptr ? std::string("no GPU can be used: ") + reason : ""));
+  return found;
 }
 
 }  // namespace
@@ -87,6 +94,9 @@ TEST_CASE("the host cannot read or write device memory", "[cuda_on_cpu]") {
   REQUIRE(child >= 0);
   if (child == 0) {
     dup2(out[1], STDERR_FILENO);
+    std::signal(SIGSEGV, SIG_DFL);  // of the test framework, which would report the child's end
+    float number = 0;
+    on_cpu().library.kernels.memory->to_host(&number, array.data(), sizeof(number));
     const volatile float* const closed = array.data();
     _exit(closed[0] == 1.0f ? 0 : 1);
   }
@@ -102,15 +112,39 @@ TEST_CASE("the host cannot read or write device memory", "[cuda_on_cpu]") {
   CHECK(array.contents() == std::vector<float>{1.0f, 2.0f});
 }
 
-TEST_CASE("what no GPU can be used for is said in a sentence, and memory that is used up in another", "[cuda_on_cpu]") {
-  CHECK(opened_on({}).empty());
-  CHECK(opened_on({.driver = 0}) == "no NVIDIA driver is installed");
-  CHECK(opened_on({.driver = 12040}) == "the NVIDIA driver is for CUDA 12.4; CUDA 13.0 is needed");
-  CHECK(opened_on({.devices = 0}) == "no CUDA-capable device is detected");
-  CHECK(opened_on({.major = 7, .minor = 5}) == "the GPU has compute capability 7.5; 8.0 is needed");
+TEST_CASE("what is found of a GPU is described, and what is missing is said in a line", "[cuda_on_cpu]") {
+  CHECK(found_on({}).gpu ==
+        "CPU in the place of a GPU, compute capability 9.0, 4.0 of 4.0 GiB free, driver for CUDA 13.0");
+  const std::string no_gpu = "no GPU can be used: ";
+  CHECK(found_on({.driver = 0}).problem ==
+        no_gpu + "no NVIDIA driver is installed; one for CUDA 13.0 or later is needed");
+  CHECK(found_on({.driver = 12040}).problem == no_gpu + "the NVIDIA driver is for CUDA 12.4; CUDA 13.0 is needed");
+  CHECK(found_on({.major = 7, .minor = 5}).problem == no_gpu + "the GPU has compute capability 7.5; 8.0 is needed");
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  const std::string invisible = no_gpu + "no GPU is visible (no CUDA-capable device is detected)";
+  CHECK(found_on({.devices = 0}).problem == invisible);
+  setenv("CUDA_VISIBLE_DEVICES", "7", 1);
+  CHECK(found_on({.devices = 0}).problem == invisible + "; CUDA_VISIBLE_DEVICES is \"7\"");
+  unsetenv("CUDA_VISIBLE_DEVICES");
+}
+
+TEST_CASE("a CUDA library that is not there, does not open or is another is refused with what it is", "[cuda_on_cpu]") {
+  CHECK_THAT(find_cuda("/no/such/libprecipice_cuda.so").problem, Catch::Contains("nvcc was not found"));
+  CHECK_THAT(find_cuda(source_directory() + "/README.md").problem, Catch::Contains("cannot open the CUDA library: "));
+  Dl_info of_another{};
+  REQUIRE(dladdr(reinterpret_cast<const void*>(&getpid), &of_another) != 0);
+  CHECK_THAT(find_cuda(of_another.dli_fname).problem, Catch::Contains("is of another version of the program"));
+}
+
+TEST_CASE("device memory that is used up is a reason, and none of it is lost", "[cuda_on_cpu]") {
   const OtherDevice small({.memory = 1 << 20});
-  void* memory = nullptr;
-  const char* reason = on_cpu().library.kernels.memory->allocate(2 << 20, &memory);
+  const CudaMemory& device = *on_cpu().library.kernels.memory;
+  void *first = nullptr, *second = nullptr;
+  require_done(device.allocate(700'000, &first));
+  const char* reason = device.allocate(700'000, &second);
   REQUIRE(reason != nullptr);
   CHECK(std::string(reason) == "out of memory");
+  require_done(device.release(first));
+  require_done(device.allocate(700'000, &second));
+  require_done(device.release(second));
 }

@@ -18,8 +18,7 @@ constexpr unsigned kWarp = 32;
 
 // Records of this library's variables. The first byte of a page may be another's: a few bytes too many do no harm.
 ByteRecord& shared_record(const char* at) {
-  static auto* const records =
-      new std::vector<ByteRecord>(static_cast<std::size_t>(_end - __bss_start));
+  static auto* const records = new std::vector<ByteRecord>(static_cast<std::size_t>(_end - __bss_start));
   return (*records)[static_cast<std::size_t>(at - __bss_start)];
 }
 
@@ -114,8 +113,8 @@ bool is_allowed(const char* at, std::size_t bytes, Access access, const KernelCl
   if (lies_in(at, bytes, memory.stack_begin, memory.stack_end)) return true;
   if (lies_in(at, bytes, __bss_start, _end)) return is_allowed_in_block(at, bytes, access, clock);
   // Parameters and constants.
-  return access == Access::Read && (lies_in(at, bytes, memory.parameters_begin, memory.parameters_end) ||
-                                    lies_in(at, bytes, __ehdr_start, _end));
+  return access == Access::Read &&
+         (lies_in(at, bytes, memory.parameters_begin, memory.parameters_end) || lies_in(at, bytes, __ehdr_start, _end));
 }
 
 std::string problem_of(const char* at, std::size_t bytes, Access access, const KernelClock& clock) {

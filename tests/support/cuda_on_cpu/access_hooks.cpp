@@ -27,13 +27,25 @@ void __tsan_vptr_read(void** at) {
   look(at, sizeof(void*), Access::Read);
 }
 
-#define CUDA_ON_CPU_HOOKS(bytes)                                                               \
-  void __tsan_read##bytes(void* at) { look(at, bytes, Access::Read); }                         \
-  void __tsan_write##bytes(void* at) { look(at, bytes, Access::Write); }                       \
-  void __tsan_unaligned_read##bytes(void* at) { look(at, bytes, Access::Read); }               \
-  void __tsan_unaligned_write##bytes(void* at) { look(at, bytes, Access::Write); }             \
-  void __tsan_volatile_read##bytes(void* at) { look(at, bytes, Access::Read); }                \
-  void __tsan_volatile_write##bytes(void* at) { look(at, bytes, Access::Write); }
+#define CUDA_ON_CPU_HOOKS(bytes)                 \
+  void __tsan_read##bytes(void* at) {            \
+    look(at, bytes, Access::Read);               \
+  }                                              \
+  void __tsan_write##bytes(void* at) {           \
+    look(at, bytes, Access::Write);              \
+  }                                              \
+  void __tsan_unaligned_read##bytes(void* at) {  \
+    look(at, bytes, Access::Read);               \
+  }                                              \
+  void __tsan_unaligned_write##bytes(void* at) { \
+    look(at, bytes, Access::Write);              \
+  }                                              \
+  void __tsan_volatile_read##bytes(void* at) {   \
+    look(at, bytes, Access::Read);               \
+  }                                              \
+  void __tsan_volatile_write##bytes(void* at) {  \
+    look(at, bytes, Access::Write);              \
+  }
 CUDA_ON_CPU_HOOKS(1)
 CUDA_ON_CPU_HOOKS(2)
 CUDA_ON_CPU_HOOKS(4)

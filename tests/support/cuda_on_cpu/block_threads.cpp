@@ -36,8 +36,9 @@ enum class State : std::uint8_t { Idle, AtBarrier, AtWarp };
 
 // A stack, and the thread of the block that has it.
 struct Fiber {
-  Fiber() : stack(static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+  Fiber()
+      : stack(static_cast<char*>(
+            mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
     if (stack == MAP_FAILED) throw std::bad_alloc();
   }
   Fiber(const Fiber&) = delete;
@@ -173,7 +174,8 @@ void Runner::begin(Fiber& fiber) {
   fiber.context.uc_stack.ss_sp = fiber.stack;
   fiber.context.uc_stack.ss_size = kStackBytes;
   fiber.context.uc_link = nullptr;
-  makecontext(&fiber.context, [] { runner().enter(); }, 0);
+  makecontext(
+      &fiber.context, [] { runner().enter(); }, 0);
   setcontext(&fiber.context);
 }
 
@@ -232,7 +234,8 @@ void Runner::meet_in_warp(Fiber& fiber) {
   if ((fiber.mask >> lane & 1u) == 0)
     return fail(fiber.thread, "is not in the mask of its warp operation at " + text_of(fiber.at));
   if ((needed & warp.ended) != 0)
-    return fail(fiber.thread, "is at a warp operation at " + text_of(fiber.at) + " whose mask names a thread that ended");
+    return fail(fiber.thread,
+                "is at a warp operation at " + text_of(fiber.at) + " whose mask names a thread that ended");
   for (unsigned other = 0; other < kWarp; ++other) {
     if ((needed >> other & 1u) == 0) continue;
     if (warp.waiting[other] == nullptr) return;

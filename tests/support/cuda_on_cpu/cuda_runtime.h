@@ -250,11 +250,9 @@ inline unsigned __ballot_sync(unsigned mask, int predicate,
   for (unsigned lane = 0; lane < 32; ++lane) votes |= (all.lanes >> lane & 1u & (all.value[lane] != 0)) << lane;
   return votes;
 }
-inline int __any_sync(unsigned mask, int predicate,
-                      const std::source_location& at = std::source_location::current()) {
+inline int __any_sync(unsigned mask, int predicate, const std::source_location& at = std::source_location::current()) {
   return __ballot_sync(mask, predicate, at) != 0;
 }
-inline int __all_sync(unsigned mask, int predicate,
-                      const std::source_location& at = std::source_location::current()) {
+inline int __all_sync(unsigned mask, int predicate, const std::source_location& at = std::source_location::current()) {
   return __ballot_sync(mask, predicate == 0, at) == 0;
 }

@@ -32,11 +32,11 @@ void report_host_access(int signal, siginfo_t* info, void* /*context*/) {
 
 // Test frameworks exchange handlers between tests.
 void install_handler() {
-  struct sigaction current{};
+  struct sigaction current {};
   sigaction(SIGSEGV, nullptr, &current);
   if ((current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == report_host_access) return;
   previous_handler = current;
-  struct sigaction own{};
+  struct sigaction own {};
   own.sa_sigaction = report_host_access;
   own.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &own, nullptr);
@@ -118,9 +118,9 @@ std::string DeviceMemory::problem_of_copy(const void* memory, std::size_t bytes,
   if (!contains(at)) return "a copy between host and device has no device memory at its device end";
   for (std::size_t i = 0; i < bytes; ++i) {
     const ByteRecord& byte = records_[at - begin_ + static_cast<std::ptrdiff_t>(i)];
-    if (byte.state == ByteRecord::Nobodys) return "a copy of " + std::to_string(bytes) + " bytes goes on " + place_of(at + i);
-    if (reads && byte.state == ByteRecord::Fresh)
-      return "a copy reads what nobody wrote, " + place_of(at + i);
+    if (byte.state == ByteRecord::Nobodys)
+      return "a copy of " + std::to_string(bytes) + " bytes goes on " + place_of(at + i);
+    if (reads && byte.state == ByteRecord::Fresh) return "a copy reads what nobody wrote, " + place_of(at + i);
   }
   return "";
 }

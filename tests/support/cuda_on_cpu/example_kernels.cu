@@ -289,7 +289,8 @@ const Example kExamples[] = {
     {"leave before a barrier", [] { return run_with_output(leave_early); }},
     {"two barriers", [] { return run_with_output(two_barriers); }},
     {"unwritten shared memory", [] { return run_with_output(unwritten_shared); }},
-    {"unwritten input", [] {
+    {"unwritten input",
+     [] {
        const Numbers in(kCount, false), out(kCount);
        launch(copy, static_cast<const int*>(in.data), out.data);
        return sentence_of(cudaDeviceSynchronize());

@@ -30,7 +30,6 @@ Stream* Stream::create(bool blocks) {
   return streams().back().get();
 }
 
-
 void Stream::run_all() {
   // Last to first: what streams do not wait for by events has no order.
   for (auto stream = streams().rbegin(); stream != streams().rend(); ++stream) (*stream)->run();
