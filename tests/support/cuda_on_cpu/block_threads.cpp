@@ -29,7 +29,8 @@ namespace {
 constexpr std::size_t kStackBytes = std::size_t{128} << 10;
 constexpr unsigned kWarp = 32;
 
-// Asked at every access: found without a call, although the library is opened by dlopen.
+// True in a kernel, not in what it calls here: of an inline function that both have, such as std::string's, the linker
+// keeps one, which may be the one with calls at every access. Found without a call, although dlopen opens the library.
 __attribute__((tls_model("initial-exec"))) thread_local bool is_on_device = false;
 
 enum class State : std::uint8_t { Idle, AtBarrier, AtWarp };
@@ -146,7 +147,9 @@ void Runner::wait(State state, const std::source_location& at) {
   Fiber* const self = current_;
   self->state = state;
   self->at = at;
+  is_on_device = false;
   if (_setjmp(self->place) == 0) _longjmp(scheduler_, 1);
+  is_on_device = self->state != State::Idle;
 }
 
 void Runner::enter() {
@@ -162,7 +165,9 @@ void Runner::run_threads() {
     current_->thread = thread;
     clock_.thread = static_cast<std::uint16_t>(thread);
     threadIdx = index_of(thread, launch_->block);
+    is_on_device = true;
     launch_->run_thread();
+    is_on_device = false;
     ended_.push_back(current_->thread);
     warps_[current_->thread / kWarp].ended |= 1u << current_->thread % kWarp;
   }
@@ -183,12 +188,9 @@ void Runner::resume(Fiber& fiber) {
   current_ = &fiber;
   clock_.thread = static_cast<std::uint16_t>(fiber.thread);
   threadIdx = index_of(fiber.thread, launch_->block);
-  is_on_device = true;
-  if (_setjmp(scheduler_) == 0) {
-    if (current_->entered) _longjmp(current_->place, 1);
-    begin(*current_);
-  }
-  is_on_device = false;
+  if (_setjmp(scheduler_) != 0) return;
+  if (current_->entered) _longjmp(current_->place, 1);
+  begin(*current_);
 }
 
 Fiber& Runner::idle_fiber() {
@@ -343,9 +345,11 @@ void Runner::run(const Launch& launch) {
 }
 
 void Runner::look_at(const char* at, std::size_t bytes, Access access) {
+  is_on_device = false;
   const auto* parameters = reinterpret_cast<const char*>(launch_);
   const KernelMemory memory{current_->stack, current_->stack + kStackBytes, parameters, parameters + launch_->bytes};
   if (!is_allowed(at, bytes, access, clock_, memory)) stop(problem_of(at, bytes, access, clock_));
+  is_on_device = true;
 }
 
 }  // namespace
