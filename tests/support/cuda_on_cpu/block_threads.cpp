@@ -85,7 +85,6 @@ class Runner {
   // Called by kernels.
   Fiber& current() { return *current_; }
   void wait(State state, const std::source_location& at);
-  [[noreturn]] void stop(const std::string& problem);
   void look_at(const char* at, std::size_t bytes, Access access);
   void enter();
 
@@ -136,11 +135,6 @@ std::string kernel_name(std::string_view function) {
 void Runner::fail(unsigned thread, const std::string& problem) {
   report(kernel_name(launch_->name) + ": thread " + std::to_string(thread) + " of block " + std::to_string(block_) +
          " " + problem);
-}
-
-void Runner::stop(const std::string& problem) {
-  fail(current_->thread, problem);
-  _longjmp(scheduler_, 1);
 }
 
 void Runner::wait(State state, const std::source_location& at) {
@@ -348,7 +342,10 @@ void Runner::look_at(const char* at, std::size_t bytes, Access access) {
   is_on_device = false;
   const auto* parameters = reinterpret_cast<const char*>(launch_);
   const KernelMemory memory{current_->stack, current_->stack + kStackBytes, parameters, parameters + launch_->bytes};
-  if (!is_allowed(at, bytes, access, clock_, memory)) stop(problem_of(at, bytes, access, clock_));
+  if (!is_allowed(at, bytes, access, clock_, memory)) {
+    fail(current_->thread, problem_of(at, bytes, access, clock_));
+    _longjmp(scheduler_, 1);  // over nothing that has a destructor
+  }
   is_on_device = true;
 }
 
