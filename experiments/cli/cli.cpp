@@ -110,6 +110,7 @@ int run_commands(int argc, char** argv) {
                                          add_batches(app),
                                          add_config(app),
                                          add_bench(app),
+                                         add_devices(app),
                                          add_formats(app),
                                          add_cast(app),
                                          add_recipes(app),

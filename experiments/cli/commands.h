@@ -36,6 +36,7 @@ Command add_export(CLI::App& app);
 Command add_batches(CLI::App& app);
 Command add_config(CLI::App& app);
 Command add_bench(CLI::App& app);
+Command add_devices(CLI::App& app);
 Command add_formats(CLI::App& app);
 Command add_cast(CLI::App& app);
 Command add_recipes(CLI::App& app);

@@ -26,8 +26,10 @@ struct CudaMultiTensorKernels {
   const char* (*l2norm)(const CudaMultiTensorCall& call, double& norm);
   const char* (*scale_l2norm)(const CudaMultiTensorCall& call, float factor, double& norm);
   const char* (*distance)(const CudaMultiTensorCall& call, double& norm);
-  // rule: place in OptimizerRules; body: the UpdateBody of that rule.
+  // rule: place in OptimizerRules; body: the UpdateBody of that rule, made without UpdateArgs::kahan.
   const char* (*update)(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms);
+  // The same of weights that are kept with compensation: the rule's KahanElement (kahan_element.h), lists {..., k}.
+  const char* (*update_kahan)(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms);
 };
 
 PRECIPICE_EXPORT const CudaMultiTensorKernels* precipice_cuda_multi_tensor_kernels();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "optim/multi_tensor/cuda_kernels.h"
+#include "optim/multi_tensor/kahan_element.h"
 #include "optim/multi_tensor/multi_tensor_launch.h"
 
 namespace precipice {
@@ -26,19 +27,20 @@ struct MultiTensorCalls {
     return norm_of(call, DistanceBody{}, norm);
   }
   static const char* update(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
-    return reason_of([&] { PRECIPICE_CHECK(update_by(OptimizerRules{}, call, rule, body, norms), "no rule ", rule); });
+    return update_as<UpdateBody>(call, rule, body, norms);
+  }
+  static const char* update_kahan(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
+    return update_as<KahanElement>(call, rule, body, norms);
   }
 
-  static constexpr CudaMultiTensorKernels table() { return {l2norm, scale_l2norm, distance, update}; }
+  static constexpr CudaMultiTensorKernels table() { return {l2norm, scale_l2norm, distance, update, update_kahan}; }
 
  private:
   template <class Body>
   static UpdateNorms run(const CudaMultiTensorCall& call, const Body& body) {
     Machine machine(call.launch);
     LaunchRunner<Machine> runner{machine};
-    const UpdateNorms sums = sum_over_chunks(runner, lists_of(call.table), body);
-    machine.wait();
-    return sums;
+    return sum_over_chunks(runner, lists_of(call.table), body);
   }
 
   template <class Body>
@@ -46,17 +48,23 @@ struct MultiTensorCalls {
     return reason_of([&] { norm = std::sqrt(run(call, body).update); });
   }
 
+  template <template <class Rule> class Body>
+  static const char* update_as(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
+    return reason_of(
+        [&] { PRECIPICE_CHECK(update_by<Body>(OptimizerRules{}, call, rule, body, norms), "no rule ", rule); });
+  }
+
   // Whether there is a rule of that number.
-  template <class... Rules>
+  template <template <class Rule> class Body, class... Rules>
   static bool update_by(RuleList<Rules...>, const CudaMultiTensorCall& call, int rule, const void* body,
                         UpdateNorms& norms) {
     int number = 0;
-    const auto try_rule = [&]<class Rule>(const UpdateBody<Rule>* of_rule) {
+    const auto try_rule = [&]<class Rule>(const Body<Rule>* of_rule) {
       if (number++ != rule) return false;
       norms = run(call, *of_rule);
       return true;
     };
-    return (try_rule(static_cast<const UpdateBody<Rules>*>(body)) || ...);
+    return (try_rule(static_cast<const Body<Rules>*>(body)) || ...);
   }
 };
 

@@ -3,8 +3,8 @@
 // blocks of kBlock elements, and element i of a block belongs to lane i % kLanes, whose sums of squares one thread
 // makes in order, in double. Adding up the lanes of a block, the blocks of a chunk and the chunks of a call in their
 // fixed order then gives the bits that multi_tensor.cpp gives. Neighbouring threads have neighbouring lanes, so that
-// eight of them read 32 bytes that lie together. multi_tensor_cuda.cu wraps the bodies in kernels; tests drive them on
-// the CPU.
+// eight of them read 32 bytes that lie together. multi_tensor_cuda.cu wraps the bodies in kernels; tests run those on the
+// CPU (tests/support/cuda_on_cpu).
 #pragma once
 
 #include <cstdint>
@@ -52,13 +52,16 @@ struct LaneLaunch {
   // Elements first, first + kLanes, ... below `end`.
   PRECIPICE_HD void run_lane(float* const (&list)[Body::kLists], std::int64_t first, std::int64_t end,
                              std::int64_t item) const {
+    // Copies: the table is in memory that the writes below could be to, and would be read for every element.
+    float* at[Body::kLists];
+    for (int d = 0; d < Body::kLists; ++d) at[d] = list[d];
     double sum[2] = {0.0, 0.0};
     for (std::int64_t i = first; i < end; i += kLanes) {
       float x[Body::kLists];
-      for (int d = 0; d < Body::kLists; ++d) x[d] = list[d][i];
+      for (int d = 0; d < Body::kLists; ++d) x[d] = at[d][i];
       const Measured measured = body(x);
       for (int d = 0; d < Body::kLists; ++d) {
-        if ((Body::kWritten >> d) & 1u) list[d][i] = x[d];
+        if ((Body::kWritten >> d) & 1u) at[d][i] = x[d];
       }
       for (int k = 0; k < Body::kMeasures; ++k)
         sum[k] += static_cast<double>(measured.value[k]) * static_cast<double>(measured.value[k]);

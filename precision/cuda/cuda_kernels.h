@@ -23,7 +23,8 @@ struct CudaMemory {
   const char* (*to_host)(void* host, const void* device, std::size_t bytes);
 };
 
-// As QuantizeKernels: the bits and counts of the CPU's array loops.
+// As QuantizeKernels: the bits and counts of the CPU's array loops. `in`, `out`, `multipliers` and `packed` of a call are
+// device memory, `smallest_result` is on the host. Events are counted whether or not call.count asks.
 struct CudaQuantizeKernels {
   const char* (*quantize)(const QuantizeCall& call, Launch launch, EventCounts& counts);
   const char* (*quantize_wide)(const WideQuantizeCall& call, Launch launch, EventCounts& counts);
@@ -47,8 +48,17 @@ const char* reason_of(Work work) {
 
 #define PRECIPICE_EXPORT extern "C" __attribute__((visibility("default")))
 
+// The GPU that is used: the first of those that are visible.
+struct CudaDevice {
+  char name[256] = {};
+  int major = 0, minor = 0;  // compute capability
+  int driver = 0;            // for which CUDA it is: 13000 is 13.0
+  std::size_t free_bytes = 0, total_bytes = 0;
+};
+
 // Null when a GPU can be used, or why it cannot.
 PRECIPICE_EXPORT const char* precipice_open_cuda();
+PRECIPICE_EXPORT const char* precipice_cuda_device(CudaDevice* device);
 PRECIPICE_EXPORT const CudaMemory* precipice_cuda_memory();
 PRECIPICE_EXPORT const CudaQuantizeKernels* precipice_cuda_quantize_kernels();
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether this machine has a GPU that libprecipice_cuda.so can use, and its memory.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -13,22 +16,41 @@ std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-void check_device() {
-  int driver = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
-    throw std::runtime_error("no NVIDIA driver is installed");
-  if (driver / 1000 < CUDART_VERSION / 1000)
-    throw std::runtime_error("the NVIDIA driver is for CUDA " + version_text(driver) + "; CUDA " +
-                             version_text(CUDART_VERSION) + " is needed");
-  int devices = 0;
-  check_cuda(cudaGetDeviceCount(&devices));
-  int device = 0, major = 0, minor = 0;
+// Which GPUs are visible may be limited from outside.
+std::string visible_devices() {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  return visible == nullptr ? "" : std::string("; CUDA_VISIBLE_DEVICES is \"") + visible + "\"";
+}
+
+CudaDevice check_device() {
+  CudaDevice found;
+  const std::string needed = version_text(CUDART_VERSION);
+  if (cudaDriverGetVersion(&found.driver) != cudaSuccess || found.driver == 0)
+    throw std::runtime_error("no NVIDIA driver is installed; one for CUDA " + needed + " or later is needed");
+  if (found.driver / 1000 < CUDART_VERSION / 1000)
+    throw std::runtime_error("the NVIDIA driver is for CUDA " + version_text(found.driver) + "; CUDA " + needed +
+                             " is needed");
+  int devices = 0, device = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status != cudaSuccess || devices == 0)
+    throw std::runtime_error("no GPU is visible (" + std::string(cudaGetErrorString(status)) + ")" + visible_devices());
   check_cuda(cudaGetDevice(&device));
-  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-  check_cuda(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-  if (major < 8)
-    throw std::runtime_error("the GPU has compute capability " + std::to_string(major) + "." + std::to_string(minor) +
-                             "; 8.0 is needed");
+  check_cuda(cudaDeviceGetAttribute(&found.major, cudaDevAttrComputeCapabilityMajor, device));
+  check_cuda(cudaDeviceGetAttribute(&found.minor, cudaDevAttrComputeCapabilityMinor, device));
+  if (found.major < 8)
+    throw std::runtime_error("the GPU has compute capability " + std::to_string(found.major) + "." +
+                             std::to_string(found.minor) + "; 8.0 is needed");
+  return found;
+}
+
+void describe_device(CudaDevice& found) {
+  found = check_device();
+  int device = 0;
+  cudaDeviceProp properties{};
+  check_cuda(cudaGetDevice(&device));
+  check_cuda(cudaGetDeviceProperties(&properties, device));
+  std::copy_n(properties.name, std::min(std::strlen(properties.name), sizeof(found.name) - 1), found.name);
+  check_cuda(cudaMemGetInfo(&found.free_bytes, &found.total_bytes));
 }
 
 const char* allocate(std::size_t bytes, void** memory) {
@@ -50,6 +72,10 @@ constexpr CudaMemory kMemory = {allocate, release, to_device, to_host};
 
 const char* precipice_open_cuda() {
   return reason_of(check_device);
+}
+
+const char* precipice_cuda_device(CudaDevice* device) {
+  return reason_of([&] { describe_device(*device); });
 }
 
 const CudaMemory* precipice_cuda_memory() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a kernel body knows of its launch, on the device and where a CPU test walks the same blocks and threads, and how
-// bodies meet: integer sums and maxima, which have one result in whatever order threads come. Free of CUDA includes.
+// What a kernel body knows of its launch. Bodies meet in integer sums and maxima alone, which have one result in whatever
+// order threads come (DeviceAtomics, launch_cuda.cuh). Free of CUDA includes.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,5 @@ PRECIPICE_HD ThreadPosition thread_position(int block, int blocks, int thread, i
   return {static_cast<std::int64_t>(block) * threads_per_block + thread,
           static_cast<std::int64_t>(blocks) * threads_per_block};
 }
-
-// For the CPU, where threads come one after another. The device's counterpart is in launch_cuda.cuh.
-struct SequentialAtomics {
-  static void add(std::uint64_t& to, std::uint64_t value) { to += value; }
-  static void raise(std::int64_t& to, std::int64_t value) { to = value > to ? value : to; }
-};
 
 }  // namespace precipice

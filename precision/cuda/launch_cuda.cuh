@@ -44,7 +44,7 @@ __global__ void each_thread(const __grid_constant__ Body body) {
 template <class Body, class Shared>
 __global__ void each_block(const __grid_constant__ Body body) {
   // As bytes: shared memory has no initial values, which members of the type may have.
-  __shared__ alignas(Shared) unsigned char memory[sizeof(Shared)];
+  alignas(Shared) __shared__ unsigned char memory[sizeof(Shared)];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   if (threadIdx.x == 0) body.clear(shared);
   __syncthreads();
@@ -72,6 +72,16 @@ inline Launch shape_of(Launch wanted, std::int64_t items) {
     shape.blocks = static_cast<int>(std::min<std::int64_t>(needed, 8 * multiprocessors));
   }
   return shape;
+}
+
+// A call where others write <<<>>>, so that any C++ compiler reads this file (tests/support/cuda_on_cpu).
+template <class Body>
+void start(Launch shape, void (*kernel)(Body), const Body& body) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  check_cuda(cudaLaunchKernelEx(&config, kernel, body));
+  check_cuda(cudaGetLastError());
 }
 
 // Runs the launches of one call, in order, and keeps its memory, which comes from the device's pool.
@@ -109,16 +119,14 @@ class DeviceMachine {
   void launch(const Body& body) {
     if (body.items() == 0) return;
     const Launch shape = shape_of(launch_, body.items());
-    each_thread<Body><<<shape.blocks, shape.threads>>>(body);
-    check_cuda(cudaGetLastError());
+    start(shape, each_thread<Body>, body);
   }
 
   template <class Shared, class Body>
   void launch_blocks(const Body& body) {
     if (body.items() == 0) return;
     const Launch shape = shape_of(launch_, body.items());
-    each_block<Body, Shared><<<shape.blocks, shape.threads>>>(body);
-    check_cuda(cudaGetLastError());
+    start(shape, each_block<Body, Shared>, body);
   }
 
   void wait() { check_cuda(cudaDeviceSynchronize()); }

@@ -2,7 +2,8 @@
 // quantize, amax and encode as kernel bodies for host and device: the work of one thread of a launch. The arithmetic is
 // round_to_format.h's and format_codes.h's, the random words are random_bits.h's, so results have the bits of the CPU's
 // array loops (quantize-inl.h) whatever the numbers of blocks and threads. quantize_cuda.cu wraps the bodies in
-// kernels; tests drive them on the CPU. A block counts its events in shared memory first:
+// kernels; tests run those on the CPU (tests/support/cuda_on_cpu). Of a QuantizeCall, `stream` and `count` say nothing to
+// a GPU: events are always counted. A block counts its events in shared memory first:
 //   clear (one thread), barrier, run (every thread), barrier, publish (one thread)
 #pragma once
 
@@ -10,6 +11,7 @@
 
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
+#include "precision/format/bf16_bits.h"
 #include "precision/format/format_codes.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/kernels/quantize_kernels.h"
@@ -28,6 +30,8 @@ PRECIPICE_HD constexpr typename Source::Int pattern_in(typename Source::Float x)
 struct LaunchCounts {
   EventCounts events;
   std::int64_t largest = 0;  // pattern of the source
+  std::int64_t above_smallest =
+      0;  // the bits that QuantizeCall::smallest_result's pattern has not: largest where it is least
 };
 
 template <class Atomics>
@@ -38,6 +42,7 @@ PRECIPICE_HD void merge(LaunchCounts& to, const LaunchCounts& from) {
   if (from.events.underflowed != 0) Atomics::add(to.events.underflowed, from.events.underflowed);
   if (from.events.subnormal != 0) Atomics::add(to.events.subnormal, from.events.subnormal);
   if (from.largest != 0) Atomics::raise(to.largest, from.largest);
+  if (from.above_smallest != 0) Atomics::raise(to.above_smallest, from.above_smallest);
 }
 
 // Any NaN comes out as the one quiet NaN; binary64 is rounded to nearest even, as on the CPU.
@@ -54,15 +59,32 @@ EventCounts event_counts(const LaunchCounts& counts, std::int64_t size) {
   return events;
 }
 
-// x * scale, where a NaN keeps its sign and payload and becomes quiet, as it does on x86: a GPU's product would be its
-// one NaN.
+// x times what its element is multiplied (or divided) by, where a NaN keeps its sign and payload and becomes quiet, as it
+// does on x86: a GPU's product would be its one NaN.
 template <class Source>
-PRECIPICE_HD typename Source::Float scaled(typename Source::Float x, typename Source::Float scale) {
+PRECIPICE_HD typename Source::Float scaled(typename Source::Float x, const QuantizeCallOf<Source>& call,
+                                           std::int64_t i) {
   using Uint = typename Source::Uint;
   constexpr Uint kQuiet = Uint{1} << (Source::kMantissa - 1);
-  return pattern_in<Source>(x) > Source::kInfinity
-             ? __builtin_bit_cast(typename Source::Float, __builtin_bit_cast(Uint, x) | kQuiet)
-             : x * scale;
+  if (pattern_in<Source>(x) > Source::kInfinity)
+    return __builtin_bit_cast(typename Source::Float, __builtin_bit_cast(Uint, x) | kQuiet);
+  if constexpr (Source::kMantissa == Binary32::kMantissa) {
+    if (call.multipliers != nullptr) {
+      const float by = call.multipliers[i >> call.block_shift];
+      return call.divide ? x / by : x * by;
+    }
+  }
+  return x * static_cast<typename Source::Float>(call.scale);
+}
+
+// The result as a bf16 number, as pack_bf16 (fast_rounding-inl.h) makes it.
+template <class Source>
+PRECIPICE_HD void store_packed(const QuantizeCallOf<Source>& call, std::int64_t i, float value, LaunchCounts& counts) {
+  const std::uint16_t half = bf16_bits(__builtin_bit_cast(std::uint32_t, value));
+  call.packed[i] = half;
+  const std::uint32_t less_one = ((half & 0x7FFFu) << 16) - 1;  // zero wraps around to the largest
+  const auto above = static_cast<std::int64_t>(~less_one);
+  counts.above_smallest = above > counts.above_smallest ? above : counts.above_smallest;
 }
 
 // An item is a block of the random stream: its neighbours share one evaluation of Philox.
@@ -88,9 +110,12 @@ PRECIPICE_HD void quantize_element(const QuantizeCallOf<Source>& call, std::int6
       counts.events.saturated += pattern_in<Binary32>(x) != pattern_in<Binary32>(in_bf16);
     }
   }
-  const Rounded rounded = round_and_check<R, General, Source>(
-      scaled<Source>(x, static_cast<typename Source::Float>(call.scale)), call.format, word, call.random_bits);
-  call.out[i] = rounded.value;
+  const Rounded rounded =
+      round_and_check<R, General, Source>(scaled<Source>(x, call, i), call.format, word, call.random_bits);
+  if (call.packed != nullptr)
+    store_packed(call, i, rounded.value, counts);
+  else
+    call.out[i] = rounded.value;
   const auto before = pattern_in<Source>(x);
   const std::int32_t after = pattern_in<Binary32>(rounded.value);
   const bool is_nan = before > Source::kInfinity, is_finite = after < kInfinityPattern, beyond = rounded.beyond != 0;

@@ -13,7 +13,7 @@ namespace {
 const Kernels* gpu_kernels() {
   static std::string reason;
   static const std::optional<CudaLibrary> library = [] {
-    std::optional<CudaLibrary> opened = load_cuda_library(reason);
+    std::optional<CudaLibrary> opened = load_cuda_library(cuda_library(), reason);
     if (opened) {
       const char* problem = opened->open();
       reason = problem != nullptr ? problem : "";
@@ -31,7 +31,7 @@ const Kernels* gpu_kernels() {
 
 TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can be used", "[cuda_library]") {
   std::string reason;
-  const std::optional<CudaLibrary> library = load_cuda_library(reason);
+  const std::optional<CudaLibrary> library = load_cuda_library(cuda_library(), reason);
   if (cuda_library().empty()) {
     CHECK_FALSE(library);
     WARN("skipped: " << reason);
@@ -89,5 +89,12 @@ TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits and norms",
 }
 
 TEST_CASE("on the GPU, what a kernel call cannot do comes back as a reason", "[.cuda]") {
-  if (const Kernels* gpu = gpu_kernels()) check_refusals(*gpu);
+  if (const Kernels* gpu = gpu_kernels()) {
+    check_refusals(*gpu);
+    check_refused_quantize_calls(*gpu);
+  }
+}
+
+TEST_CASE("on the GPU, amax, quantize and a scaled copy keep an array as the host's store() does", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) compare_stores(*gpu);
 }

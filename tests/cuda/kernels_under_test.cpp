@@ -3,22 +3,22 @@
 
 #include <dlfcn.h>
 
-#include "optim/multi_tensor/multi_tensor_calls.h"
-#include "precision/cuda/quantize_calls.h"
-#include "tests/support/emulated_machine.h"
 #include "tests/support/paths.h"
 
 namespace precipice::test {
+namespace {
 
-const Kernels& emulated_kernels() {
-  static constexpr CudaQuantizeKernels kQuantize = QuantizeCalls<EmulatedMachine>::table();
-  static constexpr CudaMultiTensorKernels kMultiTensor = MultiTensorCalls<EmulatedMachine>::table();
-  static const Kernels kernels = {&kHostMemory, &kQuantize, &kMultiTensor};
-  return kernels;
+// Null, and why, where a function of that name cannot be had.
+template <class Function>
+Function* find(void* handle, const char* name, std::string& reason) {
+  auto* const function = reinterpret_cast<Function*>(dlsym(handle, name));
+  if (function == nullptr) reason = std::string("no entry point ") + name;
+  return function;
 }
 
-std::optional<CudaLibrary> load_cuda_library(std::string& reason) {
-  const std::string path = cuda_library();
+}  // namespace
+
+std::optional<CudaLibrary> load_cuda_library(const std::string& path, std::string& reason) {
   if (path.empty()) {
     reason = "libprecipice_cuda.so was not built";
     return std::nullopt;
@@ -28,19 +28,32 @@ std::optional<CudaLibrary> load_cuda_library(std::string& reason) {
     reason = dlerror();
     return std::nullopt;
   }
-  const auto find = [&]<class Function>(const char* name, Function*& function) {
-    function = reinterpret_cast<Function*>(dlsym(handle, name));
-    if (function == nullptr) reason = std::string("no entry point ") + name;
-    return function != nullptr;
-  };
-  decltype(precipice_open_cuda)* open = nullptr;
-  decltype(precipice_cuda_memory)* memory = nullptr;
-  decltype(precipice_cuda_quantize_kernels)* quantize = nullptr;
-  decltype(precipice_cuda_multi_tensor_kernels)* multi_tensor = nullptr;
-  if (!find("precipice_open_cuda", open) || !find("precipice_cuda_memory", memory) ||
-      !find("precipice_cuda_quantize_kernels", quantize) || !find("precipice_cuda_multi_tensor_kernels", multi_tensor))
-    return std::nullopt;
-  return CudaLibrary{open, {memory(), quantize(), multi_tensor()}};
+  auto* const open = find<decltype(precipice_open_cuda)>(handle, "precipice_open_cuda", reason);
+  auto* const memory = find<decltype(precipice_cuda_memory)>(handle, "precipice_cuda_memory", reason);
+  auto* const quantize =
+      find<decltype(precipice_cuda_quantize_kernels)>(handle, "precipice_cuda_quantize_kernels", reason);
+  auto* const multi_tensor =
+      find<decltype(precipice_cuda_multi_tensor_kernels)>(handle, "precipice_cuda_multi_tensor_kernels", reason);
+  if (open == nullptr || memory == nullptr || quantize == nullptr || multi_tensor == nullptr) return std::nullopt;
+  return CudaLibrary{handle, open, {memory(), quantize(), multi_tensor()}};
+}
+
+const OnCpu& on_cpu() {
+  static const OnCpu one = [] {
+    std::string reason;
+    const std::optional<CudaLibrary> library = load_cuda_library(cuda_on_cpu_library(), reason);
+    auto* const control =
+        !library ? nullptr
+                 : find<decltype(cuda_on_cpu::cuda_on_cpu_control)>(library->handle, "cuda_on_cpu_control", reason);
+    if (control == nullptr) FAIL(reason);
+    return OnCpu{*library, control()};
+  }();
+  return one;
+}
+
+const Kernels& kernels_on_cpu(std::uint64_t order) {
+  on_cpu().control->set_order(order);
+  return on_cpu().library.kernels;
 }
 
 }  // namespace precipice::test

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA library's kernels, or the same bodies on an emulated machine, behind one set of tables, and arrays in the
-// memory of either with guards on both sides.
+// The kernels of libprecipice_cuda.so, on a GPU or on the CPU (tests/support/cuda_on_cpu), and arrays in the memory of
+// either with guards on both sides.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "optim/multi_tensor/cuda_kernels.h"
 #include "precision/cuda/cuda_kernels.h"
 #include "tests/support/catch.h"
+#include "tests/support/cuda_on_cpu/control.h"
 
 namespace precipice::test {
 
@@ -21,18 +22,25 @@ struct Kernels {
   const CudaMultiTensorKernels* multi_tensor;
 };
 
-const Kernels& emulated_kernels();
-
 // The library's entry points; nothing, and why, where it was not built or does not open.
 struct CudaLibrary {
+  void* handle;
   const char* (*open)();
   Kernels kernels;
 };
-std::optional<CudaLibrary> load_cuda_library(std::string& reason);
+std::optional<CudaLibrary> load_cuda_library(const std::string& path, std::string& reason);
+
+struct OnCpu {
+  CudaLibrary library;
+  const cuda_on_cpu::Control* control;
+};
+const OnCpu& on_cpu();
+// With blocks and threads in this order (control.h).
+const Kernels& kernels_on_cpu(std::uint64_t order);
 
 // Shapes with one thread, blocks that are no multiple of a warp, more threads than items, and many rounds of the
 // stride.
-inline const std::vector<Launch> kLaunches = {{1, 1}, {3, 7}, {5, 33}, {2, 256}, {64, 128}, {0, 0}};
+inline const std::vector<Launch> kLaunches = {{1, 1}, {3, 7}, {5, 33}, {2, 256}, {17, 96}, {0, 0}};
 
 inline void require_done(const char* reason) {
   if (reason != nullptr) FAIL(reason);

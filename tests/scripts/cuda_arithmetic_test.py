@@ -54,7 +54,7 @@ class CudaArithmetic(unittest.TestCase):
             self.skipTest("libprecipice_cuda.so was not built")
 
     def test_kernels_use_ieee_operations_alone(self):
-        expected = {"quantize_cuda.cu": {"mul.rn.f32", "mul.rn.f64"},
+        expected = {"quantize_cuda.cu": {"mul.rn.f32", "mul.rn.f64", "div.rn.f32"},
                     "multi_tensor_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f64"}}
         self.assertEqual(set(self.kernels), set(expected))
         for name, command in self.kernels.items():

@@ -23,8 +23,10 @@ def load():
 
 class PlantMistakesTest(unittest.TestCase):
     def test_each_edit_fits_one_place_of_the_code_and_changes_it(self):
-        mistakes = load().MISTAKES
-        self.assertGreaterEqual(len({mistake.name for mistake in mistakes}), 20)
+        module = load()
+        for table in (module.MISTAKES, module.CUDA_MISTAKES):
+            self.assertGreaterEqual(len({mistake.name for mistake in table}), 20)
+        mistakes = module.MISTAKES + module.CUDA_MISTAKES
         self.assertEqual(len({mistake.name for mistake in mistakes}), len(mistakes))
         tests = {path.name for path in (ROOT / "tests").rglob("*_test.cpp")}
         for mistake in mistakes:

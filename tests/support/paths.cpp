@@ -15,6 +15,10 @@ std::string cuda_library() {
   return PRECIPICE_CUDA_LIBRARY;
 }
 
+std::string cuda_on_cpu_library() {
+  return PRECIPICE_CUDA_ON_CPU_LIBRARY;
+}
+
 std::string flushing_library() {
   return PRECIPICE_FLUSHING_LIBRARY;
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What calls cost, counted where no GPU is: launches, bytes that kernels read and write, waits of the host. The budgets
+// are what the operations must move, with room for counts and tables, so that a pass or a wait too many shows.
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "optim/multi_tensor/multi_tensor_launch.h"
+#include "optim/multi_tensor/multi_tensor_update.h"
+#include "tests/cuda/kernels_under_test.h"
+#include "tests/optim/tensors.h"
+
+using namespace precipice;
+using namespace precipice::test;
+
+namespace {
+
+constexpr std::int64_t kSize = 20000;
+constexpr std::uint64_t kBytes = kSize * sizeof(float);
+// Event counts of the launch: sums in device memory that every block raises once.
+constexpr std::uint64_t kCounts = 4096;
+
+// What `work` costs.
+template <class Work>
+cuda_on_cpu::Counters cost_of(Work work) {
+  on_cpu().control->reset_counters();
+  work();
+  return on_cpu().control->counters();
+}
+
+struct Budget {
+  std::uint64_t launches, read, written, synchronisations;
+};
+
+void check_budget(const cuda_on_cpu::Counters& cost, const Budget& budget, std::uint64_t room = kCounts) {
+  CHECK(cost.launches == budget.launches);
+  CHECK(cost.synchronisations == budget.synchronisations);
+  CHECK(cost.bytes_read >= budget.read);
+  CHECK(cost.bytes_read <= budget.read + room);
+  CHECK(cost.bytes_written >= budget.written);
+  CHECK(cost.bytes_written <= budget.written + room);
+}
+
+std::vector<float> some_values(std::int64_t size) {
+  return random_tensors({size}, 1).data[0];
+}
+
+}  // namespace
+
+TEST_CASE("quantize, amax and encode read and write every element once, in one launch and one wait", "[cuda_on_cpu]") {
+  const Kernels& kernels = kernels_on_cpu(0);
+  DeviceArray<float> in(kernels, some_values(kSize)), out(kernels, std::vector<float>(kSize));
+  DeviceArray<std::uint16_t> packed(kernels, std::vector<std::uint16_t>(kSize));
+  DeviceArray<std::uint32_t> codes(kernels, std::vector<std::uint32_t>(kSize));
+  const FloatFormat e4m3 = parse_float_format("e4m3");
+  QuantizeCall call = prepare_call(in.data(), out.data(), kSize, {.format = e4m3}, 4.0f, {}, 0);
+  EventCounts counts;
+  float largest = 0;
+  check_budget(cost_of([&] { require_done(kernels.quantize->quantize(call, {}, counts)); }), {1, kBytes, kBytes, 1});
+  call.packed = packed.data();
+  check_budget(cost_of([&] { require_done(kernels.quantize->quantize(call, {}, counts)); }),
+               {1, kBytes, kBytes / 2, 1});
+  check_budget(cost_of([&] { require_done(kernels.quantize->amax(in.data(), kSize, {}, largest)); }),
+               {1, kBytes, 0, 1});
+  check_budget(cost_of([&] {
+                 require_done(kernels.quantize->encode(out.data(), codes.data(), kSize, prepare_codes(e4m3), {}));
+               }),
+               {1, kBytes, kBytes, 1});
+}
+
+TEST_CASE("an update touches each list once in two launches, whatever the number of tensors", "[cuda_on_cpu]") {
+  const Kernels& kernels = kernels_on_cpu(0);
+  constexpr std::uint64_t kWaits = 2;  // for the table of chunks to go up, and for the sums to come down
+  for (const std::int64_t tensors : {1, 4}) {
+    const std::int64_t each = kSize / tensors;
+    std::vector<std::unique_ptr<DeviceArray<float>>> arrays;
+    std::vector<FloatSpan> spans;
+    for (std::int64_t i = 0; i < 4 * tensors; ++i) {
+      arrays.push_back(std::make_unique<DeviceArray<float>>(kernels, some_values(each)));
+      spans.push_back({arrays.back()->data(), each});
+    }
+    const auto call = [&](std::int64_t lists) { return CudaMultiTensorCall{{spans.data(), lists, tensors}, {}}; };
+    // Sums of squares of the lanes: written once after they were cleared, and read once.
+    const std::uint64_t blocks = static_cast<std::uint64_t>((each + kBlock - 1) / kBlock * tensors);
+    const std::uint64_t sums = blocks * kLanes * 2 * sizeof(double);
+    // The place of its chunk, which every lane reads.
+    const std::uint64_t room = kCounts + blocks * kLanes * sizeof(DeviceChunk<4>);
+    const UpdateBody<AdamW> body({}, {});
+    UpdateNorms norms;
+    double norm = 0;
+    check_budget(cost_of([&] { require_done(kernels.multi_tensor->update(call(4), 0, &body, norms)); }),
+                 {2, 4 * kBytes + sums, 3 * kBytes + 2 * sums, kWaits}, room);
+    check_budget(cost_of([&] { require_done(kernels.multi_tensor->l2norm(call(1), norm)); }),
+                 {2, kBytes + sums, 2 * sums, kWaits}, room);
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The .cu files on the CPU: every kernel, launched as on a GPU, against the host's function of the same meaning, bit for
+// bit; device_test.cpp has the same comparisons on a GPU. Every load and store is looked at on the way.
+#include "tests/cuda/multi_tensor_comparison.h"
+#include "tests/cuda/quantize_comparison.h"
+
+using namespace precipice;
+using namespace precipice::test;
+
+TEST_CASE("on the CPU, the quantize kernel gives the host's bits and events for every format, mode and launch",
+          "[cuda_on_cpu]") {
+  compare_all_formats<float>(kernels_on_cpu(1), 3);
+}
+
+TEST_CASE("on the CPU, the quantize kernel for binary64 gives the host's bits and events", "[cuda_on_cpu]") {
+  compare_all_formats<double>(kernels_on_cpu(2), 2);
+}
+
+TEST_CASE("on the CPU, the quantize kernel handles every tail once, from every place of the random stream",
+          "[cuda_on_cpu]") {
+  compare_tails(kernels_on_cpu(0));
+}
+
+TEST_CASE("on the CPU, the amax and encode kernels give the host's results whatever the launch", "[cuda_on_cpu]") {
+  const std::uint64_t order = GENERATE(0, 3);
+  compare_amax(kernels_on_cpu(order));
+  compare_encode(kernels_on_cpu(order));
+}
+
+TEST_CASE("on the CPU, the multi-tensor kernels give the host's bits and norms whatever the launch", "[cuda_on_cpu]") {
+  const bool bad = GENERATE(false, true);
+  const Kernels& kernels = kernels_on_cpu(bad ? 0 : 4);
+  compare_norms(kernels, bad);
+  compare_all_updates(OptimizerRules{}, kernels, bad);
+}
+
+TEST_CASE("on the CPU, what a kernel call cannot do comes back as a reason", "[cuda_on_cpu]") {
+  check_refusals(kernels_on_cpu(0));
+  check_refused_quantize_calls(kernels_on_cpu(0));
+}
+
+TEST_CASE("on the CPU, amax, quantize and a scaled copy keep an array as the host's store() does", "[cuda_on_cpu]") {
+  compare_stores(kernels_on_cpu(5));
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The threads of a block on one CPU thread. Each has a stack of its own once it has waited; one that never waits is a
+// call. They are exchanged where they wait alone, at barriers, warp operations and their ends, in an order that a seed
+// chooses, so that a launch can be repeated. Reported are threads that wait for one another in vain:
+//   a barrier that a thread of the block ended without, or that others wait for elsewhere
+//   a warp operation whose mask names a lane that ended, waits elsewhere or brought another mask
+#pragma once
+
+#include <cstddef>
+#include <source_location>
+
+#include "tests/support/cuda_on_cpu/access_check.h"
+#include "tests/support/cuda_on_cpu/cuda_runtime.h"
+
+namespace cuda_on_cpu {
+
+// Runs all blocks of a launch, until its end or its first mistake, which is reported.
+void run_launch(const Launch& launch);
+
+// Whether a kernel runs in this thread of the CPU.
+bool on_device();
+// Of an access by the thread that runs, which does not go on if something is wrong with it.
+void look_at(const void* at, std::size_t bytes, Access access);
+
+}  // namespace cuda_on_cpu

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests do with the CUDA run-time library that is the CPU (cuda_runtime.h), found by name after dlopen: the order
+// of blocks and threads, the device that it claims to be, what was counted, and kernels with mistakes on purpose.
+#pragma once
+
+#include <cstdint>
+
+namespace cuda_on_cpu {
+
+struct Device {
+  int driver = 13000;  // 0: none is installed
+  int devices = 1;
+  int major = 9, minor = 0;
+  int multiprocessors = 3;
+  std::uint64_t memory = std::uint64_t{1} << 32;  // bytes, at most as many
+};
+
+// What happened since the last reset.
+struct Counters {
+  std::uint64_t launches = 0, threads = 0, barriers = 0;  // barriers: of blocks
+  std::uint64_t bytes_read = 0, bytes_written = 0;        // of device memory by kernels; an atomic counts as both
+  std::uint64_t uploads = 0, uploaded_bytes = 0, downloads = 0, downloaded_bytes = 0;
+  std::uint64_t allocations = 0;
+  std::uint64_t synchronisations = 0;  // calls for which the host waits
+};
+
+struct Control {
+  // 0: blocks and threads come last to first; others: in orders of their own.
+  void (*set_order)(std::uint64_t seed);
+  void (*set_device)(const Device& device);
+  void (*reset_counters)();
+  Counters (*counters)();
+  // Runs one of the kernels of example_kernels.cu: null, or the sentence that it ended with. "": no such example.
+  const char* (*run_example)(const char* name);
+};
+
+extern "C" __attribute__((visibility("default"))) const Control* cuda_on_cpu_control();
+
+}  // namespace cuda_on_cpu
