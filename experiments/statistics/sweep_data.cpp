@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -215,10 +216,13 @@ std::vector<std::string> SweepData::problems() const {
   return lines;
 }
 
-SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference) {
-  const StatusReport report = make_report(directory);
+namespace {
+
+// `read` puts in what a run's files, or its plan, say.
+SweepData arranged(const StatusReport& report, const std::string& reference,
+                   const std::function<void(AnalysedRun&)>& read) {
   SweepData data;
-  data.directory = directory;
+  data.directory = report.directory;
   data.axes = report.axes;
   data.labels = report.labels;
   std::vector<std::string> plain_formats, plain_of_runs;  // by values, without labels and hashes
@@ -227,7 +231,7 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
   for (const ReportedRun& reported : report.runs) {
     AnalysedRun run;
     run.id = reported.id, run.directory = reported.directory, run.status = reported.status;
-    read_into(run);
+    read(run);
     run.learning_rate = run.config.optimizer.lr;
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
       const AxisValue& value = reported.values[a];
@@ -257,6 +261,27 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
   data.learning_rates.assign(rates.begin(), rates.end());
   data.reference = choose_reference(data.formats, plain_formats, reference);
   return data;
+}
+
+}  // namespace
+
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference) {
+  SweepData data = arranged(make_report(directory), reference, read_into);
+  data.directory = directory;
+  return data;
+}
+
+SweepData planned_sweep_data(const Sweep& sweep, const std::vector<SweepRun>& runs) {
+  const SweepRecord record = make_record(sweep, runs, "");
+  StatusReport report;
+  report.axes = record.axes;
+  report.labels = record.labels;
+  std::map<std::string, const RunConfig*> configs;
+  for (const SweepRun& run : runs) {
+    report.runs.push_back({run.id, {}, run.values, {}});
+    configs[run.id] = &run.config;
+  }
+  return arranged(report, "", [&](AnalysedRun& run) { run.config = *configs.at(run.id); });
 }
 
 }  // namespace precipice

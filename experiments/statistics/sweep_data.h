@@ -66,4 +66,7 @@ bool is_seed_axis(const std::string& axis);  // seed, data.seed, ...
 // run nor a sweep or has no such format. A run that cannot be read gets a `problem`; nothing is left out silently.
 SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference = "");
 
+// The same of runs that have not begun, without series: what formats and axes there will be.
+SweepData planned_sweep_data(const Sweep& sweep, const std::vector<SweepRun>& runs);
+
 }  // namespace precipice
