@@ -15,6 +15,7 @@ from report_lib.comparisons_table import comparison_rows, formats_part
 from report_lib.departure_figures import departure_figure
 from report_lib.difference_figures import difference_curves_figure, difference_figure
 from report_lib.grouping import MAX_FORMATS, Sweep
+from report_lib.exponent_figures import exponent_figure
 from report_lib.histogram_figures import histogram_figure
 from report_lib.html_text import clean
 from report_lib.ladder_figures import ladder_figure
@@ -103,7 +104,7 @@ def drawn_figures(
         yield from filter(None, [draw_analysis(sweep, analysis)])
     for rate in rates:
         yield from numbered(sweep, rates, rate, departure_figure(sweep.at(rate), analysis))
-    for draw in (sharpness_figure, tensor_figure, lbfgs_figure, histogram_figure, online_figure):
+    for draw in (sharpness_figure, tensor_figure, lbfgs_figure, exponent_figure, histogram_figure, online_figure):
         for rate in rates:
             yield from numbered(sweep, rates, rate, draw(sweep.at(rate)))
     yield from filter(None, [landscape_figure(results.directory)])
