@@ -15,6 +15,7 @@
 #include "metrics/statistics/signed_ranks.h"
 #include "precision/base/check.h"
 #include "precision/base/spellings.h"
+#include "train/config/run_config.h"
 #include "train/config/toml_file.h"
 
 namespace precipice {
@@ -32,9 +33,10 @@ constexpr Spellings<ClaimTest, 7> kTests{{{"paired-t", ClaimTest::PairedT},
                                           {"rate-ratio", ClaimTest::RateRatio},
                                           {"bits", ClaimTest::Bits}}};
 constexpr Spellings<bool, 2> kSeeds{{{"fresh", false}, {"sequential", true}}};
-const std::vector<std::string> kKeys{"id",        "source", "says",    "metric",      "compare", "at",
-                                     "direction", "margin", "effect",  "test",        "family",  "alpha",
-                                     "n",         "seeds",  "literal", "accelerated", "bands",   "window"};
+const std::vector<std::string> kKeys{"id",        "source",  "says",        "paper", "metric", "compare", "at",
+                                     "direction", "margin",  "effect",      "test",  "family", "alpha",   "n",
+                                     "seeds",     "literal", "accelerated", "bands", "window"};
+constexpr std::size_t kMostQuoted = 200;  // characters of `paper`
 
 std::string toml_text(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
@@ -191,12 +193,12 @@ void read_lever(const TomlTable& table, Claim& claim) {
   if (!literal) claim.accelerated = table.text("accelerated");
 }
 
-// All keys in the order of kKeys, so that the order in the file and comments do not matter.
-std::string canonical_text(const toml::table& table) {
+// All keys but one in the order of kKeys, so that the order in the file and comments do not matter.
+std::string canonical_text(const toml::table& table, const std::string& without = "") {
   std::string text;
   for (const std::string& key : kKeys) {
     const toml::node* node = table.get(key);
-    if (node == nullptr) continue;
+    if (node == nullptr || key == without) continue;
     std::ostringstream value;
     node->visit([&](const auto& typed) { value << typed; });
     text += key + " = " + value.str() + "\n";
@@ -215,6 +217,8 @@ Claim read_claim(const toml::table& toml_table, const TomlFile& file) {
   if (claim.id.size() > 60 || !std::all_of(claim.id.begin(), claim.id.end(), is_word))
     table.fail("id", "must be one word of at most 60 letters, digits, _ - and .");
   claim.source = table.text("source"), claim.says = table.text("says");
+  if (table.has("paper")) claim.paper = table.text("paper");
+  if (claim.paper.size() > kMostQuoted) table.fail("paper", fmt::format("has at most {} characters", kMostQuoted));
   read_metric(table, claim);
   read_compared(table, claim);
   if (claim.kind == ClaimMetric::Identical || claim.kind == ClaimMetric::FirstDeparture) {
@@ -233,6 +237,7 @@ Claim read_claim(const toml::table& toml_table, const TomlFile& file) {
   if (table.has("seeds")) claim.sequential = table.word("seeds", kSeeds);
   read_lever(table, claim);
   claim.text = canonical_text(toml_table);
+  claim.prediction = canonical_text(toml_table, "paper");
   return claim;
 }
 
@@ -260,6 +265,39 @@ std::vector<Claim> claims_of(const TomlFile& file) {
   return claims;
 }
 
+// The keys that move together under this name in the file's [sweep] table; none where it is no such name.
+std::vector<std::string> linked_keys(const TomlFile& file, const std::string& name) {
+  const toml::array* arms = file.root()["sweep"][name].as_array();
+  const toml::table* first = arms == nullptr || arms->empty() ? nullptr : (*arms)[0].as_table();
+  std::vector<std::string> keys;
+  if (first == nullptr) return keys;
+  for (const auto& [key, node] : *first)
+    if (key.str() != "label") keys.emplace_back(key.str());
+  return keys;
+}
+
+// Runs know their axes by config keys alone.
+void check_places(const Claim& claim, const TomlFile& file) {
+  static const std::vector<std::string> kConfigKeys = [] {
+    std::vector<std::string> names;
+    for (const ConfigKey& key : config_keys()) names.push_back(key.name);
+    return names;
+  }();
+  for (const auto& [key, value] : claim.at) {
+    if (std::find(kConfigKeys.begin(), kConfigKeys.end(), key) != kConfigKeys.end()) continue;
+    const std::vector<std::string> linked = linked_keys(file, key);
+    const std::string near = nearest_word(key, kConfigKeys);
+    const std::string instead =
+        !linked.empty() ? fmt::format(
+                              "; keys that move together under this name are {}: name one of them, with its "
+                              "value or its label",
+                              fmt::join(linked, ", "))
+        : near.empty() ? ""
+                       : fmt::format("; did you mean {}?", near);
+    throw ConfigError({file.name(), claim.line, "claim.at", key}, "is no key of a config" + instead);
+  }
+}
+
 }  // namespace
 
 std::string to_string(ClaimDirection direction) {
@@ -274,7 +312,10 @@ std::vector<Claim> parse_claims(const std::string& toml_text, const std::string&
 }
 
 std::vector<Claim> read_claims(const std::filesystem::path& path) {
-  return claims_of(TomlFile::read(path));
+  const TomlFile file = TomlFile::read(path);
+  std::vector<Claim> claims = claims_of(file);
+  for (const Claim& claim : claims) check_places(claim, file);
+  return claims;
 }
 
 double least_p(const Claim& claim) {

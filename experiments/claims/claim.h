@@ -4,9 +4,10 @@
 //   id = "ladder_e8m3"                            one word, unique in the file
 //   source = "arXiv 2405.18710, section 4"        who says so
 //   says = "fewer mantissa bits train worse"      in words
+//   paper = "E8M3 diverges in 3 of 4 runs"        what the source reports, as it says it (optional)
 //   metric = "final_loss"                         what is compared, below
 //   compare = ["e8m3", "bf16"]                    two values of one axis, or two formats as `merge` names them
-//   at = {"optimizer.lr" = 1e-3}                  a value for every other axis that varies, seeds apart
+//   at = {"optimizer.lr" = 1e-3}                  a value for every other axis that varies, seeds apart, by its config key
 //   direction = "higher"                          of the first over the second: higher, lower, equivalent
 //   margin = 0.005                                in the metric's units; a text like "0.25 %" is of the second's mean
 //   effect = 0.02                                 the size that the source claims, for "would need n" (optional)
@@ -47,7 +48,7 @@ struct SeriesName {
 };
 
 struct Claim {
-  std::string id, source, says, metric;  // the metric as written
+  std::string id, source, says, paper, metric;  // the metric as written
   ClaimMetric kind = ClaimMetric::FinalLoss;
   std::string rule;                 // Episodes
   SeriesName series, other_series;  // Series and FirstDeparture: A, and B
@@ -68,8 +69,9 @@ struct Claim {
   bool sequential = false;
   std::string accelerated;  // "": literal
 
-  std::string text;  // all keys and values in a fixed order: what the hash is of
-  std::string file;  // where it was written
+  std::string text;        // all keys and values in a fixed order
+  std::string prediction;  // the same without `paper`, which is a quotation: what the hash is of
+  std::string file;        // where it was written
   int line = 0;
 };
 
@@ -78,6 +80,8 @@ std::string to_string(ClaimTest test);
 
 // Throws ConfigError naming file, line, key, value and what is allowed. A file without [[claim]] has none.
 std::vector<Claim> parse_claims(const std::string& toml_text, const std::string& file_name);
+// Of a file that somebody wrote: also refuses an `at` that names no config key, which the label of keys that move together
+// is not. What a directory has registered is read without that (parse_claims).
 std::vector<Claim> read_claims(const std::filesystem::path& path);
 
 // The least p that the deciding test can give with n pairs: 2^(1 - n) for those that count signs, 0 for others.

@@ -47,8 +47,11 @@ class Selection {
 
   ClaimRuns select() {
     if (!find_compared() || !apply_at() || !check_rest()) return {{}, problem_};
-    return pair();
+    ClaimRuns selected = pair();
+    if (selected.problem.empty()) selected.problem = problem_of(selected.pairs);
+    return selected;
   }
+  std::string problem_of_plan() { return !find_compared() || !apply_at() || !check_rest() ? problem_ : pair().problem; }
 
  private:
   bool fail(std::string problem) {
@@ -133,8 +136,6 @@ class Selection {
       selected.pairs.resize(static_cast<std::size_t>(claim_.n));
     if (static_cast<std::int64_t>(selected.pairs.size()) < claim_.n)
       selected.problem = fmt::format("n = {}, and the sweep has {} seeds of both", claim_.n, selected.pairs.size());
-    else
-      selected.problem = problem_of(selected.pairs);
     return selected;
   }
 
@@ -170,6 +171,10 @@ class Selection {
 
 ClaimRuns select_runs(const SweepData& data, const Claim& claim) {
   return Selection(data, claim).select();
+}
+
+std::string problem_of_plan(const SweepData& planned, const Claim& claim) {
+  return Selection(planned, claim).problem_of_plan();
 }
 
 }  // namespace precipice

@@ -18,5 +18,7 @@ struct ClaimRuns {
 
 // Never throws for what a claim names: a value, an axis or seeds that the sweep has not are the `problem`.
 ClaimRuns select_runs(const SweepData& data, const Claim& claim);
+// Before the runs: why the claim could not be judged when all of these have ended; "" where it could.
+std::string problem_of_plan(const SweepData& planned, const Claim& claim);
 
 }  // namespace precipice

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "experiments/claims/claim_runs.h"
 #include "experiments/console/console.h"
 #include "experiments/console/table.h"
 #include "metrics/statistics/signed_ranks.h"
@@ -80,6 +81,7 @@ Json claim_json(const JudgedClaim& judged, const RegisteredClaim& registered) {
   Json json{{"id", claim.id},
             {"source", claim.source},
             {"says", claim.says},
+            {"paper", claim.paper},
             {"claim", claimed_text(claim)},
             {"verdict", to_string(judged.verdict)},
             {"reason", judged.reason},
@@ -136,9 +138,11 @@ std::string to_text(const ClaimsReport& report) {
   for (std::size_t i = 0; i < report.judged.size(); ++i) {
     const Claim& claim = report.judged[i].claim;
     const std::string notes = notes_of(report.judged[i], report.registered[i]);
-    text += format_table({{fmt::format("{}: {} ({}): {}; {}{}", claim.id, claim.says, claim.source, claimed_text(claim),
-                                       claim.accelerated.empty() ? "literal" : "accelerated: " + claim.accelerated,
-                                       notes.empty() ? "" : "; " + notes)}});
+    const std::string quoted = claim.paper.empty() ? "" : fmt::format(": \"{}\"", claim.paper);
+    text += format_table(
+        {{fmt::format("{}: {} ({}{}): {}; {}{}", claim.id, claim.says, claim.source, quoted, claimed_text(claim),
+                      claim.accelerated.empty() ? "literal" : "accelerated: " + claim.accelerated,
+                      notes.empty() ? "" : "; " + notes)}});
   }
   return text;
 }
@@ -170,6 +174,8 @@ std::vector<IndexColumn> index_columns(const ClaimsReport& report) {
   return {
       texts("id", "claim", [](const J& j, const R&) { return j.claim.id; }),
       texts("says", "the claim in words", [](const J& j, const R&) { return j.claim.says; }),
+      texts("paper", "what the source reports; empty where the claim does not quote it",
+            [](const J& j, const R&) { return j.claim.paper; }),
       texts("source", "who claims it", [](const J& j, const R&) { return j.claim.source; }),
       texts("metric", "what is compared", [](const J& j, const R&) { return j.claim.metric; }),
       texts("verdict", "the program's word", [](const J& j, const R&) { return to_string(j.verdict); }),
@@ -218,6 +224,14 @@ std::vector<std::string> undecidable_claims(const std::vector<Claim>& claims) {
                     "family {} is tested at {:.2g}; {} pairs that differ could",
                     claim.id, claim.n, to_string(claim.test), least_p(claim), members, claim.family, level, needed));
   }
+  return lines;
+}
+
+std::vector<std::string> unjudgeable_claims(const SweepData& planned, const std::vector<Claim>& claims) {
+  std::vector<std::string> lines;
+  for (const Claim& claim : claims)
+    if (const std::string problem = problem_of_plan(planned, claim); !problem.empty())
+      lines.push_back(fmt::format("claim {} cannot be judged by these runs: {}", claim.id, problem));
   return lines;
 }
 

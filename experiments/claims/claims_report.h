@@ -32,5 +32,7 @@ std::optional<ClaimsReport> registered_report(const SweepData& data);
 
 // What can be said before any run: claims whose test cannot be significant with their n in their family.
 std::vector<std::string> undecidable_claims(const std::vector<Claim>& claims);
+// And those that cannot be judged by these runs, when all have ended.
+std::vector<std::string> unjudgeable_claims(const SweepData& planned, const std::vector<Claim>& claims);
 
 }  // namespace precipice

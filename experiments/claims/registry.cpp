@@ -28,7 +28,7 @@ struct Registry {
 };
 
 std::string hash_of(const Claim& claim) {
-  return sha256_hex(claim.text);
+  return sha256_hex(claim.prediction);
 }
 
 Registry read_registry(const std::filesystem::path& directory) {

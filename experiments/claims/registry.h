@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DIR/claims.toml: the claims of a sweep as they stood when its runs began. A claim that is edited afterwards, or written
 // afterwards, is judged all the same and marked so: it is no longer a prediction.
-//   [[registered]] id = "ladder_e8m3", sha256 = "...", late = false     of the claim's text; late: runs had begun
+//   [[registered]] id = "ladder_e8m3", sha256 = "...", late = false     of the claim without `paper`; late: runs had begun
 //     n = 4          pairs, where the sweep was begun with fewer seeds than the claim asks for (sweep --fewer-seeds)
 //     looked_at = 4  pairs with which it could be judged before seeds were added: it is no longer confirmed by them
 //   [[claim]] ...                                                       the claims as the sweep file has them now

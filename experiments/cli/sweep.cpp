@@ -170,11 +170,15 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
     throw ConfigError({kCommandLine, 0, "--out", options.out}, "this is a run directory; choose another one");
   if (options.dry_run) {
     // What a sweep would refuse, its plan refuses.
-    join_sweep(directory, sweep, runs, options.invocation, options.add);
+    const JoinedSweep joined = join_sweep(directory, sweep, runs, options.invocation, options.add);
     print_sweep_plan(sweep, runs, {directory, selection_of(options.only), options.workers, options.all_runs});
     if (planned)
       for (Claim& claim : claims) claim.n = std::min(claim.n, *planned);
     for (const std::string& line : undecidable_claims(claims)) print_result(line + "\n");
+    // Runs of earlier commands may be what a claim is about.
+    if (joined.earlier == 0)
+      for (const std::string& line : unjudgeable_claims(planned_sweep_data(sweep, runs), claims))
+        print_result(line + "\n");
     return kSuccess;
   }
   if (options.emit.is_asked()) {

@@ -68,7 +68,7 @@ std::vector<Split> all_splits(const RunConfig& config, const std::string& target
   const PrecisionPolicy policy = make_policy(config.precision, config.model);
   std::vector<std::string> sites, layers, layer_selectors;
   for (const SiteKind kind : policy.block_sites()) sites.push_back(to_string(kind));
-  sites.push_back(to_string(SiteKind::LmHead));
+  if (policy.has_head()) sites.push_back(to_string(SiteKind::LmHead));
   add_splits(splits, "site", sites, sites, target);
   add_splits(splits, "pass", {"fprop", "dgrad", "wgrad"}, {"pass=fprop", "pass=dgrad", "pass=wgrad"}, target);
   add_splits(splits, "operand", {"x", "w", "dy"}, {"operand=x", "operand=w", "operand=dy"}, target);
@@ -184,12 +184,12 @@ BisectResult bisect_run(const BisectRequest& request) {
   add_rules(at_target.precision, "* -> " + target);
   clear_elements(at_target);
   const PrecisionConfig& everything = at_target.precision;
-  struct Task {
+  struct Work {
     PrecisionConfig precision;
     Replay* replay;
     bool watch;
   };
-  std::vector<Task> tasks = {{config.precision, &result.own, true}, {everything, &result.target, false}};
+  std::vector<Work> tasks = {{config.precision, &result.own, true}, {everything, &result.target, false}};
   const PrecisionConfig& reference = request.reverse ? everything : config.precision;
   for (const Split& split : all_splits(config, target)) {
     const PrecisionConfig precision = precision_of(config, split, request.reverse);

@@ -35,7 +35,9 @@ Directions directions_of(const LandscapeRequest& request, RunEvaluator& evaluato
 // Everything that the losses depend on, so that a file is gone on with only where they would come out the same.
 std::string identity_of(const RunEvaluator& evaluator, const Directions& directions) {
   std::string batches;
-  for (const Batch& batch : evaluator.batches()) batches += hash_of(batch.x) + hash_of(batch.y);
+  for (const Batch& batch : evaluator.batches())
+    batches += evaluator.config().model.kind->predicts_tokens() ? hash_of(batch.x) + hash_of(batch.y)
+                                                                : hash_of(batch.inputs) + hash_of(batch.targets);
   return fmt::format("run {}, step {}, weights {}, precision {}, batches {}, directions {} {}", evaluator.run(),
                      evaluator.step(), hash_of(evaluator.weights()), run_id(evaluator.config()),
                      sha256_hex(batches).substr(0, 16), hash_of(directions.x), hash_of(directions.y));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -82,29 +83,28 @@ void read_into(AnalysedRun& run, SeriesRank most) {
 // Reads the series of one run after the other. Once those with sites are too many, no run's are kept.
 class SeriesBudget {
  public:
-  SeriesBudget(SweepData& data, SeriesChoice choice)
-      : data_(data), most_(choice == SeriesChoice::All ? SeriesRank::Bin : SeriesRank::Site) {}
+  explicit SeriesBudget(SeriesChoice choice)
+      : most_(choice == SeriesChoice::All ? SeriesRank::Bin : SeriesRank::Site) {}
 
-  void read(AnalysedRun& run) {
+  void read(AnalysedRun& run, SweepData& data) {
     read_into(run, most_);
     if (most_ != SeriesRank::Site) return;
     for (const auto& [name, group] : run.columns)
       if (!group.sites.empty()) values_ += group.steps.size() * group.width() * group.series.size();
     if (values_ <= kMostSiteValues) return;
     most_ = SeriesRank::Step;
-    forget_sites(run);
-    for (AnalysedRun& earlier : data_.runs) forget_sites(earlier);
+    forget_sites(run, data);
+    for (AnalysedRun& earlier : data.runs) forget_sites(earlier, data);
   }
 
  private:
-  void forget_sites(AnalysedRun& run) {
-    std::erase_if(run.columns, [this](const auto& entry) {
-      if (!entry.second.sites.empty()) data_.left_out.insert(entry.first);
+  static void forget_sites(AnalysedRun& run, SweepData& data) {
+    std::erase_if(run.columns, [&data](const auto& entry) {
+      if (!entry.second.sites.empty()) data.left_out.insert(entry.first);
       return !entry.second.sites.empty();
     });
   }
 
-  SweepData& data_;
   SeriesRank most_;
   std::size_t values_ = 0;
 };
@@ -245,20 +245,22 @@ std::vector<std::string> SweepData::problems() const {
   return lines;
 }
 
-SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice) {
-  const StatusReport report = make_report(directory);
+namespace {
+
+// `read` puts in what a run's files, or its plan, say; the data are of the runs before it.
+SweepData arranged(const StatusReport& report, const std::string& reference,
+                   const std::function<void(AnalysedRun&, SweepData&)>& read) {
   SweepData data;
-  data.directory = directory;
+  data.directory = report.directory;
   data.axes = report.axes;
   data.labels = report.labels;
   std::vector<std::string> plain_formats, plain_of_runs;  // by values, without labels and hashes
   const std::vector<std::size_t> axes = format_axes(report);
   std::set<double> rates;
-  SeriesBudget budget(data, choice);
   for (const ReportedRun& reported : report.runs) {
     AnalysedRun run;
     run.id = reported.id, run.directory = reported.directory, run.status = reported.status;
-    budget.read(run);
+    read(run, data);
     run.learning_rate = run.config.optimizer.lr;
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
       const AxisValue& value = reported.values[a];
@@ -288,6 +290,29 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
   data.learning_rates.assign(rates.begin(), rates.end());
   data.reference = choose_reference(data.formats, plain_formats, reference);
   return data;
+}
+
+}  // namespace
+
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice) {
+  SeriesBudget budget(choice);
+  SweepData data = arranged(make_report(directory), reference,
+                            [&](AnalysedRun& run, SweepData& before) { budget.read(run, before); });
+  data.directory = directory;
+  return data;
+}
+
+SweepData planned_sweep_data(const Sweep& sweep, const std::vector<SweepRun>& runs) {
+  const SweepRecord record = make_record(sweep, runs, "");
+  StatusReport report;
+  report.axes = record.axes;
+  report.labels = record.labels;
+  std::map<std::string, const RunConfig*> configs;
+  for (const SweepRun& run : runs) {
+    report.runs.push_back({run.id, {}, run.values, {}});
+    configs[run.id] = &run.config;
+  }
+  return arranged(report, "", [&](AnalysedRun& run, SweepData&) { run.config = *configs.at(run.id); });
 }
 
 }  // namespace precipice

@@ -74,4 +74,7 @@ inline constexpr std::size_t kMostSiteValues = std::size_t{1} << 25;  // 256 MiB
 SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference = "",
                           SeriesChoice choice = SeriesChoice::All);
 
+// The same of runs that have not begun, without series: what formats and axes there will be.
+SweepData planned_sweep_data(const Sweep& sweep, const std::vector<SweepRun>& runs);
+
 }  // namespace precipice

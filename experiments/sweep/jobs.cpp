@@ -16,7 +16,7 @@ namespace {
 
 // Whether the runs' processes share the stream of tokens, which is read before they are forked (keep_tokens()).
 bool share_data(const DataConfig& a, const DataConfig& b) {
-  return a.source != DataSource::Batches && a.source == b.source && a.path == b.path && a.tokens == b.tokens &&
+  return has_stream(a.source) && a.source == b.source && a.path == b.path && a.tokens == b.tokens &&
          a.vocabulary == b.vocabulary && a.language_seed == b.language_seed;
 }
 

@@ -45,7 +45,7 @@ std::vector<SizeKey> size_keys(const RunConfig& c) {
   if (c.data.source == DataSource::Tokens || c.data.source == DataSource::Batches)
     keys.push_back(
         {"data.vocabulary", c.data.vocabulary, 1, [](RunConfig& r, std::int64_t v) { r.data.vocabulary = v; }});
-  if (is_generated(c.data.source))
+  if (is_generated(c.data.source) && has_stream(c.data.source))
     keys.push_back({"data.tokens", c.data.tokens, 1, [](RunConfig& r, std::int64_t v) { r.data.tokens = v; }});
   return keys;
 }
@@ -174,8 +174,9 @@ void check_plan(const RunConfig& config) {
   if (!config.init.from.empty() && !fs::exists(config.init.from))
     throw DataError("init.from = " + config.init.from + ": no such file");
   std::error_code error;
-  const double bytes = is_generated(config.data.source) ? 2 * static_cast<double>(config.data.tokens)
-                                                        : static_cast<double>(fs::file_size(config.data.path, error));
+  const DataConfig& data = config.data;
+  const double bytes = is_generated(data.source) ? (has_stream(data.source) ? 2 * static_cast<double>(data.tokens) : 0)
+                                                 : static_cast<double>(fs::file_size(data.path, error));
   if (!error && bytes <= kReadAtOnce) open_tokens(config);
 }
 

@@ -14,12 +14,14 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "precision/base/seconds_since.h"
 #include "precision/rounding/random_bits.h"
 #include "train/config/model_shapes.h"
+#include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
 #include "train/model/model.h"
 #include "train/run/memory_estimate.h"
@@ -81,9 +83,11 @@ RunConfig config_of(const RunConfig& config, const Part& part) {
 Timed time_part(const RunConfig& config, const Part& part) {
   constexpr double kLong = 1;  // seconds
   const RunConfig c = config_of(config, part);
-  const RandomTokens tokens(c);
+  // Vectors are made, as in the run itself: there is no file that is not there yet.
+  const std::unique_ptr<TokenSource> tokens =
+      c.model.kind->predicts_tokens() ? std::make_unique<RandomTokens>(c) : open_tokens(c);
   auto start = Clock::now();
-  Trainer trainer(c, tokens);
+  Trainer trainer(c, *tokens);
   Timed timed{part, 0, seconds_since(start)};
   start = Clock::now();
   trainer.step();

@@ -19,13 +19,17 @@ std::string to_string(SmoothSwiglu kind) {
   return kind == SmoothSwiglu::IfGated ? "true" : spelling_of(kind, kSmoothSwiglus);
 }
 
-PrecisionPolicy::PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites)
+PrecisionPolicy::PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites, bool has_head)
     : layers_(layers),
       block_sites_(block_sites.begin(), block_sites.end()),
-      sites_(static_cast<std::size_t>(layers) * block_sites.size() + 1) {}
+      has_head_(has_head),
+      sites_(static_cast<std::size_t>(layers) * block_sites.size() + (has_head ? 1 : 0)) {}
 
 std::size_t PrecisionPolicy::site_index(SiteKind kind, std::int64_t layer) const {
-  if (kind == SiteKind::LmHead) return sites_.size() - 1;
+  if (kind == SiteKind::LmHead) {
+    PRECIPICE_CHECK(has_head_, "this model has no site ", to_string(kind));
+    return sites_.size() - 1;
+  }
   PRECIPICE_CHECK(layer >= 0 && layer < layers_, "layer ", layer, " of ", layers_);
   const auto place = std::find(block_sites_.begin(), block_sites_.end(), kind);
   PRECIPICE_CHECK(place != block_sites_.end(), "a block of this model has no site ", to_string(kind));
@@ -36,13 +40,13 @@ std::vector<std::string> PrecisionPolicy::site_names() const {
   std::vector<std::string> names;
   for (std::int64_t layer = 0; layer < layers_; ++layer)
     for (const SiteKind kind : block_sites_) names.push_back("h." + std::to_string(layer) + "." + to_string(kind));
-  names.push_back(to_string(SiteKind::LmHead));
+  if (has_head_) names.push_back(to_string(SiteKind::LmHead));
   return names;
 }
 
 void PrecisionPolicy::set(SiteKind kind, const SitePrecision& precision) {
   if (kind == SiteKind::LmHead)
-    sites_.back() = precision;
+    sites_[site_index(kind, 0)] = precision;
   else
     for (std::int64_t layer = 0; layer < layers_; ++layer) sites_[site_index(kind, layer)] = precision;
 }
@@ -50,7 +54,7 @@ void PrecisionPolicy::set(SiteKind kind, const SitePrecision& precision) {
 void PrecisionPolicy::set(SiteKind kind, std::int64_t first_layer, std::int64_t last_layer, Pass pass,
                           const GemmPrecision& precision) {
   if (kind == SiteKind::LmHead) {
-    sites_.back().pass(pass) = precision;
+    sites_[site_index(kind, 0)].pass(pass) = precision;
     return;
   }
   if (first_layer < 0) first_layer += layers_;

@@ -60,10 +60,14 @@ using SitePrecision = SitePrecisionOf<Quantizer>;
 class PrecisionPolicy {
  public:
   // fp32 everywhere
-  explicit PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites = kBlockSites);
+  explicit PrecisionPolicy(std::int64_t layers, std::span<const SiteKind> block_sites = kBlockSites,
+                           bool has_head = true);
+  // fp32 everywhere at the same sites.
+  PrecisionPolicy exact() const { return PrecisionPolicy(layers_, block_sites_, has_head_); }
   std::int64_t layers() const { return layers_; }
   const std::vector<SiteKind>& block_sites() const { return block_sites_; }
-  // Sites are numbered block by block in the order of block_sites(), the LM head last.
+  bool has_head() const { return has_head_; }
+  // Sites are numbered block by block in the order of block_sites(), the LM head, where there is one, last.
   std::size_t site_index(SiteKind kind, std::int64_t layer) const;  // layer is ignored for the LM head
   std::size_t num_sites() const { return sites_.size(); }
   std::vector<std::string> site_names() const;  // "h.0.attn.qkv", ..., "lm_head"
@@ -80,6 +84,7 @@ class PrecisionPolicy {
  private:
   std::int64_t layers_;
   std::vector<SiteKind> block_sites_;
+  bool has_head_;
   ElementPrecision elements_;
   std::vector<SitePrecision> sites_;
 };

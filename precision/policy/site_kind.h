@@ -14,6 +14,8 @@ inline constexpr SiteKind kBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk,
 inline constexpr SiteKind kGatedBlockSites[] = {SiteKind::AttnQkv,  SiteKind::AttnQk,  SiteKind::AttnPv,
                                                 SiteKind::AttnProj, SiteKind::MlpGate, SiteKind::MlpUp,
                                                 SiteKind::MlpDown};
+// A block that is an MLP alone.
+inline constexpr SiteKind kMlpBlockSites[] = {SiteKind::MlpUp, SiteKind::MlpDown};
 std::string to_string(SiteKind kind);  // attn.qkv attn.qk attn.pv attn.proj mlp.gate mlp.up mlp.down lm_head
 
 }  // namespace precipice

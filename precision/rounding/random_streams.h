@@ -64,6 +64,10 @@ inline constexpr RandomStream kStorageStream = {
 inline constexpr RandomStream kBatchStream = lettered_stream("batches", "data.seed", "BATC", 0, "", "step");
 inline constexpr RandomStream kLanguageStream = lettered_stream(
     "synthetic language", "data.seed", "LANG", 3, "kind of context", "part of the language");
+inline constexpr RandomStream kTeacherStream = lettered_stream(
+    "teacher", "data.language_seed", "TEAC", 1, "weights, inputs of validation", "weight, batch");
+inline constexpr RandomStream kSampleStream = lettered_stream(
+    "samples for the teacher", "data.seed", "SAMP", 1, "inputs, noise", "step");
 inline constexpr RandomStream kTraceStream = lettered_stream(
     "probes of the trace", "sharpness --seed", "TRAC", 1, "sketch, estimate", "probe");
 inline constexpr RandomStream kDirectionStream = lettered_stream(
@@ -82,8 +86,9 @@ inline constexpr RandomStream kResampleStream = {
 // clang-format on
 
 inline constexpr const RandomStream* kRandomStreams[] = {
-    &kMatmulStream,  &kEvaluationStream,    &kInitialWeightStream,  &kStartVectorStream, &kStorageStream,
-    &kBatchStream,   &kLanguageStream,      &kTraceStream,          &kDirectionStream,   &kTopSpectrumStream,
+    &kMatmulStream,  &kEvaluationStream,    &kInitialWeightStream,  &kStartVectorStream,
+    &kStorageStream, &kBatchStream,         &kLanguageStream,       &kTeacherStream,
+    &kSampleStream,  &kTraceStream,         &kDirectionStream,      &kTopSpectrumStream,
     &kDensityStream, &kLogitSubspaceStream, &kWeightSubspaceStream, &kResampleStream};
 
 // Whether no key belongs to both.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import support
 
-from report_lib.analysis import PROGRAM
+from precipice.program import PROGRAM
 
 TINY = "[model]\nlayers = 1\nwidth = 16\nheads = 1\ncontext = 16\n[train]\nbatch = 2\nsteps = 20\n[data]\ntokens = 5000\n"
 # Says what it was given, and ends as END says; waits for a signal where END is "wait".

@@ -19,7 +19,7 @@ import numpy as np
 import support
 import xarray
 
-from report_lib.analysis import PROGRAM
+from precipice.program import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["model.width=16", "model.heads=2", "model.layers=1", "model.context=16", "train.batch=2", "data.tokens=5000",

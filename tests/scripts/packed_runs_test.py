@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packed runs through scripts/safe_files.py: the report sees of them what it sees of directories."""
+"""Packed runs through precipice/safe_files.py: the report sees of them what it sees of directories."""
 
 import tempfile
 import unittest
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import fake_sweep
 import numpy as np
-import support  # noqa: F401  makes report_lib importable
+import support  # noqa: F401  makes the package importable
 
-import safe_files
-from report_lib.results import find_results
+from precipice import safe_files
+from precipice.runs.results import find_results
 
 
 def pack(sweep: Path, ids, name: str = "host.zip") -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 import support  # noqa: F401  makes the package importable
 
 from precipice.report.grouping import Sweep
+from precipice.report.figures.exponent_figures import ends_of, exponent_figure
 from precipice.report.figures.histogram_figures import histogram_figure
 from precipice.report.figures.landscape_figures import landscape_figure
 from precipice.report.figures.lbfgs_figures import lbfgs_figure
@@ -162,6 +163,38 @@ class OnlineFigures(unittest.TestCase):
         self.add("b", "bf16", 1)
         self.histograms("b", np.ones((2, 2, len(BINS) + 1)))
         self.assertIsNone(histogram_figure(self.sweep()))
+
+    FACTS = {  # largest, smallest normal, smallest positive: of IEEE-like formats by hand
+        "e2m1:bias=1": (6.0, 1.0, 0.5), "bf16": (1.9921875 * 2.0**127, 2.0**-126, 2.0**-133), "e5m2": (57344.0, 2.0**-14, 2.0**-16),
+    }  # fmt: skip
+
+    def ask(self, name: str):
+        names = ("largest", "smallest_normal", "smallest_positive")
+        return dict(zip(names, self.FACTS[name])) if name in self.FACTS else None
+
+    def test_ends_of_formats_stand_over_the_histogram_of_the_operands(self) -> None:
+        counts = np.zeros((2, 2, len(BINS)))
+        counts[1, 0] = [0, 0, 30, 0, 70, 0, 0]  # 2^-3, 2^-1
+        counts[1, 1] = [0, 0, 0, 10, 10, 0, 0]  # 2^-2, 2^-1
+        self.add("a", "bf16", 0)
+        self.histograms("a", counts)
+        self.add("b", "e2m1:bias=1", 0)  # no histogram, but a format whose ends are drawn
+        figure, picture = exponent_figure(self.sweep(), self.ask)
+        bars, panel = figure.axes
+        self.assertEqual([t.get_text() for t in bars.get_yticklabels()], ["bf16", "e2m1:bias=1", "e5m2"])
+        thick, thin = bars.lines[2], bars.lines[3]  # of the second format: 1 to 6, that is below 2^3, and 1/2
+        self.assertEqual(list(thick.get_xdata()), [0, 3])
+        self.assertEqual(list(thin.get_xdata()), [-1, 0])
+        heights = np.asarray(panel.lines[0].get_ydata())
+        np.testing.assert_allclose(heights, [0.15, 0.25, 0.6])
+        self.assertIn("bf16 from -3 to -1, 0.4 below e2m1:bias=1.", picture.parts[0].alt)
+        self.assertIsNone(exponent_figure(self.sweep(), lambda name: None))
+
+    def test_scaled_operands_have_no_ends_and_a_run_without_histograms_no_figure(self) -> None:
+        self.add("a", "bf16", 0)
+        self.assertIsNone(exponent_figure(self.sweep(), self.ask))
+        self.assertIsNone(ends_of("e8m0", lambda name: {"largest": "inf"}))
+        self.assertIsNone(ends_of("fp8", self.ask))
 
     def landscape(self, name: str, recipe: str, loss: np.ndarray, reach: float = 1.0) -> None:
         with h5py.File(self.folder / name, "w") as file:

@@ -11,8 +11,6 @@
 #include "precision/rounding/random_streams.h"
 
 namespace precipice {
-namespace {}  // namespace
-
 SamSharpness sam_sharpness(RunEvaluator& evaluator, double rho) {
   const LossGradient at = evaluator.gradient(evaluator.weights());
   const double norm = euclidean_norm(at.gradient);
@@ -48,6 +46,9 @@ RandomSubspace weight_subspace(const RunEvaluator& evaluator, std::int64_t dimen
 }
 
 EvaluatedLogits evaluated_logits(RunEvaluator& evaluator) {
+  if (!evaluator.config().model.kind->predicts_tokens())
+    throw ConfigError({"", 0, "kind", "logit"},
+                      join_parts("model.kind = \"", evaluator.config().model.kind->name, "\" has no logits"));
   const at::NoGradGuard no_gradients;
   evaluator.set_weights(evaluator.weights());
   EvaluatedLogits all{{}, {}, 0, evaluator.config().model.context, evaluator.vocabulary()};

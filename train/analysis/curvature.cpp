@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "train/model/architectures.h"
+#include "train/model/forward_pass.h"
 
 namespace precipice {
 namespace {
@@ -17,14 +18,14 @@ namespace {
 // In plain fp32, at the weights that are loaded.
 PlainLoss plain_loss(const RunEvaluator& evaluator, std::span<const float> weights) {
   const ModelConfig& config = evaluator.config().model;
-  const std::shared_ptr<const Model> model = make_model(config, evaluator.config().init, evaluator.vocabulary(),
-                                                        PrecisionPolicy(config.layers, config.kind->block_sites));
+  const std::shared_ptr<const Model> model =
+      make_model(config, evaluator.config().init, evaluator.vocabulary(), evaluator.policy().exact());
   const std::vector<ParameterSlice>& slices = evaluator.parameters();
   for (std::size_t i = 0; i < slices.size(); ++i)
     std::memcpy(model->parameters()[i].value.mutable_data_ptr<float>(), weights.data() + slices[i].offset,
                 static_cast<std::size_t>(slices[i].size) * sizeof(float));
-  std::vector<TokenTensors> batches;
-  for (const Batch& batch : evaluator.batches()) batches.push_back({evaluator.inputs(batch), evaluator.targets(batch)});
+  std::vector<BatchTensors> batches;
+  for (const Batch& batch : evaluator.batches()) batches.push_back(batch_tensors(batch, config));
   return {model, std::move(batches)};
 }
 
@@ -67,7 +68,7 @@ class Differences {
       const at::Tensor pushed = (logits_at(up, batch) - logits_at(down, batch)) * (0.5 / h);
       evaluator_.set_weights(evaluator_.weights());
       const at::Tensor z = evaluator_.logits(batch);
-      evaluator_.add_pullback(z, output_curvature(z, pushed) * share, sum);
+      evaluator_.add_pullback(z, output_curvature(z, pushed, evaluator_.config().model.kind->task) * share, sum);
     }
     return sum;
   }
@@ -78,7 +79,7 @@ class Differences {
 };
 
 bool rounds_nothing(const PrecisionPolicy& policy) {
-  const PrecisionPolicy plain(policy.layers(), policy.block_sites());
+  const PrecisionPolicy plain = policy.exact();
   for (std::size_t i = 0; i < policy.num_sites(); ++i)
     if (policy.at(i) != plain.at(i)) return false;
   return policy.elements() == plain.elements();

@@ -16,6 +16,9 @@ constexpr std::uint64_t kMaxTokenBytes = std::uint64_t{1} << 30;
 }  // namespace
 
 std::vector<Batch> read_given_tokens(const GivenTokens& tokens, const ModelConfig& model, std::int64_t vocabulary) {
+  if (!model.kind->predicts_tokens())
+    throw ConfigError({"", 0, "tokens", tokens.file.string()},
+                      join_parts("model.kind = \"", model.kind->name, "\" takes no tokens"));
   const std::string name = tokens.file.string(), bytes = read_file(tokens.file, kMaxTokenBytes);
   const std::int64_t row = model.context + 1, needed = tokens.batch * row;
   if (static_cast<std::int64_t>(bytes.size()) != 4 * needed)

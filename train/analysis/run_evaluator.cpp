@@ -3,7 +3,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include "precision/base/check.h"
 #include "train/model/architectures.h"
+#include "train/model/forward_pass.h"
 #include "train/run/model_weights.h"
 #include "train/run/run_inputs.h"
 
@@ -114,8 +114,8 @@ void RunEvaluator::calibrate_scales() {
   if (!has_delayed(model_->policy())) return;
   const ForwardContext context{static_cast<std::uint64_t>(*config().precision.seed), static_cast<std::uint32_t>(step_),
                                false, nullptr, &scales_};
-  const at::Tensor z = model_->forward(inputs(batches_.front()), context);
-  logit_loss(z, targets(batches_.front()), config().model.context).mean.backward();
+  const BatchTensors first = batch_tensors(batches_.front(), config().model);
+  output_loss(model_->forward(first.inputs, context), first.targets, config().model.context).mean.backward();
   for (const NamedParameter& parameter : model_->parameters()) parameter.value.mutable_grad() = at::Tensor();
   scales_.end_step();
 }
@@ -135,25 +135,14 @@ void RunEvaluator::set_weights(std::span<const float> weights) {
                 static_cast<std::size_t>(slices_[i].size) * sizeof(float));
 }
 
-at::Tensor RunEvaluator::inputs(const Batch& batch) const {
-  const std::int64_t length = config().model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
-  return at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, at::TensorOptions(at::kLong)).clone();
-}
-
-at::Tensor RunEvaluator::targets(const Batch& batch) const {
-  return at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {static_cast<std::int64_t>(batch.y.size())},
-                       at::TensorOptions(at::kLong))
-      .clone();
-}
-
 at::Tensor RunEvaluator::logits(const Batch& batch) const {
   const ForwardContext context{static_cast<std::uint64_t>(*config().precision.seed), static_cast<std::uint32_t>(step_),
                                true, nullptr, &scales_};
-  return model_->forward(inputs(batch), context);
+  return model_->forward(batch_tensors(batch, config().model).inputs, context);
 }
 
 at::Tensor RunEvaluator::loss_of(const Batch& batch) const {
-  return logit_loss(logits(batch), targets(batch), config().model.context).mean;
+  return output_loss(logits(batch), batch_tensors(batch, config().model).targets, config().model.context).mean;
 }
 
 double RunEvaluator::loss(std::span<const float> weights) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run seen from outside: its directory, finished or still training, is read and never locked or written. The weights
 // of any checkpoint, or of the initialisation, under the run's precision or any other recipe; loss and gradient there
-// and nearby, on fixed batches. The loss is the mean cross-entropy without z-loss, in the arithmetic and the order of
+// and nearby, on fixed batches. The loss is the run's own without z-loss, in the arithmetic and the order of
 // the run's own validation: at a checkpoint's weights, on the validation batches, it has the run's bits.
 // Weights, gradients and directions are flat: all parameters one after the other, in the model's order.
 #pragma once
@@ -67,12 +67,9 @@ class RunEvaluator {
   // The gradient as the recipe's backward pass gives it (straight through every rounding), summed in fp32.
   LossGradient gradient(std::span<const float> weights);
 
-  // Logits (tokens, V) of a batch at the weights last used, and their targets; tracked by autograd unless told not to.
+  // Logits (tokens, V) of a batch, or of vectors outputs (samples, C), at the weights last used, and their loss; tracked by autograd unless told not to.
   at::Tensor logits(const Batch& batch) const;
   at::Tensor loss_of(const Batch& batch) const;
-  at::Tensor targets(const Batch& batch) const;
-  // (batch, context) int64
-  at::Tensor inputs(const Batch& batch) const;
   // Puts these values into the model.
   void set_weights(std::span<const float> weights);
   // J^T u for the logits' gradients u, over one batch, added to `sum` (flat).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of architectures. Shapes and names of weights are those of the reference code that train/model/gpt.cpp and
-// train/model/llama.cpp name.
+// train/model/llama.cpp, and those of train/model/mlp.cpp, name.
 #include "train/config/architecture.h"
 
 #include <fmt/format.h>
@@ -31,6 +31,10 @@ std::vector<BlockLinear> llama_linears(const ModelConfig& m) {
           {SiteKind::MlpDown, "mlp.down_proj", m.width, m.mlp_width()}};
 }
 
+std::vector<BlockLinear> mlp_linears(const ModelConfig& m) {
+  return {{SiteKind::MlpUp, "fc1", m.mlp_width(), m.width}, {SiteKind::MlpDown, "fc2", m.width, m.mlp_width()}};
+}
+
 std::deque<Architecture> table() {
   std::deque<Architecture> rows;
   rows.push_back({.name = "gpt",
@@ -56,6 +60,18 @@ std::deque<Architecture> table() {
                   .hidden_help = "8/3 width rounded up to a multiple of 32",
                   .block_sites = kGatedBlockSites,
                   .linears = llama_linears});
+  rows.push_back({.name = "mlp",
+                  .summary = "a residual MLP of LayerNorm and GELU that learns from a teacher (data.source = teacher)",
+                  .norm = NormKind::Layer,
+                  .positions = Positions::None,
+                  .activation = "gelu",
+                  .has_biases = true,
+                  .tied_head = false,
+                  .hidden = [](std::int64_t width) { return 4 * width; },
+                  .hidden_help = "4 width",
+                  .block_sites = kMlpBlockSites,
+                  .linears = mlp_linears,
+                  .task = Task::Vectors});
   return rows;
 }
 
@@ -65,6 +81,10 @@ std::deque<Architecture>& known_architectures() {
 }
 
 }  // namespace
+
+bool Architecture::has_attention() const {
+  return std::find(block_sites.begin(), block_sites.end(), SiteKind::AttnQkv) != block_sites.end();
+}
 
 bool Architecture::is_gated() const {
   return std::find(block_sites.begin(), block_sites.end(), SiteKind::MlpGate) != block_sites.end();

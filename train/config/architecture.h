@@ -33,9 +33,17 @@ inline constexpr Spellings<NormPlacement, 3> kNormPlacements{
 
 enum class Positions : std::uint8_t {
   Learned,  // an embedding (context, width), added to that of the tokens
-  Rotary    // queries and keys are turned (train/model/rope.h)
+  Rotary,   // queries and keys are turned (train/model/rope.h)
+  None      // a sample has one place
 };
-inline constexpr Spellings<Positions, 2> kPositions{{{"learned", Positions::Learned}, {"rotary", Positions::Rotary}}};
+inline constexpr Spellings<Positions, 3> kPositions{
+    {{"learned", Positions::Learned}, {"rotary", Positions::Rotary}, {"none", Positions::None}}};
+
+// What a model learns.
+enum class Task : std::uint8_t {
+  Tokens,  // the next token, by its cross-entropy: an embedding before the blocks, an LM head behind them
+  Vectors  // a vector of the stream's width from another one, by their mean squared difference: neither
+};
 
 // A weight (out, in) of a block. The weights of one site are multiplied as one matrix, one below the other.
 struct BlockLinear {
@@ -60,6 +68,10 @@ struct Architecture {
   // Its own rules beside those that every config is checked for. Throws ConfigError naming the key. Null: none.
   void (*check)(const ModelConfig& model) = nullptr;
 
+  Task task = Task::Tokens;
+
+  bool predicts_tokens() const { return task == Task::Tokens; }
+  bool has_attention() const;
   bool has_rotary_positions() const { return positions == Positions::Rotary; }
   bool is_gated() const;  // whether the MLP has a gate
 };

@@ -186,14 +186,16 @@ void add_data(Fields& f, DataConfig& c) {
   f.push_back(choice("data.source", &c.source, kSources,
                      "synthetic: built-in language of known entropy rate; zipf: one of Zipf unigrams, most of whose "
                      "symbols are rare; text: bytes of any file; tokens: nanoGPT or llm.c .bin, or "
-                     "integers of a NumPy .npy; batches: file of `precipice batches`."));
+                     "integers of a NumPy .npy; batches: file of `precipice batches`; teacher: vectors and a random "
+                     "network's answers, for model.kind = mlp."));
   f.push_back(text("data.path", &c.path, {},
                    "File of the sources text, tokens and batches, relative to the working directory. A run keeps its "
                    "SHA-256 and goes on with no other file."));
   f.push_back(number("data.tokens", &c.tokens, 2, 1e10, "Length of the stream of the built-in languages."));
   f.push_back(number("data.vocabulary", &c.vocabulary, 2, 1e6,
                      "Symbols of the built-in languages, or size of the tokenizer; text always has 256."));
-  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger, "Which built-in language of its kind."));
+  f.push_back(number("data.language_seed", &c.language_seed, 0, kMaxInteger,
+                     "Which built-in language of its kind, or which teacher."));
   f.push_back(number("data.validation_fraction", &c.validation_fraction, 0.001, 0.9,
                      "Last part of the stream, kept for validation."));
   f.push_back(number("data.seed", &c.seed, 0, kMaxInteger, "Seed of the order of batches; default: seed."));
@@ -201,6 +203,13 @@ void add_data(Fields& f, DataConfig& c) {
       number("data.cycle", &c.cycle, 1, kMaxSteps,
              "Steps after which the batches come again; 1: full-batch training, on the first batch alone; default: "
              "never."));
+  f.push_back(number("data.teacher_layers", &c.teacher_layers, 1, 512,
+                     "Blocks of the teacher, two linears and a GELU each; default: model.layers."));
+  f.push_back(number("data.teacher_hidden", &c.teacher_hidden, 1, 1048576,
+                     "Width of its hidden layers; default: model.hidden."));
+  f.push_back(number("data.teacher_noise", &c.teacher_noise, 0, kHuge,
+                     "Standard deviation of the normal noise that its answers get in training."));
+  f.back().unwritten = to_toml(Scalar(0.005));
 }
 
 void add_precision(Fields& f, PrecisionConfig& c) {

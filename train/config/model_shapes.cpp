@@ -23,8 +23,8 @@ ParameterCount count_of_block(const ModelConfig& model) {
     add_tensor(count, linear.out * linear.in);
     if (model.bias) add_tensor(count, linear.out);
   }
-  for (int i = 0; i < 2; ++i) add_norm(count, model.width, model.bias);
-  if (model.qk_norm)
+  for (int i = 0; i < (model.kind->has_attention() ? 2 : 1); ++i) add_norm(count, model.width, model.bias);
+  if (model.qk_norm && model.kind->has_attention())
     for (int i = 0; i < 2; ++i) add_norm(count, model.head_size(), false);
   return count;
 }
@@ -46,9 +46,10 @@ WeightShape weight_at(const ModelConfig& model, SiteKind site) {
 ParameterCount count_parameters(const ModelConfig& model, std::int64_t vocabulary) {
   const ParameterCount block = count_of_block(model);
   ParameterCount count{model.layers * block.elements, model.layers * block.tensors, model.layers * block.gains};
+  if (!model.kind->predicts_tokens()) return count;
   add_tensor(count, vocabulary * model.width);
   if (!model.is_tied()) add_tensor(count, vocabulary * model.width);
-  if (!model.kind->has_rotary_positions()) add_tensor(count, model.context * model.width);
+  if (model.kind->positions == Positions::Learned) add_tensor(count, model.context * model.width);
   if (model.norm_placement != NormPlacement::Post) add_norm(count, model.width, model.bias);
   return count;
 }

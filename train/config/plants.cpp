@@ -120,6 +120,9 @@ Plants parse_plants(const std::string& text) {
 }
 
 void check_plants(const Plants& plants, const ModelConfig& model, std::int64_t vocabulary) {
+  if ((plants.sink || plants.outliers) && !model.kind->has_attention())
+    refuse(
+        fmt::format("{}: model.kind = \"{}\" has no attention", plants.sink ? "sink" : "outliers", model.kind->name));
   if (plants.sink) {
     if (plants.sink->token >= vocabulary)
       refuse(fmt::format("sink: token = {} is beyond the vocabulary of {}", plants.sink->token, vocabulary));

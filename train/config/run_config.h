@@ -63,16 +63,21 @@ struct InitConfig {
   bool copied_head = false;  // an untied head begins as the token embedding
 };
 
-enum class DataSource : std::uint8_t { Synthetic, Zipf, Text, Tokens, Batches };  // train/data/tokens.h
-inline constexpr Spellings<DataSource, 5> kDataSources{{{"synthetic", DataSource::Synthetic},
+enum class DataSource : std::uint8_t { Synthetic, Zipf, Text, Tokens, Batches, Teacher };  // train/data/tokens.h
+inline constexpr Spellings<DataSource, 6> kDataSources{{{"synthetic", DataSource::Synthetic},
                                                         {"zipf", DataSource::Zipf},
                                                         {"text", DataSource::Text},
                                                         {"tokens", DataSource::Tokens},
-                                                        {"batches", DataSource::Batches}}};
+                                                        {"batches", DataSource::Batches},
+                                                        {"teacher", DataSource::Teacher}}};
 
 // Made by the program, not read from a file.
 constexpr bool is_generated(DataSource source) {
-  return source == DataSource::Synthetic || source == DataSource::Zipf;
+  return source == DataSource::Synthetic || source == DataSource::Zipf || source == DataSource::Teacher;
+}
+// A stream of tokens, of which batches are windows.
+constexpr bool has_stream(DataSource source) {
+  return source != DataSource::Batches && source != DataSource::Teacher;
 }
 
 inline std::string to_string(DataSource source) {
@@ -84,10 +89,13 @@ struct DataConfig {
   std::string path;
   std::int64_t tokens = 2'000'000;    // synthetic, zipf: length of the stream
   std::int64_t vocabulary = 64;       // synthetic, zipf: symbols; tokens: size of the tokenizer; text: always 256
-  std::int64_t language_seed = 0;     // synthetic, zipf: which language
+  std::int64_t language_seed = 0;     // synthetic, zipf: which language; teacher: which one
   double validation_fraction = 0.1;   // the last part of the stream
   std::optional<std::int64_t> seed;   // order of batches; default: the run's seed
   std::optional<std::int64_t> cycle;  // steps after which batches come again; none: never
+  // teacher: default: the model's layers and the model's hidden; standard deviation of the noise in training targets
+  std::optional<std::int64_t> teacher_layers, teacher_hidden;
+  double teacher_noise = 0.005;
 
   std::int64_t batch_at(std::int64_t step) const { return cycle ? step % *cycle : step; }
 };

@@ -30,12 +30,13 @@ at::Tensor scalar_product(const variable_list& a, const variable_list& b) {
 
 }  // namespace
 
-at::Tensor output_curvature(const at::Tensor& logits, const at::Tensor& y) {
-  const at::Tensor p = at::softmax(logits.detach(), -1), py = p * y;
-  return (py - p * py.sum(-1, true)) / static_cast<double>(logits.size(0));
+at::Tensor output_curvature(const at::Tensor& outputs, const at::Tensor& y, Task task) {
+  if (task == Task::Vectors) return y * (2.0 / static_cast<double>(outputs.numel()));
+  const at::Tensor p = at::softmax(outputs.detach(), -1), py = p * y;
+  return (py - p * py.sum(-1, true)) / static_cast<double>(outputs.size(0));
 }
 
-PlainLoss::PlainLoss(std::shared_ptr<const Model> model, std::vector<TokenTensors> batches)
+PlainLoss::PlainLoss(std::shared_ptr<const Model> model, std::vector<BatchTensors> batches)
     : model_(std::move(model)), batches_(std::move(batches)) {
   PRECIPICE_CHECK(!batches_.empty(), "no batch");
   for (const NamedParameter& parameter : model_->parameters()) {
@@ -44,7 +45,7 @@ PlainLoss::PlainLoss(std::shared_ptr<const Model> model, std::vector<TokenTensor
   }
 }
 
-// (tokens, V), from which autograd can go back twice
+// (tokens, V) or (samples, C), from which autograd can go back twice
 at::Tensor PlainLoss::logits(const at::Tensor& inputs) const {
   ForwardContext context;
   context.plain = true;
@@ -79,8 +80,8 @@ LossGradient PlainLoss::gradient() const {
   LossGradient result;
   result.gradient.assign(static_cast<std::size_t>(size_), 0.0f);
   const auto count = static_cast<double>(batches_.size());
-  for (const TokenTensors& batch : batches_) {
-    const at::Tensor loss = cross_entropy(logits(batch.inputs), batch.targets);
+  for (const BatchTensors& batch : batches_) {
+    const at::Tensor loss = plain_loss(logits(batch.inputs), batch.targets);
     result.loss += loss.item<float>() / count;
     add_to(result.gradient, grad({loss}, leaves_, {}, false, false, true), 1 / count);
   }
@@ -91,8 +92,8 @@ FlatVector PlainLoss::hessian_product(std::span<const float> v) const {
   FlatVector sum(v.size(), 0.0f);
   const variable_list direction = views(v);
   const double share = 1.0 / static_cast<double>(batches_.size());
-  for (const TokenTensors& batch : batches_) {
-    const at::Tensor loss = cross_entropy(logits(batch.inputs), batch.targets);
+  for (const BatchTensors& batch : batches_) {
+    const at::Tensor loss = plain_loss(logits(batch.inputs), batch.targets);
     const variable_list g = grad({loss}, leaves_, {}, true, true, true);
     add_to(sum, grad({scalar_product(g, direction)}, leaves_, {}, false, false, true), share);
   }
@@ -103,11 +104,12 @@ FlatVector PlainLoss::ggn_product(std::span<const float> v) const {
   FlatVector sum(v.size(), 0.0f);
   const variable_list direction = views(v);
   const double share = 1.0 / static_cast<double>(batches_.size());
-  for (const TokenTensors& batch : batches_) {
+  for (const BatchTensors& batch : batches_) {
     const at::Tensor z = logits(batch.inputs), u = at::zeros_like(z).set_requires_grad(true);
     const variable_list pulled = grad({z}, leaves_, {u}, true, true, true);
     const at::Tensor pushed = grad({scalar_product(pulled, direction)}, {u}, {}, true, false, true)[0];
-    add_to(sum, grad({z}, leaves_, {output_curvature(z, pushed)}, false, false, true), share);
+    const Task task = batch.targets.is_floating_point() ? Task::Vectors : Task::Tokens;
+    add_to(sum, grad({z}, leaves_, {output_curvature(z, pushed, task)}, false, false, true), share);
   }
   return sum;
 }

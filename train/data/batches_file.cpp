@@ -82,6 +82,8 @@ class BatchesSource final : public TokenSource {
 template <class BatchOf>
 void write_batches(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
                    std::int64_t count, const char* what, const BatchOf& batch_of) {
+  if (config.data.source == DataSource::Teacher)
+    throw ConfigError({"", 0, "data.source", to_string(config.data.source)}, "has no tokens, which the file is of");
   const std::uint64_t batch_tokens = static_cast<std::uint64_t>(config.train.batch * config.model.context);
   const std::uint64_t most = kMaxTokens / batch_tokens;
   if (count < 1 || static_cast<std::uint64_t>(count) > most)

@@ -15,7 +15,7 @@
 namespace precipice {
 
 // The first `steps` training batches of the source, which open_tokens(config) gave. Replaces the file if there is one.
-// Throws ConfigError when they are too many for one file, OutputError.
+// Throws ConfigError when they are too many for one file, or none of tokens, OutputError.
 void write_batches(const std::filesystem::path& path, const TokenSource& source, const RunConfig& config,
                    std::int64_t steps);
 // All batches of the validation loss, in the same form; returns how many there are. Throws DataError where the source

@@ -8,6 +8,7 @@
 #include "precision/base/check.h"
 #include "train/data/batches_file.h"
 #include "train/data/stream_source.h"
+#include "train/data/teacher_source.h"
 #include "train/data/token_stream.h"
 #include "train/data/zipf_language.h"
 
@@ -51,12 +52,13 @@ std::pair<std::string, SharedStream>& kept_stream() {
 }  // namespace
 
 void keep_tokens(const RunConfig& config) {
-  if (config.data.source != DataSource::Batches) kept_stream() = {stream_key(config.data), load_stream(config.data)};
+  if (has_stream(config.data.source)) kept_stream() = {stream_key(config.data), load_stream(config.data)};
 }
 
 std::unique_ptr<TokenSource> open_tokens(const RunConfig& config) {
   try {
     if (config.data.source == DataSource::Batches) return open_batches(config);
+    if (config.data.source == DataSource::Teacher) return open_teacher(config);
     const auto& [key, stream] = kept_stream();
     const bool is_kept = stream && key == stream_key(config.data);
     return window_source(is_kept ? stream : load_stream(config.data), config);

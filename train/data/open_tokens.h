@@ -15,7 +15,7 @@ namespace precipice {
 std::unique_ptr<TokenSource> open_tokens(const RunConfig& config);
 
 // Reads or makes the data of a run now and keeps it: later open_tokens of runs with the same data, here or in forks of
-// this process, use it as it is. One at a time, from one thread; files of batches are not kept.
+// this process, use it as it is. One at a time, from one thread; files of batches and teachers are not kept.
 void keep_tokens(const RunConfig& config);
 
 }  // namespace precipice

@@ -10,7 +10,7 @@
 namespace precipice {
 
 // Each is defined at the end of the file of its model, gpt.cpp and so on.
-MakeModel make_gpt, make_llama;
+MakeModel make_gpt, make_llama, make_mlp;
 
 namespace {
 
@@ -20,7 +20,7 @@ struct Maker {
 };
 
 std::vector<Maker>& makers() {
-  static std::vector<Maker> all = {{"gpt", make_gpt}, {"llama", make_llama}};
+  static std::vector<Maker> all = {{"gpt", make_gpt}, {"llama", make_llama}, {"mlp", make_mlp}};
   return all;
 }
 

@@ -5,16 +5,27 @@
 
 namespace precipice {
 
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model) {
+  // clone(): the batch's memory goes away before backward has run.
+  if (!model.kind->predicts_tokens()) {
+    const auto samples = static_cast<std::int64_t>(batch.inputs.size()) / model.width;
+    const auto floats = at::TensorOptions(at::kFloat);
+    return {at::from_blob(const_cast<float*>(batch.inputs.data()), {samples, 1, model.width}, floats).clone(),
+            at::from_blob(const_cast<float*>(batch.targets.data()), {samples, model.width}, floats).clone()};
+  }
+  const std::int64_t length = model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
+  const auto integers = at::TensorOptions(at::kLong);
+  return {at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, integers).clone(),
+          at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone()};
+}
+
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons) {
-  const std::int64_t length = config.model.context, rows = static_cast<std::int64_t>(batch.x.size()) / length;
-  const auto integers = at::TensorOptions(at::kLong);
+  const BatchTensors tensors = batch_tensors(batch, config.model);
   ForwardPass out;
-  // clone(): the batch's memory goes away before backward has run.
-  const at::Tensor x = at::from_blob(const_cast<std::int64_t*>(batch.x.data()), {rows, length}, integers).clone();
-  out.targets = at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone();
-  out.logits = model.forward(x, context);
-  LogitLoss loss = logit_loss(out.logits, out.targets, length, epsilons);
+  out.targets = tensors.targets;
+  out.logits = model.forward(tensors.inputs, context);
+  LogitLoss loss = output_loss(out.logits, out.targets, config.model.context, epsilons);
   out.loss = out.objective = loss.mean;
   out.statistics = loss.statistics;
   out.sharpness = std::move(loss.sharpness);

@@ -7,15 +7,22 @@
 
 namespace precipice {
 
+// A batch as a model of this kind takes it, in memory of its own: tokens (B, T) and (B * T), int64; vectors (B, 1, C) and
+// (B, C), fp32.
+struct BatchTensors {
+  at::Tensor inputs, targets;
+};
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model);
+
 struct ForwardPass {
-  at::Tensor logits, targets;  // (B * T, V), (B * T)
-  at::Tensor loss;             // mean cross-entropy
-  at::Tensor objective;        // with the z-loss
-  LogitStatistics statistics;
+  at::Tensor logits, targets;             // (B * T, V), (B * T); of vectors outputs and targets (B, C)
+  at::Tensor loss;                        // mean cross-entropy; of vectors mean squared error
+  at::Tensor objective;                   // with the z-loss
+  LogitStatistics statistics;             // of vectors NaN
   std::vector<BatchSharpness> sharpness;  // of the logits, one for each epsilon
 };
 
-// batch: sequences of config.model.context tokens.
+// batch: sequences of config.model.context tokens, or samples of config.model.width numbers.
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons = {});
 

@@ -6,12 +6,14 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/logsumexp.h>
+#include <ATen/ops/mse_loss.h>
 
 #include <algorithm>
 
 #include "metrics/logits/logit_rows.h"
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
+#include "precision/base/special_numbers.h"
 #include "precision/kernels/row_kernels.h"
 #include "precision/quantize/parallel.h"
 
@@ -74,10 +76,65 @@ class LossOperation : public Operation {
   bool keeps_;
 };
 
+// outputs (N, C) -> mean of (y - t)^2. d loss / d y = 2 (y - t) / (N C).
+class SquaredErrorOperation : public Operation {
+ public:
+  SquaredErrorOperation(const at::Tensor& targets, bool keeps) : targets_(targets.contiguous()), keeps_(keeps) {}
+
+  Tensors forward(const Tensors& inputs) override {
+    const at::Tensor outputs = inputs[0].contiguous();
+    const float *y = outputs.const_data_ptr<float>(), *t = targets_.const_data_ptr<float>();
+    if (keeps_) difference_ = at::empty_like(outputs);
+    float* const kept = keeps_ ? difference_.mutable_data_ptr<float>() : nullptr;
+    double sum = 0;
+    for (std::int64_t i = 0; i < outputs.numel(); ++i) {
+      const double d = double{y[i]} - double{t[i]};
+      sum += d * d;
+      if (kept != nullptr) kept[i] = static_cast<float>(d);
+    }
+    return {at::full({}, sum / static_cast<double>(outputs.numel()), outputs.options())};
+  }
+
+  Tensors backward(const Tensors& gradients, const WantedGradients&) override {
+    PRECIPICE_CHECK(difference_.defined(), "the loss keeps what one backward pass needs");
+    const at::Tensor dy = std::move(difference_);
+    difference_ = at::Tensor();
+    const auto share = static_cast<float>(2 * gradients[0].item<double>() / static_cast<double>(dy.numel()));
+    float* const out = dy.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < dy.numel(); ++i) out[i] *= share;
+    return {dy};
+  }
+
+ private:
+  at::Tensor targets_, difference_;
+  bool keeps_;
+};
+
+bool are_vectors(const at::Tensor& targets) {
+  return targets.is_floating_point();
+}
+
 }  // namespace
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
   return at::cross_entropy_loss(logits, targets);
+}
+
+at::Tensor squared_error(const at::Tensor& outputs, const at::Tensor& targets) {
+  return at::mse_loss(outputs, targets);
+}
+
+at::Tensor plain_loss(const at::Tensor& outputs, const at::Tensor& targets) {
+  return are_vectors(targets) ? squared_error(outputs, targets) : cross_entropy(outputs, targets);
+}
+
+LogitLoss output_loss(const at::Tensor& outputs, const at::Tensor& targets, std::int64_t context,
+                      std::span<const double> epsilons) {
+  if (!are_vectors(targets)) return logit_loss(outputs, targets, context, epsilons);
+  PRECIPICE_CHECK(outputs.sizes() == targets.sizes(), "outputs ", outputs.sizes(), ", targets ", targets.sizes());
+  PRECIPICE_CHECK(epsilons.empty(), "vectors have no logit sharpness");
+  const bool keeps = at::GradMode::is_enabled() && outputs.requires_grad();
+  return {run_operation(std::make_unique<SquaredErrorOperation>(targets, keeps), {outputs})[0], {kNaN, kNaN}, {}};
 }
 
 LogitLoss logit_loss(const at::Tensor& logits, const at::Tensor& targets, std::int64_t context,

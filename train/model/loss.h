@@ -14,6 +14,12 @@ namespace precipice {
 // Mean cross-entropy in nats. logits (N, V), targets (N) int64; any floating type, differentiable twice.
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
 
+// Mean over all elements of (output - target)^2, both (N, C); any floating type, differentiable twice.
+at::Tensor squared_error(const at::Tensor& outputs, const at::Tensor& targets);
+
+// Of a model's outputs, by what its targets are: tokens (int64) or vectors.
+at::Tensor plain_loss(const at::Tensor& outputs, const at::Tensor& targets);
+
 // The same of fp32 logits for training, differentiable once, with what its one pass over the logits gives besides
 // (metrics/logits/logit_rows.h). context: tokens of a sequence, of which N is a multiple.
 struct LogitLoss {
@@ -23,6 +29,11 @@ struct LogitLoss {
 };
 LogitLoss logit_loss(const at::Tensor& logits, const at::Tensor& targets, std::int64_t context,
                      std::span<const double> epsilons = {});
+
+// The same with vectors as targets, outputs and targets (N, C): the mean squared error, summed in double in the order of the
+// elements, without statistics of logits (NaN) or sharpness, which vectors have not. With tokens: logit_loss.
+LogitLoss output_loss(const at::Tensor& outputs, const at::Tensor& targets, std::int64_t context,
+                      std::span<const double> epsilons = {});
 
 // Mean of log^2 Z, Z = sum_v exp(logit_v): the z-loss without its coefficient (PaLM, arXiv 2204.02311, section 5;
 // Wortsman et al., arXiv 2309.14322, section 3.1.2).

@@ -153,9 +153,13 @@ at::Tensor Model::other_blocks(at::Tensor stream, const ForwardContext& context)
   return is_post ? stream : norm(stream, *norm_of, context);
 }
 
-at::Tensor Model::forward(const at::Tensor& tokens, const ForwardContext& context) const {
-  PRECIPICE_CHECK(tokens.size(1) <= config_.context, tokens.size(1), " tokens exceed the context of ", config_.context);
+at::Tensor Model::forward(const at::Tensor& inputs, const ForwardContext& context) const {
+  PRECIPICE_CHECK(inputs.size(1) <= config_.context, inputs.size(1), " tokens exceed the context of ", config_.context);
   PRECIPICE_CHECK(!context.plain || elements() == ElementPrecision{}, "plain operations round nothing");
+  return outputs(inputs, context);
+}
+
+at::Tensor Model::outputs(const at::Tensor& tokens, const ForwardContext& context) const {
   const at::Tensor stream = context.plain  // (B, T, C)
                                 ? plain::embed(tokens, token_embedding_, position_embedding_)
                                 : embed(tokens, token_embedding_, position_embedding_, elements().residual);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every model is to the rest: named parameters with their initial values, a forward pass whose matmuls all go
 // through quantized_matmul, a precision policy, and weights that come and go under the names of the architecture's
-// reference code. gpt.cpp and llama.cpp are the models, architectures.h makes them by name. Shapes: B batch, T context,
+// reference code. gpt.cpp, llama.cpp and mlp.cpp are the models, architectures.h makes them by name. Shapes: B batch, T context,
 // C width, H heads, G key and value heads, D = C / H, V vocabulary.
 #pragma once
 
@@ -47,10 +47,10 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  // tokens (B, T) int64, T <= context  ->  logits (B * T, V)
-  at::Tensor forward(const at::Tensor& tokens, const ForwardContext& context) const;
+  // tokens (B, T) int64, T <= context  ->  logits (B * T, V); of vectors (B, 1, C)  ->  (B, C)
+  at::Tensor forward(const at::Tensor& inputs, const ForwardContext& context) const;
 
-  // Rows of W^Q (H * D, C) and W^K (G * D, C), one head's after the other's.
+  // Rows of W^Q (H * D, C) and W^K (G * D, C), one head's after the other's. Of a model with attention.
   virtual std::pair<at::Tensor, at::Tensor> query_and_key_weights(std::int64_t layer) const = 0;
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
@@ -115,6 +115,10 @@ class Model {
   std::int64_t vocabulary_;
   at::Tensor token_embedding_, head_;  // (V, C)
   at::Tensor position_embedding_;      // (context, C), or undefined
+
+  // The pass itself: of tokens embedding, blocks and head.
+  virtual at::Tensor outputs(const at::Tensor& inputs, const ForwardContext& context) const;
+  const Norm& stream_norm(std::int64_t place) const { return stream_norms_.at(static_cast<std::size_t>(place)); }
 
  private:
   // From the embedded tokens to what the head reads, (B, T, C).

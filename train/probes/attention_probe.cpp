@@ -48,7 +48,7 @@ class AttentionProbe : public Probe, private AttentionObserver {
 }  // namespace
 
 void add_attention_probe(const RunConfig& config, const ModelPlaces&, Probes& probes) {
-  probes.push_back(std::make_unique<AttentionProbe>(config));
+  if (config.model.kind->has_attention()) probes.push_back(std::make_unique<AttentionProbe>(config));
 }
 
 }  // namespace precipice

@@ -20,7 +20,7 @@ namespace {
 constexpr double kExactStep = 1e-3, kRoundedStep = 0.1;
 
 bool rounds(const PrecisionPolicy& policy) {
-  const PrecisionPolicy exact(policy.layers(), policy.block_sites());
+  const PrecisionPolicy exact = policy.exact();
   for (std::size_t site = 0; site < policy.num_sites(); ++site)
     if (!(policy.at(site) == exact.at(site))) return true;
   return !(policy.elements() == exact.elements());

@@ -6,12 +6,11 @@
 namespace precipice {
 
 std::shared_ptr<const Model> ExactModel::at(const ProbedStep& step) {
-  if (!model_) {
-    const PrecisionPolicy& policy = step.model.policy();
-    model_ = make_model(step.config.model, step.config.init, step.config.data.vocabulary,
-                        PrecisionPolicy(policy.layers(), policy.block_sites()));
-  }
-  set_weights(*model_, copy_of_weights(step.model));
+  if (!model_)
+    model_ = make_model(step.config.model, step.config.init, step.config.data.vocabulary, step.model.policy().exact());
+  TensorVector weights;  // those of the step's own model, not copies
+  for (const NamedParameter& parameter : step.model.parameters()) weights.push_back(parameter.value);
+  set_weights(*model_, weights);
   return model_;
 }
 

@@ -44,7 +44,7 @@ class HeadsProbe : public Probe {
 }  // namespace
 
 void add_heads_probe(const RunConfig& config, const ModelPlaces&, Probes& probes) {
-  probes.push_back(std::make_unique<HeadsProbe>(config));
+  if (config.model.kind->has_attention()) probes.push_back(std::make_unique<HeadsProbe>(config));
 }
 
 }  // namespace precipice

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Group "hessian" (step): the landscape in fp32 at the weights before the update, over the step's batch: largest
-// eigenvalue of the Hessian of the mean cross-entropy by the Lanczos process (train/curvature/spectrum.h), its trace by
+// eigenvalue of the Hessian of the loss by the Lanczos process (train/curvature/spectrum.h), its trace by
 // Hutch++ (metrics/curvature/trace_estimate.h), both from exact products (train/curvature/double_backward.h), and the
 // SAM sharpness that group "sam" has in the run's own precision. Start vectors and probes are the same at every step
 // and in every run, so that differences between runs are not those of the vectors.
-#include <ATen/ops/from_blob.h>
-
 #include <cmath>
 #include <memory>
 
@@ -31,14 +29,6 @@ const SeriesGroup kHessianGroup{
      {"sam_sharpness", "nats", "rise of the loss in fp32 at distance 0.05 along its gradient"}},
     {}};
 
-TokenTensors tensors_of(const ProbedStep& step) {
-  const std::int64_t length = step.config.model.context;
-  const auto integers = at::TensorOptions(at::kLong);
-  const auto rows = static_cast<std::int64_t>(step.batch.x.size()) / length;
-  return {at::from_blob(const_cast<std::int64_t*>(step.batch.x.data()), {rows, length}, integers),
-          at::from_blob(const_cast<std::int64_t*>(step.batch.y.data()), {rows * length}, integers)};
-}
-
 class HessianProbe : public Probe {
  public:
   explicit HessianProbe(const RunConfig& config)
@@ -57,7 +47,7 @@ class HessianProbe : public Probe {
     row.assign(group().row_width(), kNotMeasured);
     if (!std::isfinite(step.objective)) return;
     const std::shared_ptr<const Model> model = exact_.at(step);
-    const PlainLoss loss(model, {tensors_of(step)});
+    const PlainLoss loss(model, {batch_tensors(step.batch, step.config.model)});
     const LinearOperator product = [&](std::span<const float> v) { return loss.hessian_product(v); };
     TopOptions options;
     options.count = 1;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 
 #include "metrics/log/step_record.h"
 #include "metrics/tensors/noise_scale.h"
@@ -34,12 +35,14 @@ std::int64_t micro_batch_of(const RunConfig& config, const PrecisionSchedule& sc
   return 0;
 }
 
-Batch part_of(const Batch& batch, std::size_t first, std::size_t size) {
-  const auto cut = [&](const std::vector<std::int64_t>& tokens) {
-    const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(first);
-    return std::vector<std::int64_t>(begin, begin + static_cast<std::ptrdiff_t>(size));
+// Sequences, or samples, [first, first + count) of `all`.
+Batch part_of(const Batch& batch, std::int64_t first, std::int64_t count, std::int64_t all) {
+  const auto cut = [&](const auto& values) {
+    const auto row = static_cast<std::ptrdiff_t>(values.size()) / all;
+    const auto begin = values.begin() + first * row;
+    return std::decay_t<decltype(values)>(begin, begin + count * row);
   };
-  return {cut(batch.x), cut(batch.y)};
+  return {cut(batch.x), cut(batch.y), cut(batch.inputs), cut(batch.targets)};
 }
 
 class NoiseProbe : public Probe {
@@ -74,11 +77,10 @@ class NoiseProbe : public Probe {
 
  private:
   NoiseEstimate measure(const ProbedStep& step) const {
-    const auto size = static_cast<std::size_t>(*micro_batch_ * step.config.model.context);
     TensorVector sum;
     double squares = 0, parts = 0;
-    for (std::size_t first = 0; first < step.batch.x.size(); first += size, ++parts) {
-      TensorVector gradient = gradient_at(step, part_of(step.batch, first, size));
+    for (std::int64_t first = 0; first < batch_; first += *micro_batch_, ++parts) {
+      TensorVector gradient = gradient_at(step, part_of(step.batch, first, *micro_batch_, batch_));
       squares += squared_norm(gradient);
       if (sum.empty()) {
         sum = std::move(gradient);

@@ -45,7 +45,7 @@ void check_operand_shapes(const PrecisionSchedule& schedule, const RunConfig& co
     const std::vector<std::string> names = policy.site_names();
     const std::vector<SiteKind>& kinds = policy.block_sites();
     for (std::size_t i = 0; i < policy.num_sites(); ++i) {
-      const bool is_head = i + 1 == policy.num_sites();
+      const bool is_head = policy.has_head() && i + 1 == policy.num_sites();
       // Layers are alike in their shapes; most are in their quantizers too.
       if (!is_head && i >= kinds.size() && policy.at(i) == policy.at(i - kinds.size())) continue;
       check_site(names[i], policy.at(i), matmul_shape(is_head ? SiteKind::LmHead : kinds[i % kinds.size()], config));

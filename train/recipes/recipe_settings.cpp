@@ -46,7 +46,8 @@ PrecisionPolicy PolicySettings::finished() const {
   for (std::size_t site = 0; site < sites.size(); ++site) {
     // Layers are mostly alike.
     const std::size_t above = policy.block_sites().size();
-    const bool is_as_above = site >= above && site + 1 < sites.size() && sites[site] == sites[site - above];
+    const bool is_head = policy.has_head() && site + 1 == sites.size();
+    const bool is_as_above = site >= above && !is_head && sites[site] == sites[site - above];
     result.at(site) = is_as_above ? result.at(site - above) : site_precision(sites[site], native);
   }
   return result;

@@ -202,7 +202,7 @@ bool apply_rule(const ParsedRule& parsed, PolicySettings& settings) {
     RuleApplication application(parsed, policy);
     bool matched = false;
     // The LM head is in no layer.
-    if (rule.selects_site(to_string(SiteKind::LmHead)) && rule.layers.is_everything()) {
+    if (policy.has_head() && rule.selects_site(to_string(SiteKind::LmHead)) && rule.layers.is_everything()) {
       application.at(SiteKind::LmHead, settings.sites[policy.site_index(SiteKind::LmHead, 0)]);
       matched = true;
     }

@@ -173,7 +173,7 @@ void set_carrier(PrecisionPolicy& policy, Carrier carrier) {
 }
 
 PolicySettings base_policy(const PrecisionConfig& config, const ModelConfig& model) {
-  PolicySettings settings(PrecisionPolicy(model.layers, model.kind->block_sites));
+  PolicySettings settings(PrecisionPolicy(model.layers, model.kind->block_sites, model.kind->predicts_tokens()));
   settings.native = find_recipe(recipe_name(config.recipe)).native;
   PrecisionPolicy& policy = settings.policy;
   RecipeSettings choice = with_key("precision.recipe", config.recipe, [&] {
@@ -199,7 +199,8 @@ PolicySettings base_policy(const PrecisionConfig& config, const ModelConfig& mod
     for (std::int64_t layer = 0; layer < policy.layers(); ++layer)
       settings.sites[policy.site_index(kind, layer)] = site;
   }
-  settings.sites[policy.site_index(SiteKind::LmHead, 0)] = site_of(choice, SiteKind::LmHead, policy);
+  if (policy.has_head())
+    settings.sites[policy.site_index(SiteKind::LmHead, 0)] = site_of(choice, SiteKind::LmHead, policy);
   policy.elements() = element_precision(config, choice.elements);
   return settings;
 }
@@ -208,14 +209,14 @@ PolicySettings base_policy(const PrecisionConfig& config, const ModelConfig& mod
 std::string unmatched(const PrecisionRule& rule, const PrecisionPolicy& policy, std::int64_t steps) {
   std::vector<std::string> sites;
   for (const SiteKind kind : policy.block_sites()) sites.push_back(to_string(kind));
-  sites.push_back(to_string(SiteKind::LmHead));
+  if (policy.has_head()) sites.push_back(to_string(SiteKind::LmHead));
   const bool has_site =
       std::any_of(sites.begin(), sites.end(), [&](const std::string& site) { return rule.selects_site(site); });
   if (!has_site)
     return fmt::format("{} matches no site; the sites of this model are {}", rule.name(), fmt::join(sites, ", "));
   return fmt::format("{} matches no layer or step of this run, which has layers 0 to {} and steps 0 to {}{}",
                      rule.name(), policy.layers() - 1, steps - 1,
-                     rule.layers.is_everything() ? "" : "; lm_head is in no layer");
+                     rule.layers.is_everything() || !policy.has_head() ? "" : "; lm_head is in no layer");
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ class PassCount {
         parameters_(number(count_parameters(model_, config.data.vocabulary).elements)) {}
 
   PassMemory count() {
+    if (!model_.kind->has_attention()) return count_mlp();
     result_.logits = kFloat * tokens_ * vocabulary_;
     keep_norm();
     for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
@@ -95,6 +96,22 @@ class PassCount {
   }
 
  private:
+  // Blocks of a norm and an MLP, and nothing around them: the stream's end is what the loss reads.
+  PassMemory count_mlp() {
+    const double stream = kFloat * tokens_ * width_;
+    result_.logits = stream;
+    for (std::int64_t layer = 0; layer < model_.layers; ++layer) keep_norm(), keep_mlp(layer);
+    const SitePrecision &up = site(SiteKind::MlpUp, model_.layers - 1),
+                        &down = site(SiteKind::MlpDown, model_.layers - 1);
+    const double gone = bytes_of(kept_x(down)) * tokens_ * hidden_ + kept_w(down).copy * hidden_ * width_;
+    const double own = options_.own_gradients ? kFloat * parameters_ : 0;
+    result_.passing =
+        2 * stream + std::max({linear_passing(down, tokens_, hidden_, width_),
+                               linear_passing(up, tokens_, width_, hidden_) - gone, own - result_.kept()});
+    result_.forward = 4 * stream + 2 * kFloat * tokens_ * hidden_ + kept_w(up).copy * width_ * hidden_;
+    return result_;
+  }
+
   const SitePrecision& site(SiteKind kind, std::int64_t layer) const {
     return policy_.at(policy_.site_index(kind, layer));
   }

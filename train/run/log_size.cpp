@@ -17,7 +17,9 @@ constexpr double kNumber = 8, kRowOverhead = 64;  // bytes
 Probes planned_probes(const RunConfig& config) {
   const ParameterCount parameters = count_parameters(config.model, config.data.vocabulary);
   ModelPlaces places;
-  places.sites = PrecisionPolicy(config.model.layers, config.model.kind->block_sites).site_names();
+  places.sites =
+      PrecisionPolicy(config.model.layers, config.model.kind->block_sites, config.model.kind->predicts_tokens())
+          .site_names();
   places.norms.resize(static_cast<std::size_t>(parameters.gains));
   places.parameters.resize(static_cast<std::size_t>(parameters.tensors));
   return all_probes(config, places);

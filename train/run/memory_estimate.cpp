@@ -8,6 +8,7 @@
 
 #include "optim/optimizer_kinds.h"
 #include "train/config/model_shapes.h"
+#include "train/data/teacher_source.h"
 #include "train/model/model.h"
 #include "train/run/kept_memory.h"
 #include "train/run/log_size.h"
@@ -90,7 +91,7 @@ class Phases {
   }
 
   PassMemory pass_of(const ProbeMemory& probe, const PrecisionPolicy& policy) const {
-    const PrecisionPolicy exact(policy.layers(), policy.block_sites());
+    const PrecisionPolicy exact = policy.exact();
     const PrecisionPolicy& own = probe.is_exact ? exact : policy;
     if (probe.pass == ProbeMemory::Pass::Forward) {
       PassMemory only;
@@ -148,6 +149,7 @@ MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries) {
   const double log = 2 * log_bytes(config);
   for (const MemoryTerm& term : Terms{{"weights, gradients and moments", array * (arrays + 1)},
                                       {"data", data_bytes(config.data)},
+                                      {"the teacher", teacher_bytes(config)},
                                       {"log", log},
                                       {"libraries", libraries + kKernels}})
     estimate.terms.push_back(term);
@@ -163,7 +165,7 @@ double arrays_of(const ResolvedRun& run) {
 }
 
 double data_bytes(const DataConfig& data) {
-  if (is_generated(data.source)) return 2 * static_cast<double>(data.tokens);
+  if (is_generated(data.source) && has_stream(data.source)) return 2 * static_cast<double>(data.tokens);
   std::error_code error;
   const auto size = std::filesystem::file_size(data.path, error);
   if (error) return 0;

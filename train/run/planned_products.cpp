@@ -82,10 +82,12 @@ std::vector<SiteProducts> planned_products(const RunConfig& config, const Precis
       const std::size_t site = policy.site_index(kind, layer);
       all[site] = products_at(kind, policy.at(site), config);
     }
+    if (!config.model.kind->has_attention()) continue;
     const std::size_t qk = policy.site_index(SiteKind::AttnQk, layer), pv = policy.site_index(SiteKind::AttnPv, layer);
     if (!is_headwise(config, policy, policy.at(qk), policy.at(pv))) continue;
     for (const std::size_t site : {qk, pv}) all[site].fill(headwise_product(policy.at(site)));
   }
+  if (!policy.has_head()) return all;
   const std::size_t head = policy.site_index(SiteKind::LmHead, 0);
   all[head] = products_at(SiteKind::LmHead, policy.at(head), config);
   return all;
@@ -106,7 +108,7 @@ std::string describe_products(const RunConfig& config, const PrecisionPolicy& po
       layers.erase(layers.begin(), others);
     }
   }
-  groups.add(products[policy.site_index(SiteKind::LmHead, 0)], to_string(SiteKind::LmHead));
+  if (policy.has_head()) groups.add(products[policy.site_index(SiteKind::LmHead, 0)], to_string(SiteKind::LmHead));
   std::string text;
   for (const auto& [of, names] : groups.all) text += fmt::format("{}{}: {}\n", indent, names, describe(of));
   return text;

@@ -16,6 +16,7 @@
 #include "train/recipes/operand_shapes.h"
 #include "train/recipes/recipes.h"
 #include "train/recipes/resolved_run.h"
+#include "train/run/vector_config.h"
 
 namespace precipice {
 namespace {
@@ -121,6 +122,7 @@ std::string precision_key(const std::vector<ConfigField>& fields) {
 
 // All but what the texts of a precision say.
 void check_combinations(const RunConfig& c, const SettingPlaces& places) {
+  with_places(places, "model.kind", [&] { check_task(c); });
   check_model(c, places);
   // What a file of batches has is known when it is open.
   const std::int64_t vocabulary =
@@ -172,6 +174,7 @@ PlacedConfig placed_config(const std::vector<Setting>& settings) {
   for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
     if (!*seed) *seed = config.seed;
   if (config.data.source == DataSource::Text) config.data.vocabulary = 256;
+  complete_for_vectors(config, places);
   with_places(places, "precision.rules",
               [&] { config.precision.rules = to_string(parse_rules(config.precision.rules)); });
   with_places(places, "precision.recipe", [&] { config.precision.recipe = canonical_recipe(config.precision.recipe); });

@@ -26,6 +26,19 @@ bool decays(const at::Tensor& value) {
   return value.dim() >= 2;
 }
 
+// Series of losses, where what a model learns are vectors.
+SeriesGroup named_for(const ModelConfig& model, SeriesGroup group) {
+  if (model.kind->predicts_tokens()) return group;
+  for (Series& series : group.series) {
+    if (series.units != "nats" || series.name == "log_z") continue;
+    series.units = "1";
+    if (series.name == "train_loss") series.long_name = "training loss: mean squared error of the batch";
+    if (series.name == "validation_loss") series.long_name = "mean squared error on the validation batches";
+    if (series.name == "excess_loss") series.long_name = "NaN: a teacher has no entropy rate";
+  }
+  return group;
+}
+
 // A pattern that chooses nothing is a mistake.
 void require_match(const char* key, const std::string& patterns, const Model& model) {
   const std::vector<NamedParameter>& parameters = model.parameters();
@@ -71,6 +84,7 @@ Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
 std::vector<SeriesGroup> Trainer::groups() const {
   std::vector<SeriesGroup> groups{step_record_group(), eval_group()};
   for (SeriesGroup& group : probes_.groups()) groups.push_back(std::move(group));
+  for (SeriesGroup& group : groups) group = named_for(config_.model, std::move(group));
   return groups;
 }
 

@@ -2,9 +2,12 @@
 // Claims as they are written: every key, every mistake with its line and what is allowed.
 #include "experiments/claims/claim.h"
 
+#include <fstream>
+
 #include "experiments/claims/claims_report.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
+#include "tests/support/files.h"
 
 using namespace precipice;
 
@@ -124,6 +127,57 @@ TEST_CASE("a claim's text does not depend on the order of its keys and comments,
   CHECK(one.text != parse_claims(claim_text("alpha = 0.01"), "a.toml").at(0).text);
   // The text is TOML of the same claim.
   CHECK(parse_claims("[[claim]]\n" + one.text, "c.toml").at(0).text == one.text);
+}
+
+TEST_CASE("what a paper reports is quoted in the claim's text and is no part of the prediction") {
+  const Claim plain = parse_claims(claim_text(), "a.toml").at(0),
+              quoting = parse_claims(claim_text("paper = \"E8M3 diverges in 3 of 4\""), "a.toml").at(0);
+  CHECK(plain.paper.empty());
+  CHECK(quoting.paper == "E8M3 diverges in 3 of 4");
+  CHECK(contains(quoting.text, "3 of 4"));
+  CHECK(quoting.prediction == plain.prediction);
+  CHECK(plain.prediction == plain.text);
+  CHECK(parse_claims("[[claim]]\n" + quoting.text, "b.toml").at(0).paper == quoting.paper);
+  CHECK(contains(refusal(claim_text("paper = 3")), "claim.paper"));
+  CHECK(contains(refusal(claim_text("paper = \"\"")), "claim.paper"));
+  CHECK(contains(refusal(claim_text("paper = \"" + std::string(201, 'a') + "\"")), "at most 200"));
+}
+
+TEST_CASE("a written claim's place is named by config keys, which the label of linked keys is not") {
+  const TemporaryDirectory place;
+  const auto refusal_of = [&](const std::string& at) {
+    const std::string path = (place.path() / "s.toml").string();
+    std::ofstream(path) << "[sweep]\nphase = [{label = \"early\", \"train.steps\" = 10, \"optimizer.lr\" = 1e-3},\n"
+                           "  {label = \"late\", \"train.steps\" = 20, \"optimizer.lr\" = 1e-4}]\n"
+                        << claim_text("at = " + at, "at ");
+    try {
+      read_claims(path);
+    } catch (const ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("read");
+  };
+  CHECK(refusal_of("{\"train.steps\" = \"early\"}") == "read");
+  const std::string linked = refusal_of("{\"phase\" = \"early\"}");
+  CHECK(contains(linked, "s.toml:4: claim.at = phase"));
+  CHECK(contains(linked, "under this name are optimizer.lr, train.steps"));
+  CHECK(contains(refusal_of("{\"optimiser.lr\" = 1e-3}"), "did you mean optimizer.lr?"));
+  // What a directory has registered is judged, and said to be without such an axis.
+  CHECK_NOTHROW(parse_claims(claim_text("at = {\"phase\" = \"early\"}", "at "), "claims.toml"));
+}
+
+TEST_CASE("a plan names the claims that its runs cannot judge, and why") {
+  const Sweep sweep = make_labelled_sweep(
+      parse_sweep_settings("[sweep]\n\"precision.recipe\" = [\"bf16\", \"e8m3\"]\nseed = [0, 1]\n", "s.toml"), {});
+  const SweepData planned = planned_sweep_data(sweep, expand_sweep(sweep));
+  const auto problem = [&](const std::string& extra, const std::string& without) {
+    const auto lines = unjudgeable_claims(planned, parse_claims(claim_text(extra, without), "s.toml"));
+    return lines.empty() ? std::string() : lines.front();
+  };
+  CHECK(problem("n = 2", "n at ") == "");
+  CHECK(contains(problem("n = 3", "n at "), "claim ladder cannot be judged by these runs: n = 3, and the sweep has 2"));
+  CHECK(contains(problem("n = 2", "n "), "optimizer.lr, which the sweep does not vary"));
+  CHECK(contains(problem("n = 2\ncompare = [\"e8m1\", \"bf16\"]", "n at compare "), "no axis has both e8m1 and bf16"));
 }
 
 TEST_CASE("a plan names the claims that its seeds cannot decide, and how many could") {

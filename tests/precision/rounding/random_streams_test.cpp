@@ -77,6 +77,8 @@ TEST_CASE("the first keys of the streams are the numbers that they have always b
   check(random_key(kStorageStream, 42, 3, 5, 1), 3, 0x80000005u, 1);
   check(random_key(kBatchStream, 42, 3), 3, 0x42415443, 0);
   check(random_key(kLanguageStream, 42, 4, 0, 3), 4, 0x4C414E47, 3);
+  check(random_key(kTeacherStream, 42, 3, 0, 1), 3, 0x54454143, 1);
+  check(random_key(kSampleStream, 42, 3, 0, 1), 3, 0x53414D50, 1);
   check(random_key(kTraceStream, 42, 3, 0, 1), 3, 0x54524143, 1);
   check(random_key(kDirectionStream, 42, 1), 1, 0x44495245, 0);
   check(random_key(kTopSpectrumStream, 42), 0, 0x544F5053, 0);

@@ -143,6 +143,8 @@ void check_table(const Architecture& architecture) {
     CHECK(count.tensors == static_cast<std::int64_t>(parameters.size()));
     CHECK(count.gains == std::count_if(parameters.begin(), parameters.end(), is_gain));
     CHECK(std::ranges::equal(model->policy().block_sites(), architecture.block_sites));
+    CHECK(model->policy().has_head() == architecture.predicts_tokens());
+    if (!architecture.has_attention()) continue;
     const auto [q, k] = model->query_and_key_weights(1);
     CHECK(q.sizes() == at::IntArrayRef({config.width, config.width}));
     CHECK(k.sizes() == at::IntArrayRef({config.key_width(), config.width}));
@@ -162,9 +164,10 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
 }  // namespace
 
 TEST_CASE("every architecture of the table has a model, whose parameters and sites are those that the table says") {
-  CHECK(names_of_architectures([](const Architecture&) { return true; }) == std::vector<std::string>{"gpt", "llama"});
+  CHECK(names_of_architectures([](const Architecture&) { return true; }) ==
+        std::vector<std::string>{"gpt", "llama", "mlp"});
   for (const Architecture& architecture : architectures()) check_table(architecture);
-  CHECK_THROWS_WITH(find_architecture("gtp"), Contains("model.kind") && Contains("gpt, llama"));
+  CHECK_THROWS_WITH(find_architecture("gtp"), Contains("model.kind") && Contains("gpt, llama, mlp"));
 }
 
 TEST_CASE("the plain operations give each architecture's logits, up to the order of sums") {
@@ -172,7 +175,9 @@ TEST_CASE("the plain operations give each architecture's logits, up to the order
     for (const ModelConfig& config : variants_of(architecture)) {
       INFO(architecture.name << (config.qk_norm ? " with norms of heads" : ""));
       const auto model = tiny(config);
-      const at::Tensor tokens = random_tokens(3, 6, 1), own = model->forward(tokens, {}).detach();
+      const at::Tensor tokens =
+          architecture.predicts_tokens() ? random_tokens(3, 6, 1) : test::random_tensor({18, 1, config.width}, 1);
+      const at::Tensor own = model->forward(tokens, {}).detach();
       ForwardContext context;
       context.plain = true;
       // Logits of a few units, each a sum of some tens of terms.
@@ -187,7 +192,7 @@ TEST_CASE("the plain operations give each architecture's logits, up to the order
 }
 
 TEST_CASE("an architecture that a test adds trains, is counted, checked and described, and no other file knows it") {
-  CHECK_THAT(reason({"model.kind=toy"}), Contains("must be one of gpt, llama"));
+  CHECK_THAT(reason({"model.kind=toy"}), Contains("must be one of gpt, llama, mlp"));
   {
     const AddedArchitecture added(toy_architecture(), make_toy);
     check_table(architectures().back());
@@ -235,7 +240,7 @@ TEST_CASE("an architecture that a test adds trains, is counted, checked and desc
                                                 "toy: 3 width"));
     CHECK_THROWS_AS(AddedArchitecture(toy_architecture(), make_toy), ContractError);
   }
-  CHECK_THAT(reason({"model.kind=toy"}), Contains("must be one of gpt, llama"));
+  CHECK_THAT(reason({"model.kind=toy"}), Contains("must be one of gpt, llama, mlp"));
 }
 
 TEST_CASE("gradients of an architecture that a test adds agree with central differences") {

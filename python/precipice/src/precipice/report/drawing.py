@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from precipice.report.figures.analysis_figures import sensitivity_figure, survival_figure
 from precipice.report.figures.departure_figures import departure_figure
 from precipice.report.figures.difference_figures import difference_curves_figure, difference_figure
+from precipice.report.figures.exponent_figures import exponent_figure
 from precipice.report.figures.histogram_figures import histogram_figure
 from precipice.report.figures.ladder_figures import ladder_figure
 from precipice.report.figures.landscape_figures import landscape_figure
@@ -80,6 +81,7 @@ FIGURES: Dict[str, Draw] = {
     "sharpness": at_each_rate(sharpness_figure),
     "tensors": at_each_rate(tensor_figure),
     "lbfgs": at_each_rate(lbfgs_figure),
+    "exponents": at_each_rate(exponent_figure),
     "histograms": at_each_rate(histogram_figure),
     "online": at_each_rate(online_figure),
     "landscapes": landscapes,

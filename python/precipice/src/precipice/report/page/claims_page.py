@@ -23,11 +23,12 @@ from precipice.runs.run_files import ReportError, one_line
 from precipice.report.figures.style import Picture
 from precipice.safe_files import Folder
 
-SHOWN = ("ladder", "departures", "raster", "difference", "final_loss", "survival", "divergence")
+SHOWN = ("ladder", "departures", "raster", "difference", "final_loss", "survival", "divergence", "exponent_ends")
 MOST_FIGURES = 3  # of a sweep
 TITLE = "To FP8 and back again, at small scale"
 LEAD = (
-    "Claims of arXiv 2405.18710, and of this project’s pilot, on a GPT of 117,056 parameters: written down before the runs, "
+    "Claims of arXiv 2405.18710, of its peers and of this project’s pilot, on a GPT of 117,056 parameters where a sweep’s file "
+    "says no other model: written down before the runs, "
     "judged by the program within seeds. What small scale cannot say is in docs/BACK_AGAIN.md."
 )
 

@@ -12,7 +12,7 @@ from precipice.runs.run_files import one_line
 from precipice.safe_files import Folder
 
 BEGIN, END = "<!-- claims -->", "<!-- end of claims -->"
-COLUMNS = ("sweep", "claim", "n", "effect", "interval", "Holm p", "verdict")
+COLUMNS = ("sweep", "claim", "the source says", "n", "effect", "interval", "Holm p", "verdict")
 EXIT_USAGE, EXIT_OUTPUT = 2, 5
 
 
@@ -20,7 +20,7 @@ def markdown_table(reports: Dict[str, Dict[str, Any]]) -> str:
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}"]
     for name, report in reports.items():
         for claim in report["claims"]:
-            cells = [name, capital(claim["says"]), n_text(claim), effect(claim), interval(claim), p_text(claim), verdict(claim)]
+            cells = [name, capital(claim["says"]), claim.get("paper") or "–", n_text(claim), effect(claim), interval(claim), p_text(claim), verdict(claim)]
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

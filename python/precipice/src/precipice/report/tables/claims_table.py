@@ -16,14 +16,14 @@ TONES = {
     "not equivalent": "no",
     "different": "no",
 }
-COLUMNS = ("claim", "verdict", "setting", "pairs", "claimed", "effect", "interval", "Holm p", "test", "cost, CPU")
+COLUMNS = ("claim", "verdict", "the source says", "setting", "pairs", "claimed", "effect", "interval", "Holm p", "test", "cost, CPU")
 
 
 def claims_section(report: Dict[str, Any]) -> str:
     claims = report.get("claims", [])
     if not claims:
         return ""
-    shown = table("Claims and verdicts", COLUMNS, [claim_row(claim) for claim in claims], range(3, 8), {1: coloured})
+    shown = table("Claims and verdicts", COLUMNS, [claim_row(claim) for claim in claims], range(4, 9), {1: coloured})
     items = "\n".join(f"<li>{escape(sentence(claim))}</li>" for claim in claims)
     return (
         shown
@@ -41,6 +41,7 @@ def claim_row(claim: Dict[str, Any]) -> List[str]:
     return [
         claim["id"],
         claim["verdict"],
+        claim.get("paper") or "–",
         "literal" if claim["literal"] else "accelerated",
         f"{claim['pairs']} of {claim['asked']}",
         number(claim["claimed"]),
