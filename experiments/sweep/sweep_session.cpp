@@ -145,6 +145,8 @@ JobTurn SweepSession::claimed_turn(const Job& job, const RunStatus& seen) {
   const bool had_it = shared.holds(job.id);
   const SharedRuns::Taking taking = shared.take(job.id);
   if (taking == SharedRuns::Taking::Held) return wait_turn(job, shared.holder_text(job.id));
+  if (taking == SharedRuns::Taking::Retaken)
+    printer_.note(line_of(job, fmt::format("taken over at step {} from a process that is gone or silent", seen.step)));
   const RunStatus status = observe_run(job.directory, job.id);
   if (is_finished(status.state)) {
     shared.finish(job.id);
@@ -155,8 +157,6 @@ JobTurn SweepSession::claimed_turn(const Job& job, const RunStatus& seen) {
     if (!is_here) shared.give_back(job.id);
     return wait_turn(job, fmt::format("process {} on {}", status.pid, status.host));
   }
-  if (taking == SharedRuns::Taking::Retaken)
-    printer_.note(line_of(job, fmt::format("taken over at step {} from a process that is gone or silent", seen.step)));
   RunDirectory(job.directory).claim(by_id_.at(job.id)->config);
   return start_turn(job);
 }
