@@ -143,7 +143,13 @@ JobTurn SweepSession::turn_of(const Job& job) {
 JobTurn SweepSession::claimed_turn(const Job& job, const RunStatus& seen) {
   SharedRuns& shared = *options_.shared;
   const bool had_it = shared.holds(job.id);
-  const SharedRuns::Taking taking = shared.take(job.id);
+  SharedRuns::Taking taking = SharedRuns::Taking::Taken;
+  try {
+    taking = shared.take(job.id);
+  } catch (const OutputError&) {
+    if (shared.is_shard()) throw;
+    return start_turn(job);  // which fails by itself where the directory is gone
+  }
   if (taking == SharedRuns::Taking::Held) return wait_turn(job, shared.holder_text(job.id));
   if (taking == SharedRuns::Taking::Retaken)
     printer_.note(line_of(job, fmt::format("taken over at step {} from a process that is gone or silent", seen.step)));
