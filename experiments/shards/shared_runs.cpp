@@ -161,7 +161,10 @@ bool SharedRuns::is_lost(const std::string& id) {
 void SharedRuns::give_back(const std::string& id) {
   const auto claim = claims_.find(id);
   if (claim == claims_.end()) return;
-  claim->second.give_back(*board_);
+  try {
+    claim->second.give_back(*board_);
+  } catch (const OutputError&) {  // the directory is gone, or the disk is full: the claim is stale in a minute
+  }
   claims_.erase(claim);
 }
 
@@ -198,13 +201,15 @@ void SharedRuns::with_record(const std::function<void()>& work) {
   if (!board_) return work();
   std::optional<RunClaim> claim = board_->wait_for(kRecordClaim, kRecordPatience);
   if (!claim) throw OutputError(path_.string() + ": other shards have been at its record for too long");
+  // A sweep that is no shard leaves nothing behind that was not there before; its own lock keeps others away as well.
+  const auto end = [&] { shard_ ? claim->give_back(*board_) : claim->finish(); };
   try {
     work();
   } catch (...) {
-    claim->give_back(*board_);
+    end();
     throw;
   }
-  claim->give_back(*board_);
+  end();
 }
 
 }  // namespace precipice

@@ -67,6 +67,7 @@ std::string total_text(const StatusReport& report) {
   std::size_t working = 0;
   for (const SeenShard& shard : report.shards)
     if (shard.state == ShardState::Working) ++working, hosts.insert(shard.file.process.host);
+  if (working == 0) return "";
   const Total total = total_of(report);
   std::string text =
       fmt::format("{} process{} on {} host{} train{} {} run{}", working, working == 1 ? "" : "es", hosts.size(),

@@ -143,8 +143,16 @@ JobTurn SweepSession::turn_of(const Job& job) {
 JobTurn SweepSession::claimed_turn(const Job& job, const RunStatus& seen) {
   SharedRuns& shared = *options_.shared;
   const bool had_it = shared.holds(job.id);
-  const SharedRuns::Taking taking = shared.take(job.id);
+  SharedRuns::Taking taking = SharedRuns::Taking::Taken;
+  try {
+    taking = shared.take(job.id);
+  } catch (const OutputError&) {
+    if (shared.is_shard()) throw;
+    return start_turn(job);  // which fails by itself where the directory is gone
+  }
   if (taking == SharedRuns::Taking::Held) return wait_turn(job, shared.holder_text(job.id));
+  if (taking == SharedRuns::Taking::Retaken)
+    printer_.note(line_of(job, fmt::format("taken over at step {} from a process that is gone or silent", seen.step)));
   const RunStatus status = observe_run(job.directory, job.id);
   if (is_finished(status.state)) {
     shared.finish(job.id);
@@ -155,8 +163,6 @@ JobTurn SweepSession::claimed_turn(const Job& job, const RunStatus& seen) {
     if (!is_here) shared.give_back(job.id);
     return wait_turn(job, fmt::format("process {} on {}", status.pid, status.host));
   }
-  if (taking == SharedRuns::Taking::Retaken)
-    printer_.note(line_of(job, fmt::format("taken over at step {} from a process that is gone or silent", seen.step)));
   RunDirectory(job.directory).claim(by_id_.at(job.id)->config);
   return start_turn(job);
 }
