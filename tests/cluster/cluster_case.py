@@ -15,7 +15,7 @@ from typing import Dict, List, Sequence, Set, Tuple
 from private_slurm import PrivateSlurm, missing_programs
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "build/release/precipice"
+PROGRAM = Path(os.environ.get("PRECIPICE", ROOT / "build/release/precipice")).resolve()
 # 4400 parameters. Without probes a run of 1000 steps is a second or less.
 CONFIG = """[model]
 layers = 1
@@ -38,7 +38,7 @@ needs_slurm = unittest.skipIf(missing_programs(), f"skipped: no {', '.join(missi
 
 
 def run(*words: object, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=300, check=False,
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=1200, check=False,
                           **options)  # fmt: skip
 
 
