@@ -121,6 +121,8 @@ int run_commands(int argc, char** argv) {
                                          add_warn(app),
                                          add_merge(app),
                                          add_claims(app),
+                                         add_pack(app),
+                                         add_unpack(app),
                                          add_report(app),
                                          add_completion(app)};
   if (const auto answer = answer_shell(app, argc, argv)) {

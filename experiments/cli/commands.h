@@ -47,6 +47,8 @@ Command add_label(CLI::App& app);
 Command add_warn(CLI::App& app);
 Command add_merge(CLI::App& app);
 Command add_claims(CLI::App& app);
+Command add_pack(CLI::App& app);
+Command add_unpack(CLI::App& app);
 Command add_report(CLI::App& app);
 Command add_completion(CLI::App& app);
 

@@ -16,6 +16,7 @@
 #include "experiments/sweep/status_report.h"
 #include "experiments/sweep/status_watch.h"
 #include "experiments/sweep/verify.h"
+#include "metrics/log/packed_runs.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -84,7 +85,7 @@ int verify(const InspectArguments& options) {
   const bool is_sweep = !report.axes.empty() || report.runs.size() != 1 || report.runs[0].directory != report.directory;
   std::size_t damaged = 0, not_begun = 0;
   for (const ReportedRun& run : report.runs) {
-    if (is_sweep && !std::filesystem::exists(run.directory)) {
+    if (is_sweep && !std::filesystem::exists(run.directory) && !find_packed_run(run.directory)) {
       ++not_begun;
       continue;
     }

@@ -13,6 +13,7 @@
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/option_names.h"
+#include "experiments/cli/packing.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
@@ -24,6 +25,7 @@
 #include "experiments/sweep/sweep_record.h"
 #include "experiments/sweep/sweep_session.h"
 #include "experiments/sweep/sweep_union.h"
+#include "metrics/log/packed_runs.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
 #include "train/run/run.h"
@@ -38,6 +40,7 @@ struct SweepArguments {
   std::vector<std::string> assignments;
   std::size_t workers = 0;  // 0: as cores and memory allow
   bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false, fewer_seeds = false;
+  bool pack = false;
 };
 
 RunSelection selection_of(const std::string& only) {
@@ -128,6 +131,7 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
     for (const std::string& line : undecidable_claims(claims)) print_result(line + "\n");
     return kSuccess;
   }
+  check_bundles(directory);  // lost runs would look as if they had never begun
   const std::size_t workers = jobs_for(runs, options);
 
   check_sweep_inputs(directory, runs);
@@ -147,9 +151,13 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
                          const SweepRun& run, const std::filesystem::path& place) {
     return train_run(run, place, lengths, names);
   };
-  SweepSession session(
-      runs, {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested()}, printer);
+  Packing packing(directory, options.pack);
+  SweepSession session(runs,
+                       {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested(),
+                        [&packing](const std::string& id) { packing.ended(id); }},
+                       printer);
   const SweepSummary summary = session.run();
+  if (!stop_requested()) packing.pack_rest(joined.record);
   const std::string beside = joined.earlier > 0
                                  ? fmt::format("; beside {} of earlier commands, see precipice status {}",
                                                joined.earlier, shell_word(path_argument(directory)))
@@ -187,6 +195,8 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
   parser->add_flag("--fewer-seeds", options->fewer_seeds,
                    "Judge claims that ask for more seeds than this command plans with those that it plans");
   parser->add_flag("--fail-fast", options->fail_fast, "After the first failed run, let the others checkpoint and stop");
+  parser->add_flag("--pack", options->pack,
+                   "Put finished runs into one file, DIR/packed/<host>.zip, instead of a directory each");
   parser->add_flag("--quiet", options->quiet, "No progress, only the result");
   parser->footer(
       "The same command resumes: finished runs are left alone. A further command adds its runs to those that DIR "

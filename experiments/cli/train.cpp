@@ -13,6 +13,7 @@
 #include "experiments/sweep/plan_report.h"
 #include "experiments/sweep/sweep.h"
 #include "experiments/sweep/sweep_record.h"
+#include "metrics/log/packed_runs.h"
 #include "train/run/run.h"
 
 namespace precipice {
@@ -39,6 +40,9 @@ std::string progress_text(const RunProgress& progress) {
 std::filesystem::path config_file(TrainArguments& options) {
   namespace fs = std::filesystem;
   const fs::path given = options.config;
+  if (find_packed_run(given))
+    throw ConfigError({kCommandLine, 0, "CONFIG", options.config},
+                      "this run is packed; precipice unpack gives its sweep's directories back");
   if (!fs::is_directory(given)) return given;
   if (const auto record = read_record(given))
     throw ConfigError({kCommandLine, 0, "CONFIG", options.config},

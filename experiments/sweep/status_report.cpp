@@ -15,6 +15,8 @@
 #include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/sweep_record.h"
 #include "experiments/sweep/sweep_session.h"
+#include "metrics/log/files.h"
+#include "metrics/log/packed_runs.h"
 #include "metrics/log/run_outcome.h"
 #include "precision/base/check.h"
 
@@ -99,6 +101,7 @@ std::vector<ReportedRun> chosen_runs(const StatusReport& report, std::size_t max
 StatusReport make_report(const fs::path& directory) {
   StatusReport report{directory, {}, {}};
   if (const auto record = read_record(directory)) {
+    check_bundles(directory);
     report.axes = record->axes;
     report.labels = record->labels;
     RunHashes hashes;
@@ -111,7 +114,7 @@ StatusReport make_report(const fs::path& directory) {
     return report;
   }
   const RunDirectory run(directory);
-  if (!fs::exists(run.config_file()) && !fs::exists(run.status_file()))
+  if (!is_there(run.config_file()) && !is_there(run.status_file()))
     throw ConfigError({directory.string(), 0, "", ""},
                       "neither a run directory (config.toml) nor a sweep (sweep.toml)");
   const fs::path name = directory.has_filename() ? directory.filename() : directory.parent_path().filename();

@@ -7,6 +7,7 @@
 
 #include "experiments/sweep/sweep_record.h"
 #include "metrics/log/input_file.h"
+#include "metrics/log/packed_runs.h"
 #include "precision/base/check.h"
 #include "train/run/run_inputs.h"
 
@@ -42,7 +43,7 @@ void check_sweep_inputs(const fs::path& directory, const std::vector<SweepRun>& 
     for (const RecordedRun& run : record->runs) ids.insert(run.id);
   for (const std::string& id : ids) {
     std::error_code ignored;
-    if (!fs::is_directory(directory / id, ignored)) continue;
+    if (!fs::is_directory(directory / id, ignored) && !find_packed_run(directory / id)) continue;
     const std::vector<RunInput> recorded = recorded_inputs(directory / id);
     std::vector<RunInput> now;
     for (const RunInput& input : recorded) {

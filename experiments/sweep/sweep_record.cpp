@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxRecordBytes = 64 << 20;
-constexpr std::size_t kIdLength = 10;
 
 [[noreturn]] void throw_damaged(const fs::path& path, const std::string& what) {
   throw DataError(fmt::format("{}: damaged: {}", path.string(), what));
@@ -131,6 +130,7 @@ RecordedRun run_of(const toml::node& node, const std::vector<std::string>& axes,
   if (!table) throw_damaged(path, "a run is no table");
   RecordedRun run;
   run.id = (*table)["id"].value_or(std::string());
+  // An id becomes a path: anything else could leave the sweep directory.
   if (!is_run_id(run.id)) throw_damaged(path, "a run's id is not ten hex digits");
   const toml::table* values = (*table)["values"].as_table();
   for (const std::string& axis : axes) {
@@ -163,11 +163,6 @@ std::string shown_value(const AxisLabels& labels, const std::string& axis, const
 
 std::string base_line(const Setting& setting) {
   return setting.key + " = " + to_toml(AxisValue{setting.values, setting.is_array});
-}
-
-// An id becomes a path: anything but ten hex digits could leave the sweep directory.
-bool is_run_id(const std::string& name) {
-  return name.size() == kIdLength && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 SweepRecord make_record(const Sweep& sweep, const std::vector<SweepRun>& runs, const std::string& command) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "experiments/sweep/sweep.h"
+#include "metrics/log/run_files.h"
 
 namespace precipice {
 
@@ -53,9 +54,6 @@ std::optional<SweepRecord> read_record(const std::filesystem::path& directory);
 
 // Makes the directory where it is missing; a file that already says this stays. Throws OutputError.
 void write_record(const std::filesystem::path& directory, const SweepRecord& record);
-
-// Whether the name of a directory is a run's id: ten hex digits.
-bool is_run_id(const std::string& name);
 
 // Directories of runs inside a sweep directory that its record does not list, sorted by name.
 std::vector<std::string> unlisted_runs(const std::filesystem::path& directory, const SweepRecord& record);

@@ -124,6 +124,7 @@ void SweepSession::on_skipped(const Job& job) {
   ++progress_.finished;
   if (status.state == RunState::Diverged) ++progress_.diverged;
   printer_.note(line_of(job, describe(status) + "  (by another process)"));
+  if (options_.ended && is_finished(status.state)) options_.ended(job.id);
 }
 
 // Steps that will not be taken are no work done: they must not raise the rate.
@@ -151,6 +152,7 @@ void SweepSession::on_finished(const Job& job, const WorkerEnd& end) {
     count_finished(status.state, progress_);
   }
   printer_.note(line_of(job, describe(status)));
+  if (options_.ended && is_finished(status.state)) options_.ended(job.id);
 }
 
 void SweepSession::on_tick(const std::vector<Job>& running) {

@@ -42,6 +42,8 @@ class SweepSession {
     RunSelection selection = RunSelection::Unfinished;
     bool fail_fast = false;
     const std::atomic<bool>* stop = nullptr;
+    // Told of each run that has ended here, or by another process meanwhile, so that nothing is left to train.
+    std::function<void(const std::string& id)> ended{};
   };
   SweepSession(const std::vector<SweepRun>& runs, Options options, ProgressPrinter& printer);
   SweepSummary run();

@@ -11,7 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/sweep/observed_run.h"
+#include "metrics/log/files.h"
 #include "metrics/log/input_file.h"
+#include "metrics/log/packed_runs.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/check.h"
 #include "train/run/checkpoint.h"
@@ -143,7 +145,14 @@ std::vector<FileCheck> check_run_files(const fs::path& directory, const std::str
     const fs::path path = run.checkpoint_file(step);
     FileCheck check = check_checkpoint(path, identity);
     // A run that goes on meanwhile removes its older checkpoints.
-    if (check.ok || fs::exists(path)) checks.push_back(std::move(check));
+    if (check.ok || is_there(path)) checks.push_back(std::move(check));
+  }
+  if (const auto packed = find_packed_run(directory)) {
+    const Bundle& bundle = *packed->bundle;
+    const std::string problem = bundle.check(packed->id);
+    checks.push_back({bundle.path(), problem.empty(),
+                      problem.empty() ? fmt::format("has the {} files that were packed", bundle.files(packed->id).size())
+                                      : problem});
   }
   return checks;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRC-32C: reflected polynomial 0x82F63B78, initial value and final complement all ones (RFC 3720, B.4). Eight bytes at
-// a time by table ("slicing-by-8", Kounavis and Berry 2005). SHA-256 (FIPS 180-4) comes from OpenSSL.
+// CRC-32C: reflected polynomial 0x82F63B78, initial value and final complement all ones (RFC 3720, B.4); CRC-32 is the same
+// with the polynomial 0xEDB88320 (ISO 3309; PKWARE APPNOTE 4.4.7). Eight bytes at a time by table ("slicing-by-8", Kounavis and Berry 2005). SHA-256 (FIPS 180-4) comes from OpenSSL.
 #include <openssl/evp.h>
 
 #include <array>
@@ -18,11 +18,11 @@ static_assert(std::endian::native == std::endian::little, "files are little-endi
 
 using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
 
-constexpr CrcTables make_crc_tables() {
+constexpr CrcTables make_crc_tables(std::uint32_t polynomial) {
   CrcTables tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? 0x82F63B78u : 0u);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? polynomial : 0u);
     tables[0][byte] = crc;
   }
   for (std::size_t slice = 1; slice < 8; ++slice) {
@@ -34,12 +34,10 @@ constexpr CrcTables make_crc_tables() {
   return tables;
 }
 
-constexpr CrcTables kCrcTables = make_crc_tables();
+constexpr CrcTables kCastagnoli = make_crc_tables(0x82F63B78);
+constexpr CrcTables kIso3309 = make_crc_tables(0xEDB88320);
 
-}  // namespace
-
-std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
-  const auto& t = kCrcTables;
+std::uint32_t crc_by(const CrcTables& t, std::string_view bytes, std::uint32_t crc) {
   const char* p = bytes.data();
   std::size_t left = bytes.size();
   crc = ~crc;
@@ -52,6 +50,16 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
   }
   for (; left > 0; ++p, --left) crc = (crc >> 8) ^ t[0][(crc ^ static_cast<unsigned char>(*p)) & 0xff];
   return ~crc;
+}
+
+}  // namespace
+
+std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
+  return crc_by(kCastagnoli, bytes, crc);
+}
+
+std::uint32_t crc32(std::string_view bytes, std::uint32_t crc) {
+  return crc_by(kIso3309, bytes, crc);
 }
 
 struct Sha256::Impl {

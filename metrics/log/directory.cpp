@@ -216,8 +216,25 @@ void Directory::remove(const std::string& name) const noexcept {
 void Directory::remove_stale_temporaries() const {
   for (const std::string& name : names()) {
     const pid_t pid = writer_of(name);
-    if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) remove(name);
+    if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    remove(name);
+    std::error_code still_there;
+    if (has(name)) fs::remove_all(path_ / name, still_there);  // a directory
   }
+}
+
+void Directory::rename_folder(const std::string& name, const std::string& new_name) const {
+  check();
+  if (::renameat(descriptor_.get(), name.c_str(), descriptor_.get(), new_name.c_str()) != 0)
+    throw_unwritable(path_ / new_name, system_reason(errno));
+}
+
+void Directory::remove_folder(const std::string& name) const {
+  const std::string temporary = temporary_name(name);
+  rename_folder(name, temporary);
+  std::error_code error;
+  fs::remove_all(path_ / temporary, error);
+  if (error) throw_unwritable(path_ / temporary, error.message());
 }
 
 }  // namespace precipice

@@ -64,9 +64,15 @@ class Directory {
   void sync() const;  // fsync(2): what was renamed or made in it survives a loss of power. Throws OutputError.
   void remove(const std::string& name) const noexcept;  // a file; that it stays is no error
 
-  // Removes what write_atomic calls of killed processes left: temporary files whose process is gone. For the one owner
+  // Removes what write_atomic and remove_folder calls of killed processes left: temporary files whose process is gone. For the one owner
   // of a directory, before it starts.
   void remove_stale_temporaries() const;
+
+  // Renames a directory inside this one; OutputError where the new name is taken by anything but an empty directory.
+  void rename_folder(const std::string& name, const std::string& new_name) const;
+  // Removes a directory with all that is in it, links as links: at once for every reader, by a rename to a temporary
+  // name as above, and then file by file. Throws OutputError.
+  void remove_folder(const std::string& name) const;
 
  private:
   Directory(const std::filesystem::path& path, FileDescriptor descriptor);

@@ -9,6 +9,7 @@
 
 #include "metrics/log/directory.h"
 #include "metrics/log/file_descriptor.h"
+#include "metrics/log/packed_runs.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -26,7 +27,17 @@ std::string system_reason(int error) {
 
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  return read_whole(FileDescriptor(path, O_RDONLY | O_NONBLOCK), path, max_bytes);
+  const FileDescriptor file(path, O_RDONLY | O_NONBLOCK);
+  const int error = errno;
+  if (!file.valid() && error == ENOENT)
+    if (const auto packed = find_packed(path)) return packed->read(max_bytes);
+  errno = error;
+  return read_whole(file, path, max_bytes);
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error || find_packed(path).has_value();
 }
 
 std::string read_whole(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t max_bytes) {

@@ -15,11 +15,6 @@ namespace {
 
 constexpr int kMaxLooks = 100;  // a live run may publish between our looks at its two files
 
-bool is_there(const std::filesystem::path& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored);
-}
-
 FileCheck check_status(const std::filesystem::path& path, std::optional<RunStatus>& status) {
   try {
     status = read_status(path);

@@ -40,11 +40,19 @@ std::string machine_of(const Hdf5Reader& file) {
   return text;
 }
 
+SeriesRank rank_of(bool sites, bool bins) {
+  return bins ? SeriesRank::Bin : sites ? SeriesRank::Site : SeriesRank::Step;
+}
+
 }  // namespace
 
-SeriesColumns columns_of(const RunSeries& series) {
+SeriesColumns columns_of(const RunSeries& series, SeriesRank most) {
   SeriesColumns columns;
+  const auto is_wanted = [most](const SeriesGroup& group) {
+    return rank_of(!group.sites.empty(), !group.bins.empty()) <= most;
+  };
   for (const SeriesGroup& group : series.groups) {
+    if (!is_wanted(group)) continue;
     ColumnGroup& target = columns[group.name];
     target.sites = group.sites;
     target.bins = group.bins;
@@ -55,6 +63,7 @@ SeriesColumns columns_of(const RunSeries& series) {
   }
   for (const SeriesRow& row : series.rows) {
     const SeriesGroup& group = series.groups[row.group];
+    if (!is_wanted(group)) continue;
     ColumnGroup& target = columns[group.name];
     const std::size_t width = group.width();
     target.steps.push_back(row.step);
@@ -67,28 +76,31 @@ SeriesColumns columns_of(const RunSeries& series) {
   return columns;
 }
 
-SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine) {
+SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine, SeriesRank most) {
   const Hdf5Reader file(std::move(bytes), name);
   if (machine) *machine = machine_of(file);
   SeriesColumns columns;
-  for (const std::string& group : file.names("/"))
-    if (file.has("/" + group + "/step")) columns.emplace(group, read_group(file, "/" + group, name));
+  for (const std::string& group : file.names("/")) {
+    const std::string path = "/" + group;
+    if (file.has(path + "/step") && rank_of(file.has(path + "/site"), file.has(path + "/bin")) <= most)
+      columns.emplace(group, read_group(file, path, name));
+  }
   return columns;
 }
 
-SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status, std::string* machine) {
+SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status, std::string* machine,
+                           SeriesRank most) {
   const std::filesystem::path run_file = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
-  std::error_code ignored;
-  if (is_finished(status.state) && std::filesystem::exists(run_file, ignored)) {
+  if (is_finished(status.state) && is_there(run_file)) {
     std::string bytes = read_file(run_file, kMaxRunFileBytes);
     // The HDF5 library crashes on about one damaged file in a hundred.
     if (sha256_hex(bytes) == status.run_file_sha256)
-      return parse_run_file(std::move(bytes), run_file.string(), machine);
-    if (!std::filesystem::exists(journal, ignored))
+      return parse_run_file(std::move(bytes), run_file.string(), machine, most);
+    if (!is_there(journal))
       throw DataError(run_file.string() + ": its SHA-256 is not the one that status.json records");
   }
-  if (!std::filesystem::exists(journal, ignored)) throw DataError(run_dir.string() + ": no run.h5 and no metrics.jnl");
-  return columns_of(read_journal(journal).series);
+  if (!is_there(journal)) throw DataError(run_dir.string() + ": no run.h5 and no metrics.jnl");
+  return columns_of(read_journal(journal).series, most);
 }
 
 const std::vector<double>* find_series(const SeriesColumns& columns, const std::string& group,

@@ -25,15 +25,19 @@ struct ColumnGroup {
 };
 using SeriesColumns = std::map<std::string, ColumnGroup>;  // by the group's name
 
-SeriesColumns columns_of(const RunSeries& series);
+// How many dimensions a group may have to be read: series of one value a step, of one a step and site, or all.
+enum class SeriesRank { Step, Site, Bin };
+
+SeriesColumns columns_of(const RunSeries& series, SeriesRank most = SeriesRank::Bin);
 
 // From run.h5's bytes (`name` is for messages): every group of it with a `step`. Throws DataError on any other layout.
 // `machine`: what the run computed on, "AMD EPYC 9R14, avx512, avx512_core_bf16"; "" where the file does not say.
-SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine = nullptr);
+SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine = nullptr,
+                             SeriesRank most = SeriesRank::Bin);
 
 // Throws DataError when neither file can be read; run.h5 is opened only if its SHA-256 is the recorded one.
 SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status,
-                           std::string* machine = nullptr);
+                           std::string* machine = nullptr, SeriesRank most = SeriesRank::Bin);
 
 // The series, or nothing where the run has none of this name.
 const std::vector<double>* find_series(const SeriesColumns& columns, const std::string& group, const std::string& name);

@@ -24,7 +24,7 @@ std::string of_another(const char* file, const std::string& found, std::span<con
 // Of a finished run: whether run.h5 is what the status says, and its own.
 std::string doubt_about_result(const std::filesystem::path& path, const RunStatus& status,
                                std::span<const std::string> ids) {
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return "run.h5 is missing";
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path)) && !is_there(path)) return "run.h5 is missing";
   try {
     std::string bytes = read_file(path, kMaxRunFileBytes);
     if (sha256_hex(bytes) != status.run_file_sha256) return "run.h5 is not the file whose SHA-256 status.json records";

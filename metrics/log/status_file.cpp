@@ -126,7 +126,7 @@ void write_status(const Directory& run_dir, const RunStatus& status, const std::
 }
 
 std::optional<RunStatus> read_status(const std::filesystem::path& path) {
-  if (std::error_code error; !std::filesystem::exists(path, error) && !error) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   const std::string bytes = read_file(path, kMaxStatusBytes);
   RunStatus status;
   status.cpu_seconds = std::numeric_limits<double>::quiet_NaN();

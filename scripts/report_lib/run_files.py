@@ -15,7 +15,7 @@ import numpy as np
 from report_lib.config_text import number, parse_config
 from report_lib.html_text import clean
 from report_lib.inputs import recorded_inputs
-from safe_files import open_regular, regular
+from safe_files import is_there, open_regular, regular, size_of
 
 MAX_TEXT_BYTES = 1 << 22
 MAX_SITES = 1 << 16
@@ -135,7 +135,7 @@ def read_run(directory: Path) -> Run:
     run = Run(directory, id=directory.name)
     run.status = read_status(directory / "status.json")
     path = directory / "run.h5"
-    if path.exists():
+    if is_there(path):
         try:
             read_run_file(path, run)
         except Exception as error:  # whatever a crafted file makes h5py, numpy or the reader of TOML raise
@@ -185,7 +185,7 @@ class Budget:
     """How many bytes may still be read of a file, by its own size on disk; and how many rows a run's series have."""
 
     def __init__(self, path: Path, rows: Optional[int] = None):
-        self.left = EXPANSION_FREE + EXPANSION_LIMIT * path.stat().st_size
+        self.left = EXPANSION_FREE + EXPANSION_LIMIT * size_of(path)
         self.rows = rows  # None: unknown
 
     def take(self, dataset: h5py.Dataset) -> None:

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "metrics/log/files.h"
 #include "metrics/log/journal.h"
 #include "precision/base/check.h"
 #include "train/run/run_directory.h"
@@ -87,7 +88,7 @@ ReplayStart read_replay_start(const std::filesystem::path& run, std::int64_t ste
   start.checkpoint = directory.load_checkpoint(step, run_id(start.config));
   if (const auto status = directory.read_status()) start.diverged = status->divergence_step >= 0;
   const auto journal = directory.journal();
-  if (!std::filesystem::exists(journal)) {
+  if (!is_there(journal)) {
     if (step > 0) throw DataError(journal.string() + ": missing although there are checkpoints");
     return start;
   }

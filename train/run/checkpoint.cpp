@@ -12,6 +12,7 @@
 
 #include "metrics/log/directory.h"
 #include "metrics/log/files.h"
+#include "metrics/log/packed_runs.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
 
@@ -180,6 +181,9 @@ std::vector<std::int64_t> checkpoint_steps(const fs::path& directory) {
   std::error_code error;  // no directory yet: no checkpoints
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
     if (const auto step = step_of(it->path().filename().string())) steps.push_back(*step);
+  if (error)
+    for (const std::string& name : packed_names(directory))
+      if (const auto step = step_of(name)) steps.push_back(*step);
   std::sort(steps.begin(), steps.end());
   return steps;
 }

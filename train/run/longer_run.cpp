@@ -8,6 +8,7 @@
 #include <functional>
 #include <vector>
 
+#include "metrics/log/files.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_files.h"
 #include "precision/base/check.h"
@@ -111,7 +112,7 @@ void continue_run(const RunDirectory& from, const RunConfig& shorter, const Dire
   if (steps.empty()) {
     target.remove(kJournalFileName);  // nothing to go on from: the rows are made again
   } else {
-    const std::string bytes = Directory(from.path()).read(kJournalFileName, kMaxJournalBytes);
+    const std::string bytes = read_file(journal, kMaxJournalBytes);
     const std::string identity = parse_journal(bytes, journal.string(), -1).identity;
     if (std::ranges::find(ids, identity) == ids.end())
       throw DataError(fmt::format("{}: belongs to another run ({}, not {})", journal.string(), identity, ids[0]));

@@ -68,13 +68,13 @@ fs::path RunDirectory::checkpoint_folder() const {
 }
 
 bool RunDirectory::has_config() const {
-  std::error_code error;  // then reading says what is wrong
-  return fs::exists(config_file(), error) || error;
+  return is_there(config_file());  // what cannot be looked at, reading says
 }
 
 std::string RunDirectory::result() const {
   for (const char* name : {kJournalFileName, kRunFileName, kCheckpointFolder})
-    if (std::error_code ignored; fs::exists(fs::symlink_status(path_ / name, ignored))) return name;
+    if (std::error_code ignored; fs::exists(fs::symlink_status(path_ / name, ignored)) || is_there(path_ / name))
+      return name;
   return "";
 }
 

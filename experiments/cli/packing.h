@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// sweep --pack: what a sweep that packs its runs does as it goes on and at its end.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "experiments/console/console.h"
+#include "experiments/sweep/pack.h"
+#include "experiments/sweep/sweep_record.h"
+#include "precision/base/check.h"
+
+namespace precipice {
+
+// Packs runs as they end, and what earlier commands left loose at the end. That it fails is no reason to stop training: the
+// runs stay in their directories.
+class Packing {
+ public:
+  Packing(const std::filesystem::path& directory, bool wanted)
+      : directory_(directory), wanted_(wanted), as_they_end_(directory, default_bundle_name()) {}
+
+  void ended(const std::string& id) {
+    if (wanted_) attempt([&] { return as_they_end_.add(id); });
+  }
+  void pack_rest(const SweepRecord& record) {
+    std::vector<std::string> ids;
+    for (const RecordedRun& run : record.runs) ids.push_back(run.id);
+    if (wanted_) attempt([&] { return pack_runs(directory_, ids); });
+  }
+
+ private:
+  template <class Pack>
+  void attempt(const Pack& pack) {
+    try {
+      const PackResult result = pack();
+      for (const std::string& why : result.stayed) print_note(fmt::format("not packed: {}\n", why));
+      if (result.runs > 0) print_note(pack_line(result));
+    } catch (const Error& error) {
+      print_note(fmt::format("not packed: {}\n", error.what()));
+    }
+  }
+
+  std::filesystem::path directory_;
+  bool wanted_;
+  PackAsTheyEnd as_they_end_;
+};
+
+}  // namespace precipice
