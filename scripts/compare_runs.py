@@ -3,7 +3,8 @@
 
 A and B are two run directories, or two builds of the program. Builds train the configs of CONFIGS, a few steps each: both
 models, every family of scaling, stochastic rounding, stored formats, emulated sums, all probes, and a run that is
-interrupted and resumed. What names the build or the machine itself (commit, versions, compiler) may differ and is said.
+interrupted and resumed. What names the build or the machine itself (commit, versions, compiler) may differ and is said,
+and so is what only tells a viewer how to draw the file: run.h5 of earlier versions has no such attributes.
 
 Exit status 0: the same; 1: something differs; 2: A or B cannot be read or run.
 """
@@ -25,6 +26,7 @@ from safe_files import regular, write_file
 
 PROVENANCE = {"command", "commit", "compiler", "cpu_model", "hdf5_version", "libtorch_version", "onednn_version",
               "program_version"}
+HINTS = {"NX_class", "default"}  # what a viewer opens on (metrics/log/nexus_hints.h); groups' attributes are not compared
 DIMENSION_SCALES = {"REFERENCE_LIST", "DIMENSION_LIST"}  # addresses in the file, of which steps belong to which series
 TINY = ["model.width=32", "model.heads=2", "model.layers=2", "model.context=32", "train.batch=4", "train.steps=12",
         "train.eval_every=6", "train.checkpoint_every=4", "data.tokens=20000", "metrics.tensors_every=4"]
@@ -104,7 +106,7 @@ def differences(first: Path, second: Path) -> Tuple[List[Difference], List[str]]
     named: List[str] = []
     with h5py.File(regular(file_of(first)), "r") as a, h5py.File(regular(file_of(second)), "r") as b:
         for text in attribute_differences("", a.attrs, b.attrs):
-            if text.split()[1] in PROVENANCE:
+            if text.split()[1] in PROVENANCE | HINTS:
                 named.append(text)
             else:
                 found.append(Difference(-1, text))
@@ -169,7 +171,7 @@ def compare_directories(first: Path, second: Path) -> int:
     if len(found) > 10:
         print(f"and {len(found) - 10} more")
     for text in named:
-        print(f"of another build or machine: {text}")
+        print(f"of another build, machine or layout: {text}")
     print("the same" if not found else "different")
     return bool(found)
 

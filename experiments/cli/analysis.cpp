@@ -3,17 +3,14 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <optional>
 
-#include "experiments/claims/claims_report.h"
+#include "experiments/claims/merged_sweep.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 #include "experiments/statistics/label_report.h"
-#include "experiments/statistics/sweep_index.h"
 #include "experiments/statistics/sweep_statistics_text.h"
 #include "experiments/statistics/warn_text.h"
-#include "metrics/log/files.h"
-#include "precision/base/check.h"
+#include "experiments/sweep/index_state.h"
 
 namespace precipice {
 namespace {
@@ -42,38 +39,22 @@ int warn(AnalysisArguments& options) {
   return kSuccess;
 }
 
-// Of a sweep with claims; claims.toml that cannot be read keeps nobody from the statistics.
-struct JudgedClaims {
-  std::optional<ClaimsReport> report;
-  std::string problem;
-};
-JudgedClaims judge_registered(const SweepData& data) {
-  try {
-    return {registered_report(data), ""};
-  } catch (const Error& error) {
-    return {std::nullopt, fmt::format("claims are not judged: {}", error.what())};
-  }
-}
-
 int merge(const AnalysisArguments& options) {
-  const SweepData data = read_sweep_data(options.directory, options.reference);
-  const SweepStatistics statistics = sweep_statistics(data);
-  const JudgedClaims claims = judge_registered(data);
-  const std::filesystem::path path = data.directory / kIndexFileName;
-  if (!options.no_index)
-    write_file_atomic(path, build_index(data, statistics,
-                                        claims.report ? index_columns(*claims.report) : std::vector<IndexColumn>{}));
+  const MergedSweep merged = merge_sweep(options.directory, options.reference);
+  if (!options.no_index) write_index(merged);
   if (options.json) {
-    Json json = statistics_json(statistics);
-    if (claims.report) json["claims"] = to_json(*claims.report);
-    if (!claims.problem.empty()) json["notes"].push_back(claims.problem);
+    Json json = statistics_json(merged.statistics);
+    if (merged.claims) json["claims"] = to_json(*merged.claims);
+    if (!merged.problem.empty()) json["notes"].push_back(merged.problem);
     print_result(dump(json));
     return kSuccess;
   }
-  print_result(statistics_text(statistics));
-  if (claims.report) print_result(to_text(*claims.report));
-  if (!claims.problem.empty()) print_result(claims.problem + "\n");
-  if (!options.no_index) print_result(fmt::format("{}: {} runs\n", path.string(), data.runs.size()));
+  print_result(statistics_text(merged.statistics));
+  if (merged.claims) print_result(to_text(*merged.claims));
+  if (!merged.problem.empty()) print_result(merged.problem + "\n");
+  if (!options.no_index)
+    print_result(
+        fmt::format("{}: {} runs\n", (merged.data.directory / kIndexFileName).string(), merged.data.runs.size()));
   return kSuccess;
 }
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <set>
 
-#include "experiments/claims/claims_report.h"
+#include "experiments/claims/merged_sweep.h"
 #include "experiments/claims/registry.h"
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
@@ -112,6 +112,15 @@ int train_run(const SweepRun& run, const std::filesystem::path& directory, const
   });
 }
 
+// What `precipice merge` writes. A sweep whose index cannot be written has its runs all the same.
+void leave_index(const std::filesystem::path& directory) {
+  try {
+    write_index(merge_sweep(directory));
+  } catch (const Error& error) {
+    print_note(fmt::format("index.h5 is not written: {}\n", error.what()));
+  }
+}
+
 int sweep(const SweepArguments& options, const OptionNames& names) {
   const Sweep sweep =
       make_labelled_sweep(read_sweep_settings(options.config), read_assignments(options.assignments, kCommandLine));
@@ -158,6 +167,7 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
                        printer);
   const SweepSummary summary = session.run();
   if (!stop_requested()) packing.pack_rest(joined.record);
+  if (!stop_requested()) leave_index(directory);
   const std::string beside = joined.earlier > 0
                                  ? fmt::format("; beside {} of earlier commands, see precipice status {}",
                                                joined.earlier, shell_word(path_argument(directory)))

@@ -65,11 +65,11 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
   return parts.empty() ? config.precision.recipe : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void read_into(AnalysedRun& run) {
+void read_into(AnalysedRun& run, SeriesRank most) {
   try {
     run.config = RunDirectory(run.directory).read_config();
     run.inputs = recorded_inputs(run.directory);
-    run.columns = read_columns(run.directory, run.status, &run.machine);
+    run.columns = read_columns(run.directory, run.status, &run.machine, most);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
     // What a failed run's status says comes before what follows from it.
@@ -78,6 +78,36 @@ void read_into(AnalysedRun& run) {
   }
   if (run.status.state == RunState::Pending) run.problem = "not begun";
 }
+
+// Reads the series of one run after the other. Once those with sites are too many, no run's are kept.
+class SeriesBudget {
+ public:
+  SeriesBudget(SweepData& data, SeriesChoice choice)
+      : data_(data), most_(choice == SeriesChoice::All ? SeriesRank::Bin : SeriesRank::Site) {}
+
+  void read(AnalysedRun& run) {
+    read_into(run, most_);
+    if (most_ != SeriesRank::Site) return;
+    for (const auto& [name, group] : run.columns)
+      if (!group.sites.empty()) values_ += group.steps.size() * group.width() * group.series.size();
+    if (values_ <= kMostSiteValues) return;
+    most_ = SeriesRank::Step;
+    forget_sites(run);
+    for (AnalysedRun& earlier : data_.runs) forget_sites(earlier);
+  }
+
+ private:
+  void forget_sites(AnalysedRun& run) {
+    std::erase_if(run.columns, [this](const auto& entry) {
+      if (!entry.second.sites.empty()) data_.left_out.insert(entry.first);
+      return !entry.second.sites.empty();
+    });
+  }
+
+  SweepData& data_;
+  SeriesRank most_;
+  std::size_t values_ = 0;
+};
 
 std::string hash_under(const AnalysedRun& run, const std::string& key) {
   for (const RunInput& input : run.inputs)
@@ -215,7 +245,7 @@ std::vector<std::string> SweepData::problems() const {
   return lines;
 }
 
-SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference) {
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice) {
   const StatusReport report = make_report(directory);
   SweepData data;
   data.directory = directory;
@@ -224,10 +254,11 @@ SweepData read_sweep_data(const std::filesystem::path& directory, const std::str
   std::vector<std::string> plain_formats, plain_of_runs;  // by values, without labels and hashes
   const std::vector<std::size_t> axes = format_axes(report);
   std::set<double> rates;
+  SeriesBudget budget(data, choice);
   for (const ReportedRun& reported : report.runs) {
     AnalysedRun run;
     run.id = reported.id, run.directory = reported.directory, run.status = reported.status;
-    read_into(run);
+    budget.read(run);
     run.learning_rate = run.config.optimizer.lr;
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
       const AxisValue& value = reported.values[a];

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,7 @@ struct SweepData {
   std::vector<double> learning_rates;  // rising
   std::string reference;               // the format that others are compared with; "" where there is no other
   std::string split;                   // why runs of one config are in several cells; "" where they are not
+  std::set<std::string> left_out;      // groups of series that were not read, by ForIndex
 
   std::vector<const AnalysedRun*> cell(const std::string& format, double learning_rate) const;
   std::vector<std::string> problems() const;  // one line per run that cannot be used
@@ -62,8 +64,14 @@ struct SweepData {
 
 bool is_seed_axis(const std::string& axis);  // seed, data.seed, ...
 
+// What is read of each run's series: all, or what index.h5 holds (index_series.h): no groups with bins, and those with sites
+// only as long as all runs' together have at most kMostSiteValues values. Statistics of sweeps need no more; claims may.
+enum class SeriesChoice { All, ForIndex };
+inline constexpr std::size_t kMostSiteValues = std::size_t{1} << 25;  // 256 MiB
+
 // `reference`: a format, or "" for bf16, fp32, tf32 or the first. Throws ConfigError when the directory is neither a
 // run nor a sweep or has no such format. A run that cannot be read gets a `problem`; nothing is left out silently.
-SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference = "");
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference = "",
+                          SeriesChoice choice = SeriesChoice::All);
 
 }  // namespace precipice

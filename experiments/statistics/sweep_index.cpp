@@ -2,13 +2,17 @@
 #include "experiments/statistics/sweep_index.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cmath>
-#include <map>
+#include <numeric>
 #include <set>
+#include <span>
 
+#include "experiments/statistics/index_coordinates.h"
+#include "experiments/statistics/index_series.h"
 #include "experiments/sweep/observed_run.h"
+#include "metrics/log/files.h"
 #include "metrics/log/hdf5_file.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/special_numbers.h"
@@ -16,20 +20,15 @@
 namespace precipice {
 namespace {
 
-constexpr const char* kSchema = "1";
+constexpr const char* kSchema = "2";
 
 // index.h5 has no infinite numbers: NaN stands for what was not reached.
 double finite_or_nan(double value) {
   return std::isfinite(value) ? value : kNaN;
 }
 
-// Only a published run.h5 can be linked or be the source of a virtual row.
-bool is_published(const AnalysedRun& run) {
-  std::error_code ignored;
-  return run.ended() && std::filesystem::exists(RunDirectory(run.directory).run_file(), ignored);
-}
-
 std::string file_of(const AnalysedRun& run, const SweepData& data) {
+  if (!run.ended() || !is_there(RunDirectory(run.directory).run_file())) return "";
   return run.directory == data.directory ? kRunFileName : run.id + "/" + kRunFileName;
 }
 
@@ -39,10 +38,8 @@ class IndexBuilder {
       : data_(data), statistics_(statistics), further_(further) {}
 
   std::string build() {
-    for (const std::string& group : groups_of_runs()) write_series(group);
+    write_left_out(write_index_series(file_, data_, own_groups()));
     write_runs();
-    for (const AnalysedRun& run : data_.runs)
-      if (is_published(run)) file_.link("/links/" + run.id, file_of(run, data_), "/");
     write_cells();
     write_survival();
     write_further();
@@ -65,85 +62,66 @@ class IndexBuilder {
   void numbers(const std::string& path, const std::vector<double>& values, const char* units, const char* name) {
     file_.write(path, values, {values.size()});
     file_.attribute(path, "units", std::string(units));
-    file_.attribute(path, "long_name", std::string(name));
+    describe(path, name);
   }
   void whole(const std::string& path, const std::vector<std::int64_t>& values, const char* name) {
     file_.write(path, values, {values.size()});
-    file_.attribute(path, "long_name", std::string(name));
+    describe(path, name);
+  }
+  void texts(const std::string& path, const std::vector<std::string>& values, const char* name) {
+    file_.write(path, values);
+    describe(path, name);
+  }
+  // Columns of a table lie on the scale of its rows.
+  void describe(const std::string& path, const std::string& long_name) {
+    file_.attribute(path, "long_name", long_name);
+    file_.attach_scale(path, scale_, 0);
+  }
+  // The rows of a table without ids are numbered.
+  void begin_table(const std::string& table, const std::string& row, std::size_t rows) {
+    scale_ = table + "/" + row;
+    std::vector<std::int64_t> numbers(rows);
+    std::iota(numbers.begin(), numbers.end(), std::int64_t{0});
+    file_.write(scale_, numbers, {rows});
+    file_.attribute(scale_, "long_name", "number of the " + row);
+    file_.make_scale(scale_, row);
+  }
+
+  void write_left_out(const std::set<std::string>& names) {
+    if (names.empty()) return;
+    file_.attribute("/", "left_out",
+                    fmt::format("{}: too large together; they are in the runs' own files", fmt::join(names, ", ")));
   }
 
   void write_runs() {
     file_.attribute(
         "/", kRunsDigest,
         digest_of_runs(of_runs([](const AnalysedRun& run) { return std::pair(run.id, run.status.run_file_sha256); })));
-    file_.write("/runs/id", of_runs([](const AnalysedRun& run) { return run.id; }));
-    file_.write("/runs/format", of_runs([](const AnalysedRun& run) { return run.format; }));
-    file_.write("/runs/seed", of_runs([](const AnalysedRun& run) { return run.seeds; }));
-    file_.write("/runs/state", of_runs([](const AnalysedRun& run) { return to_string(run.status.state); }));
-    std::vector<std::string> problems = of_runs([](const AnalysedRun& run) { return run.problem; });
-    for (std::size_t r = 0; r < problems.size(); ++r)
-      if (problems[r].empty() && misfits_.contains(r)) problems[r] = "other steps than the longest run's";
-    file_.write("/runs/problem", problems);
+    const std::string coordinates = write_run_coordinates(
+        file_, "/runs", data_,
+        {"id", "file", "state", "problem", "learning_rate", "final_loss", "step", "steps", "divergence_step"});
+    scale_ = "/runs/run";
+    texts("/runs/id", of_runs([](const AnalysedRun& run) { return run.id; }), "id of the run");
+    texts("/runs/file", of_runs([this](const AnalysedRun& run) { return file_of(run, data_); }),
+          "where its log lies, as seen from here or in a bundle of the folder packed; empty where there is none");
+    texts("/runs/state", of_runs([](const AnalysedRun& run) { return to_string(run.status.state); }), "how it ended");
+    texts("/runs/problem", of_runs([](const AnalysedRun& run) { return run.problem; }), "why it has no series");
     numbers("/runs/learning_rate", of_runs([](const AnalysedRun& run) { return run.learning_rate; }), "1",
             "peak learning rate");
-    numbers("/runs/final_loss", of_runs([](const AnalysedRun& run) {
-              const double loss = run.final_loss();
-              return std::isfinite(loss) ? loss : kNaN;
-            }),
-            "nats", "validation loss at the end; NaN for a run that diverged or has not ended");
+    numbers("/runs/final_loss", of_runs([](const AnalysedRun& run) { return finite_or_nan(run.final_loss()); }), "nats",
+            "validation loss at the end; NaN for a run that diverged or has not ended");
     whole("/runs/step", of_runs([](const AnalysedRun& run) { return run.status.step; }), "steps done");
     whole("/runs/steps", of_runs([](const AnalysedRun& run) { return run.status.steps; }), "steps wanted");
     whole("/runs/divergence_step", of_runs([](const AnalysedRun& run) { return run.status.divergence_step; }),
           "step of divergence, -1: none");
-    for (std::size_t a = 0; a < data_.axes.size(); ++a) {
-      file_.write("/axes/" + data_.axes[a], of_runs([a](const AnalysedRun& run) { return run.values[a]; }));
-      if (data_.labels.contains(data_.axes[a]))
-        file_.write("/labels/" + data_.axes[a], of_runs([a](const AnalysedRun& run) { return run.shown[a]; }));
-    }
+    file_.attribute("/runs/final_loss", "coordinates", coordinates);
   }
 
-  // Groups of one value a step that any run has; none is called as a part of the index itself.
-  std::set<std::string> groups_of_runs() const {
-    static const std::set<std::string> kOwn{"runs",  "axes",     "labels", "links",
-                                            "cells", "survival", "claims", "statistics"};
-    std::set<std::string> names;
-    for (const AnalysedRun& run : data_.runs)
-      for (const auto& [name, group] : run.columns)
-        if (group.sites.empty() && !kOwn.contains(name)) names.insert(name);
-    return names;
-  }
-
-  void write_series(const std::string& name) {
-    std::vector<std::int64_t> steps;
-    std::set<std::string> series;
-    std::map<std::string, Series> meanings;
-    for (const AnalysedRun& run : data_.runs) {
-      const auto group = run.columns.find(name);
-      if (group == run.columns.end() || !group->second.sites.empty() || !is_published(run)) continue;
-      if (group->second.steps.size() > steps.size()) steps = group->second.steps;
-      for (const auto& [key, values] : group->second.series) series.insert(key);
-      meanings.insert(group->second.meanings.begin(), group->second.meanings.end());
-    }
-    if (steps.empty()) return;
-    for (const std::string& key : series) {
-      std::vector<Hdf5Writer::SourceRow> sources;
-      for (std::size_t r = 0; r < data_.runs.size(); ++r) {
-        const AnalysedRun& run = data_.runs[r];
-        if (!is_published(run) || find_series(run.columns, name, key) == nullptr) continue;
-        const auto& own = run.columns.at(name).steps;
-        if (std::equal(own.begin(), own.end(), steps.begin()))
-          sources.push_back({r, file_of(run, data_), "/" + name + "/" + key, own.size()});
-        else
-          misfits_.insert(r);
-      }
-      file_.write_virtual("/" + name + "/" + key, sources, data_.runs.size(), steps.size());
-      if (const auto meaning = meanings.find(key); meaning != meanings.end()) {
-        file_.attribute("/" + name + "/" + key, "units", meaning->second.units);
-        file_.attribute("/" + name + "/" + key, "long_name", meaning->second.long_name);
-      }
-    }
-    whole("/" + name + "/step", steps, "training step of each column");
-    file_.attribute("/" + name + "/step", "units", std::string("steps"));
+  // No group of a run is called as a part of the index itself.
+  static const std::set<std::string>& own_groups() {
+    static const std::set<std::string> kOwn{"runs",     "axes",   "labels",     "links", "cells",
+                                            "survival", "claims", "statistics", "config"};
+    return kOwn;
   }
 
   void write_cells() {
@@ -162,7 +140,8 @@ class IndexBuilder {
       medians.push_back(finite_or_nan(cell.survival.median));
       losses.push_back(finite_or_nan(cell.final_loss.median));
     }
-    file_.write("/cells/format", formats);
+    begin_table("/cells", "cell", formats.size());
+    texts("/cells/format", formats, "what differs between cells apart from the learning rate");
     numbers("/cells/learning_rate", rates, "1", "peak learning rate");
     whole("/cells/runs", runs, "runs of the cell");
     whole("/cells/ended", ended, "of them with nothing left to train");
@@ -192,6 +171,7 @@ class IndexBuilder {
       }
       ++number;
     }
+    begin_table("/survival", "point", cells.size());
     whole("/survival/cell", cells, "number of the cell in /cells");
     whole("/survival/at_risk", at_risk, "runs not yet diverged or ended");
     whole("/survival/events", events, "runs that diverged at this step");
@@ -204,8 +184,12 @@ class IndexBuilder {
 
   void write_further() {
     for (const IndexColumn& column : further_) {
+      // The table /claims has a row for each claim.
+      const std::string table = column.path.substr(0, column.path.rfind('/'));
+      const std::size_t rows = std::visit([](const auto& values) { return values.size(); }, column.values);
+      if (tables_.insert(table).second) begin_table(table, table.substr(1, table.size() - 2), rows);
       std::visit([&](const auto& values) { write_column(column.path, values); }, column.values);
-      file_.attribute(column.path, "long_name", column.long_name);
+      describe(column.path, column.long_name);
       if (!column.units.empty()) file_.attribute(column.path, "units", column.units);
     }
   }
@@ -218,7 +202,8 @@ class IndexBuilder {
   const SweepStatistics& statistics_;
   const std::vector<IndexColumn>& further_;
   Hdf5Writer file_;
-  std::set<std::size_t> misfits_;
+  std::string scale_;             // of the rows of the table that is being written
+  std::set<std::string> tables_;  // of further_, begun
 };
 
 }  // namespace
@@ -226,6 +211,10 @@ class IndexBuilder {
 std::string build_index(const SweepData& data, const SweepStatistics& statistics,
                         const std::vector<IndexColumn>& further) {
   return IndexBuilder(data, statistics, further).build();
+}
+
+void write_index(const SweepData& data, const SweepStatistics& statistics, const std::vector<IndexColumn>& further) {
+  write_file_atomic(data.directory / kIndexFileName, build_index(data, statistics, further));
 }
 
 }  // namespace precipice

@@ -33,23 +33,13 @@ class Hdf5Writer {
   void write(const std::string& path, const std::vector<std::string>& strings);  // 1-D array of strings; no NUL inside
   // Attributes of a dataset, of a group that exists, or of the root "/".
   void attribute(const std::string& path, const std::string& name, const std::string& value);
+  void attribute(const std::string& path, const std::string& name, const std::vector<std::string>& values);  // 1-D
   void attribute(const std::string& path, const std::string& name, std::int64_t value);
   void attribute(const std::string& path, const std::string& name, double value);
   // Dimension scales (H5DS): `scale` becomes a scale named `dimension` and is attached to dimension `index` of
   // `dataset`.
   void make_scale(const std::string& scale, const std::string& dimension);
   void attach_scale(const std::string& dataset, const std::string& scale, unsigned index);
-
-  // A (rows, columns) dataset of doubles that lies in other files: row r of it is the 1-D dataset `path` of `file`
-  // (relative to this file's folder), from column 0. What no source covers, or whose file is missing, reads as NaN.
-  struct SourceRow {
-    std::uint64_t row = 0;
-    std::string file, path;
-    std::uint64_t length = 0;
-  };
-  void write_virtual(const std::string& path, const std::vector<SourceRow>& sources, std::uint64_t rows,
-                     std::uint64_t columns);
-  void link(const std::string& path, const std::string& file, const std::string& object);  // external link
 
   // The finished file's bytes; re-opened from memory once to prove that they can be read. The writer is then empty:
   // no further call is allowed.

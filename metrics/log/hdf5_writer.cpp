@@ -155,9 +155,9 @@ struct Hdf5Writer::Impl {
   }
 
   void write_attribute(const std::string& path, const std::string& name, hid_t file_type, hid_t memory_type,
-                       const void* value) {
+                       const void* value, const std::vector<std::uint64_t>& shape = {}) {
     const std::string what = path + "@" + name;
-    const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+    const Hdf5Handle space = make_space(shape);
     const Hdf5Handle attribute = require({H5Acreate_by_name(id(), path.c_str(), name.c_str(), file_type, space.get(),
                                                             H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                                           H5Aclose},
@@ -207,6 +207,16 @@ void Hdf5Writer::attribute(const std::string& path, const std::string& name, con
   impl_->write_attribute(path, name, type.get(), type.get(), &pointer);
 }
 
+void Hdf5Writer::attribute(const std::string& path, const std::string& name, const std::vector<std::string>& values) {
+  const Hdf5Handle type = make_hdf5_string_type();
+  std::vector<const char*> pointers;
+  for (const std::string& value : values) {
+    PRECIPICE_CHECK(value.find('\0') == std::string::npos, path, "@", name, ": a NUL character would cut the string");
+    pointers.push_back(value.c_str());
+  }
+  impl_->write_attribute(path, name, type.get(), type.get(), pointers.data(), {values.size()});
+}
+
 void Hdf5Writer::attribute(const std::string& path, const std::string& name, std::int64_t value) {
   impl_->write_attribute(path, name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
 }
@@ -221,33 +231,6 @@ void Hdf5Writer::make_scale(const std::string& scale, const std::string& dimensi
 
 void Hdf5Writer::attach_scale(const std::string& dataset, const std::string& scale, unsigned index) {
   require(H5DSattach_scale(impl_->open(dataset).get(), impl_->open(scale).get(), index), dataset);
-}
-
-void Hdf5Writer::write_virtual(const std::string& path, const std::vector<SourceRow>& sources, std::uint64_t rows,
-                               std::uint64_t columns) {
-  const std::vector<std::uint64_t> shape{rows, columns};
-  const Hdf5Handle layout = make_layout(), space = make_space(shape);
-  H5Pset_fill_value(layout.get(), H5T_NATIVE_DOUBLE, &ElementType<double>::kFill);
-  for (const SourceRow& source : sources) {
-    PRECIPICE_CHECK(source.row < rows && source.length <= columns, path, ": row ", source.row);
-    if (source.length == 0) continue;
-    const hsize_t start[] = {source.row, 0}, count[] = {1, source.length};
-    require(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start, nullptr, count, nullptr), path);
-    const Hdf5Handle source_space = make_space({source.length});
-    require(H5Pset_virtual(layout.get(), space.get(), source.file.c_str(), source.path.c_str(), source_space.get()),
-            path);
-  }
-  require(H5Sselect_all(space.get()), path);
-  impl_->make_parents(path);
-  require({H5Dcreate2(impl_->id(), path.c_str(), H5T_IEEE_F64LE, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT),
-           H5Dclose},
-          path);
-  impl_->datasets.push_back(path);
-}
-
-void Hdf5Writer::link(const std::string& path, const std::string& file, const std::string& object) {
-  impl_->make_parents(path);
-  require(H5Lcreate_external(file.c_str(), object.c_str(), impl_->id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT), path);
 }
 
 std::string Hdf5Writer::finish() {

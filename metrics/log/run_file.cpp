@@ -7,6 +7,7 @@
 #include <set>
 
 #include "metrics/log/hdf5_file.h"
+#include "metrics/log/nexus_hints.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -55,6 +56,10 @@ void write_group(Hdf5Writer& file, const SeriesGroup& group, const std::vector<c
     if (!group.sites.empty()) file.attach_scale(path, "/" + group.name + "/site", 1);
     if (!group.bins.empty()) file.attach_scale(path, "/" + group.name + "/bin", 2);
   }
+  if (group.series.empty()) return;
+  std::vector<std::string> axes(shape.size(), kNoAxis);
+  axes.front() = kStepAxis;
+  mark_as_figure(file, "/" + group.name, group.series.front().name, axes);
 }
 
 }  // namespace
@@ -69,6 +74,7 @@ std::string build_run_file(const RunSeries& series, const RunFileHeader& header)
   Hdf5Writer file;
   for (std::size_t g = 0; g < series.groups.size(); ++g) write_group(file, series.groups[g], rows_of[g]);
   file.write("/config", header.config_toml);
+  if (!series.groups.empty()) open_on(file, series.groups.front().name);
   file.attribute("/", "schema_version", std::string(kRunFileSchema));
   for (const auto& [name, value] : header.text) file.attribute("/", name, value);
   for (const auto& [name, value] : header.integers) file.attribute("/", name, value);

@@ -73,6 +73,13 @@ class CompareRunsTest(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertIn("commit", lines[0])
 
+    def test_hints_for_viewers_which_older_files_lack_are_said_and_are_no_difference(self):
+        with self.changed() as file:
+            file.attrs["default"], file["metrics"].attrs["signal"] = "metrics", "train_loss"
+        status, lines, _ = self.compare()
+        self.assertEqual((status, lines[-1]), (0, "the same"))
+        self.assertIn("attribute default of /", lines[0])
+
     def test_what_is_no_run_is_an_error(self):
         (self.b / "run.h5").unlink()
         status, lines, problem = self.compare()

@@ -387,7 +387,9 @@ TEST_CASE("index.h5 holds one value per run and per cell, and equal sweeps give 
   CHECK_FALSE(index.has("/cells/of_a_run"));
   CHECK(index.read_integers("/cells/diverged") == std::vector<std::int64_t>{0, 0, 0, 6});
   CHECK(index.read_doubles("/cells/wilson_low")[3] == Approx(wilson_interval({6, 8}).low));
-  CHECK(index.read_strings("/axes/seed")[9] == "1");
+  CHECK(index.read_integers("/runs/seed")[9] == 1);
+  CHECK(index.read_doubles("/runs/optimizer.lr") == index.read_doubles("/metrics/lr"));
+  CHECK(index.attribute_text("/", "default") == "metrics");
   CHECK(index.read_doubles("/survival/survival").size() == 3 + 7);  // three quiet cells, six divergences and the end
 }
 
@@ -423,9 +425,10 @@ TEST_CASE("formats carry the labels of their values, and the reference is found 
   CHECK(data.reference == "plain");
   CHECK(read_sweep_data(place, "eight bits").reference == "eight bits");
   const Hdf5Reader index(build_index(data, sweep_statistics(data)), "index.h5");
-  CHECK(index.read_strings("/axes/precision.recipe")[0] == "bf16");
-  CHECK(index.read_strings("/labels/precision.recipe")[0] == "plain");
-  CHECK_FALSE(index.has("/labels/seed"));
+  CHECK(index.read_strings("/runs/precision.recipe")[0] == "bf16");
+  CHECK(index.read_strings("/runs/precision.recipe.label")[0] == "plain");
+  CHECK(index.read_strings("/metrics/precision.recipe.label")[0] == "plain");
+  CHECK_FALSE(index.has("/runs/seed.label"));
 }
 
 TEST_CASE("the power line gives what n seeds can tell") {
