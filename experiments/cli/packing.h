@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "experiments/console/console.h"
+#include "experiments/console/lost_output.h"
 #include "experiments/shards/shard_index.h"
 #include "experiments/sweep/pack.h"
 #include "experiments/sweep/sweep_record.h"
