@@ -67,11 +67,11 @@ class Words(unittest.TestCase):
             "dropped": 1, "effect": "inf", "interval": [1.5, "inf"], "interval_of": "", "confidence": 0.95, "holm_p": None,
             "test": "rate-ratio", "literal": False, "accelerated": "ten times the rate", "would_need": 12, "changed": False,
             "late": False, "sequential": True, "cpu_seconds": 3.2,
-            "wall_seconds": 2.0, "claimed": None, "asked": 8, "looked_at": 0,
+            "wall_seconds": 2.0, "paper": "3 < 4", "claimed": None, "asked": 8, "looked_at": 0,
         }  # fmt: skip
         page = claims_section({"claims": [claim], "command": "precipice claims x"})
         for part in ("1.5 to inf (95 %)", '<span class="verdict yes">reproduced</span>', "would need 12 pairs",
-                     "accelerated by ten times the rate", "exploratory", "1 pairs without a number", "4 pairs where it asks for 8", "3.2 s"):  # fmt: skip
+                     "accelerated by ten times the rate", "exploratory", "1 pairs without a number", "4 pairs where it asks for 8", "3.2 s", "3 &lt; 4"):  # fmt: skip
             self.assertIn(part, page)
 
 

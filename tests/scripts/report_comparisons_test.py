@@ -240,13 +240,14 @@ class Markdown(unittest.TestCase):
     def test_rows_have_the_programs_numbers_and_words(self) -> None:
         counts = {"counts": {"only_first": 9, "only_second": 0}, "test": "mcnemar"}
         ratio = {"unit": "ratio of episodes per step", "effect": 0.93, "interval": [0.58, "inf"]}
+        ratio["paper"] = "more | in 18"
         bits = {"test": "bits", "effect": 0.75, "interval": [None, None], "holm_p": None}
         table = markdown_table({"s": {"claims": [{**self.CLAIM, **more} for more in ({}, counts, ratio, bits)]}})
         rows = table.splitlines()[2:]
-        self.assertEqual(rows[0], "| s | A \\| b | 4 of 8 | +0.0342 | +0.0200 to +0.0500 | 1e-05 | **reproduced** "
+        self.assertEqual(rows[0], "| s | A \\| b | – | 4 of 8 | +0.0342 | +0.0200 to +0.0500 | 1e-05 | **reproduced** "
                                   "(written after its runs began) |")  # fmt: skip
         self.assertIn("| 9 against 0 of 4 pairs | – |", rows[1])
-        self.assertIn("| 0.93 times | 0.58 to inf |", rows[2])
+        self.assertIn("| A \\| b | more \\| in 18 | 4 of 8 | 0.93 times | 0.58 to inf |", rows[2])
         self.assertIn("| 3 of 4 pairs the same | – | – |", rows[3])
 
     def test_a_table_replaces_what_stands_between_the_marks(self) -> None:

@@ -42,10 +42,6 @@ std::string refusal(const std::string& text) {
   return "";
 }
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("a claim is read with its defaults") {
