@@ -16,7 +16,7 @@ from private_slurm import PrivateSlurm, missing_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("PRECIPICE", ROOT / "build/release/precipice")).resolve()
-# 4400 parameters. Without probes a run of 1000 steps is a second or less.
+# 4400 parameters: a run of 1000 steps is 2.3 s of one processor.
 CONFIG = """[model]
 layers = 1
 width = 16
