@@ -58,7 +58,7 @@ class SweepCase(unittest.TestCase):
     def setUpClass(cls) -> None:
         if not os.access(PROGRAM, os.X_OK):
             raise unittest.SkipTest(f"{PROGRAM} is not built")
-        holder = tempfile.TemporaryDirectory(prefix="precipice_cluster_")
+        holder = tempfile.TemporaryDirectory(prefix="precipice_cluster_", ignore_cleanup_errors=True)
         cls.addClassCleanup(holder.cleanup)
         cls.folder = Path(holder.name)
         cls.locals = {}
