@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster_case import SweepCase, kill_all, run
 
-SETTINGS = ("train.steps=4000",)
+SETTINGS = ("train.steps=1000",)
 
 
 def shards_of(out: Path) -> set:

@@ -146,15 +146,19 @@ class PrivateSlurm:
         return not left
 
     def processes(self, name: str = "") -> Set[int]:
-        """Of this instance, by the path of its configuration in their environment; `name`: those of this name."""
+        """Of this instance: by the path of its configuration in their environment, or, of steps, which write their titles
+        over it, by the folder that they are in. `name`: those of this name."""
         mark = f"SLURM_CONF={self.environment['SLURM_CONF']}".encode()
         found = set()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             try:
-                if (mark in (entry / "environ").read_bytes().split(b"\0")
-                        and name in ("", (entry / "comm").read_text().strip())):  # fmt: skip
+                comm = (entry / "comm").read_text().strip()
+                if name not in ("", comm):
+                    continue
+                is_step = comm == "slurmstepd" and os.readlink(entry / "cwd").startswith(str(self.folder))
+                if is_step or mark in (entry / "environ").read_bytes().split(b"\0"):
                     found.add(int(entry.name))
             except OSError:
                 continue  # it has ended meanwhile

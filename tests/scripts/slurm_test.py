@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 from cluster_case import SlurmCase, kill_all, needs_slurm  # noqa: E402
 from private_slurm import wait_for  # noqa: E402
 
-SETTINGS = ("train.steps=2000",)
+SETTINGS = ("train.steps=500", "seed=0..2")
 
 
 @needs_slurm
