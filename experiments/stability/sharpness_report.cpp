@@ -26,7 +26,10 @@ class SharpnessMeasurement {
     report.recipe = evaluator_.config().precision.recipe;
     report.parameters = evaluator_.size();
     report.batches = evaluator_.batches().size();
-    report.sequences = evaluator_.batches()[0].x.size() / static_cast<std::size_t>(evaluator_.config().model.context);
+    const Batch& first = evaluator_.batches()[0];
+    const ModelConfig& model = evaluator_.config().model;
+    report.sequences = model.kind->predicts_tokens() ? first.x.size() / static_cast<std::size_t>(model.context)
+                                                     : first.inputs.size() / static_cast<std::size_t>(model.width);
     report.loss = at.loss;
     report.gradient_norm = euclidean_norm(at.gradient);
     if (const std::string bad = evaluator_.first_non_finite(); !bad.empty())
