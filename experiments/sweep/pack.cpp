@@ -82,7 +82,7 @@ BundleWriter open_bundle(const Directory& folder, const std::string& bundle, con
                          PackResult& result) {
   for (int number = 1; number <= kMostBundles; ++number) {
     const std::string name = (number == 1 ? bundle : fmt::format("{}-{}", bundle, number)) + kBundleSuffix;
-    if (auto writer = BundleWriter::begin(folder, name, sweep)) {
+    if (auto writer = BundleWriter::append_to(folder, name, sweep)) {
       result.bundle = folder.path() / name;
       return std::move(*writer);
     }

@@ -70,8 +70,8 @@ class BundleWriter {
  public:
   // Opens a bundle for appending, which is made where it is missing, and cuts what a kill left of an append. Nothing where
   // another process of this host is writing to it. Throws OutputError, and DataError where the bundle has a problem.
-  static std::optional<BundleWriter> begin(const Directory& folder, const std::string& name,
-                                          const std::filesystem::path& sweep);
+  static std::optional<BundleWriter> append_to(const Directory& folder, const std::string& name,
+                                               const std::filesystem::path& sweep);
 
   // One run: add its files, then its end. Throws OutputError, after which the file is as it was before the call of add that
   // began the runs since the last commit.

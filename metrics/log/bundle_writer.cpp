@@ -21,7 +21,7 @@ std::string head_text() {
   return join_parts(
       kBundleWords, kBundleVersion,
       "\nRun directories of a sweep, as `precipice pack` put them together; `precipice unpack` gives them "
-      "back.\nEach run's SHA256SUMS is for sha256sum -c in the folder of an unzipped bundle.\n");
+      "back.\nsha256sum checks the lists in SHA256SUMS where a bundle was unzipped.\n");
 }
 
 }  // namespace
@@ -31,8 +31,8 @@ BundleWriter::BundleWriter(const Directory& folder, const std::string& name) : p
   file_ = folder.open_journal(name);
 }
 
-std::optional<BundleWriter> BundleWriter::begin(const Directory& folder, const std::string& name,
-                                               const std::filesystem::path& sweep) {
+std::optional<BundleWriter> BundleWriter::append_to(const Directory& folder, const std::string& name,
+                                                    const std::filesystem::path& sweep) {
   BundleWriter writer(folder, name);
   // Names are of hosts or shards, and on one host the lock counts on every file system.
   if (::flock(writer.file_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::nullopt;

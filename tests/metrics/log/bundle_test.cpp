@@ -33,7 +33,7 @@ struct Sweep {
   std::filesystem::path folder = place / "packed", path = folder / "host.zip";
 
   BundleWriter writer() const {
-    return std::move(BundleWriter::begin(Directory(folder), "host.zip", place.path()).value());
+    return std::move(BundleWriter::append_to(Directory(folder), "host.zip", place.path()).value());
   }
   void append(const std::string& id, const Files& files) const {
     BundleWriter bundle = writer();
@@ -155,7 +155,7 @@ TEST_CASE("an append that fails leaves the bundle as it was, and a second writer
   {
     BundleWriter writer = sweep.writer();
     writer.add("00000000bb", "run.h5", "some bytes");
-    CHECK_FALSE(BundleWriter::begin(Directory(sweep.folder), "host.zip", sweep.place.path()).has_value());
+    CHECK_FALSE(BundleWriter::append_to(Directory(sweep.folder), "host.zip", sweep.place.path()).has_value());
   }
   sweep.make_directory("00000000bb");
   CHECK(sweep.bundle().problem().empty());

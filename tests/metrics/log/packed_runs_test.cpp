@@ -16,7 +16,7 @@ const std::string kId = "0123456789";
 void pack_one(const std::filesystem::path& sweep, const std::string& name, const std::string& id,
               const std::string& text) {
   std::filesystem::create_directories(sweep / kPackedFolder);
-  BundleWriter writer = std::move(BundleWriter::begin(Directory(sweep / kPackedFolder), name, sweep).value());
+  BundleWriter writer = std::move(BundleWriter::append_to(Directory(sweep / kPackedFolder), name, sweep).value());
   writer.add(id, "status.json", text);
   writer.add(id, "ckpt/step_00000007.ckpt", "seven");
   writer.end_run(id);
