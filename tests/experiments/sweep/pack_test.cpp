@@ -37,7 +37,8 @@ struct Planted {
                           return run.config.seed == 5 ? Invented{}
                                                       : quiet_run(random, 30, run.config.seed == 0 ? 12 : -1);
                         });
-    for (const RecordedRun& run : read_record(place.path()).value().runs) ids.push_back(run.id);
+    const SweepRecord record = read_record(place.path()).value();
+    for (const RecordedRun& run : record.runs) ids.push_back(run.id);
     write_text(place / ids[0] / "log.txt", "said\n");
     fs::create_directories(place / ids[0] / "ckpt" / "empty");
     write_text(place / ids[0] / "ckpt" / "step_00000013.ckpt", std::string(100'000, '\7'));
