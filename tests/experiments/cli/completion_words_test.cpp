@@ -39,7 +39,7 @@ TEST_CASE("every config key is offered with its help, and only those that begin 
 }
 
 TEST_CASE("the choices of a key are offered, flags have two, and numbers none") {
-  CHECK(setting("model.kind=") == Words{"model.kind=gpt", "model.kind=llama"});
+  CHECK(setting("model.kind=") == Words{"model.kind=gpt", "model.kind=llama", "model.kind=mlp"});
   CHECK(setting("precision.rounding=sr-") == Words{"precision.rounding=sr-b", "precision.rounding=sr-c"});
   CHECK(setting("model.bias=") == Words{"model.bias=true", "model.bias=false"});
   CHECK(setting("model.tied_head=f") == Words{"model.tied_head=false"});
