@@ -141,8 +141,9 @@ TEST_CASE("of many processes that take over the run of a holder that is gone, ex
     ClaimBoard board(dir.path(), "gone", {}, gone);
     for (int run = 0; run < kRuns; ++run) REQUIRE(board.take("r" + std::to_string(run)));
   }
-  int ends[2];
+  int ends[2], over[2];
   REQUIRE(pipe(ends) == 0);
+  REQUIRE(pipe(over) == 0);
   std::vector<pid_t> children;
   for (int p = 0; p < kProcesses; ++p) {
     const pid_t child = fork();
@@ -155,16 +156,22 @@ TEST_CASE("of many processes that take over the run of a holder that is gone, ex
           if (claim->before().state != ClaimState::Gone || write(ends[1], &won, 1) != 1) _exit(1);
           kept.push_back(std::move(*claim));
         }
-      sleep(1);  // as a holder that is there, until all have tried
-      _exit(0);
+      const char tried = kRuns;
+      if (write(ends[1], &tried, 1) != 1) _exit(1);
+      close(over[1]);
+      char end = 0;
+      _exit(read(over[0], &end, 1) == 0 ? 0 : 1);  // a holder that is there, until all have tried
     }
     children.push_back(child);
   }
   close(ends[1]);
   std::map<int, int> winners;
+  int tried = 0;
   char won = 0;
-  while (read(ends[0], &won, 1) == 1) ++winners[won];
+  while (tried < kProcesses && read(ends[0], &won, 1) == 1) won == kRuns ? ++tried : ++winners[won];
   close(ends[0]);
+  close(over[0]);
+  close(over[1]);
   for (const pid_t child : children) {
     int status = 0;
     waitpid(child, &status, 0);

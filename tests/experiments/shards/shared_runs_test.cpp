@@ -71,8 +71,11 @@ TEST_CASE("the guard of a run throws once another shard has it, and its holder k
   CHECK(taking == Taking::Retaken);
   CHECK(sleeper.is_lost(run));
   CHECK_FALSE(other.is_lost(run));
-  CHECK_THROWS_AS(held.check(), OutputError);       // the run's directory is another one now
-  std::this_thread::sleep_for(milliseconds(1000));  // asks no more than once a second
+  CHECK_THROWS_AS(held.check(), OutputError);  // the run's directory is another one now
+  // It asks no more than once a second; meanwhile the other one is awake.
+  for (const auto begin = std::chrono::steady_clock::now();
+       std::chrono::steady_clock::now() - begin < milliseconds(1000); std::this_thread::sleep_for(kShort.renew))
+    other.renew();
   CHECK_THROWS_WITH(guard(), Catch::Contains("another process has taken the run over"));
   CHECK(sleeper.take(run) == Taking::Held);
   CHECK_FALSE(sleeper.is_lost(run));
