@@ -112,7 +112,7 @@ class OpenEverywhere(support.ProgramCase):
                 for path in self.runs:
                     with h5py.File(path) as file:
                         own = file["metrics/train_loss"][()]
-                        recipe = re.search(r'recipe = "(\w+)"', file["config"][()].decode()).group(1)
+                        recipe = re.search(r"""recipe = ['"](\w+)['"]""", file["config"][()].decode()).group(1)
                         rate = float(re.search(r"^lr = (\S+)", file["config"][()].decode(), re.MULTILINE).group(1))
                         seed = int(file.attrs["seed"])
                     losses = cube.train_loss.sel(format=recipe, lr=rate, seed=seed).values

@@ -60,8 +60,8 @@ class Analysis(support.ProgramCase):
                     own = run["metrics/train_loss"][()]
                 np.testing.assert_array_equal(losses[row, : len(own)], own)
                 self.assertTrue(np.isnan(losses[row, len(own) :]).all())
-            self.assertEqual(index[f"links/{ids[1]}"].attrs["status"], "done")
-            self.assertNotIn(ids[0], index["links"])
+            self.assertEqual(index["runs/state"][1].decode(), "done")
+            self.assertNotEqual(index["runs/state"][0].decode(), "done")
             self.assertEqual(index["cells/diverged"][()].tolist(), [0, 0, 0, SEEDS - 1])
             self.assertEqual(json.loads(index["statistics"][()])["cells"], self.merged["cells"])
 

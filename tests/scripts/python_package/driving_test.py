@@ -52,7 +52,9 @@ class Driving(support.ProgramCase):
         self.assertFalse((self.folder / "refused").exists())
 
     def test_an_interrupt_leaves_a_checkpoint_and_the_same_call_goes_on_to_the_same_bits(self) -> None:
-        code = ("import sys; sys.path.insert(0, {!r}); import precipice\n"
+        # A test suite in the background of a shell has SIGINT ignored, and so have its children.
+        code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+                "sys.path.insert(0, {!r}); import precipice\n"
                 "precipice.run({!r}, out={!r}, train__steps=600, metrics__sharpness_every=0)")
         out = self.folder / "long"
         words = [sys.executable, "-c", code.format(str(TREE / "python/precipice/src"), TINY, str(out))]

@@ -91,4 +91,4 @@ final_loss, difference, divergence, ladder = map(_drawer, ("final_loss", "differ
 loss_curves, difference_curves, raster = map(_drawer, ("loss_curves", "difference_curves", "raster"))
 survival, lr_sensitivity, departures = map(_drawer, ("survival", "lr_sensitivity", "departures"))
 sharpness, tensors, lbfgs, histograms = map(_drawer, ("sharpness", "tensors", "lbfgs", "histograms"))
-online, landscapes = map(_drawer, ("online", "landscapes"))
+exponent_ends, online, landscapes = map(_drawer, ("exponent_ends", "online", "landscapes"))

@@ -15,6 +15,7 @@ DESCRIPTIONS = {
     "sharpness": "Sharpness over steps.",
     "tensors": "Fractions of saturated and flushed elements by site.",
     "lbfgs": "Logit sharpness: exact and by L-BFGS.",
+    "exponent_ends": "Exponents of the operands over all sites, and the ends of formats over them.",
     "histograms": "Exponents of the operands by site.",
     "online": "Groups of series that no other figure is about.",
     "landscapes": "Slices of the loss surface, of files that `precipice landscape` wrote.",

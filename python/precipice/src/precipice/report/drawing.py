@@ -81,7 +81,7 @@ FIGURES: Dict[str, Draw] = {
     "sharpness": at_each_rate(sharpness_figure),
     "tensors": at_each_rate(tensor_figure),
     "lbfgs": at_each_rate(lbfgs_figure),
-    "exponents": at_each_rate(exponent_figure),
+    "exponent_ends": at_each_rate(exponent_figure),
     "histograms": at_each_rate(histogram_figure),
     "online": at_each_rate(online_figure),
     "landscapes": landscapes,
