@@ -145,7 +145,7 @@ TEST_CASE("commands, options, values and arguments are offered from the parser's
   CHECK(words_for(place, {"train", place.config(), "schedule.w"}) == Words{"schedule.warmup_steps="});
   CHECK(words_for(place, {"train", "--out", "x", place.config(), "model.kind=l"}) == Words{"model.kind=llama"});
   CHECK(words_for(place, {"sweep", "s.toml", "model.kind=gpt,"}) ==
-        Words{"model.kind=gpt,gpt", "model.kind=gpt,llama"});
+        Words{"model.kind=gpt,gpt", "model.kind=gpt,llama", "model.kind=gpt,mlp"});
   CHECK(words_for(place, {"sweep", "s.toml", "--only", ""}) == Words{"failed", "missing"});
   CHECK(words_for(place, {"sweep", "s.toml", "--only=f"}) == Words{"--only=failed"});
   CHECK(words_for(place, {"cast", "--format", "e2"}) == Words{"e2m3", "e2m1"});
@@ -182,7 +182,7 @@ TEST_CASE("bash offers words although it cuts them at equals signs and colons", 
   CHECK(bash_reply(place, script, "bis", "bis", 1) == "bisect\n");
   CHECK(bash_reply(place, script, "train c.toml optimizer.nes", "train c.toml optimizer.nes", 3) ==
         "optimizer.nesterov=\n");
-  CHECK(bash_reply(place, script, "train c.toml model.kind=", "train c.toml model.kind =", 4) == "gpt llama\n");
+  CHECK(bash_reply(place, script, "train c.toml model.kind=", "train c.toml model.kind =", 4) == "gpt llama mlp\n");
   CHECK(bash_reply(place, script, "train c.toml precision.recipe=mxfp8", "train c.toml precision.recipe = mxfp8", 5) ==
         "mxfp8\n");
   CHECK(bash_reply(place, script, "train c.toml precision.recipe=mxfp8:ru",

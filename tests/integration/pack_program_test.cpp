@@ -27,8 +27,8 @@ std::vector<std::string> bundles(const Workplace& place, const std::string& name
 // Of all that may differ between equal sweeps: times and hosts.
 Json states(const Workplace& place, const std::string& name) {
   Json states = Json::array();
-  for (const Json& run : Json::parse(place.run({"status", place.path(name), "--json"}).out)["runs"])
-    states.push_back({run["id"], run["state"], run["step"], run["loss"]});
+  const Json status = Json::parse(place.run({"status", place.path(name), "--json"}).out);
+  for (const Json& run : status["runs"]) states.push_back({run["id"], run["state"], run["step"], run["loss"]});
   return states;
 }
 
@@ -44,7 +44,7 @@ TEST_CASE("a sweep that packs its runs is read by every command as one that does
   REQUIRE(bundles(place, "packed_one").size() == 1);
   std::size_t entries = 0;
   for (const auto& entry : fs::directory_iterator(place.path("packed_one"))) entries += !entry.path().empty();
-  CHECK(entries == 3);  // sweep.toml, index.h5, packed
+  CHECK(entries == 4);  // sweep.toml, index.h5, packed, shards
 
   CHECK(states(place, "packed_one") == states(place, "loose"));
   CHECK(text_of(place.path("packed_one/index.h5")) == text_of(place.path("loose/index.h5")));

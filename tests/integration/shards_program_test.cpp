@@ -182,7 +182,7 @@ TEST_CASE("status shows the shards of a sweep, what each trains, and what is gon
 
 TEST_CASE("a second process of one index is said and does nothing twice", "[integration]") {
   Workplace place;
-  const auto command = shared_sweep(place, {"seed=range(0,3)", "train.steps=400", "--shard", "0/2", "--jobs", "1"});
+  const auto command = shared_sweep(place, {"seed=0,1", "train.steps=4000", "--shard", "0/2", "--jobs", "1"});
   RunningProgram one(folder(place, "a"), command);
   REQUIRE(!running_run(place).empty());
   RunningProgram two(folder(place, "b"), command);

@@ -154,7 +154,8 @@ TEST_CASE("SIGTERM checkpoints every run of a sweep, SIGKILL of the launcher too
     CHECK(count_running(place, "s") == 0);
   }
   REQUIRE(place.run(sweep(place, "s", axes)).exit_code == 0);
-  for (const Json& run : status_of(place, "whole")["runs"]) {
+  const Json status = status_of(place, "whole");
+  for (const Json& run : status["runs"]) {
     const std::string file = "/" + run["id"].get<std::string>() + "/run.h5";
     CHECK(text_of(place.path("s" + file)) == text_of(place.path("whole" + file)));
   }
