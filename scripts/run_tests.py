@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import package_path  # noqa: F401  makes precipice importable
 from precipice.safe_files import Folder
@@ -36,6 +37,20 @@ class Outcome:
     def fail(self, complaint: str) -> None:
         self.failed += 1
         self.complaints.append(complaint)
+
+    def failures(self) -> List[str]:
+        """A line for each: a test case of Catch2's with its place, or a test of Python's with its class."""
+        return [
+            line
+            for complaint in self.complaints
+            for line in re.findall(r"^(?:FAIL|ERROR): (.*)", complaint, re.MULTILINE) or complaint.splitlines()[:1]
+        ]
+
+
+@dataclass
+class Job:
+    name: str
+    run: Callable[[float, Path], Outcome]  # of its limit in seconds and a folder of its own
 
 
 def run_limited(command: List[str], limit: float, log: Path) -> Optional[int]:
@@ -162,43 +177,53 @@ def parse_arguments() -> argparse.Namespace:
     which.add_argument("--cluster", dest="tag", action="store_const", const=CLUSTER)
     parser.add_argument("--filter", default="")
     parser.add_argument("--limit", type=float)
+    parser.add_argument("--jobs", type=int)
     parser.add_argument("--build", type=Path, default=ROOT / "build/release/tests", help=argparse.SUPPRESS)
     parser.add_argument("--python-tests", type=Path, default=ROOT / "tests/scripts", help=argparse.SUPPRESS)
     parser.add_argument("--cluster-tests", type=Path, default=ROOT / "tests/cluster", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
+def jobs_of(arguments: argparse.Namespace) -> List[Job]:
+    """The Python tests come first: they take longest, and what comes last may run alone."""
+    jobs = []
+    tests = {"": arguments.python_tests, CLUSTER: arguments.cluster_tests}.get(arguments.tag)
+    if tests:
+        jobs.append(Job(f"tests/{tests.name}", lambda limit, folder: run_unittest(tests, arguments.filter, limit, folder)))
+    spec = catch_spec(arguments.tag, arguments.filter)
+    for program in sorted(arguments.build.glob("*_tests")):
+        if os.access(program, os.X_OK) and arguments.tag != CLUSTER:
+            jobs.append(Job(program.name, lambda limit, folder, p=program: run_catch(p, spec, limit, folder)))
+    return jobs
+
+
+def run_job(job: Job, limit: float) -> Outcome:
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = job.run(limit, Path(folder))
+    cases = outcome.passed + outcome.failed + outcome.skipped
+    remarks = [f"{n} {what}" for n, what in ((outcome.failed, "FAILED"), (outcome.skipped, "skipped")) if n]
+    lines = [f"{job.name:<20} {cases:4} tests in {time.monotonic() - start:6.1f} s  {', '.join(remarks) or 'ok'}"]
+    lines += ["    " + line for complaint in outcome.complaints for line in complaint.splitlines()]
+    print("\n".join(lines) + "\n", end="", flush=True)  # in one piece: others print as well
+    return outcome
+
+
 def main() -> int:
     arguments = parse_arguments()
-    limit = arguments.limit or (7200 if arguments.tag else 600)
+    limit = arguments.limit or (7200 if arguments.tag else 900)
+    # Most of the default tests keep one core busy, and a test that measures is less disturbed by one other than by many.
+    jobs = arguments.jobs or (1 if arguments.tag else min(2, os.cpu_count() or 1))
     total = Outcome()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        jobs = [
-            (program.name, lambda p=program: run_catch(p, catch_spec(arguments.tag, arguments.filter), limit, folder))
-            for program in sorted(arguments.build.glob("*_tests"))
-            if os.access(program, os.X_OK) and arguments.tag != CLUSTER
-        ]
-        for tag, name, tests in (
-            ("", "tests/scripts", arguments.python_tests),
-            (CLUSTER, "tests/cluster", arguments.cluster_tests),
-        ):
-            if arguments.tag == tag:
-                jobs.append((name, lambda t=tests: run_unittest(t, arguments.filter, limit, folder)))
-        for name, job in jobs:
-            start = time.monotonic()
-            outcome = job()
-            cases = outcome.passed + outcome.failed + outcome.skipped
-            remarks = [f"{n} {what}" for n, what in ((outcome.failed, "FAILED"), (outcome.skipped, "skipped")) if n]
-            print(
-                f"{name:<20} {cases:4} tests in {time.monotonic() - start:6.1f} s  {', '.join(remarks) or 'ok'}",
-                flush=True,
-            )
-            for complaint in outcome.complaints:
-                print("\n".join("    " + line for line in complaint.splitlines()), flush=True)
-            total.passed += outcome.passed
-            total.failed += outcome.failed
-            total.skipped += outcome.skipped
+    with ThreadPoolExecutor(jobs) as pool:
+        outcomes = list(pool.map(lambda job: run_job(job, limit), jobs_of(arguments)))
+    for outcome in outcomes:
+        total.passed += outcome.passed
+        total.failed += outcome.failed
+        total.skipped += outcome.skipped
+    # Once more where a reader of a long log looks first.
+    for failure in [failure for outcome in outcomes for failure in outcome.failures()]:
+        print("failed: " + failure)
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     if total.passed + total.failed + total.skipped == 0:
         print("test: no test was run", file=sys.stderr)

@@ -185,9 +185,10 @@ class LooksAtARunningRun(support.ProgramCase):
         run = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         self.addCleanup(run.kill)
         path = out / "run.h5"
-        while not path.exists() and time.monotonic() - began < 30:
+        while not path.exists() and time.monotonic() - began < 60:
             time.sleep(0.002)
-        appeared = time.monotonic() - began
+        ticks = Path(f"/proc/{run.pid}/stat").read_text().rpartition(")")[2].split()[11:13]  # utime and stime
+        spent = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
         rows = set()
         for _ in range(1000):
             with h5py.File(path, "r", locking=False) as file:
@@ -201,8 +202,8 @@ class LooksAtARunningRun(support.ProgramCase):
             rows.add((file.attrs["status"], len(file["metrics/step"])))
         self.assertIn(("running", 0), rows)  # what the first look found
         self.assertIn(1500, [length for _, length in rows])
-        # Starting the program takes most of it: a machine that is busy with others has three times as long.
-        self.assertLess(appeared, 1 if os.getloadavg()[0] < os.cpu_count() else 3)
+        # In seconds of the processor, so that a machine that is busy with others says the same.
+        self.assertLess(spent, 1)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,17 @@ class Counting(unittest.TestCase):
         self.assertIn("bad (f.cpp:3)", self.output.getvalue())
         self.assertIn("2 == 1", self.output.getvalue())
         self.assertEqual(self.closing_line(), "1 passed, 1 failed, 0 skipped")
+        self.assertEqual(self.output.getvalue().splitlines()[-2], "failed: bad (f.cpp:3)")
+
+    def test_two_programs_run_at_once_unless_one_is_asked_for(self) -> None:
+        for name, other in (("a", "b"), ("b", "a")):  # each waits for the other's word
+            wait = f"touch {self.folder}/{name}; for i in $(seq 20); do test -e {self.folder}/{other} && exit 0; sleep 0.1; done; exit 9"
+            self.add(f"{name}_tests", f"<Catch>{case(name)}</Catch>", wait)
+        with mock.patch("os.cpu_count", return_value=2):
+            self.assertEqual(self.run_all(), 0)
+        for name in "ab":
+            (self.folder / name).unlink()
+        self.assertEqual(self.run_all("--jobs", "1"), 1)
 
     def test_a_crash_a_hang_and_a_silent_end_fail(self) -> None:
         torn = f"<Catch>{case('one')}<TestCase name=\"last words\">"
@@ -96,6 +107,7 @@ class Counting(unittest.TestCase):
         (self.folder / "python" / "x_test.py").write_text("import nothing_of_this_name\n")
         self.assertEqual(self.run_all(), 1)
         self.assertEqual(self.closing_line(), "0 passed, 1 failed, 0 skipped")
+        self.assertIn("failed: x_test (unittest.loader._FailedTest", self.output.getvalue().splitlines()[-2])
 
     def test_no_test_at_all_fails(self) -> None:
         self.assertEqual(self.run_all(), 1)
