@@ -92,6 +92,8 @@ def describe_case(case: ElementTree.Element) -> str:
         if element.tag == "Expression" and element.get("success") != "true":
             lines.append(f"  {element.get('filename')}:{element.get('line')}")
             lines += ["    " + " ".join((part.text or "").split()) for part in element]
+        elif element.tag == "Info":
+            lines.append("    " + (element.text or "").strip().replace("\n", "\n    "))
         elif element.tag in ("Failure", "Exception", "FatalErrorCondition") and element.get("filename"):
             lines.append(f"  {element.get('filename')}:{element.get('line')}")
             lines.append(f"    {element.tag}: {(element.text or '').strip()}")

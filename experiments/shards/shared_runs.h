@@ -52,7 +52,8 @@ class SharedRuns {
   bool is_lost(const std::string& id);
   void drop(const std::string& id) { claims_.erase(id); }  // what is lost
   void give_back(const std::string& id);
-  void finish(const std::string& id);  // of a run of which nothing is left to do
+  // Of a run of which nothing is left to do: no claim is left on it, also where its holder was killed before this.
+  void finish(const std::string& id);
 
   // Renews claims and this process's file when that is due. Cheap otherwise.
   void renew();

@@ -75,7 +75,11 @@ SweepSummary SweepSession::run() {
   scheduler.tick = [this](const std::vector<Job>& running) { on_tick(running); };
   run_jobs(jobs, scheduler);
   printer_.close();
-  for (const SweepRun& run : runs_) ++summary_.states[observe_run(directory_of(run.id), run.id).state];
+  for (const SweepRun& run : runs_) {
+    const RunState state = observe_run(directory_of(run.id), run.id).state;
+    ++summary_.states[state];
+    if (options_.shared && is_finished(state)) options_.shared->finish(run.id);
+  }
   for (const std::string& id : left_for_later_) summary_.left += !is_finished(observe_run(directory_of(id), id).state);
   const bool is_over = options_.budget && budget_left() <= 0 && !(options_.stop && *options_.stop);
   const bool more = std::ranges::any_of(

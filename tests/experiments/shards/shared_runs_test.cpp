@@ -55,6 +55,21 @@ TEST_CASE("shards share out the runs, and what one gives back or finishes the ot
   CHECK_FALSE(fs::exists(dir / "shards/aaaaaaaaaa.2.claim"));
 }
 
+TEST_CASE("the claim of a holder killed after its run's end goes with the run, a living one's stays", "[shards]") {
+  TemporaryDirectory dir;
+  ProcessIdentity killed = this_process();
+  killed.started += 1;  // a process of this number that is another
+  ClaimBoard gone(dir.path(), "shard 1/2", kShort, killed), alive(dir.path(), "shard 2/3", kShort);
+  REQUIRE(gone.take("aaaaaaaaaa"));
+  REQUIRE(alive.take("bbbbbbbbbb"));
+  SharedRuns one(dir.path(), ShardIndex{0, 2}, kSilent, kShort);
+  one.finish("aaaaaaaaaa");
+  one.finish("bbbbbbbbbb");
+  CHECK_FALSE(fs::exists(dir / "shards/aaaaaaaaaa.0.claim"));
+  CHECK_FALSE(fs::exists(dir / "shards/aaaaaaaaaa.1.claim"));
+  CHECK(fs::exists(dir / "shards/bbbbbbbbbb.0.claim"));
+}
+
 TEST_CASE("the guard of a run throws once another shard has it, and its holder knows what it has lost", "[shards]") {
   TemporaryDirectory dir;
   const std::string run = "aaaaaaaaaa";
