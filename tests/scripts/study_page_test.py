@@ -12,7 +12,7 @@ import support  # noqa: F401
 
 from precipice.report.page import sweep_section
 from precipice.report.page.claims_page import page_of
-from precipice.report.page.sweep_section import SweepSection, sections_of
+from precipice.report.page.sweep_section import SweepSection, side_by_side
 from precipice.runs.run_files import ReportError
 
 
@@ -38,14 +38,14 @@ class StudyPage(unittest.TestCase):
         said = []
         good = {name: self.sweeps[name] for name in ("first", "second")}
         with mock.patch.object(sweep_section, "processors", lambda: 2):
-            sections = sections_of(good, said.append, pretended)
+            sections = side_by_side(good, pretended, said.append)
             with self.assertRaisesRegex(ReportError, "bad holds no runs"):
-                sections_of(self.sweeps, said.append, pretended)
+                side_by_side(self.sweeps, pretended, said.append)
         self.assertEqual(list(sections), ["first", "second"])
         self.assertNotIn(str(os.getpid()), [section.figures[1] for section in sections.values()])
         self.assertTrue(any("1 of 2" in text for text in said) and any("2 of 2" in text for text in said), said)
         with mock.patch.object(sweep_section, "processors", lambda: 1):
-            alone = sections_of(good, said.append, pretended)
+            alone = side_by_side(good, pretended, said.append)
         for name, section in alone.items():
             self.assertEqual(section.figures[1], str(os.getpid()))
             self.assertEqual((section.claims, section.figures[0], section.definitions),

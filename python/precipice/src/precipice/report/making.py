@@ -6,7 +6,7 @@ from typing import Callable, List, Optional, Sequence, Union
 
 from precipice.report.drawing import drawn_figures
 from precipice.report.figures.style import Picture, look
-from precipice.report.material import Material, gather
+from precipice.report.material import gather
 from precipice.report.page.page import build_page
 from precipice.report.page.pieces import save
 from precipice.safe_files import Folder
@@ -21,12 +21,7 @@ def make_report(
     """Writes report.html and figures/ into `out`, of one directory or of several side by side. `asked`: the learning rate
     that figures of one rate show."""
     several = [directories] if isinstance(directories, Path) else list(directories)
-    write_files(gather(several, asked, say), out, say)
-    return out / "report.html"
-
-
-def write_files(material: Material, out: Path, say: Callable[[str], None] = lambda text: None) -> List[Picture]:
-    """report.html and figures/. Returns the figures of the page."""
+    material = gather(several, asked, say)
     with look(), Folder.make(out) as target, target.folder("figures") as folder:
         pictures: List[Picture] = []
         for figure, picture in drawn_figures(material):
@@ -34,4 +29,4 @@ def write_files(material: Material, out: Path, say: Callable[[str], None] = lamb
             pictures.append(save(figure, picture, folder, material.results.command))
         page = build_page(material.results, material.sweep, pictures, material.analysis, material.rates)
         target.write("report.html", page)
-    return pictures
+    return out / "report.html"

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/back_again's page: the claims of several sweeps, first all verdicts in one table, then each sweep with its figures.
 
-    python -m precipice.report.page.claims_page DIR NAME...     the sweeps DIR/NAME; writes DIR/report.html and their own reports
+    python -m precipice.report.page.claims_page DIR NAME...     the sweeps DIR/NAME; writes DIR/report.html, then their own reports
+    python -m precipice.report.page.claims_page --page-only DIR NAME...     DIR/report.html with its figures alone
 """
 
 import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from precipice.html_text import escape
 from precipice.program import ProgramError
 from precipice.progress import Progress
 from precipice.report.page.page_style import STYLE, shared_definitions
-from precipice.report.page.sweep_section import SweepSection, sections_of
+from precipice.report.page.sweep_section import SweepSection, section_of, side_by_side, write_report
 from precipice.report.tables.claims_table import claims_section
 from precipice.runs.run_files import ReportError, one_line
 from precipice.safe_files import Folder
@@ -47,13 +48,17 @@ def page_of(sections: Dict[str, SweepSection]) -> str:
     )
 
 
-def main(directory: Path, names: List[str]) -> int:
+def main(directory: Path, names: List[str], page_only: bool = False) -> int:
+    sweeps = {name: directory / name for name in names}
     try:
         with Progress("back_again") as progress:
             progress.say("judging and drawing")
-            sections = sections_of({name: directory / name for name in names}, progress.say)
-        with Folder.make(directory) as target:
-            target.write("report.html", page_of(sections))
+            sections = side_by_side(sweeps, section_of, progress.say)
+            with Folder.make(directory) as target:
+                target.write("report.html", page_of(sections))
+            if not page_only:
+                progress.say("the page is written; drawing the sweeps' own reports")
+                side_by_side(sweeps, write_report, progress.say)
     except (ReportError, ProgramError, ValueError) as error:
         print(f"back_again: {one_line(error)}", file=sys.stderr)
         return 2
@@ -63,5 +68,12 @@ def main(directory: Path, names: List[str]) -> int:
     return 0
 
 
+def words_of(words: List[str]) -> Tuple[List[str], bool]:
+    page_only = words[:1] == ["--page-only"]
+    rest = words[page_only:]
+    return (rest[1:] if rest[:1] == ["--"] else rest), page_only
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[2 if sys.argv[1] == "--" else 1]), sys.argv[3 if sys.argv[1] == "--" else 2 :]))
+    given, only = words_of(sys.argv[1:])
+    sys.exit(main(Path(given[0]), given[1:], only))
