@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the processes import matplotlib, who waits for them need no
     from precipice.report.material import Material
 
 SHOWN = ("ladder", "departures", "raster", "difference", "final_loss", "survival", "divergence", "exponent_ends")
+ANSWERS, GROUPS = ("statistics", "labels"), ("metrics", "eval", "sharpness")  # what these figures need
 MOST_FIGURES = 3  # of a sweep
 MOST_PROCESSES = 8  # each holds the series of a sweep
 Made = TypeVar("Made")
@@ -44,7 +45,7 @@ def section_of(sweep: Path) -> SweepSection:
     from precipice.report.page.pieces import save
     from precipice.safe_files import Folder
 
-    material = gather([sweep], answers=("statistics", "labels"))
+    material = gather([sweep], answers=ANSWERS, groups=GROUPS)
     # Statistics come with the verdicts of the claims; where they do not, the program says why.
     section = SweepSection(material.analysis.claims or judged(sweep))
     with look(), Folder.make(sweep) as target, target.folder("figures") as folder:
