@@ -5,12 +5,15 @@
 
 namespace precipice {
 
-MergedSweep merge_sweep(const std::filesystem::path& directory, const std::string& reference) {
+MergedSweep merge_sweep(const std::filesystem::path& directory, const std::string& reference, bool for_index) {
   std::error_code ignored;
   // A claim may speak of any series; statistics and the index need no more than what fits into the index.
   const bool has_claims = std::filesystem::exists(directory / kClaimsFileName, ignored);
   MergedSweep merged;
-  merged.data = read_sweep_data(directory, reference, has_claims ? SeriesChoice::All : SeriesChoice::ForIndex);
+  const SeriesChoice choice = !has_claims ? SeriesChoice::ForIndex
+                              : for_index ? SeriesChoice::All
+                                          : SeriesChoice::Values;
+  merged.data = read_sweep_data(directory, reference, choice);
   merged.statistics = sweep_statistics(merged.data);
   try {
     merged.claims = registered_report(merged.data);

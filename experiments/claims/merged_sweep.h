@@ -20,8 +20,10 @@ struct MergedSweep {
   std::string problem;                 // why they are not judged: a damaged claims.toml hides no statistics
 };
 
-// `reference`: as read_sweep_data. Throws what it throws.
-MergedSweep merge_sweep(const std::filesystem::path& directory, const std::string& reference = "");
+// `reference`: as read_sweep_data. `for_index`: whether write_index follows, which needs the units and long names of series
+// as well. Throws what read_sweep_data throws.
+MergedSweep merge_sweep(const std::filesystem::path& directory, const std::string& reference = "",
+                        bool for_index = true);
 
 // Writes index.h5, atomically. Throws OutputError.
 void write_index(const MergedSweep& merged);

@@ -25,7 +25,8 @@ struct AnalysisArguments {
 };
 
 int label(const AnalysisArguments& options) {
-  const LabelReport report = label_report(read_sweep_data(options.directory, options.reference), options.rule);
+  const LabelReport report =
+      label_report(read_sweep_data(options.directory, options.reference, SeriesChoice::ForLabels), options.rule);
   print_result(options.json ? dump(statistics_json(report)) : labels_text(report));
   return kSuccess;
 }
@@ -34,13 +35,13 @@ int warn(AnalysisArguments& options) {
   options.warn.rule = options.rule;
   if (options.pooled) options.warn.within.emplace();
   if (!options.within.empty()) options.warn.within = options.within;
-  const WarnReport report = warn_report(read_sweep_data(options.directory), options.warn);
+  const WarnReport report = warn_report(read_sweep_data(options.directory, "", SeriesChoice::Values), options.warn);
   print_result(options.json ? dump(statistics_json(report)) : warnings_text(report, options.all));
   return kSuccess;
 }
 
 int merge(const AnalysisArguments& options) {
-  const MergedSweep merged = merge_sweep(options.directory, options.reference);
+  const MergedSweep merged = merge_sweep(options.directory, options.reference, !options.no_index);
   if (!options.no_index) write_index(merged);
   if (options.json) {
     Json json = statistics_json(merged.statistics);

@@ -66,11 +66,11 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
   return parts.empty() ? config.precision.recipe : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void read_into(AnalysedRun& run, SeriesRank most) {
+void read_into(AnalysedRun& run, const ColumnChoice& choice) {
   try {
     run.config = RunDirectory(run.directory).read_config();
     run.inputs = recorded_inputs(run.directory);
-    run.columns = read_columns(run.directory, run.status, &run.machine, most);
+    run.columns = read_columns(run.directory, run.status, &run.machine, choice);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
     // What a failed run's status says comes before what follows from it.
@@ -80,24 +80,41 @@ void read_into(AnalysedRun& run, SeriesRank most) {
   if (run.status.state == RunState::Pending) run.problem = "not begun";
 }
 
-// Reads the series of one run after the other. Once those with sites are too many, no run's are kept.
+ColumnChoice columns_for(SeriesChoice choice) {
+  ColumnChoice columns;
+  if (choice == SeriesChoice::ForIndex) columns.most = SeriesRank::Site;
+  if (choice == SeriesChoice::ForLabels) columns.groups = {"metrics", "eval"};
+  columns.meanings = choice == SeriesChoice::All || choice == SeriesChoice::ForIndex;
+  return columns;
+}
+
+// Reads the series of one run after the other. Once those with sites are too many, no run's are kept. What a series means
+// is read of the first run that ended and says so, which is the one that index.h5 takes it from.
 class SeriesBudget {
  public:
-  explicit SeriesBudget(SeriesChoice choice)
-      : most_(choice == SeriesChoice::All ? SeriesRank::Bin : SeriesRank::Site) {}
+  explicit SeriesBudget(SeriesChoice choice) : choice_(columns_for(choice)) { choice_.described = &described_; }
+  SeriesBudget(const SeriesBudget&) = delete;
+  SeriesBudget& operator=(const SeriesBudget&) = delete;
 
   void read(AnalysedRun& run, SweepData& data) {
-    read_into(run, most_);
-    if (most_ != SeriesRank::Site) return;
+    read_into(run, choice_);
+    if (run.ended()) keep_described(run);
+    if (choice_.most != SeriesRank::Site) return;
     for (const auto& [name, group] : run.columns)
       if (!group.sites.empty()) values_ += group.steps.size() * group.width() * group.series.size();
     if (values_ <= kMostSiteValues) return;
-    most_ = SeriesRank::Step;
+    choice_.most = SeriesRank::Step;
     forget_sites(run, data);
     for (AnalysedRun& earlier : data.runs) forget_sites(earlier, data);
   }
 
  private:
+  void keep_described(const AnalysedRun& run) {
+    for (const auto& [name, group] : run.columns)
+      for (const auto& [series, meaning] : group.meanings)
+        if (!meaning.units.empty()) described_.insert(described_series(name, group, series));
+  }
+
   static void forget_sites(AnalysedRun& run, SweepData& data) {
     std::erase_if(run.columns, [&data](const auto& entry) {
       if (!entry.second.sites.empty()) data.left_out.insert(entry.first);
@@ -105,7 +122,8 @@ class SeriesBudget {
     });
   }
 
-  SeriesRank most_;
+  ColumnChoice choice_;
+  std::set<std::string> described_;
   std::size_t values_ = 0;
 };
 

@@ -66,7 +66,8 @@ bool is_seed_axis(const std::string& axis);  // seed, data.seed, ...
 
 // What is read of each run's series: all, or what index.h5 holds (index_series.h): no groups with bins, and those with sites
 // only as long as all runs' together have at most kMostSiteValues values. Statistics of sweeps need no more; claims may.
-enum class SeriesChoice { All, ForIndex };
+// Or what labels need, metrics and evaluations; or all values without their units and long names (Values).
+enum class SeriesChoice { All, ForIndex, ForLabels, Values };
 inline constexpr std::size_t kMostSiteValues = std::size_t{1} << 25;  // 256 MiB
 
 // `reference`: a format, or "" for bf16, fp32, tf32 or the first. Throws ConfigError when the directory is neither a

@@ -57,32 +57,69 @@ struct Hdf5Reader::Impl {
   std::string name;
   std::string bytes;
   Hdf5Handle file;
+  // The group whose names were looked up last: files are read group by group, and a path from the root is a walk.
+  mutable std::string folder_path;
+  mutable Hdf5Handle folder;
 
   [[noreturn]] void refuse(const std::string& path, const std::string& why) const {
     throw DataError(name + ": " + path + ": " + why);
   }
   [[noreturn]] void refuse_by_library(const std::string& path) const { refuse(path, hdf5_error_text()); }
 
-  // "" when `path` is reached through hard links only, otherwise what is in the way.
-  std::string obstacle(const std::string& path) const {
+  // A link as the library's calls take it: by its name in a group that is open.
+  struct Link {
+    hid_t group;
+    std::string name;
+  };
+
+  // `link`: of `path`, when it is reached through hard links only; otherwise what is in the way, and nothing when not.
+  std::string find(const std::string& path, Link& link) const {
     PRECIPICE_CHECK(!path.empty() && path.front() == '/', "HDF5 path \"", path, "\"");
-    for (std::size_t slash = 0; slash != std::string::npos && path.size() > 1;) {
-      slash = path.find('/', slash + 1);
-      const std::string part = path.substr(0, slash);
-      H5L_info_t info;
-      if (H5Lget_info(file.get(), part.c_str(), &info, H5P_DEFAULT) < 0) {
-        H5Eclear2(H5E_DEFAULT);
-        return "not found";
-      }
-      if (info.type != H5L_TYPE_HARD) return "soft and external links are not followed";
+    const std::size_t slash = path.rfind('/');
+    link = {file.get(), path};
+    if (slash > 0) {
+      const std::string why = enter(path.substr(0, slash));
+      if (!why.empty()) return why;
+      link = {folder.get(), path.substr(slash + 1)};
     }
+    return path.size() == 1 ? "" : obstacle(link);
+  }
+
+  static std::string obstacle(const Link& link) {
+    H5L_info_t info;
+    if (H5Lget_info(link.group, link.name.c_str(), &info, H5P_DEFAULT) < 0) {
+      H5Eclear2(H5E_DEFAULT);
+      return "not found";
+    }
+    return info.type == H5L_TYPE_HARD ? "" : "soft and external links are not followed";
+  }
+
+  // Opens the group as `folder`. "", or what is in the way.
+  std::string enter(const std::string& path) const {
+    if (path == folder_path) return "";
+    Link link{};
+    const std::string why = find(path, link);
+    if (!why.empty()) return why;
+    Hdf5Handle group(H5Gopen2(link.group, link.name.c_str(), H5P_DEFAULT), H5Gclose);
+    if (!group.valid()) {
+      H5Eclear2(H5E_DEFAULT);
+      return "not found";  // what is no group holds nothing
+    }
+    folder_path = path;
+    folder = std::move(group);
     return "";
   }
 
+  Link link_to(const std::string& path, const std::string& shown) const {
+    Link link{};
+    const std::string why = find(path, link);
+    if (!why.empty()) refuse(shown, why);
+    return link;
+  }
+
   Hdf5Handle open_dataset(const std::string& path) const {
-    const std::string why = obstacle(path);
-    if (!why.empty()) refuse(path, why);
-    Hdf5Handle dataset(H5Dopen2(file.get(), path.c_str(), H5P_DEFAULT), H5Dclose);
+    const Link link = link_to(path, path);
+    Hdf5Handle dataset(H5Dopen2(link.group, link.name.c_str(), H5P_DEFAULT), H5Dclose);
     if (!dataset.valid()) refuse_by_library(path);
     return dataset;
   }
@@ -210,13 +247,13 @@ Hdf5Reader::Hdf5Reader(std::string bytes, const std::string& name) : impl_(std::
 Hdf5Reader::~Hdf5Reader() = default;
 
 bool Hdf5Reader::has(const std::string& path) const {
-  return impl_->obstacle(path).empty();
+  Impl::Link link{};
+  return impl_->find(path, link).empty();
 }
 
 std::vector<std::string> Hdf5Reader::names(const std::string& group) const {
-  const std::string why = impl_->obstacle(group);
-  if (!why.empty()) impl_->refuse(group, why);
-  const Hdf5Handle handle(H5Gopen2(impl_->file.get(), group.c_str(), H5P_DEFAULT), H5Gclose);
+  const Impl::Link link = impl_->link_to(group, group);
+  const Hdf5Handle handle(H5Gopen2(link.group, link.name.c_str(), H5P_DEFAULT), H5Gclose);
   if (!handle.valid()) impl_->refuse_by_library(group);
   std::vector<std::string> names;
   if (H5Literate(handle.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, keep_name, &names) < 0)
@@ -253,16 +290,14 @@ std::vector<std::string> Hdf5Reader::read_strings(const std::string& path) const
 }
 
 bool Hdf5Reader::has_attribute(const std::string& path, const std::string& name) const {
-  const std::string why = impl_->obstacle(path);
-  if (!why.empty()) impl_->refuse(path + "@" + name, why);
-  return H5Aexists_by_name(impl_->file.get(), path.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+  const Impl::Link link = impl_->link_to(path, path + "@" + name);
+  return H5Aexists_by_name(link.group, link.name.c_str(), name.c_str(), H5P_DEFAULT) > 0;
 }
 
 std::string Hdf5Reader::attribute_text(const std::string& path, const std::string& name) const {
   const std::string what = path + "@" + name;
-  const std::string why = impl_->obstacle(path);
-  if (!why.empty()) impl_->refuse(what, why);
-  const Hdf5Handle attribute(H5Aopen_by_name(impl_->file.get(), path.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+  const Impl::Link link = impl_->link_to(path, what);
+  const Hdf5Handle attribute(H5Aopen_by_name(link.group, link.name.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
                              H5Aclose);
   if (!attribute.valid()) impl_->refuse(what, "no such attribute: " + hdf5_error_text());
   const Hdf5Handle type(H5Aget_type(attribute.get()), H5Tclose);

@@ -12,7 +12,9 @@
 namespace precipice {
 namespace {
 
-ColumnGroup read_group(const Hdf5Reader& file, const std::string& path, const std::string& file_name) {
+ColumnGroup read_group(const Hdf5Reader& file, const std::string& name, const std::string& file_name,
+                       const ColumnChoice& choice) {
+  const std::string path = "/" + name;
   ColumnGroup group;
   group.steps = file.read_integers(path + "/step");
   if (!std::is_sorted(group.steps.begin(), group.steps.end()))
@@ -22,11 +24,13 @@ ColumnGroup read_group(const Hdf5Reader& file, const std::string& path, const st
   const std::size_t size = group.steps.size() * group.width();
   for (const std::string& series : file.names(path)) {
     if (series == "step" || series == "site" || series == "bin") continue;
-    std::vector<double> values = file.read_doubles(path + "/" + series);
-    if (values.size() != size) throw DataError(file_name + ": " + path + "/" + series + ": not one value per step");
-    group.series.emplace(series, std::move(values));
     const std::string where = path + "/" + series;
-    if (file.has_attribute(where, "units") && file.has_attribute(where, "long_name"))
+    // Half of a run's series have no rows: to open each only to find that out would take as long as the others.
+    std::vector<double> values = group.steps.empty() ? std::vector<double>{} : file.read_doubles(where);
+    if (values.size() != size) throw DataError(file_name + ": " + where + ": not one value per step");
+    group.series.emplace(series, std::move(values));
+    const bool is_known = choice.described && choice.described->contains(described_series(name, group, series));
+    if (choice.meanings && !is_known && file.has_attribute(where, "units") && file.has_attribute(where, "long_name"))
       group.meanings[series] = {series, file.attribute_text(where, "units"), file.attribute_text(where, "long_name")};
   }
   return group;
@@ -44,12 +48,20 @@ SeriesRank rank_of(bool sites, bool bins) {
   return bins ? SeriesRank::Bin : sites ? SeriesRank::Site : SeriesRank::Step;
 }
 
+bool is_named(const ColumnChoice& choice, const std::string& group) {
+  return choice.groups.empty() || choice.groups.contains(group);
+}
+
 }  // namespace
 
-SeriesColumns columns_of(const RunSeries& series, SeriesRank most) {
+std::string described_series(const std::string& group, const ColumnGroup& columns, const std::string& series) {
+  return group + (columns.sites.empty() ? "/" : "/site/") + series;
+}
+
+SeriesColumns columns_of(const RunSeries& series, const ColumnChoice& choice) {
   SeriesColumns columns;
-  const auto is_wanted = [most](const SeriesGroup& group) {
-    return rank_of(!group.sites.empty(), !group.bins.empty()) <= most;
+  const auto is_wanted = [&choice](const SeriesGroup& group) {
+    return is_named(choice, group.name) && rank_of(!group.sites.empty(), !group.bins.empty()) <= choice.most;
   };
   for (const SeriesGroup& group : series.groups) {
     if (!is_wanted(group)) continue;
@@ -76,31 +88,33 @@ SeriesColumns columns_of(const RunSeries& series, SeriesRank most) {
   return columns;
 }
 
-SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine, SeriesRank most) {
+SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine,
+                             const ColumnChoice& choice) {
   const Hdf5Reader file(std::move(bytes), name);
   if (machine) *machine = machine_of(file);
   SeriesColumns columns;
   for (const std::string& group : file.names("/")) {
     const std::string path = "/" + group;
-    if (file.has(path + "/step") && rank_of(file.has(path + "/site"), file.has(path + "/bin")) <= most)
-      columns.emplace(group, read_group(file, path, name));
+    if (!is_named(choice, group) || !file.has(path + "/step")) continue;
+    if (rank_of(file.has(path + "/site"), file.has(path + "/bin")) <= choice.most)
+      columns.emplace(group, read_group(file, group, name, choice));
   }
   return columns;
 }
 
 SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status, std::string* machine,
-                           SeriesRank most) {
+                           const ColumnChoice& choice) {
   const std::filesystem::path run_file = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
   if (is_finished(status.state) && is_there(run_file)) {
     std::string bytes = read_file(run_file, kMaxRunFileBytes);
     // The HDF5 library crashes on about one damaged file in a hundred.
     if (sha256_hex(bytes) == status.run_file_sha256)
-      return parse_run_file(std::move(bytes), run_file.string(), machine, most);
+      return parse_run_file(std::move(bytes), run_file.string(), machine, choice);
     if (!is_there(journal))
       throw DataError(run_file.string() + ": its SHA-256 is not the one that status.json records");
   }
   if (!is_there(journal)) throw DataError(run_dir.string() + ": no run.h5 and no metrics.jnl");
-  return columns_of(read_journal(journal).series, most);
+  return columns_of(read_journal(journal).series, choice);
 }
 
 const std::vector<double>* find_series(const SeriesColumns& columns, const std::string& group,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,16 +29,30 @@ using SeriesColumns = std::map<std::string, ColumnGroup>;  // by the group's nam
 // How many dimensions a group may have to be read: series of one value a step, of one a step and site, or all.
 enum class SeriesRank { Step, Site, Bin };
 
-SeriesColumns columns_of(const RunSeries& series, SeriesRank most = SeriesRank::Bin);
+// What is wanted of a run's series.
+struct ColumnChoice {
+  SeriesRank most = SeriesRank::Bin;
+  std::set<std::string> groups{};  // by name; empty: all
+  bool meanings = true;            // of the series: their units and long names
+  // Series, as described_series names them, whose meaning is known from another run: it is not read again, which would
+  // take as long as the values. Null: none is known.
+  const std::set<std::string>* described = nullptr;
+};
 
-// From run.h5's bytes (`name` is for messages): every group of it with a `step`. Throws DataError on any other layout.
+SeriesColumns columns_of(const RunSeries& series, const ColumnChoice& choice = {});
+
+// From run.h5's bytes (`name` is for messages): every group of it with a `step`. Of a group without rows no more than the
+// names and meanings is read. Throws DataError on any other layout.
 // `machine`: what the run computed on, "AMD EPYC 9R14, avx512, avx512_core_bf16"; "" where the file does not say.
 SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine = nullptr,
-                             SeriesRank most = SeriesRank::Bin);
+                             const ColumnChoice& choice = {});
 
 // Throws DataError when neither file can be read; run.h5 is opened only if its SHA-256 is the recorded one.
 SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status,
-                           std::string* machine = nullptr, SeriesRank most = SeriesRank::Bin);
+                           std::string* machine = nullptr, const ColumnChoice& choice = {});
+
+// The name under which ColumnChoice knows a series. Groups with and without sites are not one, whatever they are called.
+std::string described_series(const std::string& group, const ColumnGroup& columns, const std::string& series);
 
 // The series, or nothing where the run has none of this name.
 const std::vector<double>* find_series(const SeriesColumns& columns, const std::string& group, const std::string& name);

@@ -35,6 +35,7 @@ PYTHON_LINES = re.compile(
     r"shutil\.copy2\(source, target\)|\(copy / \"\.venv\"\)\.symlink_to"  # plant_mistakes: a scratch copy of its own
     r"|\(Path\(folder\) / name\)\.symlink_to\(run\.directory"  # joined.py: a temporary folder of its own
     r"|frame\.to_csv\(na_rep="  # gives text
+    r"|\bh5[ao]\.open\((?:folder|file)\.id, "  # datasets.py: an object of a file that is open
     r"|\.replace\((?:f?[\"']|mistake\.right)"  # of a text
 )
 

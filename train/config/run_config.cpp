@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <type_traits>
 
 #include "metrics/log/files.h"
@@ -60,10 +61,15 @@ std::string text_of(const ConfigField& field) {
 
 // Nothing stands for the default only where the default is nothing: elsewhere it is an unset variable of a script.
 bool is_empty_by_default(const std::string& key) {
-  RunConfig defaults;
-  for (const ConfigField& field : config_fields(defaults))
-    if (field.key == key) return text_of(field).empty();
-  return false;
+  // Made once: a config has a dozen empty texts, and the table of all keys is long.
+  static const std::set<std::string> empty = [] {
+    std::set<std::string> keys;
+    RunConfig defaults;
+    for (const ConfigField& field : config_fields(defaults))
+      if (is_text(field) && text_of(field).empty()) keys.insert(field.key);
+    return keys;
+  }();
+  return empty.contains(key);
 }
 
 std::string checked_text(const ConfigField& field, const Setting& setting) {

@@ -3,6 +3,9 @@
 #include "metrics/log/series_columns.h"
 
 #include <cmath>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
@@ -78,6 +81,53 @@ TEST_CASE("a run.h5 with another hash than the recorded one is left to the journ
   CHECK_THROWS_WITH(read_columns(place.path(), done), Catch::Contains("SHA-256"));
   write_journal(place / kJournalFileName, series);
   CHECK(read_columns(place.path(), done).at("metrics").steps.size() == 5);
+}
+
+TEST_CASE("what is chosen of a run's series is the same from run.h5 and from the journal") {
+  const RunSeries series = three_groups();
+  const std::string bytes = build_run_file(series, {"", {}, {}, {}});
+  ColumnChoice labels, sites, values;
+  labels.groups = {"metrics", "eval"};
+  sites.most = SeriesRank::Site;
+  values.meanings = false;
+  const SeriesColumns all = columns_of(series);
+  const std::vector<std::pair<ColumnChoice, std::vector<std::string>>> chosen{
+      {labels, {"metrics"}}, {sites, {"metrics", "tensors"}}, {values, {"histograms", "metrics", "tensors"}}};
+  for (const auto& [choice, names] : chosen) {
+    SeriesColumns wanted;
+    for (const std::string& name : names) wanted.emplace(name, all.at(name));
+    CHECK(equal(parse_run_file(bytes, "run.h5", nullptr, choice), wanted));
+    CHECK(equal(columns_of(series, choice), wanted));
+  }
+}
+
+TEST_CASE("units and names are read of series whose meaning is not known, and of none where nobody asks") {
+  const RunSeries series = three_groups();
+  const std::string bytes = build_run_file(series, {"", {}, {}, {}});
+  const SeriesColumns all = parse_run_file(bytes, "run.h5");
+  CHECK(all.at("metrics").meanings.at("train_loss") == Series{"train_loss", "nats", "loss"});
+  CHECK(all.at("tensors").meanings.size() == 2);
+  const std::set<std::string> described{described_series("metrics", all.at("metrics"), "train_loss"),
+                                        described_series("tensors", all.at("metrics"), "x_amax")};  // without sites
+  ColumnChoice choice;
+  choice.described = &described;
+  const SeriesColumns rest = parse_run_file(bytes, "run.h5", nullptr, choice);
+  CHECK(equal(rest, all));
+  CHECK(rest.at("metrics").meanings.size() == 1);
+  CHECK(rest.at("metrics").meanings.contains("grad_norm"));
+  CHECK(rest.at("tensors").meanings.size() == 2);
+  choice.meanings = false;
+  for (const auto& [name, group] : parse_run_file(bytes, "run.h5", nullptr, choice)) CHECK(group.meanings.empty());
+}
+
+TEST_CASE("a group without rows has its series, empty, and what they mean") {
+  RunSeries series = three_groups();
+  std::erase_if(series.rows, [](const SeriesRow& row) { return row.group == 1; });
+  const SeriesColumns columns = parse_run_file(build_run_file(series, {"", {}, {}, {}}), "run.h5");
+  CHECK(equal(columns, columns_of(series)));
+  CHECK(columns.at("tensors").series.at("w_amax").empty());
+  CHECK(columns.at("tensors").sites == std::vector<std::string>{"h.0", "head"});
+  CHECK(columns.at("tensors").meanings.at("w_amax").long_name == "amax");
 }
 
 TEST_CASE("a directory with neither file is bad data") {

@@ -33,9 +33,9 @@ class Analysis:
 class Analyses:
     """The commands, started side by side: their answers are read when the runs have been."""
 
-    def __init__(self, directory: Path, axes: Sequence[str] = ()):
+    def __init__(self, directory: Path, axes: Sequence[str] = (), answers: Sequence[str] = tuple(COMMANDS)):
         """`axes`: what the sweep varies. Warnings are compared within equal settings, seeds apart: otherwise they would
-        say only that settings differ."""
+        say only that settings differ. `answers`: those of COMMANDS that are wanted."""
         program = str(program_path())
         self.analysis = Analysis()
         self.processes: Dict[str, subprocess.Popen] = {}
@@ -44,7 +44,8 @@ class Analyses:
             self.analysis.problems.append(f"no program at {program}: build it, or name it in PRECIPICE")
             return
         settings = [axis for axis in axes if axis != "seed" and not axis.endswith(".seed")]
-        for name, (command, *options) in COMMANDS.items():
+        for name in answers:
+            command, *options = COMMANDS[name]
             within = [f"--within={axis}" for axis in settings] if command == "warn" else []
             arguments = [program, command, path_argument(directory), *options, *within]
             try:

@@ -17,10 +17,9 @@ def make_report(
     out: Path,
     say: Callable[[str], None],
     asked: Optional[float] = None,
-    drawn: Optional[List[Picture]] = None,
 ) -> Path:
     """Writes report.html and figures/ into `out`, of one directory or of several side by side. `asked`: the learning rate
-    that figures of one rate show. `drawn` takes the figures of the page."""
+    that figures of one rate show."""
     several = [directories] if isinstance(directories, Path) else list(directories)
     material = gather(several, asked, say)
     with look(), Folder.make(out) as target, target.folder("figures") as folder:
@@ -30,6 +29,4 @@ def make_report(
             pictures.append(save(figure, picture, folder, material.results.command))
         page = build_page(material.results, material.sweep, pictures, material.analysis, material.rates)
         target.write("report.html", page)
-    if drawn is not None:
-        drawn += pictures
     return out / "report.html"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence
 
-from precipice.report.analysis import Analyses, Analysis, adopt_names
+from precipice.report.analysis import COMMANDS, Analyses, Analysis, adopt_names
 from precipice.report.grouping import Sweep
 from precipice.report.tables.comparisons_table import comparison_rows, formats_part
 from precipice.runs.joined import as_one_sweep, find_all, program_id
@@ -33,14 +33,17 @@ def gather(
     rate: Optional[float] = None,
     say: Callable[[str], None] = lambda text: None,
     ask_program: bool = True,
+    answers: Sequence[str] = tuple(COMMANDS),
+    groups: Optional[Sequence[str]] = None,
 ) -> Material:
     """`rate`: the learning rate that figures of one rate show, instead of the best one and the lowest at which formats part.
-    `say` is told what is being done. Raises ReportError for directories without runs and a rate that no run has."""
+    `say` is told what is being done. `answers`, `groups`: of one directory, what is asked of the program, and
+    what is read of each run.h5 (as read_run has it). Raises ReportError for directories without runs and a rate that no run has."""
     if not ask_program:
         results, analysis = find_all(directories, say), Analysis()
     elif len(directories) == 1:
-        with Analyses(directories[0], read_sweep_record(directories[0] / "sweep.toml").axes) as analyses:
-            results = find_results(directories[0], say)
+        with Analyses(directories[0], read_sweep_record(directories[0] / "sweep.toml").axes, answers) as analyses:
+            results = find_results(directories[0], say, groups)
             analysis = analyses.wait(say)
     else:
         results = find_all(directories, say)

@@ -11,8 +11,9 @@ from typing import Callable, Dict, List, Optional, Sequence
 import h5py
 
 from precipice.html_text import clean
+from precipice.runs.datasets import as_plain
 from precipice.runs.locate import is_there, run_file
-from precipice.runs.run_files import RUN_FILES, ReportError, Run, as_plain, read_run
+from precipice.runs.run_files import RUN_FILES, ReportError, Run, read_run
 from precipice.safe_files import open_regular, regular
 
 MAX_RECORD_BYTES = 64 << 20  # as experiments/sweep/sweep_record.cpp

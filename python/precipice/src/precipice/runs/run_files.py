@@ -7,27 +7,32 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import h5py
 import numpy as np
 
 from precipice.runs.config_text import number, parse_config
+from precipice.runs.datasets import (
+    MAX_STEP,
+    Budget,
+    as_plain,
+    checked_child,
+    children,
+    plain_attributes,
+    read_numbers,
+    rising_steps,
+)
 from precipice.html_text import clean
 from precipice.runs.inputs import recorded_inputs
-from precipice.runs.locate import is_there, open_run_file, run_file, size_of
+from precipice.runs.locate import is_there, open_run_file, run_file
 from precipice.safe_files import open_regular
 
 MAX_TEXT_BYTES = 1 << 22
 MAX_SITES = 1 << 16
-MAX_STEP = 10**12  # as experiments/cli/analysis.cpp
 LARGEST, LARGEST_RATE = 1e100, 1e30  # beyond any number of a run that computes in fp32
-MAX_ATTRIBUTE_BYTES = 1 << 20
 STALE_SECONDS = 60  # as metrics/log/status_file.h
 FINISHED = ("done", "diverged", "untrained", "skipped")  # states with nothing left to train
-# What is read of a file expands to at most this: a small file that claims to hold gigabytes is refused unread. Series of
-# whole runs expand tenfold; constant ones, a thousandfold, are never all of a file.
-EXPANSION_LIMIT, EXPANSION_FREE = 64, 1 << 24
 FIELDS = {"metrics": "metrics", "eval": "evals", "sharpness": "sharpness", "tensors": "tensors"}  # of Run, by group
 BY_SITE = ("attention", "activations")  # groups with sites that a figure draws; those without are all read
 MAX_GROUPS = 64
@@ -182,35 +187,12 @@ def read_text(path: Path) -> str:
         return file.read(MAX_TEXT_BYTES).decode("utf-8", errors="replace")
 
 
-class Budget:
-    """How many bytes may still be read of a file, by its own size on disk; and how many rows a run's series have."""
-
-    def __init__(self, path: Path, rows: Optional[int] = None):
-        self.left = EXPANSION_FREE + EXPANSION_LIMIT * size_of(path)
-        self.rows = rows  # None: unknown
-
-    def take(self, dataset: h5py.Dataset) -> None:
-        """Raises ValueError for a dataset that is larger than it can honestly be."""
-        wanted = dataset.size * dataset.dtype.itemsize
-        if wanted > self.left:
-            raise ValueError(f"{dataset.name} would take {wanted} bytes, more than the file can hold")
-        self.left -= wanted
-
-    def check_rows(self, dataset: h5py.Dataset) -> None:
-        if self.rows is not None and dataset.ndim and dataset.shape[0] > self.rows:
-            raise ValueError(f"{dataset.name} has {dataset.shape[0]} rows, and the run has {self.rows - 1} steps")
-
-
 def read_run_file(directory: Path, run: Run, groups: Optional[Sequence[str]]) -> None:
     budget = Budget(run_file(directory))
     with open_run_file(directory) as file:
-        for name in file.attrs:
-            if file.attrs.get_id(name).get_storage_size() > MAX_ATTRIBUTE_BYTES:
-                raise ValueError(f"attribute {name} is larger than {MAX_ATTRIBUTE_BYTES} bytes")
-            value = as_plain(file.attrs[name])
-            if isinstance(value, (str, int, float)):
-                run.attributes[name] = value
-        config = checked(file, "config", budget)
+        run.attributes.update(plain_attributes(file))
+        held = children(file)
+        config = checked_child(file, "config", budget) if "config" in held[""] else None
         if config is not None:
             text = as_plain(config[()])
             if not isinstance(text, str) or len(text) > MAX_TEXT_BYTES:
@@ -220,75 +202,51 @@ def read_run_file(directory: Path, run: Run, groups: Optional[Sequence[str]]) ->
         if isinstance(steps, int) and steps > 0:
             budget.rows = steps + 1  # evaluations stand before the first step and after the last
         for name, member in FIELDS.items():
-            if groups is None or name in groups:
-                read_group(file, name, getattr(run, member), budget)
-        for name in other_groups(file) if groups is None else ():
-            run.probes[name] = SeriesGroup()
-            read_group(file, name, run.probes[name], budget)
+            if "step" in held.get(name, ()) and (groups is None or name in groups):
+                setattr(run, member, read_group(file, name, held[name], budget))
+        for name in other_groups(held) if groups is None else ():
+            run.probes[name] = read_group(file, name, held[name], budget)
 
 
-def other_groups(file: h5py.File) -> List[str]:
+def other_groups(held: Mapping[str, Sequence[str]]) -> List[str]:
     """What a run measured is what its file holds: no list here has to know a metric that was added."""
-    names = [name for name in file if name not in FIELDS and isinstance(file.get(name, getlink=True), h5py.HardLink)]
-    names = [name for name in names if isinstance(file[name], h5py.Group) and "step" in file[name]]
+    names = [name for name in held[""] if name not in FIELDS and "step" in held.get(name, ())]
     if len(names) > MAX_GROUPS:
         raise ValueError(f"{len(names)} groups of series")
-    return [name for name in names if name in BY_SITE or "site" not in file[name]]
+    return [name for name in names if name in BY_SITE or "site" not in held[name]]
 
 
-def read_group(file: h5py.File, name: str, group: SeriesGroup, budget: Budget) -> None:
-    if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        return
+def read_group(file: h5py.Group, name: str, held: Sequence[str], budget: Budget) -> SeriesGroup:
+    """`held`: the names in the group. Of a group without rows nothing but the names is read."""
+    group = SeriesGroup()
     folder = file[name]
-    steps = checked(folder, "step", budget)
+    steps = checked_child(folder, "step", budget)
     if steps is None:
-        return
+        return group
     budget.check_rows(steps)
     group.steps = rising_steps(steps)
-    sites = checked(folder, "site", budget)
+    sites = checked_child(folder, "site", budget) if "site" in held else None
     if sites is not None:
         if sites.size > MAX_SITES:
             raise ValueError(f"{sites.name} names {sites.size} sites")
         group.sites = [clean(as_plain(site)) for site in sites[()]]
-    for key in folder:
-        dataset = checked(folder, key, budget) if key not in ("step", "site") else None
+    series = [key for key in held if key not in ("step", "site")]
+    if not len(group.steps):
+        empty = np.zeros((0, len(group.sites)) if group.sites else 0)
+        group.series = {key: empty for key in series}
+        return group
+    for key in series:
+        dataset = checked_child(folder, key, budget)
         if dataset is not None and dataset.ndim == (2 if group.sites else 1) and dataset.dtype.kind in "fiu":
             budget.check_rows(dataset)
-            values = np.asarray(dataset[()], dtype=np.float64)
+            values = read_numbers(dataset)
             values[np.abs(values) > LARGEST] = np.inf  # no axis has room for it
             group.series[key] = values
     # A hand-made file may have columns of unequal length: keep the rows that all of them have.
     rows = min([len(group.steps)] + [len(values) for values in group.series.values()])
     group.steps = group.steps[:rows]
     group.series = {key: values[:rows] for key, values in group.series.items()}
-
-
-def rising_steps(dataset: h5py.Dataset) -> np.ndarray:
-    if dataset.ndim != 1 or dataset.dtype.kind not in "iu":
-        raise ValueError(f"{dataset.name} is no row of whole numbers")
-    steps = dataset[()]
-    if len(steps) and not (0 <= int(steps[0]) and int(steps.max()) <= MAX_STEP and (steps[1:] > steps[:-1]).all()):
-        raise ValueError(f"{dataset.name} does not rise")
-    return steps.astype(np.int64)
-
-
-def checked(folder: h5py.Group, name: str, budget: Budget) -> Optional[h5py.Dataset]:
-    """A dataset stored in this file itself, of a size that the file can hold; None if there is none."""
-    if name not in folder or not isinstance(folder.get(name, getlink=True), h5py.HardLink):
-        return None
-    dataset = folder[name]
-    if not isinstance(dataset, h5py.Dataset):
-        return None
-    if dataset.external or dataset.is_virtual or dataset.size is None:
-        raise ValueError(f"{dataset.name} is not a plain dataset")
-    budget.take(dataset)
-    return dataset
-
-
-def as_plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return value.item() if isinstance(value, np.generic) else value
+    return group
 
 
 def one_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups of run.h5 as arrays: every series with the names of its dimensions, of one run, or of many runs padded with NaN to a
-common axis. What a file claims to hold is checked as for the report (run_files.py)."""
+common axis. What a file claims to hold is checked as for the report (datasets.py)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 
 from precipice.html_text import clean
+from precipice.runs.datasets import Budget, as_plain, checked, rising_steps
 from precipice.runs.locate import open_run_file, run_file
-from precipice.runs.run_files import MAX_GROUPS, MAX_SITES, Budget, as_plain, checked, rising_steps
+from precipice.runs.run_files import MAX_GROUPS, MAX_SITES
 
 DIMENSIONS = ("step", "site", "bin")  # of a series, in this order: as many as it has
 

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from precipice.program import ask, path_argument
-from precipice.runs.run_files import ReportError, as_plain
+from precipice.runs.datasets import as_plain
+from precipice.runs.run_files import ReportError
 from precipice.safe_files import open_regular, regular
 
 INTEGERS = ("layers", "width", "heads", "kv_heads", "head_size", "hidden", "vocabulary", "context", "bias", "tied_head", "step")

@@ -23,8 +23,9 @@ from precipice.report.figures.probe_figures import (
     runs_at_shown_rate,
     sweep_label,
 )
+from precipice.runs.datasets import Budget, as_plain, checked
 from precipice.runs.locate import open_run_file, run_file
-from precipice.runs.run_files import Budget, Run, as_plain, checked
+from precipice.runs.run_files import Run
 from precipice.report.figures.style import Part, Picture, colour_bar, set_title, wrapped
 
 # (series, title): the operand as it comes, then as its first product takes it.

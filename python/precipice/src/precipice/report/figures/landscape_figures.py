@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from precipice.report.describe import number
-from precipice.runs.run_files import Budget, as_plain, checked
+from precipice.runs.datasets import Budget, as_plain, checked
 from precipice.report.figures.style import Part, Picture, colour_bar, wrapped
 from precipice.safe_files import regular
 

@@ -12,8 +12,7 @@ from precipice.report.grouping import RATE, Sweep
 from precipice.report.headline import headline
 from precipice.html_text import code_list, escape, folded
 from precipice.report.page.legend_html import legend_html
-from precipice.report.page.page_style import STYLE
-from precipice.report.page.pieces import shared_definitions
+from precipice.report.page.page_style import STYLE, shared_definitions
 from precipice.runs.results import Results
 from precipice.runs.run_files import FINISHED, Run
 from precipice.report.figures.style import Picture
@@ -32,7 +31,7 @@ def build_page(
     sections = page_sections(results, sweep, pictures, analysis)
     closed = {*FOLDED, *(anchor(picture) for picture in pictures if picture.folded)}
     parts = [
-        shared_definitions(list(pictures)),
+        shared_definitions([picture.definitions for picture in pictures]),
         "<header>",
         f"<h1>{escape(name)}</h1>",
         f'<p class="lead">{escape(state_counts(runs))} {escape(basis_text(results))}</p>',

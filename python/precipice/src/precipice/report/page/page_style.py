@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The style sheet of the page: one column that fits a phone, tables that become lists there, and what is printed."""
+"""What a page's pictures and tables share. The style sheet: one column that fits a phone, tables that become lists there, and
+what is printed. And the letters, marks and clipping boxes of its pictures."""
+
+from typing import Dict, Mapping, Sequence
 
 STYLE = """
 :root { color-scheme: light; }
@@ -62,3 +65,14 @@ tbody th { font-weight: 600; }
   details::details-content { content-visibility: visible; }
 }
 """
+
+
+def shared_definitions(pictures: Sequence[Mapping[str, str]]) -> str:
+    """What each picture of the page refers to by id (style.Picture.definitions), each once: ids are hashes of what they are."""
+    every: Dict[str, str] = {}
+    for definitions in pictures:
+        every.update(definitions)
+    if not every:
+        return ""
+    body = "\n".join(every.values())
+    return f'<svg width="0" height="0" class="shared" aria-hidden="true"><defs>\n{body}\n</defs></svg>'

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
-from precipice.program import program_path
-from precipice.report.page.claims_page import judged
+from precipice.program import ProgramError
+from precipice.report.page.sweep_section import judged
 from precipice.runs.run_files import one_line
 from precipice.safe_files import Folder
 
@@ -84,16 +84,15 @@ def main(words: List[str]) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="sweeps in it, in the order of the table")
     parser.add_argument("--into", type=Path, metavar="FILE", help=f'file with the lines "{BEGIN}" and "{END}"')
     arguments = parser.parse_args(words)
-    program = str(program_path())
     try:
-        table = markdown_table({name: judged(program, arguments.directory / name) for name in arguments.names})
+        table = markdown_table({name: judged(arguments.directory / name) for name in arguments.names})
         if arguments.into is None:
             print(table, end="")
         else:
             text = put_into(arguments.into.read_text(encoding="utf-8"), table)
             with Folder.make(arguments.into.parent) as folder:
                 folder.write(arguments.into.name, text)
-    except ValueError as error:
+    except (ProgramError, ValueError) as error:
         print(f"claims_markdown: {one_line(error)}", file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:
