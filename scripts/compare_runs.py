@@ -27,7 +27,7 @@ from precipice.safe_files import regular, write_file
 
 PROVENANCE = {"command", "commit", "compiler", "cpu_model", "hdf5_version", "libtorch_version", "onednn_version",
               "program_version"}
-HINTS = {"NX_class", "default"}  # what a viewer opens on (metrics/log/nexus_hints.h); groups' attributes are not compared
+HINTS = {"NX_class", "default"}  # what a viewer opens on (metrics/hdf5/nexus_hints.h); groups' attributes are not compared
 DIMENSION_SCALES = {"REFERENCE_LIST", "DIMENSION_LIST"}  # addresses in the file, of which steps belong to which series
 TINY = ["model.width=32", "model.heads=2", "model.layers=2", "model.context=32", "train.batch=4", "train.steps=12",
         "train.eval_every=6", "train.checkpoint_every=4", "data.tokens=20000", "metrics.tensors_every=4"]

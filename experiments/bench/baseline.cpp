@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "precision/kernels/isa.h"
 #include "train/run/provenance.h"

@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <system_error>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -5,7 +5,7 @@
 
 #include "experiments/bench/bench.h"
 #include "experiments/bench/child_process.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "train/config/metric_intervals.h"
 
 namespace precipice {

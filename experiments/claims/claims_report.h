@@ -9,7 +9,7 @@
 #include "experiments/claims/judge.h"
 #include "experiments/claims/registry.h"
 #include "experiments/console/json_fields.h"
-#include "experiments/statistics/sweep_index.h"
+#include "experiments/index/sweep_index.h"
 
 namespace precipice {
 

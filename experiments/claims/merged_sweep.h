@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `precipice merge` finds, and what a sweep leaves at its end: the runs of a directory, their statistics and the
-// verdicts of its claims, and index.h5 of all three (experiments/statistics/sweep_index.h).
+// verdicts of its claims, and index.h5 of all three (experiments/index/sweep_index.h).
 #pragma once
 
 #include <filesystem>

@@ -8,7 +8,7 @@
 #include <map>
 #include <utility>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -7,10 +7,10 @@
 #include "experiments/claims/merged_sweep.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
-#include "experiments/statistics/label_report.h"
 #include "experiments/statistics/sweep_statistics_text.h"
-#include "experiments/statistics/warn_text.h"
 #include "experiments/sweep/index_state.h"
+#include "experiments/warnings/label_report.h"
+#include "experiments/warnings/warn_text.h"
 
 namespace precipice {
 namespace {

@@ -11,7 +11,7 @@
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/formats/cast_report.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
 #include "precision/base/spellings.h"

@@ -15,7 +15,7 @@
 #include "experiments/emit/sweep_cost.h"
 #include "experiments/sweep/jobs.h"
 #include "experiments/sweep/plan.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "train/run/run.h"
 
 namespace precipice {

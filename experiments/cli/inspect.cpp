@@ -12,12 +12,12 @@
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 #include "experiments/console/process_setup.h"
+#include "experiments/status/status_report.h"
+#include "experiments/status/status_shards.h"
+#include "experiments/status/status_watch.h"
+#include "experiments/status/verify.h"
 #include "experiments/sweep/observed_run.h"
-#include "experiments/sweep/status_report.h"
-#include "experiments/sweep/status_shards.h"
-#include "experiments/sweep/status_watch.h"
-#include "experiments/sweep/verify.h"
-#include "metrics/log/packed_runs.h"
+#include "metrics/files/packed_runs.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -10,7 +10,7 @@
 #include "experiments/console/console.h"
 #include "experiments/sweep/pack.h"
 #include "experiments/sweep/sweep_record.h"
-#include "metrics/log/packed_runs.h"
+#include "metrics/files/packed_runs.h"
 #include "precision/base/check.h"
 
 namespace precipice {

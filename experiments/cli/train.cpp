@@ -8,12 +8,12 @@
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
+#include "experiments/status/plan_report.h"
 #include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/plan.h"
-#include "experiments/sweep/plan_report.h"
 #include "experiments/sweep/sweep.h"
 #include "experiments/sweep/sweep_record.h"
-#include "metrics/log/packed_runs.h"
+#include "metrics/files/packed_runs.h"
 #include "train/run/run.h"
 
 namespace precipice {

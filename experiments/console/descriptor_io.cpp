@@ -9,7 +9,7 @@
 #include <string>
 #include <system_error>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -10,7 +10,7 @@
 #include <initializer_list>
 
 #include "precision/rounding/float_environment.h"
-#include "train/run/tensor_memory.h"
+#include "train/estimates/tensor_memory.h"
 
 namespace precipice {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "experiments/console/console.h"
 #include "experiments/emit/engines.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 
 namespace precipice {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "experiments/console/console.h"
 #include "experiments/emit/engines.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

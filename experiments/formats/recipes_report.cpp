@@ -13,10 +13,10 @@
 #include "experiments/formats/storage_report.h"
 #include "precision/policy/element_precision.h"
 #include "precision/scaling/scale_rule_table.h"
+#include "train/estimates/planned_products.h"
 #include "train/recipes/describe.h"
 #include "train/recipes/recipes.h"
 #include "train/recipes/resolved_run.h"
-#include "train/run/planned_products.h"
 
 namespace precipice {
 namespace {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
 #include "train/run/provenance.h"

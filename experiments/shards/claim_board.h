@@ -40,7 +40,7 @@
 #include <vector>
 
 #include "experiments/shards/claim_record.h"
-#include "metrics/log/directory.h"
+#include "metrics/files/directory.h"
 
 namespace precipice {
 

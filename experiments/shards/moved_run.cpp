@@ -5,9 +5,9 @@
 
 #include <system_error>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/journal.h"
-#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

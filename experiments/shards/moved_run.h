@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What keeps the former holder of a run, thought dead and only asleep, from writing into the run of its successor. Each
-// process works in the directory that it has opened, by its descriptor (metrics/log/directory.h): nothing that it still
+// process works in the directory that it has opened, by its descriptor (metrics/files/directory.h): nothing that it still
 // writes leaves that directory. So the successor gets a new directory of the run's name, and the old one goes:
 //   1. DIR/shards/<run>.<number>.new is made: second names, by link(2), of the files that are replaced whole and never
 //      changed (config, checkpoints, run.h5, status, ...), copies of those that are appended to (metrics.jnl, log.txt).
@@ -17,7 +17,7 @@
 #include <functional>
 #include <string>
 
-#include "metrics/log/directory.h"
+#include "metrics/files/directory.h"
 
 namespace precipice {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "experiments/shards/moved_run.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "train/run/provenance.h"
 

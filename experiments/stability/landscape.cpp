@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "experiments/console/worker_threads.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "precision/base/seconds_since.h"
 #include "train/recipes/recipes.h"

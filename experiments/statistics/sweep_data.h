@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/sweep/status_report.h"
+#include "experiments/status/status_report.h"
 #include "metrics/divergence/labels.h"
 #include "metrics/log/series_columns.h"
 #include "train/config/run_config.h"

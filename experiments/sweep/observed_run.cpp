@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "metrics/log/directory.h"
-#include "metrics/log/run_files.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/check.h"

@@ -12,11 +12,11 @@
 #include <system_error>
 
 #include "experiments/sweep/observed_run.h"
-#include "metrics/log/bundle.h"
-#include "metrics/log/files.h"
-#include "metrics/log/input_file.h"
-#include "metrics/log/packed_runs.h"
-#include "metrics/log/run_files.h"
+#include "metrics/files/bundle.h"
+#include "metrics/files/files.h"
+#include "metrics/files/input_file.h"
+#include "metrics/files/packed_runs.h"
+#include "metrics/files/run_files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packing finished runs of a sweep: from their directories into a bundle in SWEEP/packed (metrics/log/bundle.h), and back.
+// Packing finished runs of a sweep: from their directories into a bundle in SWEEP/packed (metrics/files/bundle.h), and back.
 // A directory is removed only after its run was appended to the bundle, is on the disk (fsync), and was read back from there
 // with the SHA-256 of every file. A kill leaves the directory, the bundle's copy, or both, which are the same.
 #pragma once

@@ -13,8 +13,8 @@
 #include "train/config/model_shapes.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
+#include "train/estimates/log_size.h"
 #include "train/model/model.h"
-#include "train/run/log_size.h"
 #include "train/run/run.h"
 
 namespace precipice {

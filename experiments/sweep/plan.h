@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `--dry-run` says a run will take, and what is refused before it begins: parameters, memory and disk by
-// arithmetic (train/run/memory_estimate.h).
+// arithmetic (train/estimates/memory_estimate.h).
 #pragma once
 
 #include <filesystem>
@@ -8,8 +8,8 @@
 #include <string>
 
 #include "experiments/console/machine_memory.h"
+#include "train/estimates/memory_estimate.h"
 #include "train/recipes/resolved_run.h"
-#include "train/run/memory_estimate.h"
 
 namespace precipice {
 

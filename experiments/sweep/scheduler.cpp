@@ -15,8 +15,8 @@
 #include <optional>
 #include <thread>
 
-#include "metrics/log/directory.h"
-#include "metrics/log/run_files.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/run_files.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -23,8 +23,8 @@
 #include "train/config/model_shapes.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
+#include "train/estimates/memory_estimate.h"
 #include "train/model/model.h"
-#include "train/run/memory_estimate.h"
 #include "train/run/trainer.h"
 
 namespace precipice {

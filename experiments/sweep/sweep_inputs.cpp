@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "experiments/sweep/sweep_record.h"
-#include "metrics/log/input_file.h"
-#include "metrics/log/packed_runs.h"
+#include "metrics/files/input_file.h"
+#include "metrics/files/packed_runs.h"
 #include "precision/base/check.h"
 #include "train/run/run_inputs.h"
 

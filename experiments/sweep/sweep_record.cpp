@@ -9,7 +9,7 @@
 
 #include "experiments/console/printable.h"
 #include "experiments/sweep/observed_run.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 
 namespace precipice {
 namespace {

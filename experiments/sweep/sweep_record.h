@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "experiments/sweep/sweep.h"
-#include "metrics/log/run_files.h"
+#include "metrics/files/run_files.h"
 
 namespace precipice {
 

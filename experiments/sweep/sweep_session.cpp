@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "experiments/console/console.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "train/run/run.h"
 

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "experiments/sweep/observed_run.h"
-#include "metrics/log/directory.h"
-#include "metrics/log/files.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/files.h"
 #include "train/run/config_difference.h"
 #include "train/run/resolve_config.h"
 

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/journal_format.h"
 #include "precision/base/check.h"
 

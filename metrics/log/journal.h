@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
-#include "metrics/log/directory.h"
-#include "metrics/log/file_descriptor.h"
-#include "metrics/log/run_files.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/file_descriptor.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/series.h"
 
 namespace precipice {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/series.h"
 
 namespace precipice::journal_format {

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
 #include "metrics/log/status_file.h"

@@ -6,8 +6,8 @@
 #include <functional>
 #include <set>
 
-#include "metrics/log/hdf5_file.h"
-#include "metrics/log/nexus_hints.h"
+#include "metrics/hdf5/hdf5_file.h"
+#include "metrics/hdf5/nexus_hints.h"
 #include "precision/base/check.h"
 
 namespace precipice {

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/log/run_files.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/series.h"
 
 namespace precipice {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "metrics/log/files.h"
-#include "metrics/log/hdf5_file.h"
+#include "metrics/files/files.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/check.h"
 

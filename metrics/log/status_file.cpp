@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file that is replaced after runs have read it, as a user meets it.
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 

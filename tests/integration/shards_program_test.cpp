@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "experiments/sweep/status_report.h"
+#include "experiments/status/status_report.h"
 #include "metrics/log/status_file.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"

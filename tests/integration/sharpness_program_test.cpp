@@ -5,7 +5,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "metrics/log/hdf5_file.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/log/journal.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"

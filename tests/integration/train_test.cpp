@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "metrics/log/hdf5_file.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/status_file.h"
 #include "tests/integration/program.h"

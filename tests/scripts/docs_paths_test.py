@@ -25,7 +25,7 @@ class DocsPathsTest(unittest.TestCase):
                 self.assertEqual(missing((ROOT / name).read_text()), [], name)
 
     def test_a_path_that_leads_nowhere_is_found(self):
-        text = "`train/run/run.cpp`, `train/run/run`, `metrics/log/hdf5_*`, `precision/`, `train/nothing.h`, `scripts/none`"
+        text = "`train/run/run.cpp`, `train/run/run`, `metrics/hdf5/hdf5_*`, `precision/`, `train/nothing.h`, `scripts/none`"
         self.assertEqual(missing(text), ["train/nothing.h", "scripts/none"])
 
 

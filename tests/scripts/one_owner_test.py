@@ -9,9 +9,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("precision", "optim", "metrics", "train")
 # Names of files and who alone may write them down.
 FILE_NAMES = {
-    "config.toml": "metrics/log/run_files.h", "metrics.jnl": "metrics/log/run_files.h", "run.h5": "metrics/log/run_files.h",
-    "status.json": "metrics/log/run_files.h", "inputs.json": "metrics/log/run_files.h", "log.txt": "metrics/log/run_files.h",
-    "ckpt": "metrics/log/run_files.h", "sweep.toml": "experiments/sweep/sweep_record.h",
+    "config.toml": "metrics/files/run_files.h", "metrics.jnl": "metrics/files/run_files.h", "run.h5": "metrics/files/run_files.h",
+    "status.json": "metrics/files/run_files.h", "inputs.json": "metrics/files/run_files.h", "log.txt": "metrics/files/run_files.h",
+    "ckpt": "metrics/files/run_files.h", "sweep.toml": "experiments/sweep/sweep_record.h",
     "index.h5": "experiments/sweep/index_state.h",
 }
 # Where the texts of a precision become a schedule: for the check of a config, for a run, and where no run is meant.

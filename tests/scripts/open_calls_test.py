@@ -18,7 +18,7 @@ CPP_CALLS = re.compile(
 )
 # Files that may, and lines that may anywhere: what is no file of a user's.
 # experiments/console/machine_memory.cpp reads what lies below /proc and /sys.
-CPP_OWNERS = {"metrics/log/directory.cpp", "metrics/log/file_descriptor.h", "experiments/console/machine_memory.cpp"}
+CPP_OWNERS = {"metrics/files/directory.cpp", "metrics/files/file_descriptor.h", "experiments/console/machine_memory.cpp"}
 CPP_LINES = re.compile(
     r'"/dev/null"|ifstream file\("/proc/'
     r"|H5F(?:create|open)\(name\.c_str\(\)"  # files in memory

@@ -15,7 +15,7 @@ from precipice.runs.results import find_results
 
 
 def pack(sweep: Path, ids, name: str = "host.zip") -> Path:
-    """As metrics/log/bundle.h says, by Python's own writer of archives."""
+    """As metrics/files/bundle.h says, by Python's own writer of archives."""
     bundle = sweep / "packed" / name
     bundle.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(bundle, "w") as archive:

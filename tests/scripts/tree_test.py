@@ -20,16 +20,16 @@ ALLOWED = {
 LEVELS = {
     "precision": "base < format < rounding < kernels < scaling accumulator cuda < quantize < gemm < policy < autograd",
     "optim": "rules < multi_tensor",
-    "metrics": "log curvature statistics < divergence tensors logits warning",
-    "train": "config < data recipes < model < curvature < probes < run < analysis",
-    "experiments": "console < formats stability shards < sweep < statistics bench emit < claims < cli",
+    "metrics": "files < hdf5 < log curvature statistics < divergence tensors logits warning",
+    "train": "config < data recipes < attention < model < curvature < probes < estimates < run < analysis",
+    "experiments": "console < formats stability shards < sweep < status < statistics bench emit < index warnings < claims < cli",
 }
 LEVEL_OF = {f"{part}/{folder}": level for part, text in LEVELS.items()
             for level, folders in enumerate(text.split("<")) for folder in folders.split()}
 LEVEL_OF.update(dict.fromkeys(LEVELS, len(LEVEL_OF)))
 # What only some files may include: pattern of the include, and of the files that may.
 ALONE = {
-    r"hdf5(_hl)?\.h|H5\w*\.h": r"metrics/log/hdf5_\w+\.(h|cpp)",
+    r"hdf5(_hl)?\.h|H5\w*\.h": r"metrics/hdf5/hdf5_\w+\.(h|cpp)",
     r"oneapi/dnnl/.*|dnnl\.h(pp)?": r"precision/gemm/onednn(_matmul)?\.(cpp|h)",
     r"ATen/native/CPUBlas\.h": r"precision/gemm/matrix_product\.cpp",
     r"CLI/.*": r"experiments/cli/\w+\.(h|cpp)",
@@ -97,7 +97,7 @@ class TreeTest(unittest.TestCase):
 
     def test_the_rules_catch_what_they_forbid(self):
         planted = {
-            "optim/a.cpp": '#include "metrics/log/files.h"',
+            "optim/a.cpp": '#include "metrics/files/files.h"',
             "metrics/log/b.cpp": '#include "train/run/run.h"',
             "train/run/c.h": "#include <hdf5.h>",
             "experiments/sweep/d.cpp": "#include <CLI/CLI.hpp>",

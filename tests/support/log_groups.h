@@ -11,7 +11,7 @@
 
 #include "metrics/log/series.h"
 #include "tests/support/tiny_run.h"
-#include "train/run/log_size.h"
+#include "train/estimates/log_size.h"
 
 namespace precipice::test {
 

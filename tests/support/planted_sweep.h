@@ -14,7 +14,7 @@
 #include "experiments/statistics/sweep_data.h"
 #include "experiments/sweep/observed_run.h"
 #include "experiments/sweep/sweep_record.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
 #include "tests/support/files.h"
 

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/log/hdf5_file.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "train/analysis/curvature.h"
 
 namespace precipice {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "train/data/open_tokens.h"
 

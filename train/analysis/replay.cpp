@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/journal.h"
 #include "precision/base/check.h"
 #include "train/run/run_directory.h"

@@ -33,7 +33,7 @@ inline constexpr Spellings<NormPlacement, 3> kNormPlacements{
 
 enum class Positions : std::uint8_t {
   Learned,  // an embedding (context, width), added to that of the tokens
-  Rotary,   // queries and keys are turned (train/model/rope.h)
+  Rotary,   // queries and keys are turned (train/attention/rope.h)
   None      // a sample has one place
 };
 inline constexpr Spellings<Positions, 3> kPositions{

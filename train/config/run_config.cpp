@@ -9,7 +9,7 @@
 #include <set>
 #include <type_traits>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/spellings.h"
 #include "train/config/nearest_key.h"
 

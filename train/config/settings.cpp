@@ -11,7 +11,7 @@
 #include <sstream>
 #include <utility>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/number_text.h"
 #include "train/config/labelled_settings.h"
 #include "train/config/toml_file.h"

@@ -10,12 +10,11 @@
 #include <utility>
 #include <variant>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/number_text.h"
 
 namespace precipice {
 namespace {
-
 
 std::string source_text(const toml::node& node) {
   std::ostringstream out;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "metrics/log/files.h"
-#include "metrics/log/hdf5_file.h"
+#include "metrics/files/files.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "precision/base/check.h"
 #include "train/data/unigram_entropy.h"
 

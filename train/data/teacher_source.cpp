@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "metrics/curvature/flat_vectors.h"
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
 #include "precision/rounding/random_streams.h"

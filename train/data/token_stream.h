@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string>
 
-#include "metrics/log/input_file.h"
+#include "metrics/files/input_file.h"
 #include "train/config/run_config.h"
 
 namespace precipice {

@@ -13,7 +13,7 @@
 
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
-#include "train/model/attention.h"
+#include "train/attention/attention.h"
 #include "train/model/embedding.h"
 #include "train/model/plain_operations.h"
 

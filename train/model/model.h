@@ -14,13 +14,13 @@
 
 #include "precision/autograd/quantized_matmul.h"
 #include "precision/policy/element_precision.h"
+#include "train/attention/attention.h"
+#include "train/attention/rope.h"
 #include "train/config/plants.h"
 #include "train/config/run_config.h"
-#include "train/model/attention.h"
 #include "train/model/loss.h"
 #include "train/model/named_array.h"
 #include "train/model/norm.h"
-#include "train/model/rope.h"
 
 namespace precipice {
 

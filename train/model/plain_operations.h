@@ -7,8 +7,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "train/attention/rope.h"
 #include "train/model/norm.h"
-#include "train/model/rope.h"
 
 namespace precipice::plain {
 

@@ -6,8 +6,8 @@
 #include <utility>
 #include <variant>
 
-#include "metrics/log/files.h"
-#include "metrics/log/hdf5_file.h"
+#include "metrics/files/files.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "precision/base/spellings.h"
 #include "train/model/safetensors.h"
 

@@ -35,7 +35,7 @@ struct UpdateResult {
   bool applied;  // false: the loss scaler skipped the update
 };
 
-// What a probe holds at a step at which it is due, beside what the step itself holds (train/run/memory_estimate.h).
+// What a probe holds at a step at which it is due, beside what the step itself holds (train/estimates/memory_estimate.h).
 struct ProbeMemory {
   enum class Pass { None, Forward, Backward };  // of its own; Backward: forward and backward
   Pass pass = Pass::None;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "precision/autograd/quantized_matmul.h"
-#include "train/model/attention.h"
+#include "train/attention/attention.h"
 
 namespace precipice {
 

@@ -10,9 +10,9 @@
 #include <optional>
 #include <system_error>
 
-#include "metrics/log/directory.h"
-#include "metrics/log/files.h"
-#include "metrics/log/packed_runs.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/files.h"
+#include "metrics/files/packed_runs.h"
 #include "precision/base/check.h"
 #include "precision/base/parse_number.h"
 

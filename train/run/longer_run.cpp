@@ -8,9 +8,9 @@
 #include <functional>
 #include <vector>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/journal.h"
-#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
 #include "train/recipes/resolved_run.h"
 #include "train/run/config_difference.h"

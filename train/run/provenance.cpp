@@ -8,7 +8,7 @@
 #include <fstream>
 #include <set>
 
-#include "metrics/log/hdf5_version.h"
+#include "metrics/hdf5/hdf5_version.h"
 #include "precipice_version.h"
 #include "precision/accumulator/accumulator_presets.h"
 #include "precision/gemm/gemm.h"

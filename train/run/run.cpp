@@ -13,11 +13,11 @@
 #include <optional>
 #include <system_error>
 
-#include "metrics/log/directory.h"
-#include "metrics/log/files.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/files.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
-#include "metrics/log/run_files.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/processor_seconds.h"

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
+#include "metrics/files/run_files.h"
 #include "metrics/log/journal.h"
-#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
 #include "train/run/config_difference.h"
 #include "train/run/resolve_config.h"

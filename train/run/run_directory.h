@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run's directory, for whoever trains in it, launches it or reads it: where its files are, whose it is, its config and
 // its checkpoints. Nothing is open or locked between the calls; the process that trains holds the directory besides
-// (metrics/log/directory.h).
+// (metrics/files/directory.h).
 //   config.toml  metrics.jnl  run.h5  status.json  inputs.json  log.txt  ckpt/step_<8 digits>.ckpt
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/log/directory.h"
+#include "metrics/files/directory.h"
 #include "metrics/log/status_file.h"
 #include "train/config/run_config.h"
 #include "train/run/checkpoint.h"

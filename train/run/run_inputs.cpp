@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "metrics/log/directory.h"
-#include "metrics/log/files.h"
-#include "metrics/log/hdf5_file.h"
-#include "metrics/log/input_file.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/files.h"
+#include "metrics/files/input_file.h"
+#include "metrics/files/run_files.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/log/run_file.h"
-#include "metrics/log/run_files.h"
 #include "precision/base/check.h"
 #include "train/data/tokens.h"
 #include "train/run/run_directory.h"

@@ -10,9 +10,9 @@
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
 #include "train/config/name_patterns.h"
+#include "train/estimates/tensor_memory.h"
 #include "train/probes/all_probes.h"
 #include "train/run/model_weights.h"
-#include "train/run/tensor_memory.h"
 
 namespace precipice {
 namespace {
@@ -49,14 +49,6 @@ void require_match(const char* key, const std::string& patterns, const Model& mo
 }
 
 }  // namespace
-
-// In the order of EvalValue.
-SeriesGroup eval_group() {
-  return {"eval",
-          {{"validation_loss", "nats", "mean cross-entropy on the validation batches, per token"},
-           {"excess_loss", "nats", "validation loss above the entropy rate of the source; NaN where that is unknown"}},
-          {}};
-}
 
 Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
     : config_(run.config),

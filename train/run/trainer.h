@@ -18,16 +18,11 @@
 #include "train/model/forward_pass.h"
 #include "train/model/model.h"
 #include "train/probes/due_probes.h"
+#include "train/probes/log_groups.h"
 #include "train/recipes/resolved_run.h"
 #include "train/run/checkpoint.h"
 
 namespace precipice {
-
-// Groups by their index in SeriesRow; those of the probes follow (train/probes/all_probes.cpp).
-enum LogGroup : std::uint16_t { kMetricsGroup, kEvalGroup, kFirstProbeGroup };
-// Places in a row of kEvalGroup.
-enum EvalValue : std::uint8_t { kValidationLoss, kExcessLoss };
-SeriesGroup eval_group();
 
 class Trainer {
  public:

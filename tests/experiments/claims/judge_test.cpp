@@ -8,7 +8,7 @@
 #include "experiments/claims/claims_report.h"
 #include "experiments/statistics/summaries.h"
 #include "experiments/statistics/sweep_statistics.h"
-#include "metrics/log/hdf5_file.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/statistics/paired.h"
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"

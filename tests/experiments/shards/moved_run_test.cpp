@@ -5,8 +5,8 @@
 
 #include <map>
 
+#include "metrics/files/run_files.h"
 #include "metrics/log/journal.h"
-#include "metrics/log/run_files.h"
 #include "metrics/log/status_file.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"

@@ -12,7 +12,7 @@
 #include <ctime>
 #include <thread>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

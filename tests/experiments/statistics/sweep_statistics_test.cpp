@@ -4,12 +4,12 @@
 
 #include <set>
 
+#include "experiments/index/sweep_index.h"
 #include "experiments/statistics/compared_formats.h"
-#include "experiments/statistics/label_report.h"
-#include "experiments/statistics/sweep_index.h"
 #include "experiments/statistics/sweep_statistics_text.h"
-#include "experiments/sweep/power_report.h"
-#include "metrics/log/hdf5_file.h"
+#include "experiments/status/power_report.h"
+#include "experiments/warnings/label_report.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/statistics/power.h"
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"

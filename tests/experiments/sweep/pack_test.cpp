@@ -7,9 +7,9 @@
 
 #include <map>
 
-#include "experiments/statistics/sweep_index.h"
-#include "experiments/sweep/verify.h"
-#include "metrics/log/packed_runs.h"
+#include "experiments/index/sweep_index.h"
+#include "experiments/status/verify.h"
+#include "metrics/files/packed_runs.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"

@@ -7,8 +7,8 @@
 #include "experiments/sweep/step_timing.h"
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
+#include "train/estimates/kept_memory.h"
 #include "train/recipes/recipes.h"
-#include "train/run/kept_memory.h"
 
 using namespace precipice;
 using Catch::Contains;

@@ -3,8 +3,8 @@
 #include "experiments/sweep/sweep_inputs.h"
 
 #include "experiments/statistics/sweep_statistics.h"
-#include "experiments/sweep/verify.h"
-#include "metrics/log/files.h"
+#include "experiments/status/verify.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/planted_sweep.h"

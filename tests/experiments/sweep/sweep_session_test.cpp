@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

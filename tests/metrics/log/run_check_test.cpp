@@ -8,7 +8,7 @@
 
 #include <random>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
 #include "metrics/log/status_file.h"

@@ -2,7 +2,7 @@
 // A status.json is believed about its own run only, and about results only with the run.h5 that it names.
 #include "metrics/log/status_doubt.h"
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

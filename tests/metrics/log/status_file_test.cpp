@@ -13,7 +13,7 @@
 #include <limits>
 #include <random>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"

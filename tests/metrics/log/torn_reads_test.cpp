@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "metrics/log/hdf5_file.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/log/run_file.h"
 #include "metrics/log/status_file.h"
 #include "tests/support/catch.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 

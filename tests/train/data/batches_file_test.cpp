@@ -2,8 +2,8 @@
 // batches.h5: training on the file is training on the batches it was made from.
 #include <cmath>
 
-#include "metrics/log/files.h"
-#include "metrics/log/hdf5_file.h"
+#include "metrics/files/files.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 #include "tests/train/data/data_support.h"

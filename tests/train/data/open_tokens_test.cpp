@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"
 #include "tests/train/data/data_support.h"

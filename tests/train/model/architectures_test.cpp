@@ -12,8 +12,8 @@
 #include "tests/train/model/model_support.h"
 #include "train/config/model_shapes.h"
 #include "train/data/open_tokens.h"
-#include "train/run/log_size.h"
-#include "train/run/memory_estimate.h"
+#include "train/estimates/log_size.h"
+#include "train/estimates/memory_estimate.h"
 #include "train/run/model_attributes.h"
 #include "train/run/trainer.h"
 

@@ -15,8 +15,8 @@
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
-#include "train/model/attention.h"
-#include "train/model/headwise_attention.h"
+#include "train/attention/attention.h"
+#include "train/attention/headwise_attention.h"
 
 using namespace precipice;
 using test::random_tensor;

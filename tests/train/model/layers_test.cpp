@@ -13,10 +13,10 @@
 #include "precision/scaling/quantizer_settings.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
-#include "train/model/attention.h"
+#include "train/attention/attention.h"
+#include "train/attention/rope.h"
 #include "train/model/loss.h"
 #include "train/model/norm.h"
-#include "train/model/rope.h"
 
 using namespace precipice;
 using test::random_tensor;

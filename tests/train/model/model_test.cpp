@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "tests/train/model/model_support.h"
+#include "train/attention/causal_softmax.h"
 #include "train/config/model_shapes.h"
-#include "train/model/causal_softmax.h"
 
 using namespace precipice;
 using test::kVocabulary;

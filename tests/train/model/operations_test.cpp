@@ -17,7 +17,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/quantizers.h"
 #include "tests/support/tensors.h"
-#include "train/model/attention.h"
+#include "train/attention/attention.h"
 #include "train/model/embedding.h"
 #include "train/model/gelu.h"
 #include "train/model/loss.h"

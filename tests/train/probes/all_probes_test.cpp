@@ -7,13 +7,13 @@
 #include <cstring>
 #include <set>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
 #include "metrics/log/series_columns.h"
 #include "tests/support/catch.h"
 #include "tests/support/made_run.h"
 #include "train/data/open_tokens.h"
-#include "train/run/log_size.h"
+#include "train/estimates/log_size.h"
 #include "train/run/model_weights.h"
 #include "train/run/trainer.h"
 

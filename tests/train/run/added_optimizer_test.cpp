@@ -12,7 +12,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/tiny_run.h"
 #include "train/data/open_tokens.h"
-#include "train/run/memory_estimate.h"
+#include "train/estimates/memory_estimate.h"
 #include "train/run/trainer.h"
 
 using namespace precipice;

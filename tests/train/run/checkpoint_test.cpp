@@ -9,7 +9,7 @@
 #include <limits>
 #include <random>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

@@ -3,7 +3,7 @@
 // bytes, whatever a run remembers between steps.
 #include "train/run/longer_run.h"
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "tests/support/files.h"

@@ -2,9 +2,9 @@
 // Files that change under a run: what it began with is recorded, and everything that reads them later compares.
 #include "train/run/run_inputs.h"
 
-#include "metrics/log/directory.h"
-#include "metrics/log/files.h"
-#include "metrics/log/hdf5_file.h"
+#include "metrics/files/directory.h"
+#include "metrics/files/files.h"
+#include "metrics/hdf5/hdf5_file.h"
 #include "metrics/log/run_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/made_run.h"

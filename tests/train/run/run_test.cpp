@@ -5,7 +5,7 @@
 #include <cmath>
 #include <map>
 
-#include "metrics/log/files.h"
+#include "metrics/files/files.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
 #include "precision/base/check.h"

@@ -7,9 +7,9 @@
 #include "precision/base/check.h"
 #include "tests/support/catch.h"
 #include "train/data/open_tokens.h"
-#include "train/run/log_size.h"
-#include "train/run/memory_estimate.h"
-#include "train/run/planned_products.h"
+#include "train/estimates/log_size.h"
+#include "train/estimates/memory_estimate.h"
+#include "train/estimates/planned_products.h"
 #include "train/run/resolve_config.h"
 #include "train/run/trainer.h"
 

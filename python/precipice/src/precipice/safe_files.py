@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple, Union
 
 RUN_ID = re.compile("[0-9a-f]{10}")
-PACKED = "packed"  # of a sweep: bundles of its finished runs (metrics/log/packed_runs.h)
-BUNDLE_COMMENT = b"precipice bundle 1,"  # metrics/log/bundle.h
+PACKED = "packed"  # of a sweep: bundles of its finished runs (metrics/files/packed_runs.h)
+BUNDLE_COMMENT = b"precipice bundle 1,"  # metrics/files/bundle.h
 Stamp = Tuple[int, int, int, int]
 _bundles: Dict[Path, Tuple[Stamp, zipfile.ZipFile]] = {}
 
