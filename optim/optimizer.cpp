@@ -18,22 +18,23 @@ double clip_coefficient(double clip_norm, double grad_norm) {
   return coefficient > 1.0 ? 1.0 : coefficient;
 }
 
-std::vector<FloatSpan> spans_of(std::vector<std::vector<float>>& buffers) {
+std::vector<FloatSpan> spans_of(std::vector<MachineArray>& buffers) {
   std::vector<FloatSpan> spans;
-  for (auto& buffer : buffers) spans.push_back({buffer.data(), static_cast<std::int64_t>(buffer.size())});
+  for (MachineArray& buffer : buffers) spans.push_back(buffer.span());
   return spans;
 }
 
 }  // namespace
 
 Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats, std::vector<Parameter> parameters,
-                     std::uint64_t seed)
+                     std::uint64_t seed, const OptimizerMachine& machine)
     : config_(config),
       kind_(&find_optimizer(config.kind)),
+      machine_(&machine),
       parameters_(std::move(parameters)),
       formats_(formats),
-      weights_(formats_.weights, StoredOperand::Weights, spans(&Parameter::value), seed),
-      gradients_(formats_.gradients, StoredOperand::Gradients, spans(&Parameter::grad), seed) {
+      weights_(formats_.weights, StoredOperand::Weights, spans(&Parameter::value), seed, machine),
+      gradients_(formats_.gradients, StoredOperand::Gradients, spans(&Parameter::grad), seed, machine) {
   for (const Parameter& p : parameters_) {
     PRECIPICE_CHECK(p.value.size == p.grad.size, p.name, " has ", p.value.size, " values, ", p.grad.size, " gradients");
   }
@@ -44,7 +45,7 @@ Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats
     const StoredOperand operand = i == 0 ? StoredOperand::Moment1 : StoredOperand::Moment2;
     plain_ = plain_ && format.is_plain();
     moments_.push_back(
-        {kind_->moments[i] + ".", std::move(values), StoredArrays(format, operand, std::move(memory), seed)});
+        {kind_->moments[i] + ".", std::move(values), StoredArrays(format, operand, std::move(memory), seed, machine)});
   }
   plain_ = plain_ && formats_.weights.is_plain();
   if (formats_.weights.kahan) compensation_ = zeros();
@@ -62,7 +63,7 @@ GradStats Optimizer::unscale(double loss_scale) {
     if (parameters_[t].stored) gradients_.store(t, updates_ + 1);
   const auto factor = static_cast<float>(1.0 / loss_scale);
   // By one nothing changes. A sum of squares in double is finite exactly where all gradients are.
-  const double norm = factor == 1.0f ? multi_tensor_l2norm(grads) : multi_tensor_scale_l2norm(grads, factor);
+  const double norm = factor == 1.0f ? machine_->l2norm(grads) : machine_->scale_l2norm(grads, factor);
   return {std::isfinite(norm), norm};
 }
 
@@ -86,7 +87,7 @@ UpdateStats Optimizer::step(double factor, double grad_norm) {
 }
 
 UpdateNorms Optimizer::update_group(bool decayed, const UpdateArgs& update) {
-  if (plain_) return kind_->update(config_, update, lists_[decayed]);
+  if (plain_) return machine_->update(*kind_, config_, update, lists_[decayed]);
   UpdateNorms norms;
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
     if (parameters_[t].decay != decayed || parameters_[t].frozen) continue;
@@ -102,16 +103,21 @@ UpdateNorms Optimizer::update_and_store(std::size_t t, const UpdateArgs& update)
   UpdateArgs own = update;
   if (!parameters_[t].stored) own.kahan.reset();
   const bool rounded = parameters_[t].stored && !formats_.weights.is_plain() && !own.kahan;  // Kahan rounds inside
-  if (rounded) before_.assign(value.data, value.data + value.size);
+  FloatSpan before;
+  if (rounded) {
+    if (before_.span().size < value.size) before_ = MachineArray(*machine_, value.size);
+    before = {before_.span().data, value.size};
+    machine_->copy(value, before);
+  }
   TensorLists lists;
   append_lists(lists, t, own.kahan.has_value());
-  UpdateNorms norms = kind_->update(config_, own, lists);
+  UpdateNorms norms = machine_->update(*kind_, config_, own, lists);
   if (parameters_[t].stored)
     for (Moment& moment : moments_) moment.stored.store(t, updates_);
   if (!rounded) return norms;
 
   weights_.store(t, updates_);
-  const double change = multi_tensor_distance({value}, {{before_.data(), value.size}});
+  const double change = machine_->distance({value}, {before});
   norms.update = change * change;
   return norms;
 }
@@ -124,15 +130,14 @@ std::vector<FloatSpan> Optimizer::spans(FloatSpan Parameter::*member) const {
 
 Optimizer::Buffers Optimizer::zeros() const {
   Buffers buffers;
-  for (const Parameter& p : parameters_) buffers.emplace_back(static_cast<std::size_t>(p.value.size), 0.0f);
+  for (const Parameter& p : parameters_) buffers.emplace_back(*machine_, p.value.size);
   return buffers;
 }
 
 void Optimizer::append_lists(TensorLists& lists, std::size_t t, bool compensated) {
-  const std::int64_t size = parameters_[t].value.size;
   TensorList tensors = {parameters_[t].grad, parameters_[t].value};
-  for (Moment& moment : moments_) tensors.push_back({moment.values[t].data(), size});
-  if (compensated) tensors.push_back({compensation_[t].data(), size});
+  for (Moment& moment : moments_) tensors.push_back(moment.values[t].span());
+  if (compensated) tensors.push_back(compensation_[t].span());
   lists.resize(tensors.size());
   for (std::size_t d = 0; d < tensors.size(); ++d) lists[d].push_back(tensors[d]);
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "optim/multi_tensor/multi_tensor.h"
+#include "optim/optimizer_machine.h"
 #include "optim/rules/update_rule.h"
 #include "optim/store.h"
 #include "optim/stored_format.h"
@@ -49,9 +50,9 @@ struct OptimizerKind;
 class Optimizer {
  public:
   // Rounds the weights to the format they are kept in. `formats`: what config.state says, read. seed: of stochastic
-  // rounding. Throws ConfigError for an unknown kind.
+  // rounding. `machine`: whose memory the parameters' spans are. Throws ConfigError for an unknown kind.
   Optimizer(const OptimizerConfig& config, const StoredFormats& formats, std::vector<Parameter> parameters,
-            std::uint64_t seed = 0);
+            std::uint64_t seed = 0, const OptimizerMachine& machine = cpu_optimizer_machine());
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
   // Gradients are rounded to the format that they are kept in; then grad *= 1 / loss_scale in place, checked for
@@ -74,7 +75,7 @@ class Optimizer {
 
  private:
   // One buffer per parameter.
-  using Buffers = std::vector<std::vector<float>>;
+  using Buffers = std::vector<MachineArray>;
   struct Moment {
     std::string prefix;
     Buffers values;
@@ -89,15 +90,16 @@ class Optimizer {
 
   OptimizerConfig config_;
   const OptimizerKind* kind_;
+  const OptimizerMachine* machine_;
   std::int64_t updates_ = 0;
   std::vector<Parameter> parameters_;
   StoredFormats formats_;
   StoredArrays weights_, gradients_;
   std::vector<Moment> moments_;
-  Buffers compensation_;       // Kahan only
-  bool plain_ = true;          // weights and moments are fp32 and nothing needs to be stored
-  TensorLists lists_[2];       // undecayed, decayed
-  std::vector<float> before_;  // weights of one parameter before its update
+  Buffers compensation_;  // Kahan only
+  bool plain_ = true;     // weights and moments are fp32 and nothing needs to be stored
+  TensorLists lists_[2];  // undecayed, decayed
+  MachineArray before_;   // weights of one parameter before its update
 };
 
 // The same with the formats read here. Throws ConfigError for unknown ones too.

@@ -48,25 +48,25 @@ void store(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const
 }
 
 StoredArrays::StoredArrays(const StoredFormat& format, StoredOperand operand, std::vector<FloatSpan> values,
-                           std::uint64_t seed)
-    : format_(format), operand_(operand), values_(std::move(values)), seed_(seed) {
-  for (const FloatSpan& span : values_) scales_.emplace_back(static_cast<std::size_t>(format_.scales(span.size)), 1.0f);
+                           std::uint64_t seed, const OptimizerMachine& machine)
+    : format_(format), operand_(operand), values_(std::move(values)), seed_(seed), machine_(&machine) {
+  for (const FloatSpan& span : values_) scales_.emplace_back(machine, format_.scales(span.size), 1.0f);
 }
 
 void StoredArrays::store(std::size_t t, std::int64_t update) {
   const RandomKey key =
       random_key(kStorageStream, seed_, static_cast<std::uint32_t>(update), t, static_cast<std::uint16_t>(operand_));
-  precipice::store(values_[t], format_, scales(t), key);
+  machine_->store(values_[t], format_, scales(t), key);
 }
 
 void StoredArrays::store_nearest(std::size_t t) {
   StoredFormat nearest = format_;
   nearest.rounding = Rounding::NearestEven;
-  precipice::store(values_[t], nearest, scales(t), {});
+  machine_->store(values_[t], nearest, scales(t), {});
 }
 
 FloatSpan StoredArrays::scales(std::size_t t) {
-  return {scales_[t].data(), static_cast<std::int64_t>(scales_[t].size())};
+  return scales_[t].span();
 }
 
 std::vector<FloatSpan> StoredArrays::scales() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "optim/multi_tensor/multi_tensor.h"
+#include "optim/optimizer_machine.h"
 #include "optim/stored_format.h"
 #include "precision/rounding/random_bits.h"
 
@@ -25,8 +26,9 @@ void store(FloatSpan values, const StoredFormat& format, FloatSpan scales, const
 // What is kept of one kind for every parameter (all weights, all first moments, ...), with its scales.
 class StoredArrays {
  public:
-  // values[t] belongs to parameter t; the memory is the caller's.
-  StoredArrays(const StoredFormat& format, StoredOperand operand, std::vector<FloatSpan> values, std::uint64_t seed);
+  // values[t] belongs to parameter t; the memory is the caller's, and the machine's.
+  StoredArrays(const StoredFormat& format, StoredOperand operand, std::vector<FloatSpan> values, std::uint64_t seed,
+               const OptimizerMachine& machine = cpu_optimizer_machine());
   const StoredFormat& format() const { return format_; }
   // Array t as update number `update` leaves it.
   void store(std::size_t t, std::int64_t update);
@@ -41,8 +43,9 @@ class StoredArrays {
   StoredFormat format_;
   StoredOperand operand_;
   std::vector<FloatSpan> values_;
-  std::vector<std::vector<float>> scales_;
+  std::vector<MachineArray> scales_;
   std::uint64_t seed_;
+  const OptimizerMachine* machine_;
 };
 
 }  // namespace precipice

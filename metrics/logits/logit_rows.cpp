@@ -6,7 +6,6 @@
 
 #include "metrics/logits/logistic.h"
 #include "precision/base/check.h"
-#include "precision/kernels/row_kernels.h"
 
 namespace precipice {
 namespace {
@@ -49,9 +48,17 @@ double LogitRows::observe(std::int64_t row, std::span<const float> logits, std::
   PRECIPICE_CHECK(static_cast<std::int64_t>(logits.size()) == vocabulary_ && e.size() == logits.size(), logits.size(),
                   " logits, ", vocabulary_, " words");
   PRECIPICE_CHECK(target >= 0 && target < vocabulary_, "target ", target, " of ", vocabulary_);
-  const float z = logits[static_cast<std::size_t>(target)];
   LogitRow sums;
-  row_kernels().logit_row(logits.data(), vocabulary_, target, !epsilons_.empty(), e.data(), sums);
+  row_kernels().logit_row(logits.data(), vocabulary_, target, has_sharpness(), e.data(), sums);
+  return take(row, sums, logits[static_cast<std::size_t>(target)], {logits, target});
+}
+
+bool LogitRows::suffices(const LogitRow& sums, float target_logit) const {
+  return std::isfinite(sums.others + sums.target) &&
+         (epsilons_.empty() || sums_suffice(sums, target_logit, largest_epsilon_));
+}
+
+double LogitRows::take(std::int64_t row, const LogitRow& sums, float z, const WholeLogitRow& whole) {
   const double total = sums.others + sums.target;
   Row& result = rows_[static_cast<std::size_t>(row)];
   // The target itself is the largest: log1p keeps what is left of a small loss.
@@ -60,13 +67,13 @@ double LogitRows::observe(std::int64_t row, std::span<const float> logits, std::
     result.log_z = sums.high + std::log(total);
     result.max_logit = std::max(std::abs(sums.low), std::abs(sums.high));
   } else {
-    const LogitStatistics odd = logit_statistics(logits, vocabulary_);
+    const LogitStatistics odd = logit_statistics(whole.logits, vocabulary_);
     result.log_z = odd.log_z, result.max_logit = odd.max_logit;
   }
-  const bool suffices = sums_suffice(sums, z, largest_epsilon_);
+  const bool is_near = sums_suffice(sums, z, largest_epsilon_);
   for (std::size_t k = 0; k < epsilons_.size(); ++k)
     tokens_[static_cast<std::size_t>(row) * epsilons_.size() + k] =
-        suffices ? sharpness_of(sums, z, epsilons_[k]) : logit_sharpness(logits, target, epsilons_[k]);
+        is_near ? sharpness_of(sums, z, epsilons_[k]) : logit_sharpness(whole.logits, whole.target, epsilons_[k]);
   return total;
 }
 

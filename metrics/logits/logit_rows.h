@@ -15,16 +15,29 @@
 #include <vector>
 
 #include "metrics/logits/logit_sharpness.h"
+#include "precision/kernels/row_kernels.h"
 
 namespace precipice {
+
+struct WholeLogitRow {
+  std::span<const float> logits;
+  std::int64_t target = 0;
+};
 
 class LogitRows {
  public:
   // Without epsilons no sharpness.
   LogitRows(std::int64_t batch, std::int64_t context, std::int64_t vocabulary, std::span<const double> epsilons);
 
+  bool has_sharpness() const { return !epsilons_.empty(); }
+
   // Rows in any order and from several threads. e (V): e^(z - m), of which the gradient is made. Returns S.
   double observe(std::int64_t row, std::span<const float> logits, std::int64_t target, std::span<float> e);
+
+  // The same in two halves, for rows whose sums somebody else has made: whether they suffice, and what they give. A row
+  // whose sums do not suffice is wanted itself.
+  bool suffices(const LogitRow& sums, float target_logit) const;
+  double take(std::int64_t row, const LogitRow& sums, float target_logit, const WholeLogitRow& whole = {});
 
   // Of all rows, summed in their order.
   double mean_loss() const;

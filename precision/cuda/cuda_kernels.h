@@ -12,6 +12,7 @@
 
 #include "precision/cuda/launch.h"
 #include "precision/kernels/quantize_isa.h"
+#include "precision/kernels/row_kernels.h"
 
 namespace precipice {
 
@@ -31,6 +32,17 @@ struct CudaQuantizeKernels {
   const char* (*amax)(const float* in, std::int64_t size, Launch launch, float& result);
   const char* (*encode)(const float* in, std::uint32_t* out, std::int64_t size, const CodeConstants& codes,
                         Launch launch);
+};
+
+// As RowKernels, for all rows of a call. norm_backward: dgain and dbias as in Machine (precision/quantize/machine.h), (chunks,
+// 2, width), of chunks of so many rows.
+struct CudaRowKernels {
+  const char* (*norm_forward)(const NormForward& call, std::int64_t rows, Launch launch);
+  const char* (*norm_backward)(const NormBackward& call, std::int64_t rows, std::int64_t rows_per_chunk, Launch launch);
+  const char* (*causal_softmax)(float* scores, std::int64_t length, float scale, std::int64_t rows, Launch launch);
+  const char* (*causal_softmax_backward)(const float* p, float* dp, const float* deltas, std::int64_t length,
+                                         float scale, std::int64_t rows, Launch launch);
+  const char* (*gelu)(const float* x, std::int64_t size, float* y, float* derivative, Launch launch);
 };
 
 // Null, or why `work` failed.
@@ -61,5 +73,6 @@ PRECIPICE_EXPORT const char* precipice_open_cuda();
 PRECIPICE_EXPORT const char* precipice_cuda_device(CudaDevice* device);
 PRECIPICE_EXPORT const CudaMemory* precipice_cuda_memory();
 PRECIPICE_EXPORT const CudaQuantizeKernels* precipice_cuda_quantize_kernels();
+PRECIPICE_EXPORT const CudaRowKernels* precipice_cuda_row_kernels();
 
 }  // namespace precipice

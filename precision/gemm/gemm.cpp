@@ -12,7 +12,7 @@
 #include "precision/base/check.h"
 #include "precision/gemm/emulated_product.h"
 #include "precision/gemm/value_product.h"
-#include "precision/quantize/parallel.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -76,22 +76,10 @@ at::Tensor new_result(const Quantized& a, const Quantized& b) {
 // sums[m, n] *= a[m] * b[n]; or y[m, n] += sums[m, n] * (a[m] * b[n]) where y is another matrix.
 void apply_scales(const at::Tensor& sums, const at::Tensor& y, const RowScales& a, const RowScales& b,
                   std::int64_t block) {
-  const std::int64_t rows = y.size(0), cols = y.size(1);
-  const float* from = sums.const_data_ptr<float>();
-  float* to = y.mutable_data_ptr<float>();
-  const bool in_place = from == to;
-  std::vector<float> of_column(static_cast<std::size_t>(cols));
-  for (std::int64_t n = 0; n < cols; ++n) of_column[static_cast<std::size_t>(n)] = b(n, block);
-  const float* column = of_column.data();
-  for (std::int64_t m = 0; m < rows; ++m) {
-    const float of_row = a(m, block);
-    const float* in = from + m * cols;
-    float* out = to + m * cols;
-    if (in_place)
-      for (std::int64_t n = 0; n < cols; ++n) out[n] *= of_row * column[n];
-    else
-      for (std::int64_t n = 0; n < cols; ++n) out[n] += in[n] * (of_row * column[n]);
-  }
+  const Machine& machine = machine_of(y);
+  machine.scale_sums(
+      {sums.const_data_ptr<float>(), y.mutable_data_ptr<float>(), y.size(0), y.size(1), a.values(), b.values(), block},
+      machine.current_stream());
 }
 
 // One matrix of an operand.
@@ -150,7 +138,8 @@ void run_emulated(EmulatedGemm call, std::int64_t index, std::int64_t matrices, 
   call.key = key;
   call.first_element = static_cast<std::uint64_t>(index * y.numel());
   call.elements = static_cast<std::uint64_t>(matrices * y.numel());
-  gemm_emulated(call, [](std::int64_t items, const auto& body) { at::parallel_for(0, items, 1, body); });
+  const Machine& machine = machine_of(y);
+  machine.gemm_emulated(call, machine.current_stream());
 }
 
 // The ways that go matrix by matrix.

@@ -4,54 +4,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
-#include "precision/format/bf16_bits.h"
 #include "precision/format/format_presets.h"
-#include "precision/format/log2_exponent.h"
 #include "precision/format/quantum.h"
-#include "precision/gemm/emulated_product.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
-
-float widened(float x) {
-  return x;
-}
-float widened(std::uint16_t x) {
-  return float_of_bf16(x);
-}
-void store(float x, float& out) {
-  out = x;
-}
-// A product that is a bf16 number.
-void store(float x, std::uint16_t& out) {
-  out = bf16_bits(__builtin_bit_cast(std::uint32_t, x));
-}
-
-// out = in * scales; whether a finite product became infinite.
-template <class In, class Out>
-bool multiply_matrix(const In* in, Out* out, std::int64_t rows, std::int64_t cols, const Quantized& q,
-                     const RowScales& scale) {
-  std::vector<float> factors(static_cast<std::size_t>(cols));
-  std::int32_t overflows = 0;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    if (row % q.block_rows == 0)
-      for (std::int64_t c = 0; c < cols; ++c) factors[static_cast<std::size_t>(c)] = scale(row, c / q.block_k);
-    const float* factor = factors.data();
-    const In* from = in + row * cols;
-    Out* to = out + row * cols;
-    for (std::int64_t c = 0; c < cols; ++c) {
-      const float value = widened(from[c]), product = value * factor[c];
-      overflows |= static_cast<std::int32_t>((product - product != 0.0f) & (value - value == 0.0f) &
-                                             (factor[c] - factor[c] == 0.0f));
-      store(product, to[c]);
-    }
-  }
-  return overflows != 0;
-}
 
 struct Scaled {
   at::Tensor values;
@@ -62,21 +20,21 @@ struct Scaled {
 Scaled times_scales_of_rows(const Quantized& q, at::ScalarType type) {
   const at::Tensor values = q.values.contiguous();
   Scaled result{at::empty(values.sizes(), values.options().dtype(type))};
-  const std::int64_t rows = values.size(-2), cols = values.size(-1);
+  const std::int64_t rows = values.size(-2), cols = values.size(-1), matrix = rows * cols;
+  const Machine& machine = machine_of(values);
+  ScaledNumbers call{.in_bf16 = values.scalar_type() != at::kFloat,
+                     .out_bf16 = type != at::kFloat,
+                     .rows = rows,
+                     .cols = cols,
+                     .block_rows = q.block_rows,
+                     .block_k = q.block_k,
+                     .scales = {}};
   for (std::int64_t index = 0; index < matrices_of(values); ++index) {
     const at::Tensor scales = matrix_at(q.scales, index);
-    const RowScales scale(q, scales);
-    const auto multiply_to = [&](auto* out) {
-      const auto multiply_from = [&](const auto* in) {
-        result.overflows |= multiply_matrix(in + index * rows * cols, out + index * rows * cols, rows, cols, q, scale);
-      };
-      if (values.scalar_type() == at::kFloat) return multiply_from(values.const_data_ptr<float>());
-      multiply_from(static_cast<const std::uint16_t*>(values.const_data_ptr()));
-    };
-    if (type == at::kFloat)
-      multiply_to(result.values.mutable_data_ptr<float>());
-    else
-      multiply_to(static_cast<std::uint16_t*>(result.values.mutable_data_ptr()));
+    call.scales = RowScales(q, scales).values();
+    call.in = static_cast<const char*>(values.const_data_ptr()) + index * matrix * values.element_size();
+    call.out = static_cast<char*>(result.values.mutable_data_ptr()) + index * matrix * result.values.element_size();
+    result.overflows |= machine.scale_numbers(call, machine.current_stream());
   }
   return result;
 }
@@ -93,7 +51,9 @@ Scaled times_scales(const Quantized& q, at::ScalarType type) {
 
 at::Tensor without_outer_scale(const at::Tensor& scales, float outer) {
   at::Tensor block_scales = at::empty_like(scales);
-  without_outer_scale(scales.const_data_ptr<float>(), scales.numel(), outer, block_scales.mutable_data_ptr<float>());
+  const Machine& machine = machine_of(scales);
+  machine.divide_outer_scale(scales.const_data_ptr<float>(), scales.numel(), outer,
+                             block_scales.mutable_data_ptr<float>(), machine.current_stream());
   return block_scales;
 }
 
@@ -134,14 +94,10 @@ at::Tensor dequantized(const Quantized& operand) {
 std::optional<Quantized> folded(const Quantized& operand) {
   const bool has_outer = operand.outer != 1.0f;
   const at::Tensor scales = operand.scales.contiguous();
-  const float* data = scales.const_data_ptr<float>();
-  float smallest = 0x1p127f;
-  for (std::int64_t i = 0; i < scales.numel(); ++i) {
-    const float scale = data[i];
-    if (!(scale > 0.0f)) continue;
-    if (!has_outer && has_mantissa(scale)) return std::nullopt;
-    smallest = std::min(smallest, scale);
-  }
+  const Machine& machine = machine_of(scales);
+  const auto [smallest, powers_of_two] =
+      machine.range_of_scales(scales.const_data_ptr<float>(), scales.numel(), machine.current_stream());
+  if (!has_outer && !powers_of_two) return std::nullopt;
   if (!(double{smallest} * operand.quantum >= 0x1p-149)) return std::nullopt;
   // A quotient by the tensor's scale is a multiple of E4M3's quantum.
   const double quantum = operand.quantum * (has_outer ? quantum_of(kE4m3) : double{smallest});

@@ -8,6 +8,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/gemm/gemm_plan.h"
+#include "precision/quantize/machine.h"
 #include "precision/quantize/quantize.h"
 
 namespace precipice {
@@ -18,13 +19,14 @@ OperandKind kind_of(const Quantized& operand);
 at::Tensor matrix_at(const at::Tensor& x, std::int64_t index);
 std::int64_t matrices_of(const at::Tensor& x);
 
-// The scale of row `row` of one matrix in K block `block`.
+// The scales of the rows of one matrix, by blocks of K.
 class RowScales {
  public:
   // `scales`: of one matrix, or undefined; outlives this object, as its copies do.
   RowScales(const Quantized& operand, const at::Tensor& scales);
-  float operator()(std::int64_t row, std::int64_t block) const {
-    return data_ == nullptr ? fixed_ : data_[row / block_rows_ * row_stride_ + block * block_stride_];
+  RowScaleValues values() const {
+    if (data_ == nullptr) return {{}, fixed_};
+    return {as_operand(), fixed_};
   }
   OperandScales as_operand() const {
     if (data_ == nullptr) return {&fixed_, 1, 0, 0};

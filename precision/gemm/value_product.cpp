@@ -2,7 +2,8 @@
 #include "precision/gemm/value_product.h"
 
 #include "precision/base/check.h"
-#include "precision/gemm/batch_carrier.h"
+#include "precision/gemm/multiplier.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -61,7 +62,8 @@ void multiply_values(const ValueProduct& product, const at::Tensor& y) {
     set_operands(call, a, b);
     may_need_fp32 = false;
   }
-  multiply_by(choose_multiplier(call, product.causal, may_need_fp32, cpu), call, product.causal);
+  const Machine& machine = machine_of(y);
+  machine.multiply(call, product.causal, may_need_fp32, machine.current_stream());
 }
 
 }  // namespace precipice

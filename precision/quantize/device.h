@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The seam to accelerators. CUDA code lives in a library of its own, libprecipice_cuda.so beside the program, which is
-// opened only when a run asks for `device = "cuda"`: a CPU run never pays for it. The library has the kernels of
-// cuda_kernels.h and optim/multi_tensor/cuda_kernels.h, which do not make a training step yet: train/run/run.cpp
-// refuses every device but the CPU after this.
+// The seam to accelerators: which machine (machine.h) works on a tensor, and what a tensor is to code that reads it on
+// the host. CUDA code lives in a library of its own, libprecipice_cuda.so beside the program, which is opened only when
+// a run asks for `device = "cuda"`: a CPU run never pays for it. The library has the kernels of cuda_kernels.h and
+// optim/multi_tensor/cuda_kernels.h, which do not make a training step yet: train/run/run.cpp refuses every device but
+// the CPU after this.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include "precision/base/device_kind.h"
+#include "precision/quantize/machine.h"
 
 namespace precipice {
 
@@ -15,7 +17,14 @@ namespace precipice {
 // not open or finds no GPU that it can use, saying what is needed.
 void open_device(DeviceKind device);
 
-// A tensor of a device whose kernels are not loaded is a broken contract.
-void check_device(const at::Tensor& x);
+// Of the device that x lies on. A tensor of a device without a machine is a broken contract.
+const Machine& machine_of(const at::Tensor& x);
+// From now on `machine`, which stays, works on tensors of this kind of device. Before any tensor of it is used.
+void set_machine(c10::DeviceType device, const Machine& machine);
+
+// x itself where it is host memory, else a copy that is.
+inline at::Tensor on_host(const at::Tensor& x) {
+  return x.defined() && !x.is_cpu() ? x.cpu() : x;
+}
 
 }  // namespace precipice

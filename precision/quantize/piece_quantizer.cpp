@@ -18,13 +18,17 @@ QuantizeCall call_of(const ElementQuantizer& e, float scale, const RandomKey& ke
 PieceRounder::PieceRounder(const ElementQuantizer& element, float scale, const RandomKey& key)
     : is_identity_(element.is_identity() && scale == 1.0f), call_(call_of(element, scale, key)) {}
 
-void PieceRounder::round(float* data, std::int64_t begin, std::int64_t size) const {
-  if (is_identity_) return;
+std::optional<QuantizeCall> PieceRounder::call(float* data, std::int64_t begin, std::int64_t size) const {
+  if (is_identity_) return std::nullopt;
   QuantizeCall call = call_;
   call.in = call.out = data + begin;
   call.size = size;
   call.first_element = static_cast<std::uint64_t>(begin);
-  active_kernels().quantize(call);
+  return call;
+}
+
+void PieceRounder::round(float* data, std::int64_t begin, std::int64_t size) const {
+  if (const std::optional<QuantizeCall> one = call(data, begin, size)) active_kernels().quantize(*one);
 }
 
 bool PieceQuantizer::serves(const Quantizer& quantizer) {

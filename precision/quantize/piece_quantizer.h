@@ -3,6 +3,8 @@
 // quantize() and round_output() without a pass over memory of its own.
 #pragma once
 
+#include <optional>
+
 #include "precision/kernels/quantize_isa.h"
 #include "precision/quantize/result_quantum.h"
 #include "precision/scaling/quantizer.h"
@@ -16,6 +18,8 @@ class PieceRounder {
   explicit PieceRounder(const ElementQuantizer& element, float scale = 1.0f, const RandomKey& key = {});
   // Elements begin .. begin + size - 1 of `data`; random words are numbered by their places.
   void round(float* data, std::int64_t begin, std::int64_t size) const;
+  // What round() does, for a machine that does it elsewhere; nothing where nothing is rounded.
+  std::optional<QuantizeCall> call(float* data, std::int64_t begin, std::int64_t size) const;
 
  private:
   bool is_identity_;

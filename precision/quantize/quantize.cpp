@@ -21,13 +21,6 @@
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kGrain = QuantizeTask::kGrain;
-
-// The loop of QuantizeTask by libtorch's threads.
-constexpr auto kParallel = [](std::int64_t items, std::int64_t grain, const auto& body) {
-  at::parallel_for(0, items, grain, body);
-};
-
 at::Tensor dense(const at::Tensor& x) {
   if (x.is_contiguous()) return x;
   at::Tensor y = at::empty(x.sizes(), x.options());
@@ -156,7 +149,7 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
     same.values = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
     return same;
   }
-  check_device(x);
+  const Machine& machine = machine_of(x);
   const bool as_bf16 = options.as_bf16;
   PRECIPICE_CHECK(!as_bf16 || fits_bf16(q.element.format), to_string(q.element.format), " does not fit bf16");
   const OperandLayout layout = layout_of(x, q, contraction);
@@ -173,17 +166,17 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
   const bool stream = !is_in_place && static_cast<std::int64_t>(result_values.nbytes()) >= kStreamedBytes;
 
   Quantized result;
-  result.events = task.run(
-      source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : std::nullopt,
+  result.events = machine.quantize(
+      task, source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : std::nullopt,
       {values.defined() ? values.mutable_data_ptr<float>() : nullptr, scales.mutable_data_ptr<float>(), nullptr,
        as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream},
-      kParallel);
+      machine.current_stream());
   result.values = layout.of_operand(result_values);
   result.outer = outer_scale_of(q, result.events.amax);
   result.quantum = static_cast<float>(task.quantum());
   result.format = q.element.format;
   if (is_one_scale(q.scaling)) {
-    result.scale = layout.shape.rows == 0 ? 1.0f : *scales.const_data_ptr<float>();
+    result.scale = layout.shape.rows == 0 ? 1.0f : *on_host(scales).const_data_ptr<float>();
     return result;
   }
   result.scales = layout.of_operand(scales);
@@ -200,7 +193,7 @@ bool serves_both_contractions(const Quantizer& q) {
 
 void copy_into(const at::Tensor& to, const at::Tensor& from) {
   PRECIPICE_CHECK(to.sizes() == from.sizes(), "a copy of ", from.sizes(), " to ", to.sizes());
-  if (to.dim() != 4 || to.stride(-1) != 1 || from.stride(-1) != 1) {
+  if (!to.is_cpu() || to.dim() != 4 || to.stride(-1) != 1 || from.stride(-1) != 1) {
     to.copy_(from);
     return;
   }
@@ -220,7 +213,8 @@ void copy_into(const at::Tensor& to, const at::Tensor& from) {
 
 float amax_of(const at::Tensor& x) {
   const at::Tensor source = dense(x);
-  return amax(source.const_data_ptr<float>(), source.numel());
+  const Machine& machine = machine_of(source);
+  return machine.amax(source.const_data_ptr<float>(), source.numel(), machine.current_stream());
 }
 
 bool can_round_in_place(const at::Tensor& x, const ElementQuantizer& element) {
@@ -234,20 +228,15 @@ void round_output(const at::Tensor& x, float scale, const ElementQuantizer& elem
     if (scale != 1.0f) x.mul_(scale);
     return;
   }
-  check_device(x);
+  const Machine& machine = machine_of(x);
   const PieceRounder rounder(element, scale, key);
-  float* data = x.mutable_data_ptr<float>();
-  const auto round = [&](std::int64_t place, std::int64_t size) { rounder.round(data, place, size); };
+  NumberRows numbers{x.mutable_data_ptr<float>(), 1, x.numel(), x.numel()};
   const at::Tensor lying = x.is_contiguous() ? x : x.permute(memory_order(x));
-  if (lying.is_contiguous()) {
-    at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) { round(begin, end - begin); });
-    return;
+  if (!lying.is_contiguous()) {
+    const MemoryRows rows = *rows_in_memory(lying);
+    numbers = {numbers.data, x.numel() / rows.cols, rows.cols, rows.stride};
   }
-  const MemoryRows rows = *rows_in_memory(lying);
-  at::parallel_for(0, x.numel() / rows.cols, std::max<std::int64_t>(1, kGrain / rows.cols),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     for (std::int64_t row = begin; row < end; ++row) round(row * rows.stride, rows.cols);
-                   });
+  machine.round(rounder, numbers, machine.current_stream());
 }
 
 }  // namespace precipice

@@ -28,11 +28,14 @@ class QuantizeTask {
 
   // Throws ConfigError as MatrixPlan does.
   QuantizeTask(const Quantizer& quantizer, const MatrixShape& shape, const ScaleState& state)
-      : plan_(quantizer, shape, state),
+      : quantizer_(quantizer),
+        plan_(quantizer, shape, state),
         shape_(shape),
         quantum_(quantizer.element.format),
         rotates_(quantizer.hadamard) {}
 
+  const Quantizer& quantizer() const { return quantizer_; }
+  const MatrixShape& shape() const { return shape_; }
   const BlockGrid& grid() const { return plan_.grid(); }
 
   // `amax`: of the whole matrix, where it is known and scales follow from it. parallel(items, grain, body) calls
@@ -64,6 +67,8 @@ class QuantizeTask {
   }
 
   double quantum() const { return quantum_.value(); }
+  // For a machine that quantizes in ways of its own: QuantizeCall's smallest_result of its results.
+  void record(std::uint32_t smallest_result) { quantum_.record(smallest_result); }
 
  private:
   // Ranges of whole steps of rows, of about kGrain elements. Counts add up and amaxes are maxima, so nothing depends on
@@ -88,6 +93,7 @@ class QuantizeTask {
     });
   }
 
+  const Quantizer& quantizer_;  // outlives this object
   MatrixPlan plan_;
   MatrixShape shape_;
   ResultQuantum quantum_;

@@ -2,6 +2,7 @@
 // The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
+#include "tests/cuda/row_comparison.h"
 #include "tests/support/paths.h"
 
 using namespace precipice;
@@ -85,6 +86,14 @@ TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits and norms",
       compare_norms(*gpu, bad);
       compare_all_updates(OptimizerRules{}, *gpu, bad);
     }
+  }
+}
+
+TEST_CASE("on the GPU, norms, softmax and GELU give the host's bits", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    compare_norm_rows(*gpu);
+    compare_softmax_rows(*gpu);
+    compare_gelu(*gpu);
   }
 }
 

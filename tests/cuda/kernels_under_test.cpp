@@ -34,8 +34,10 @@ std::optional<CudaLibrary> load_cuda_library(const std::string& path, std::strin
       find<decltype(precipice_cuda_quantize_kernels)>(handle, "precipice_cuda_quantize_kernels", reason);
   auto* const multi_tensor =
       find<decltype(precipice_cuda_multi_tensor_kernels)>(handle, "precipice_cuda_multi_tensor_kernels", reason);
-  if (open == nullptr || memory == nullptr || quantize == nullptr || multi_tensor == nullptr) return std::nullopt;
-  return CudaLibrary{handle, open, {memory(), quantize(), multi_tensor()}};
+  auto* const rows = find<decltype(precipice_cuda_row_kernels)>(handle, "precipice_cuda_row_kernels", reason);
+  if (open == nullptr || memory == nullptr || quantize == nullptr || multi_tensor == nullptr || rows == nullptr)
+    return std::nullopt;
+  return CudaLibrary{handle, open, {memory(), quantize(), multi_tensor(), rows()}};
 }
 
 const OnCpu& on_cpu() {

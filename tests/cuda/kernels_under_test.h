@@ -20,6 +20,7 @@ struct Kernels {
   const CudaMemory* memory;
   const CudaQuantizeKernels* quantize;
   const CudaMultiTensorKernels* multi_tensor;
+  const CudaRowKernels* rows;
 };
 
 // The library's entry points; nothing, and why, where it was not built or does not open.

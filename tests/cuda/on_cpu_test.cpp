@@ -3,6 +3,7 @@
 // bit; device_test.cpp has the same comparisons on a GPU. Every load and store is looked at on the way.
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
+#include "tests/cuda/row_comparison.h"
 
 using namespace precipice;
 using namespace precipice::test;
@@ -41,4 +42,10 @@ TEST_CASE("on the CPU, what a kernel call cannot do comes back as a reason", "[c
 
 TEST_CASE("on the CPU, amax, quantize and a scaled copy keep an array as the host's store() does", "[cuda_on_cpu]") {
   compare_stores(kernels_on_cpu(5));
+}
+
+TEST_CASE("on the CPU, the kernels of norms, softmax and GELU give the host's bits", "[cuda_on_cpu]") {
+  compare_norm_rows(kernels_on_cpu(9));
+  compare_softmax_rows(kernels_on_cpu(10));
+  compare_gelu(kernels_on_cpu(11));
 }

@@ -16,7 +16,8 @@ COMMANDS = ROOT / "build/release/compile_commands.json"
 OPERATION = re.compile(
     r"^\s*(?:@%\w+ )?((?:fma|mad|mul|add|sub|div|sqrt|rsqrt|rcp|cvt)\.[a-z0-9.]*f(?:32|64)[a-z0-9.]*)", re.MULTILINE
 )
-EXACT = re.compile(r"(mul|add|sub|div|sqrt)\.rn\.f(32|64)|cvt\.f64\.f32|cvt\.rn\.f32\.f64")
+# rcp.rn is a division of 1, rounded as any.
+EXACT = re.compile(r"(mul|add|sub|div|rcp|sqrt)\.rn\.f(32|64)|cvt\.f64\.f32|cvt\.rn\.f32\.(f64|s64)")
 
 
 def kernels():
@@ -25,7 +26,7 @@ def kernels():
         return {}
     found = {}
     for entry in json.loads(COMMANDS.read_text()):
-        if entry["file"].endswith(("quantize_cuda.cu", "multi_tensor_cuda.cu")):
+        if entry["file"].endswith(("quantize_cuda.cu", "row_kernels_cuda.cu", "multi_tensor_cuda.cu")):
             found[Path(entry["file"]).name] = shlex.split(entry["command"])
     return found
 
@@ -55,6 +56,7 @@ class CudaArithmetic(unittest.TestCase):
 
     def test_kernels_use_ieee_operations_alone(self):
         expected = {"quantize_cuda.cu": {"mul.rn.f32", "mul.rn.f64", "div.rn.f32"},
+                    "row_kernels_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f32"},
                     "multi_tensor_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f64"}}
         self.assertEqual(set(self.kernels), set(expected))
         for name, command in self.kernels.items():

@@ -170,7 +170,9 @@ void check(const Heads& h) {
 at::Tensor run_attention(const Heads& heads, const Tensors& inputs, const MatmulSite& qk, const MatmulSite& pv,
                          const ElementQuantizer& softmax, AttentionObserver* observer, std::int64_t layer) {
   check(heads);
-  if (observer == nullptr && softmax.is_identity() && serves_headwise(heads, qk, pv)) {
+  PRECIPICE_CHECK(inputs[0].is_cpu() || !pv.precision->flash.is_on, "no kernels for attention block by block on ",
+                  inputs[0].device().str());
+  if (inputs[0].is_cpu() && observer == nullptr && softmax.is_identity() && serves_headwise(heads, qk, pv)) {
     const bool keeps = at::GradMode::is_enabled() &&
                        std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
     return run_operation(headwise_attention(heads, qk, pv, keeps), inputs)[0];

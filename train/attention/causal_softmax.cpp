@@ -4,29 +4,23 @@
 #include <algorithm>
 
 #include "precision/base/check.h"
-#include "precision/kernels/row_kernels.h"
-#include "precision/quantize/parallel.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kRowsPerTask = 64;
-
-// body(first_row, last_row) over the rows of square matrices.
-template <class Body>
-void for_rows(const at::Tensor& x, const Body& body) {
+// Of square matrices.
+std::int64_t rows_of(const at::Tensor& x) {
   PRECIPICE_CHECK(x.is_contiguous() && x.dim() >= 2 && x.size(-1) == x.size(-2), "square matrices, got ", x.sizes());
-  at::parallel_for(0, x.numel() / std::max<std::int64_t>(x.size(-1), 1), kRowsPerTask, body);
+  return x.numel() / std::max<std::int64_t>(x.size(-1), 1);
 }
 
 }  // namespace
 
 void causal_softmax(at::Tensor& scores, double scale) {
-  float* data = scores.mutable_data_ptr<float>();
-  for_rows(scores, [&](std::int64_t first, std::int64_t last) {
-    const std::int64_t length = scores.size(-1);
-    row_kernels().causal_softmax(data + first * length, length, static_cast<float>(scale), first, last);
-  });
+  const Machine& machine = machine_of(scores);
+  machine.causal_softmax(scores.mutable_data_ptr<float>(), scores.size(-1), static_cast<float>(scale), rows_of(scores),
+                         machine.current_stream());
 }
 
 void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale, const at::Tensor& deltas) {
@@ -34,14 +28,9 @@ void causal_softmax_backward(const at::Tensor& p, at::Tensor& dp, double scale, 
   PRECIPICE_CHECK(!deltas.defined() || (deltas.is_contiguous() && deltas.numel() * dp.size(-1) == dp.numel()),
                   "deltas ", deltas.sizes(), ", gradients ", dp.sizes());
   const float* const of_rows = deltas.defined() ? deltas.const_data_ptr<float>() : nullptr;
-  const float* weights = p.const_data_ptr<float>();
-  float* gradients = dp.mutable_data_ptr<float>();
-  for_rows(dp, [&](std::int64_t first, std::int64_t last) {
-    const std::int64_t length = dp.size(-1), begin = first * length;
-    row_kernels().causal_softmax_backward(weights + begin, gradients + begin,
-                                          of_rows == nullptr ? nullptr : of_rows + first, length,
-                                          static_cast<float>(scale), first, last);
-  });
+  const Machine& machine = machine_of(dp);
+  machine.causal_softmax_backward(p.const_data_ptr<float>(), dp.mutable_data_ptr<float>(), of_rows, dp.size(-1),
+                                  static_cast<float>(scale), rows_of(dp), machine.current_stream());
 }
 
 }  // namespace precipice

@@ -9,7 +9,7 @@
 
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
-#include "precision/quantize/parallel.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -17,28 +17,15 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kHeadsPerTask = 512;
-
 // direction 1: forward; -1: back.
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines, float direction) {
   const at::Tensor source = x.contiguous();
   at::Tensor y = at::empty_like(source);
   const std::int64_t length = x.size(1), heads = x.size(2), half = x.size(3) / 2;
-  const float *in = source.const_data_ptr<float>(), *c = cosines.const_data_ptr<float>(),
-              *s = sines.const_data_ptr<float>();
-  float* out = y.mutable_data_ptr<float>();
-  at::parallel_for(0, x.size(0) * length * heads, kHeadsPerTask, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t head = begin; head < end; ++head) {
-      const std::int64_t angle = head / heads % length * half;
-      const float *a = in + head * 2 * half, *b = a + half;
-      float *u = out + head * 2 * half, *v = u + half;
-      for (std::int64_t i = 0; i < half; ++i) {
-        const float cosine = c[angle + i], sine = direction * s[angle + i];
-        u[i] = a[i] * cosine - b[i] * sine;
-        v[i] = b[i] * cosine + a[i] * sine;
-      }
-    }
-  });
+  const Machine& machine = machine_of(source);
+  machine.rotate({source.const_data_ptr<float>(), cosines.const_data_ptr<float>(), sines.const_data_ptr<float>(),
+                  y.mutable_data_ptr<float>(), x.size(0) * length * heads, length, heads, half, direction},
+                 machine.current_stream());
   return y;
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "precision/base/check.h"
+#include "precision/quantize/device.h"
 #include "train/model/loss.h"
 
 namespace precipice {
@@ -58,7 +59,8 @@ variable_list PlainLoss::views(std::span<const float> flat) const {
   variable_list result;
   float* next = const_cast<float*>(flat.data());
   for (const at::Tensor& leaf : leaves_) {
-    result.push_back(at::from_blob(next, leaf.sizes(), at::TensorOptions(at::kFloat)));
+    const at::Tensor view = at::from_blob(next, leaf.sizes(), at::TensorOptions(at::kFloat));
+    result.push_back(leaf.is_cpu() ? view : view.to(view.options().device(leaf.device())));
     next += leaf.numel();
   }
   return result;
@@ -69,7 +71,7 @@ void PlainLoss::add_to(std::span<float> flat, const variable_list& tensors, doub
   for (std::size_t i = 0; i < leaves_.size(); ++i) {
     const auto size = static_cast<std::size_t>(leaves_[i].numel());
     if (tensors[i].defined()) {  // else nothing depends on it
-      const at::Tensor values = tensors[i].detach().contiguous();
+      const at::Tensor values = on_host(tensors[i].detach().contiguous());
       add_scaled(flat.subspan(offset, size), factor, {values.const_data_ptr<float>(), size});
     }
     offset += size;

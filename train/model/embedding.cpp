@@ -4,10 +4,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include <cstring>
-
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -23,14 +22,8 @@ class EmbeddingOperation : public Operation {
     vocabulary_ = weight.size(0), width_ = weight.size(1);
     context_ = has_positions ? inputs[1].size(0) : 0;
     at::Tensor x = at::empty({tokens_.size(0), tokens_.size(1), width_}, weight.options());
-    const std::int64_t* ids = tokens_.const_data_ptr<std::int64_t>();
-    const float* rows = weight.const_data_ptr<float>();
-    float* out = x.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < tokens_.numel(); ++i) {
-      PRECIPICE_CHECK(ids[i] >= 0 && ids[i] < vocabulary_, "token ", ids[i], " of ", vocabulary_);
-      const float* row = rows + ids[i] * width_;
-      std::memcpy(out + i * width_, row, static_cast<std::size_t>(width_) * sizeof(float));
-    }
+    const Machine& machine = machine_of(weight);
+    machine.gather_rows(rows(), weight.const_data_ptr<float>(), x.mutable_data_ptr<float>(), machine.current_stream());
     if (has_positions) x.add_(inputs[1].narrow(0, 0, tokens_.size(1)));
     return {rounded(x, residual_)};
   }
@@ -39,11 +32,8 @@ class EmbeddingOperation : public Operation {
   Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
     const at::Tensor dx = rounded(gradients[0].contiguous(), residual_);
     at::Tensor dweight = at::zeros({vocabulary_, width_}, dx.options());
-    const std::int64_t* ids = tokens_.const_data_ptr<std::int64_t>();
-    const float* from = dx.const_data_ptr<float>();
-    float* to = dweight.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < tokens_.numel(); ++i)
-      for (std::int64_t c = 0; c < width_; ++c) to[ids[i] * width_ + c] += from[i * width_ + c];
+    const Machine& machine = machine_of(dx);
+    machine.add_rows(rows(), dx.const_data_ptr<float>(), dweight.mutable_data_ptr<float>(), machine.current_stream());
     if (wanted.size() == 1) return {dweight};
     at::Tensor dpositions = at::zeros({context_, width_}, dx.options());
     dpositions.narrow(0, 0, tokens_.size(1)).copy_(dx.sum(0));
@@ -51,6 +41,8 @@ class EmbeddingOperation : public Operation {
   }
 
  private:
+  TableRows rows() const { return {tokens_.const_data_ptr<std::int64_t>(), tokens_.numel(), vocabulary_, width_}; }
+
   at::Tensor tokens_;
   ElementQuantizer residual_;
   std::int64_t vocabulary_ = 0, width_ = 0, context_ = 0;

@@ -5,7 +5,9 @@
 
 namespace precipice {
 
-BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model) {
+namespace {
+
+BatchTensors on_cpu(const Batch& batch, const ModelConfig& model) {
   // clone(): the batch's memory goes away before backward has run.
   if (!model.kind->predicts_tokens()) {
     const auto samples = static_cast<std::int64_t>(batch.inputs.size()) / model.width;
@@ -19,9 +21,18 @@ BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model) {
           at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone()};
 }
 
+}  // namespace
+
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model, at::Device device) {
+  const BatchTensors tensors = on_cpu(batch, model);
+  if (device.is_cpu()) return tensors;
+  const auto moved = [&](const at::Tensor& x) { return x.to(x.options().device(device)); };
+  return {moved(tensors.inputs), moved(tensors.targets)};
+}
+
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons) {
-  const BatchTensors tensors = batch_tensors(batch, config.model);
+  const BatchTensors tensors = batch_tensors(batch, config.model, model.device());
   ForwardPass out;
   out.targets = tensors.targets;
   out.logits = model.forward(tensors.inputs, context);

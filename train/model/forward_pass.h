@@ -12,7 +12,7 @@ namespace precipice {
 struct BatchTensors {
   at::Tensor inputs, targets;
 };
-BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model);
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model, at::Device device = at::kCPU);
 
 struct ForwardPass {
   at::Tensor logits, targets;             // (B * T, V), (B * T); of vectors outputs and targets (B, C)

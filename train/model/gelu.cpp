@@ -8,13 +8,10 @@
 
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
-#include "precision/kernels/row_kernels.h"
-#include "precision/quantize/parallel.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
-
-constexpr std::int64_t kElementsPerTask = 32768;
 
 // Keeps the derivative, which shares an exponential with the value, instead of x.
 class GeluOperation : public Operation {
@@ -25,11 +22,9 @@ class GeluOperation : public Operation {
     const at::Tensor x = inputs[0].contiguous();
     at::Tensor y = at::empty_like(x);
     if (keeps_) derivative_ = at::empty_like(x);
-    const float* in = x.const_data_ptr<float>();
-    float *out = y.mutable_data_ptr<float>(), *slope = keeps_ ? derivative_.mutable_data_ptr<float>() : nullptr;
-    at::parallel_for(0, x.numel(), kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
-      row_kernels().gelu(in + begin, end - begin, out + begin, slope == nullptr ? nullptr : slope + begin);
-    });
+    const Machine& machine = machine_of(x);
+    machine.gelu(x.const_data_ptr<float>(), x.numel(), y.mutable_data_ptr<float>(),
+                 keeps_ ? derivative_.mutable_data_ptr<float>() : nullptr, machine.current_stream());
     return {rounded(y, vector_)};
   }
 

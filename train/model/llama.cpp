@@ -37,6 +37,8 @@ class Llama : public Model {
 Llama::Llama(const ModelConfig& config, const InitConfig& init, std::int64_t vocabulary, PrecisionSchedule schedule)
     : Model(config, vocabulary, std::move(schedule)),
       rope_(make_rope_table(config.context, config.head_size(), config.rope_theta, elements().rope_table)) {
+  add_constant(rope_.cosines);
+  add_constant(rope_.sines);
   const InitialStd std = initial_std(config, init);
   add_embedding("model.embed_tokens.weight", std.weight);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {

@@ -8,19 +8,17 @@
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mse_loss.h>
 
-#include <algorithm>
-
 #include "metrics/logits/logit_rows.h"
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
-#include "precision/kernels/row_kernels.h"
+#include "precision/quantize/device.h"
 #include "precision/quantize/parallel.h"
 
 namespace precipice {
 namespace {
 
-constexpr std::int64_t kLogitsPerTask = 32768;
+constexpr std::int64_t kRowsPerTask = 256;  // of a few logarithms each
 
 // logits (N, V) -> mean cross-entropy. d loss / d z_i = (e_i / S - [i = t]) / N.
 class LossOperation : public Operation {
@@ -33,14 +31,18 @@ class LossOperation : public Operation {
     const std::int64_t count = logits.size(0), width = logits.size(1);
     if (keeps_) e_ = at::empty_like(logits);
     sums_.resize(static_cast<std::size_t>(count));
-    const auto words = static_cast<std::size_t>(width);
-    const float* z = logits.const_data_ptr<float>();
-    const std::int64_t* targets = targets_.const_data_ptr<std::int64_t>();
-    at::parallel_for(0, count, rows_per_task(width), [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> scratch(keeps_ ? 0 : words);
+    std::vector<LogitRow> rows(sums_.size());
+    std::vector<float> target_logits(sums_.size());
+    const Machine& machine = machine_of(logits);
+    machine.logit_rows(
+        {logits.const_data_ptr<float>(), targets_.const_data_ptr<std::int64_t>(), count, width, rows_->has_sharpness(),
+         keeps_ ? e_.mutable_data_ptr<float>() : nullptr, rows.data(), target_logits.data()},
+        machine.current_stream());
+    const at::Tensor z = logits.detach();
+    at::parallel_for(0, count, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
-        const std::span<float> e = keeps_ ? std::span(e_.mutable_data_ptr<float>() + row * width, words) : scratch;
-        sums_[static_cast<std::size_t>(row)] = rows_->observe(row, {z + row * width, words}, targets[row], e);
+        const auto place = static_cast<std::size_t>(row);
+        sums_[place] = take(row, rows[place], target_logits[place], z);
       }
     });
     return {at::full({}, rows_->mean_loss(), logits.options())};
@@ -53,21 +55,21 @@ class LossOperation : public Operation {
     e_ = at::Tensor();
     const std::int64_t count = dlogits.size(0), width = dlogits.size(1);
     const double share = gradients[0].item<double>() / static_cast<double>(count);
-    float* out = dlogits.mutable_data_ptr<float>();
-    const std::int64_t* targets = targets_.const_data_ptr<std::int64_t>();
-    at::parallel_for(0, count, rows_per_task(width), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        float* of_row = out + row * width;
-        row_kernels().scale_row(of_row, width, static_cast<float>(share / sums_[static_cast<std::size_t>(row)]));
-        of_row[targets[row]] -= static_cast<float>(share);
-      }
-    });
+    const Machine& machine = machine_of(dlogits);
+    machine.logit_gradient(
+        {dlogits.mutable_data_ptr<float>(), targets_.const_data_ptr<std::int64_t>(), sums_.data(), count, width, share},
+        machine.current_stream());
     return {dlogits};
   }
 
  private:
-  static std::int64_t rows_per_task(std::int64_t width) {
-    return std::max<std::int64_t>(1, kLogitsPerTask / std::max<std::int64_t>(width, 1));
+  // S of a row, from its sums; a row that they do not suffice for is read again.
+  double take(std::int64_t row, const LogitRow& sums, float target_logit, const at::Tensor& logits) const {
+    if (rows_->suffices(sums, target_logit)) return rows_->take(row, sums, target_logit);
+    const at::Tensor z = on_host(logits.select(0, row)), target = on_host(targets_.narrow(0, row, 1));
+    return rows_->take(
+        row, sums, target_logit,
+        {{z.const_data_ptr<float>(), static_cast<std::size_t>(z.numel())}, *target.const_data_ptr<std::int64_t>()});
   }
 
   at::Tensor targets_, e_;
@@ -83,15 +85,11 @@ class SquaredErrorOperation : public Operation {
 
   Tensors forward(const Tensors& inputs) override {
     const at::Tensor outputs = inputs[0].contiguous();
-    const float *y = outputs.const_data_ptr<float>(), *t = targets_.const_data_ptr<float>();
     if (keeps_) difference_ = at::empty_like(outputs);
-    float* const kept = keeps_ ? difference_.mutable_data_ptr<float>() : nullptr;
-    double sum = 0;
-    for (std::int64_t i = 0; i < outputs.numel(); ++i) {
-      const double d = double{y[i]} - double{t[i]};
-      sum += d * d;
-      if (kept != nullptr) kept[i] = static_cast<float>(d);
-    }
+    const Machine& machine = machine_of(outputs);
+    const double sum =
+        machine.squared_error(outputs.const_data_ptr<float>(), targets_.const_data_ptr<float>(), outputs.numel(),
+                              keeps_ ? difference_.mutable_data_ptr<float>() : nullptr, machine.current_stream());
     return {at::full({}, sum / static_cast<double>(outputs.numel()), outputs.options())};
   }
 
@@ -100,8 +98,8 @@ class SquaredErrorOperation : public Operation {
     const at::Tensor dy = std::move(difference_);
     difference_ = at::Tensor();
     const auto share = static_cast<float>(2 * gradients[0].item<double>() / static_cast<double>(dy.numel()));
-    float* const out = dy.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < dy.numel(); ++i) out[i] *= share;
+    const Machine& machine = machine_of(dy);
+    machine.scale(dy.mutable_data_ptr<float>(), dy.numel(), share, machine.current_stream());
     return {dy};
   }
 

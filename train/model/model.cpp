@@ -176,6 +176,13 @@ at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) con
   return round_tensor(at::tanh(round_gradient(z, vector).div(cap)).mul(cap), vector);
 }
 
+void Model::to(at::Device device) {
+  // In place, since parts of the model hold the same tensors.
+  const auto move = [&](const at::Tensor& x) { x.set_data(x.detach().to(x.options().device(device))); };
+  for (const NamedParameter& parameter : parameters_) move(parameter.value);
+  for (const at::Tensor& constant : constants_) move(constant);
+}
+
 std::int64_t Model::num_parameters() const {
   std::int64_t count = 0;
   for (const auto& parameter : parameters_) count += parameter.value.numel();

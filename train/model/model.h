@@ -55,6 +55,9 @@ class Model {
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
   std::int64_t num_parameters() const;
+  // Where the parameters lie: host memory, until to() has moved them, and the constants of the forward pass with them.
+  at::Device device() const { return parameters_.front().value.device(); }
+  void to(at::Device device);
   // At the first step: names of sites and what does not change with steps.
   const PrecisionPolicy& policy() const { return schedule_.at_step(0); }
   const PrecisionSchedule& schedule() const { return schedule_; }
@@ -63,6 +66,7 @@ class Model {
   void initialise(const InitConfig& init);
   // Changes the values that there are (plant.cpp).
   void plant(const Plants& plants);
+  // What writes or reads values finds them on the host, before to().
   // Values by name; every parameter must be there with its shape (DataError). A tied head may be present and must then
   // equal the embedding. Errors begin with `name`, the place that the weights come from.
   void load(const std::vector<NamedArray>& weights, const std::string& name = "weights");
@@ -78,6 +82,8 @@ class Model {
 
   at::Tensor add_parameter(const std::string& name, std::vector<std::int64_t> shape, double init_std,
                            double init_value);
+  // A constant of the forward pass that operations read beside the parameters.
+  void add_constant(const at::Tensor& constant) { constants_.push_back(constant); }
   // A norm of the residual stream, of the architecture's kind: of each block's attention, of its MLP, where
   // model.norm_placement has them; and one before the head, which is none where the blocks end with a norm.
   void add_stream_norm(const std::string& name);
@@ -131,6 +137,7 @@ class Model {
 
   PrecisionSchedule schedule_;
   std::vector<NamedParameter> parameters_;
+  std::vector<at::Tensor> constants_;
   std::vector<Norm> stream_norms_;  // in the order of their use
 };
 

@@ -6,19 +6,13 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <algorithm>
-
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
-#include "precision/kernels/row_kernels.h"
 #include "precision/policy/element_precision.h"
-#include "precision/quantize/parallel.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
-
-// Rows whose gradients of gains are summed before the sums are: fixed, so that no result depends on threads.
-constexpr std::int64_t kRowsPerChunk = 128;
 
 const float* data_or_null(const at::Tensor& x) {
   return x.defined() ? x.const_data_ptr<float>() : nullptr;
@@ -62,8 +56,8 @@ class NormOperation : public Operation {
                            width_,
                            eps_,
                            centred_};
-    for_chunks(
-        [&](std::int64_t, std::int64_t first, std::int64_t last) { row_kernels().norm_forward(call, first, last); });
+    const Machine& machine = machine_of(x);
+    machine.norm_forward(call, rows(), machine.current_stream());
     y = rounded(y, norm_);
     return adds_ ? Tensors{stream, y} : Tensors{y};
   }
@@ -77,14 +71,12 @@ class NormOperation : public Operation {
     const bool adds_inside = dstream.defined() && norm_.is_identity();
     const at::Tensor addend = adds_inside ? dstream.contiguous() : at::Tensor();
     at::Tensor dx = at::empty_like(x_), sums = at::zeros({chunks(), 2, width_}, x_.options());
-    for_chunks([&](std::int64_t chunk, std::int64_t first, std::int64_t last) {
-      float* dgain = sums.mutable_data_ptr<float>() + chunk * 2 * width_;
-      row_kernels().norm_backward(
-          {x_.const_data_ptr<float>(), dy.const_data_ptr<float>(), data_or_null(addend), gain_.const_data_ptr<float>(),
-           statistics_.const_data_ptr<float>(), dx.mutable_data_ptr<float>(), dgain,
-           has_bias ? dgain + width_ : nullptr, width_, centred_},
-          first, last);
-    });
+    float* const dgain = sums.mutable_data_ptr<float>();
+    const Machine& machine = machine_of(x_);
+    machine.norm_backward({x_.const_data_ptr<float>(), dy.const_data_ptr<float>(), data_or_null(addend),
+                           gain_.const_data_ptr<float>(), statistics_.const_data_ptr<float>(),
+                           dx.mutable_data_ptr<float>(), dgain, has_bias ? dgain + width_ : nullptr, width_, centred_},
+                          rows(), machine.current_stream());
     dx = rounded(dx, norm_);
     if (dstream.defined() && !adds_inside) dx = dx.add(dstream);
     const at::Tensor parameters = sums.sum(0);
@@ -97,15 +89,7 @@ class NormOperation : public Operation {
 
  private:
   std::int64_t rows() const { return width_ == 0 ? 0 : x_.numel() / width_; }
-  std::int64_t chunks() const { return (rows() + kRowsPerChunk - 1) / kRowsPerChunk; }
-  // body(chunk, first row, last row)
-  template <class Body>
-  void for_chunks(const Body& body) const {
-    at::parallel_for(0, chunks(), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t chunk = begin; chunk < end; ++chunk)
-        body(chunk, chunk * kRowsPerChunk, std::min(rows(), (chunk + 1) * kRowsPerChunk));
-    });
-  }
+  std::int64_t chunks() const { return (rows() + kNormRowsPerChunk - 1) / kNormRowsPerChunk; }
 
   bool centred_, adds_;
   float eps_;

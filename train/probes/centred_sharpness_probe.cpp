@@ -20,10 +20,8 @@ class CentredSharpnessProbe : public Probe {
   void after_backward(const ForwardPass& pass, ProbeRow& row) override {
     const at::Tensor logits = pass.logits.detach();
     const std::int64_t tokens = pass.targets.numel();
-    const std::span<const std::int64_t> targets{pass.targets.const_data_ptr<std::int64_t>(),
-                                                static_cast<std::size_t>(tokens)};
-    row = sharpness_values(
-        centred_batch_sharpness(floats(logits), targets, tokens / context_, context_, logits.size(-1), epsilons_));
+    row = sharpness_values(centred_batch_sharpness(floats(logits), integers(pass.targets), tokens / context_, context_,
+                                                   logits.size(-1), epsilons_));
   }
 
  private:

@@ -2,7 +2,7 @@
 #include "train/probes/edge_of_stability.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/ones_like.h>
 
@@ -30,11 +30,11 @@ TensorVector random_signs(const Model& model, std::uint64_t seed, std::int64_t s
   TensorVector signs;
   std::uint32_t site = 0;
   for (const NamedParameter& parameter : model.parameters()) {
-    at::Tensor values = at::empty_like(parameter.value.detach());
+    const at::Tensor values = at::empty(parameter.value.sizes(), at::TensorOptions(at::kFloat));
     const RandomKey key = random_key(kStartVectorStream, seed, static_cast<std::uint32_t>(step), site++);
     for (std::int64_t i = 0; i < values.numel(); ++i)
       values.mutable_data_ptr<float>()[i] = random_word(key, static_cast<std::uint64_t>(i)) & 1u ? 1.0f : -1.0f;
-    signs.push_back(values);
+    signs.push_back(values.to(parameter.value.options()));
   }
   return signs;
 }
@@ -53,7 +53,10 @@ Preconditioner preconditioner_of(Optimizer& optimizer, const Model& model) {
       result.inverse_root.push_back(at::ones_like(weight));
       continue;
     }
-    const at::Tensor v = at::from_blob(moments.at(k).data, weight.sizes(), at::TensorOptions(at::kFloat));
+    const at::Tensor v = at::for_blob(moments.at(k).data, weight.sizes())
+                             .options(weight.options())
+                             .target_device(weight.device())
+                             .make_tensor();
     result.inverse_root.push_back(v.div(p->correction).sqrt_().add_(p->eps).mul_(p->factor).rsqrt_());
   }
   return result;

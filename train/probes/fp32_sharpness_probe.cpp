@@ -61,8 +61,7 @@ class Fp32SharpnessProbe : public Probe {
     const ForwardPass pass = forward_pass(*exact_.at(step), step.config, step.batch, context, epsilons_);
     const std::int64_t tokens = pass.targets.numel(), length = step.config.model.context;
     const std::vector<BatchSharpness> centred = centred_batch_sharpness(
-        floats(pass.logits), {pass.targets.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(tokens)},
-        tokens / length, length, pass.logits.size(-1), epsilons_);
+        floats(pass.logits), integers(pass.targets), tokens / length, length, pass.logits.size(-1), epsilons_);
     row = sharpness_values(pass.sharpness);
     for (std::size_t e = 0; e < epsilons_.size(); ++e)
       for (const auto tokens_of : {&BatchSharpness::last_token, &BatchSharpness::all_tokens}) {

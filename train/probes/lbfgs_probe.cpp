@@ -22,10 +22,8 @@ class LbfgsProbe : public Probe {
     const at::Tensor logits = pass.logits.detach();
     const std::int64_t vocabulary = logits.size(-1), tokens = pass.targets.numel();
     if (dimension_ > 0 && !subspace_) subspace_ = logit_subspace(vocabulary, dimension_);
-    const std::span<const std::int64_t> targets{pass.targets.const_data_ptr<std::int64_t>(),
-                                                static_cast<std::size_t>(tokens)};
-    row = ascent_values(last_token_ascent(floats(logits), targets, tokens / context_, context_, vocabulary, epsilons_,
-                                          subspace_ ? &*subspace_ : nullptr));
+    row = ascent_values(last_token_ascent(floats(logits), integers(pass.targets), tokens / context_, context_,
+                                          vocabulary, epsilons_, subspace_ ? &*subspace_ : nullptr));
   }
 
  private:

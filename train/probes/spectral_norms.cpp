@@ -9,11 +9,12 @@
 #include <cmath>
 
 #include "metrics/log/step_record.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 
 std::vector<double> block_spectral_norms(const at::Tensor& w, std::int64_t heads) {
-  const at::Tensor blocks = w.detach().view({heads, -1, w.size(-1)}).to(at::kDouble);
+  const at::Tensor blocks = on_host(w.detach()).view({heads, -1, w.size(-1)}).to(at::kDouble);
   const at::Tensor gram = at::matmul(blocks, blocks.transpose(1, 2));
   // LAPACK wants numbers.
   const at::Tensor is_finite = at::isfinite(gram).flatten(1).all(1);

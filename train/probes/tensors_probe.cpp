@@ -25,7 +25,7 @@ bool is_operand(Slot slot) {
 RoundingError error_of(const at::Tensor& operand, const Quantized& taken) {
   const at::Tensor x = operand.detach().contiguous();
   if (!taken.scales.defined()) {
-    const at::Tensor values = taken.values.detach().contiguous();
+    const at::Tensor values = on_host(taken.values.detach().contiguous());
     if (values.scalar_type() == at::kFloat) return rounding_error(floats(x), floats(values), taken.scale);
     const auto* packed = static_cast<const std::uint16_t*>(values.const_data_ptr());
     return rounding_error(floats(x), std::span(packed, static_cast<std::size_t>(values.numel())), taken.scale);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "precision/base/check.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -32,8 +33,13 @@ TensorVector copy_of_weights(const Model& model) {
 
 void set_weights(const Model& model, const TensorVector& base) {
   PRECIPICE_CHECK(base.size() == model.parameters().size(), base.size(), " parameters");
-  for (std::size_t i = 0; i < base.size(); ++i)
-    std::memcpy(model.parameters()[i].value.mutable_data_ptr(), base[i].const_data_ptr(), base[i].nbytes());
+  for (std::size_t i = 0; i < base.size(); ++i) {
+    const at::Tensor& value = model.parameters()[i].value;
+    if (value.is_cpu())
+      std::memcpy(value.mutable_data_ptr(), base[i].const_data_ptr(), base[i].nbytes());
+    else
+      value.detach().copy_(base[i]);
+  }
 }
 
 void set_weights(const Model& model, const TensorVector& base, double factor, const TensorVector& direction) {
@@ -43,8 +49,10 @@ void set_weights(const Model& model, const TensorVector& base, double factor, co
 
 double inner_product(const TensorVector& a, const TensorVector& b) {
   double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    sum += dot(a[i].const_data_ptr<float>(), b.at(i).const_data_ptr<float>(), static_cast<std::size_t>(a[i].numel()));
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const at::Tensor x = on_host(a[i]), y = on_host(b.at(i));
+    sum += dot(x.const_data_ptr<float>(), y.const_data_ptr<float>(), static_cast<std::size_t>(x.numel()));
+  }
   return sum;
 }
 

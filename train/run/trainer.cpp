@@ -2,6 +2,7 @@
 #include "train/run/trainer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
@@ -19,6 +20,33 @@ namespace {
 
 FloatSpan span_of(const at::Tensor& tensor) {
   return {tensor.mutable_data_ptr<float>(), tensor.numel()};
+}
+
+// Memory of a device, or of the host, as a tensor.
+at::Tensor tensor_of(const float* data, std::int64_t size, at::Device device) {
+  return at::for_blob(const_cast<float*>(data), size)
+      .options(at::TensorOptions(at::kFloat).device(device))
+      .target_device(device)
+      .make_tensor();
+}
+
+std::vector<float> values_of(FloatSpan span, at::Device device) {
+  if (device.is_cpu()) return {span.data, span.data + span.size};
+  std::vector<float> values(static_cast<std::size_t>(span.size));
+  if (span.size > 0) tensor_of(values.data(), span.size, at::kCPU).copy_(tensor_of(span.data, span.size, device));
+  return values;
+}
+
+void set_values(FloatSpan span, at::Device device, const std::vector<float>& values) {
+  if (device.is_cpu())
+    std::copy(values.begin(), values.end(), span.data);
+  else if (span.size > 0)
+    tensor_of(span.data, span.size, device).copy_(tensor_of(values.data(), span.size, at::kCPU));
+}
+
+std::unique_ptr<Model> on_device(std::unique_ptr<Model> model, at::Device device) {
+  if (!device.is_cpu()) model->to(device);
+  return model;
 }
 
 // Matrices and embeddings decay, vectors do not (nanoGPT's configure_optimizers).
@@ -50,10 +78,11 @@ void require_match(const char* key, const std::string& patterns, const Model& mo
 
 }  // namespace
 
-Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
+Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens, const TrainingDevice& device)
     : config_(run.config),
+      device_(device.device),
       tokens_(tokens),
-      model_(make_model(run, tokens.vocabulary())),
+      model_(on_device(make_model(run, tokens.vocabulary()), device_)),
       scaler_(config_.loss_scale),
       detector_(config_.divergence),
       probes_(all_probes(config_, places_of(*model_)), kFirstProbeGroup) {
@@ -70,7 +99,7 @@ Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens)
   require_match("optimizer.stored_parameters", config_.optimizer.stored_parameters, *model_);
   require_match("optimizer.frozen", config_.optimizer.frozen, *model_);
   optimizer_ = std::make_unique<Optimizer>(config_.optimizer, run.stored, std::move(parameters),
-                                           static_cast<std::uint64_t>(*config_.precision.seed));
+                                           static_cast<std::uint64_t>(*config_.precision.seed), *device.optimizer);
 }
 
 std::vector<SeriesGroup> Trainer::groups() const {
@@ -175,7 +204,7 @@ Checkpoint Trainer::checkpoint(const std::string& identity) {
   checkpoint.numbers["loss_scale"] = scaler_.state().scale;
   checkpoint.numbers["loss_scale.good_steps"] = static_cast<double>(scaler_.state().good_steps);
   for (const auto& [name, span] : state_spans())
-    checkpoint.arrays.push_back({name, {span.size}, std::vector<float>(span.data, span.data + span.size)});
+    checkpoint.arrays.push_back({name, {span.size}, values_of(span, device_)});
   for (std::size_t i = 0; i < model_->parameters().size(); ++i)
     checkpoint.arrays[i].shape = model_->parameters()[i].value.sizes().vec();
   for (auto& [name, values] : scales_.save())
@@ -195,7 +224,7 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>
     const NamedArray& array = checkpoint.arrays[i];
     if (array.name != spans[i].first || static_cast<std::int64_t>(array.values.size()) != spans[i].second.size)
       throw DataError("checkpoint: array " + array.name + " where the run has " + spans[i].first);
-    std::copy(array.values.begin(), array.values.end(), spans[i].second.data);
+    set_values(spans[i].second, device_, array.values);
   }
   step_ = checkpoint.step;
   optimizer_->set_updates(static_cast<std::int64_t>(checkpoint.numbers.at("optimizer.updates")));

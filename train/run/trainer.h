@@ -24,10 +24,17 @@
 
 namespace precipice {
 
+// Where a trainer keeps weights, gradients and the optimizer's state. The device has a machine (device.h), which rounds
+// and multiplies as this one walks over parameters.
+struct TrainingDevice {
+  at::Device device = at::kCPU;
+  const OptimizerMachine* optimizer = &cpu_optimizer_machine();
+};
+
 class Trainer {
  public:
   // `tokens` outlives the trainer.
-  Trainer(const ResolvedRun& run, const TokenSource& tokens);
+  Trainer(const ResolvedRun& run, const TokenSource& tokens, const TrainingDevice& device = {});
 
   std::vector<SeriesGroup> groups() const;
   std::int64_t steps_done() const { return step_; }
@@ -55,6 +62,7 @@ class Trainer {
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
 
   RunConfig config_;
+  at::Device device_;
   const TokenSource& tokens_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<GradientBuffers> gradients_;

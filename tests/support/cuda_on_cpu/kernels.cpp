@@ -4,4 +4,5 @@
 #include "optim/multi_tensor/multi_tensor_cuda.cu"
 #include "precision/cuda/device_cuda.cu"
 #include "precision/cuda/quantize_cuda.cu"
+#include "precision/cuda/row_kernels_cuda.cu"
 #include "tests/support/cuda_on_cpu/example_kernels.cu"

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a device does for an optimizer: memory for its state and the functions that walk over arrays in that memory. The
+// optimizer itself decides from their results, which are in host memory when a function returns. Parameters, gradients
+// and state of one optimizer lie in one machine's memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "optim/multi_tensor/multi_tensor.h"
+#include "optim/rules/update_rule.h"
+#include "optim/stored_format.h"
+#include "precision/rounding/random_bits.h"
+
+namespace precipice {
+
+struct OptimizerKind;
+
+struct OptimizerMachine {
+  // Memory for so many numbers, filled; freed by `release`.
+  float* (*allocate)(std::int64_t size, float value);
+  void (*release)(float* memory);
+  // Of equal sizes, both in the machine's memory.
+  void (*copy)(FloatSpan from, FloatSpan to);
+  // As the functions of these names in multi_tensor.h, OptimizerKind::update and store.h.
+  double (*l2norm)(const TensorList& x);
+  double (*scale_l2norm)(const TensorList& x, float factor);
+  double (*distance)(const TensorList& a, const TensorList& b);
+  UpdateNorms (*update)(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
+                        const TensorLists& lists);
+  void (*store)(FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key);
+};
+
+const OptimizerMachine& cpu_optimizer_machine();
+
+// Numbers in a machine's memory, which outlives them.
+class MachineArray {
+ public:
+  MachineArray() = default;
+  MachineArray(const OptimizerMachine& machine, std::int64_t size, float value = 0.0f)
+      : memory_(machine.allocate(size, value), machine.release), size_(size) {}
+  FloatSpan span() { return {memory_.get(), size_}; }
+
+ private:
+  std::unique_ptr<float, void (*)(float*)> memory_{nullptr, nullptr};
+  std::int64_t size_ = 0;
+};
+
+}  // namespace precipice

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The functions of CudaRowKernels on any Machine (quantize_calls.h says what that is).
+#pragma once
+
+#include "precision/cuda/cuda_kernels.h"
+#include "precision/cuda/row_launch.h"
+
+namespace precipice {
+
+template <class Machine>
+struct RowCalls {
+  static const char* norm_forward(const NormForward& call, std::int64_t rows, Launch launch) {
+    return run(launch, NormForwardLaunch{call, rows});
+  }
+  static const char* norm_backward(const NormBackward& call, std::int64_t rows, std::int64_t rows_per_chunk,
+                                   Launch launch) {
+    return run(launch, NormBackwardLaunch{call, rows}, NormParametersLaunch{call, rows, rows_per_chunk});
+  }
+  static const char* causal_softmax(float* scores, std::int64_t length, float scale, std::int64_t rows, Launch launch) {
+    return run(launch, CausalSoftmaxLaunch{scores, length, rows, scale});
+  }
+  static const char* causal_softmax_backward(const float* p, float* dp, const float* deltas, std::int64_t length,
+                                             float scale, std::int64_t rows, Launch launch) {
+    return run(launch, CausalSoftmaxBackwardLaunch{p, dp, deltas, length, rows, scale});
+  }
+  static const char* gelu(const float* x, std::int64_t size, float* y, float* derivative, Launch launch) {
+    return run(launch, GeluLaunch{x, size, y, derivative});
+  }
+
+  static constexpr CudaRowKernels table() {
+    return {norm_forward, norm_backward, causal_softmax, causal_softmax_backward, gelu};
+  }
+
+ private:
+  template <class... Bodies>
+  static const char* run(Launch launch, const Bodies&... bodies) {
+    return reason_of([&] {
+      Machine machine(launch);
+      (machine.launch(bodies), ...);
+      machine.wait();
+    });
+  }
+};
+
+}  // namespace precipice

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loops of precision/kernels/row_kernels.h for the threads of a GPU, which give their bits: a thread has a row, and
+// adds in the sixteen lanes of lanes.h and over the same tree. In their simple form: a row's numbers are read by one
+// thread, one after the other. Host and device, no CUDA in them.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "precision/base/host_device.h"
+#include "precision/cuda/launch.h"
+#include "precision/kernels/row_kernels.h"
+
+namespace precipice {
+
+inline constexpr int kRowLanes = 16;
+
+// Lanes k and k + 8, then of these k and k + 4, k and k + 2, k and k + 1.
+template <class Join>
+PRECIPICE_HD float fold_row_lanes(const float (&x)[kRowLanes], const Join& join) {
+  float a[8], b[4];
+  for (int k = 0; k < 8; ++k) a[k] = join(x[k], x[k + 8]);
+  for (int k = 0; k < 4; ++k) b[k] = join(a[k], a[k + 4]);
+  return join(join(b[0], b[2]), join(b[1], b[3]));
+}
+
+// Sum of value(i) for i below `size`, and above as far as the lanes go, where value(i) is what a lane without a number
+// adds.
+template <class Value>
+PRECIPICE_HD float lane_sum(std::int64_t size, const Value& value) {
+  float lanes[kRowLanes] = {};
+  for (std::int64_t begin = 0; begin < size; begin += kRowLanes)
+    for (int lane = 0; lane < kRowLanes; ++lane) lanes[lane] += value(begin + lane);
+  return fold_row_lanes(lanes, [](float a, float b) { return a + b; });
+}
+
+// exponential_of_lanes(), of one number.
+PRECIPICE_HD float row_exponential(float x) {
+  constexpr float kLog2E = 0x1.715476p+0f, kLowest = -87.3f, kLn2High = 0x1.62e4p-1f, kLn2Low = 0x1.7f7d1cp-20f,
+                  kShift = 0x1.8p23f;
+  const float bounded = x < kLowest ? 0.0f : x;
+  const float shifted = bounded * kLog2E + kShift, n = shifted - kShift;
+  const float r = (bounded - n * kLn2High) - n * kLn2Low;
+  float p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = (p * (r * r) + r) + 1.0f;
+  const float power = __builtin_bit_cast(float, (__builtin_bit_cast(std::uint32_t, shifted) + 127u) << 23);
+  return x < kLowest ? 0.0f : p * power;
+}
+
+struct NormForwardLaunch {
+  NormForward call;
+  std::int64_t rows;
+
+  PRECIPICE_HD std::int64_t items() const { return rows; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t row = position.thread; row < rows; row += position.threads) normalise(row);
+  }
+
+ private:
+  PRECIPICE_HD void normalise(std::int64_t row) const {
+    const std::int64_t width = call.width;
+    const float* x = call.x + row * width;
+    if (call.addend != nullptr) {
+      const float* addend = call.addend + row * width;
+      float* sum = call.sum + row * width;
+      for (std::int64_t i = 0; i < width; ++i) sum[i] = x[i] + addend[i];
+      x = sum;
+    }
+    const auto size = static_cast<float>(width);
+    const float mean =
+        call.centred ? lane_sum(width, [&](std::int64_t i) { return i < width ? x[i] : 0.0f; }) / size : 0.0f;
+    const float squares = lane_sum(width, [&](std::int64_t i) {
+      const float a = (i < width ? x[i] : mean) - mean;
+      return a * a;
+    });
+    const float r = 1.0f / std::sqrt(squares / size + call.eps);
+    call.statistics[2 * row] = mean, call.statistics[2 * row + 1] = r;
+    float* y = call.y + row * width;
+    for (std::int64_t i = 0; i < width; ++i) {
+      float a = (x[i] - mean) * r * call.gain[i];
+      if (call.bias != nullptr) a += call.bias[i];
+      y[i] = a;
+    }
+  }
+};
+
+// dx of every row.
+struct NormBackwardLaunch {
+  NormBackward call;
+  std::int64_t rows;
+
+  PRECIPICE_HD std::int64_t items() const { return rows; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t row = position.thread; row < rows; row += position.threads) pull(row);
+  }
+
+ private:
+  PRECIPICE_HD void pull(std::int64_t row) const {
+    const std::int64_t width = call.width;
+    const auto size = static_cast<float>(width);
+    const float *x = call.x + row * width, *dy = call.dy + row * width;
+    const float mean = call.statistics[2 * row], r = call.statistics[2 * row + 1];
+    const auto h = [&](std::int64_t i) { return ((i < width ? x[i] : mean) - mean) * r; };
+    const auto g = [&](std::int64_t i) { return i < width ? dy[i] * call.gain[i] : 0.0f; };
+    const float shift = call.centred ? lane_sum(width, g) / size : 0.0f;
+    const float along = lane_sum(width, [&](std::int64_t i) { return g(i) * h(i); }) / size;
+    const float* addend = call.addend == nullptr ? nullptr : call.addend + row * width;
+    float* dx = call.dx + row * width;
+    for (std::int64_t i = 0; i < width; ++i) {
+      float result = (g(i) - shift - h(i) * along) * r;
+      if (addend != nullptr) result += addend[i];
+      dx[i] = result;
+    }
+  }
+};
+
+// Gradients of gains and biases: a thread has a column of a chunk of rows, and adds them in their order.
+struct NormParametersLaunch {
+  NormBackward call;  // dgain: (chunks, 2, width)
+  std::int64_t rows, rows_per_chunk;
+
+  PRECIPICE_HD std::int64_t items() const { return (rows + rows_per_chunk - 1) / rows_per_chunk * call.width; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t item = position.thread; item < items(); item += position.threads) {
+      const std::int64_t chunk = item / call.width, column = item % call.width, first = chunk * rows_per_chunk;
+      const std::int64_t last = first + rows_per_chunk < rows ? first + rows_per_chunk : rows;
+      const std::int64_t place = chunk * 2 * call.width + column;
+      float of_gain = call.dgain[place], of_bias = call.dbias == nullptr ? 0.0f : call.dbias[place];
+      for (std::int64_t row = first; row < last; ++row) {
+        const float upstream = call.dy[row * call.width + column];
+        const float h = (call.x[row * call.width + column] - call.statistics[2 * row]) * call.statistics[2 * row + 1];
+        of_gain = of_gain + upstream * h;
+        of_bias = of_bias + upstream;
+      }
+      call.dgain[place] = of_gain;
+      if (call.dbias != nullptr) call.dbias[place] = of_bias;
+    }
+  }
+};
+
+struct CausalSoftmaxLaunch {
+  float* scores;
+  std::int64_t length, rows;
+  float scale;
+
+  PRECIPICE_HD std::int64_t items() const { return rows; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t row = position.thread; row < rows; row += position.threads) weigh(row);
+  }
+
+ private:
+  PRECIPICE_HD void weigh(std::int64_t row) const {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    float* p = scores + row * length;
+    const std::int64_t past = row % length + 1;
+    float lanes[kRowLanes];
+    for (float& lane : lanes) lane = -kInfinity;
+    for (std::int64_t begin = 0; begin < past; begin += kRowLanes)
+      for (int lane = 0; lane < kRowLanes && begin + lane < past; ++lane)
+        lanes[lane] = lanes[lane] < p[begin + lane] ? p[begin + lane] : lanes[lane];
+    const float m = fold_row_lanes(lanes, [](float a, float b) { return a < b ? b : a; }) * scale;
+    const float total = lane_sum(past, [&](std::int64_t i) {
+      const float e = row_exponential((i < past ? p[i] : -kInfinity) * scale - m);
+      if (i < past) p[i] = e;
+      return e;
+    });
+    for (std::int64_t i = 0; i < length; ++i) p[i] = i < past ? p[i] / total : 0.0f;
+  }
+};
+
+struct CausalSoftmaxBackwardLaunch {
+  const float* weights;
+  float* gradients;
+  const float* deltas;  // or null
+  std::int64_t length, rows;
+  float scale;
+
+  PRECIPICE_HD std::int64_t items() const { return rows; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t row = position.thread; row < rows; row += position.threads) {
+      const float* p = weights + row * length;
+      float* g = gradients + row * length;
+      const std::int64_t past = row % length + 1;
+      const float mean = deltas != nullptr
+                             ? deltas[row]
+                             : lane_sum(past, [&](std::int64_t i) { return i < past ? p[i] * g[i] : 0.0f; });
+      for (std::int64_t i = 0; i < length; ++i) g[i] = i < past ? p[i] * scale * (g[i] - mean) : 0.0f;
+    }
+  }
+};
+
+struct GeluLaunch {
+  const float* x;
+  std::int64_t size;
+  float *y, *derivative;  // derivative: or null
+
+  PRECIPICE_HD std::int64_t items() const { return size; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    constexpr float kP = 0.3275911f * 0.70710678f, kDensity = 0.39894228f;
+    for (std::int64_t i = position.thread; i < size; i += position.threads) {
+      const float v = x[i];
+      const float t = 1.0f / ((v < 0 ? -v : v) * kP + 1.0f), e = row_exponential(v * v * -0.5f);
+      const float series =
+          (((t * 1.061405429f + -1.453152027f) * t + 1.421413741f) * t + -0.284496736f) * t + 0.254829592f;
+      const float tail = series * t * e * 0.5f;
+      const float phi = v < 0.0f ? tail : 1.0f - tail;
+      y[i] = v * phi;
+      if (derivative != nullptr) derivative[i] = v * e * kDensity + phi;
+    }
+  }
+};
+
+}  // namespace precipice

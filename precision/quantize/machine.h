@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a device does with arrays in its memory: one table of functions for each kind of device, on raw pointers. Who
+// calls them knows shapes and which call follows which; how the rows of a call are shared out to threads or blocks is
+// the machine's own business. Pointers are into the device's memory unless a comment says host; results in host memory
+// are there when the call returns. Free of torch: device.h finds a tensor's machine.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "precision/accumulator/emulated_gemm.h"
+#include "precision/kernels/row_kernels.h"
+#include "precision/quantize/quantize_task.h"
+
+namespace precipice {
+
+enum class Causal : std::uint8_t;  // precision/gemm/carrier.h, as the next
+struct CarrierProduct;
+class PieceRounder;  // precision/quantize/piece_quantizer.h
+
+// Where a device's work is queued, a cudaStream_t for instance; null on the CPU, which does it at once.
+using Stream = void*;
+
+// Rows whose gradients of gains are summed before the sums are: fixed, so that no result depends on threads.
+inline constexpr std::int64_t kNormRowsPerChunk = 128;
+
+// Rotary positions: heads lie one after the other, `heads` for each of `length` positions, (a, b) of two halves each.
+// u = a cos - b sin, v = b cos + a sin, with sines times `direction` (1: forward, -1: back).
+struct Rotation {
+  const float *x = nullptr, *cosines = nullptr, *sines = nullptr;  // tables: (length, half)
+  float* y = nullptr;
+  std::int64_t count = 0, length = 0, heads = 0, half = 0;  // count: of all heads
+  float direction = 1;
+};
+
+// Rows of a table (entries, width) by their numbers.
+struct TableRows {
+  const std::int64_t* ids = nullptr;  // (count)
+  std::int64_t count = 0, entries = 0, width = 0;
+};
+
+// All rows of logits (count, width) under cross-entropy.
+struct LogitRowsCall {
+  const float* z = nullptr;
+  const std::int64_t* targets = nullptr;  // (count), each below width
+  std::int64_t count = 0, width = 0;
+  bool moments = false;
+  float* e = nullptr;              // (count, width): e^(z - m); null: not wanted
+  LogitRow* rows = nullptr;        // host, (count)
+  float* target_logits = nullptr;  // host, (count)
+};
+
+// Of e^(z - m), in place, the gradient of the mean loss: share (e_i / sum - [i = target]).
+struct LogitGradient {
+  float* e = nullptr;
+  const std::int64_t* targets = nullptr;
+  const double* sums = nullptr;  // host, (count)
+  std::int64_t count = 0, width = 0;
+  double share = 0;
+};
+
+// Rows of numbers in memory, `stride` apart; one row: all of an array.
+struct NumberRows {
+  float* data = nullptr;
+  std::int64_t rows = 0, cols = 0, stride = 0;
+};
+
+// The scales of an operand's rows; without data `fixed` is all of them.
+struct RowScaleValues {
+  OperandScales of_rows;
+  float fixed = 1.0f;
+  float operator()(std::int64_t row, std::int64_t block) const {
+    return of_rows.data == nullptr
+               ? fixed
+               : of_rows.data[row / of_rows.rows_per_scale * of_rows.row_stride + block * of_rows.block_stride];
+  }
+};
+
+// y[m, n] = sums[m, n] (a[m] b[n]) where y is sums, else y[m, n] += that; contiguous, with the scales of a block of K.
+struct ScaledSums {
+  const float* sums = nullptr;
+  float* y = nullptr;
+  std::int64_t rows = 0, cols = 0;
+  RowScaleValues a, b;
+  std::int64_t block = 0;
+};
+
+// out = in * scales of rows and blocks of `block_k` columns, rows side by side, in fp32; either side may be bf16
+// numbers, which the products then are.
+struct ScaledNumbers {
+  const void* in = nullptr;
+  void* out = nullptr;
+  bool in_bf16 = false, out_bf16 = false;
+  std::int64_t rows = 0, cols = 0, block_rows = 1, block_k = 1;
+  RowScaleValues scales;
+};
+
+// What decides whether products with scales are exact.
+struct ScaleRange {
+  float smallest = 0x1p127f;  // of the positive ones, if it is less
+  bool powers_of_two = true;  // all positive ones
+};
+
+struct Machine {
+  // Of this thread: what the other functions take.
+  Stream (*current_stream)();
+
+  // Between the matmuls (precision/kernels/row_kernels.h has the formulas).
+  void (*norm_forward)(const NormForward& call, std::int64_t rows, Stream stream);
+  // dgain: (chunks of kNormRowsPerChunk rows, 2, width), zeros before; dbias unused but null where there is none.
+  void (*norm_backward)(const NormBackward& call, std::int64_t rows, Stream stream);
+  // Of square matrices, rows in all.
+  void (*causal_softmax)(float* scores, std::int64_t length, float scale, std::int64_t rows, Stream stream);
+  void (*causal_softmax_backward)(const float* p, float* dp, const float* deltas, std::int64_t length, float scale,
+                                  std::int64_t rows, Stream stream);
+  void (*gelu)(const float* x, std::int64_t size, float* y, float* derivative, Stream stream);
+  void (*rotate)(const Rotation& call, Stream stream);
+  void (*gather_rows)(const TableRows& rows, const float* table, float* out, Stream stream);
+  // table[ids[i]] += in[i], in the order of i.
+  void (*add_rows)(const TableRows& rows, const float* in, float* table, Stream stream);
+  void (*logit_rows)(const LogitRowsCall& call, Stream stream);
+  void (*logit_gradient)(const LogitGradient& call, Stream stream);
+  // Sum of (y - t)^2 in double, in the order of the elements; the differences unless null.
+  double (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, Stream stream);
+  void (*scale)(float* x, std::int64_t size, float factor, Stream stream);
+
+  // Rounding. `outputs` are the device's memory, but for `smallest_result`.
+  EventCounts (*quantize)(QuantizeTask& task, const float* in, const RandomKey& key, std::optional<float> amax,
+                          const MatrixOutputs& outputs, Stream stream);
+  void (*round)(const PieceRounder& rounder, const NumberRows& numbers, Stream stream);
+  // NaN if there is a NaN.
+  float (*amax)(const float* x, std::int64_t size, Stream stream);
+
+  // Scales.
+  void (*scale_sums)(const ScaledSums& call, Stream stream);
+  // Whether a finite product became infinite.
+  bool (*scale_numbers)(const ScaledNumbers& call, Stream stream);
+  ScaleRange (*range_of_scales)(const float* scales, std::int64_t size, Stream stream);
+  // NVFP4's E4M3 scales of blocks (emulated_product.h).
+  void (*divide_outer_scale)(const float* scales, std::int64_t size, float outer, float* out, Stream stream);
+
+  // Products.
+  void (*multiply)(const CarrierProduct& product, Causal causal, bool may_need_fp32, Stream stream);
+  void (*gemm_emulated)(const EmulatedGemm& call, Stream stream);
+};
+
+// Defined in precision/gemm/cpu_machine.cpp, which sees what multiplies.
+const Machine& cpu_machine();
+
+}  // namespace precipice

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/test_device/aten_backend.h"
+
+#include <ATen/EmptyTensor.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/detail/PrivateUse1HooksInterface.h>
+#include <ATen/ops/_reshape_alias_native.h>
+#include <ATen/ops/as_strided_native.h>
+#include <ATen/ops/empty_strided.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/view_native.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <torch/library.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/test_device/device_memory.h"
+
+namespace precipice::test_device {
+namespace {
+
+constexpr c10::DeviceType kDevice = c10::DeviceType::PrivateUse1;
+std::atomic<std::size_t> operations = 0;
+
+bool is_ours(const at::Tensor& x) {
+  return x.defined() && x.device().type() == kDevice;
+}
+
+// The same memory as a CPU tensor.
+at::Tensor on_cpu(const at::Tensor& x) {
+  if (!is_ours(x)) return x;
+  if (x.storage().nbytes() == 0) return at::empty_strided(x.sizes(), x.strides(), at::TensorOptions(x.scalar_type()));
+  const auto numbers = static_cast<std::int64_t>(x.storage().nbytes() / x.element_size());
+  return at::from_blob(x.storage().mutable_data(), {numbers}, at::TensorOptions(x.scalar_type()))
+      .as_strided(x.sizes(), x.strides(), x.storage_offset());
+}
+
+c10::IValue on_cpu(const c10::IValue& value) {
+  if (value.isTensor()) return on_cpu(value.toTensor());
+  if (value.isTensorList()) {
+    std::vector<at::Tensor> list;
+    for (const at::Tensor& x : value.toTensorVector()) list.push_back(on_cpu(x));
+    return list;
+  }
+  if (value.isOptionalTensorList()) {
+    c10::List<std::optional<at::Tensor>> list;
+    for (const std::optional<at::Tensor> x : value.toOptionalTensorList())
+      list.push_back(x ? std::optional(on_cpu(*x)) : x);
+    return list;
+  }
+  if (value.isDevice() && value.toDevice().type() == kDevice) return c10::Device(c10::kCPU);
+  return value;
+}
+
+at::Tensor copied(const at::Tensor& x) {
+  const at::Tensor y = at::empty_strided(x.sizes(), x.strides(), x.options().device(c10::Device(kDevice, 0)));
+  on_cpu(y).copy_(x);
+  return y;
+}
+
+// What the CPU gave back for one of the arguments is that argument or a view of it; the rest is new memory of the
+// device.
+class Results {
+ public:
+  void expect(const c10::IValue& given, const c10::IValue& cpu) {
+    if (given.isTensor() && is_ours(given.toTensor())) pairs_.emplace_back(given.toTensor(), cpu.toTensor());
+    if (!given.isTensorList()) return;
+    const std::vector<at::Tensor> all = given.toTensorVector(), same = cpu.toTensorVector();
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (is_ours(all[i])) pairs_.emplace_back(all[i], same[i]);
+  }
+
+  // Empty arguments that the CPU gave another size get memory for it.
+  void resize_given() const {
+    for (const auto& [given, cpu] : pairs_) {
+      if (given.storage().nbytes() > 0 || cpu.numel() == 0) continue;
+      const at::Tensor y = copied(cpu);
+      given.unsafeGetTensorImpl()->set_storage_keep_dtype(y.storage());
+      given.unsafeGetTensorImpl()->set_sizes_and_strides(y.sizes(), y.strides());
+    }
+  }
+
+  at::Tensor on_device(const at::Tensor& x) const {
+    if (!x.defined()) return x;
+    for (const auto& [given, cpu] : pairs_) {
+      if (cpu.is_same(x)) return given;
+      if (x.has_storage() && x.storage().data() == given.storage().data() && x.storage().nbytes() > 0)
+        return at::native::as_strided_tensorimpl(given, x.sizes(), x.strides(), x.storage_offset());
+    }
+    return copied(x);
+  }
+
+ private:
+  std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;
+};
+
+void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  const DeviceMemory::Opened at_work;
+  ++operations;
+  const std::size_t begin = stack->size() - operation.schema().arguments().size();
+  Results results;
+  torch::jit::Stack cpu;
+  for (std::size_t i = begin; i < stack->size(); ++i) {
+    cpu.push_back(on_cpu((*stack)[i]));
+    results.expect((*stack)[i], cpu.back());
+  }
+  operation.callBoxed(cpu);
+  results.resize_given();
+  stack->resize(begin);
+  for (const c10::IValue& value : cpu) {
+    if (value.isTensor()) {
+      stack->push_back(results.on_device(value.toTensor()));
+    } else if (value.isTensorList()) {
+      std::vector<at::Tensor> list;
+      for (const at::Tensor& x : value.toTensorVector()) list.push_back(results.on_device(x));
+      stack->push_back(list);
+    } else {
+      stack->push_back(value);
+    }
+  }
+}
+
+at::Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
+                 std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
+  return at::detail::empty_generic(size, &DeviceMemory::instance(), c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
+                                   type.value_or(at::kFloat), format);
+}
+
+at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::optional<at::ScalarType> type,
+                         std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
+  return at::detail::empty_strided_generic(size, stride, &DeviceMemory::instance(),
+                                           c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
+                                           type.value_or(at::kFloat));
+}
+
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
+  const DeviceMemory::Opened at_work;
+  on_cpu(to).copy_(on_cpu(from));
+  return to;
+}
+
+at::Scalar first_number(const at::Tensor& x) {
+  const DeviceMemory::Opened at_work;
+  return on_cpu(x).item();
+}
+
+// For set_data, which moves a parameter.
+bool may_take_the_place(const at::Tensor&, const at::Tensor&) {
+  return true;
+}
+
+struct Hooks : at::PrivateUse1HooksInterface {
+  bool isBuilt() const override { return true; }
+  bool isAvailable() const override { return true; }
+  bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+};
+
+// Its one stream does everything at once, so that events have nothing to wait for.
+struct Guard : c10::impl::NoOpDeviceGuardImpl<kDevice> {
+  c10::Device getDevice() const override { return c10::Device(kDevice, 0); }
+  c10::Device exchangeDevice(c10::Device) const override { return getDevice(); }
+  c10::Stream getStream(c10::Device) const noexcept override {
+    return c10::Stream(c10::Stream::DEFAULT, c10::Device(kDevice, 0));
+  }
+  c10::Stream getNewStream(c10::Device device, int) const override { return getStream(device); }
+  c10::Stream exchangeStream(c10::Stream) const noexcept override { return getStream(getDevice()); }
+  void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
+  void block(void*, const c10::Stream&) const override {}
+  bool queryEvent(void*) const override { return true; }
+};
+
+C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard)
+
+TORCH_LIBRARY_IMPL(_, PrivateUse1, library) {
+  library.fallback(torch::CppFunction::makeFromBoxedFunction<&by_the_cpu>());
+}
+
+TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
+  library.impl("empty.memory_format", &empty);
+  library.impl("empty_strided", &empty_strided);
+  library.impl("_copy_from", &copy_from);
+  library.impl("_local_scalar_dense", &first_number);
+  library.impl("_has_compatible_shallow_copy_type", &may_take_the_place);
+  library.impl("as_strided", TORCH_FN(at::native::as_strided_tensorimpl));
+  library.impl("view", TORCH_FN(at::native::view));
+  library.impl("_reshape_alias", TORCH_FN(at::native::_reshape_alias));
+}
+
+// Where an operation has a kernel of the CPU's and a composition of others for devices that have none, as norms and SiLU's
+// gradient have, it is the kernel here too: compositions round elsewhere.
+void take_the_cpus_kernels() {
+  static torch::Library library(torch::Library::IMPL, "aten", c10::DispatchKey::PrivateUse1, __FILE__, __LINE__);
+  using Key = c10::DispatchKey;
+  for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    const auto operation = c10::Dispatcher::singleton().findSchema(name);
+    if (!operation || !name.name.starts_with("aten::")) continue;
+    const auto has = [&](Key key) { return operation->hasKernelForDispatchKey(key); };
+    const bool composed = has(Key::CompositeImplicitAutograd) || has(Key::CompositeExplicitAutograd) ||
+                          has(Key::CompositeExplicitAutogradNonFunctional);
+    if (!composed || !has(Key::CPU) || has(Key::PrivateUse1)) continue;
+    const std::string overload = name.overload_name.empty() ? "" : "." + name.overload_name;
+    library.impl((name.name.substr(6) + overload).c_str(), torch::CppFunction::makeFromBoxedFunction<&by_the_cpu>());
+  }
+}
+
+}  // namespace
+
+void register_backend() {
+  c10::register_privateuse1_backend("test_device");
+  c10::SetAllocator(kDevice, &DeviceMemory::instance());
+  static Hooks hooks;
+  at::RegisterPrivateUse1HooksInterface(&hooks);
+  take_the_cpus_kernels();
+}
+
+std::size_t operations_done() {
+  return operations;
+}
+
+}  // namespace precipice::test_device
