@@ -60,7 +60,7 @@ void add_formats(nb::module_& m) {
       .def_prop_ro("emin", &FloatFormat::emin)
       .def_prop_ro("emax", &FloatFormat::emax)
       .def_prop_ro("max", &FloatFormat::max_finite)
-      .def_prop_ro("lowest", &FloatFormat::lowest)
+      .def_prop_ro("lowest", [](const FloatFormat& f) { return f.zero ? f.lowest() : f.min_positive(); })
       .def_prop_ro("min_normal", &FloatFormat::min_normal)
       .def_prop_ro("min_positive", &FloatFormat::min_positive)
       .def_prop_ro("epsilon", &FloatFormat::epsilon)

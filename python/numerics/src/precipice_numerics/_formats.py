@@ -134,7 +134,7 @@ class Format:
 
     @property
     def lowest(self) -> float:
-        """The most negative number: 0 for unsigned formats, NaN where these have no zero."""
+        """The lowest number: 0 for unsigned formats, and the smallest positive one where these have no zero."""
         return self._core.lowest
 
     @property
