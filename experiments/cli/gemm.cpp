@@ -20,7 +20,9 @@
 #include "precision/gemm/gemm.h"
 #include "precision/gemm/unit_operands.h"
 #include "precision/policy/slot.h"
+#include "precision/quantize/quantize.h"
 #include "precision/rounding/random_streams.h"
+#include "precision/scaling/scale_states.h"
 #include "train/recipes/recipes.h"
 
 namespace precipice {
@@ -138,7 +140,10 @@ class OperandReader {
       const Quantized given = as_they_are(x, quantizer.element.format, name.c_str());
       return along_rows ? given : given.transposed();
     }
-    return quantize(x, quantizer, along_rows ? Contraction::LastAxis : Contraction::AxisBefore, key(slot.slot));
+    // Delayed scales as in a run's first step, where MS-AMP looks at the tensor.
+    const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
+    const ScaleState state = ScaleStates().scale_for(0, static_cast<std::uint16_t>(slot.slot), quantizer, amax);
+    return quantize(x, quantizer, along_rows ? Contraction::LastAxis : Contraction::AxisBefore, key(slot.slot), state);
   }
   RandomKey key(Slot slot) const {
     return random_key(kMatmulStream, options_.seed, 0, 0, static_cast<std::uint16_t>(slot));

@@ -8,6 +8,7 @@
 
 #include "precision/accumulator/accumulator.h"
 #include "precision/autograd/quantized_matmul.h"
+#include "precision/scaling/scale_states.h"
 #include "tests/integration/program.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"
@@ -46,12 +47,14 @@ TEST_CASE("gemm --gemm gives the bits of a training step's three products") {
   const Workplace place;
   const at::Tensor x = test::random_tensor({kTokens, kIn}, 1), w = test::random_tensor({kOut, kIn}, 2, 0.05f),
                    dy = test::random_tensor({kTokens, kOut}, 3, 1e-3f);
-  for (const std::string recipe : {"fp8", "nvfp4", "deepseek-v3"}) {
+  for (const std::string recipe : {"fp8", "nvfp4", "deepseek-v3", "te-delayed", "ms-amp-o1"}) {
     INFO(recipe);
     const SitePrecision precision = linears_of(recipe);
     MatmulSite site;
     site.precision = &precision;
     site.seed = kProductSeed;
+    ScaleStates scales;  // a run's first step
+    site.scales = &scales;
     QuantizedProduct product(site);
     const at::Tensor y = product.forward(x, w);
     const QuantizedProduct::Gradients gradients = product.backward(dy, {});

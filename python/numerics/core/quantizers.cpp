@@ -115,10 +115,11 @@ QuantizedMatrix quantize_slot(const SlotQuantizer& slot, const float* in, std::i
     return result;
   }
   const auto number = static_cast<std::uint16_t>(slot.slot);
-  const bool is_delayed = states.states != nullptr && q.scaling_if<DelayedScaling>() != nullptr;
+  const bool is_delayed = q.scaling_if<DelayedScaling>() != nullptr;
+  ScaleStates first_step;
+  ScaleStates& scales = states.states != nullptr ? *states.states : first_step;
   ScaleState state;
-  if (is_delayed)
-    state = states.states->scale_for(states.site, number, q, ScaleStates::needs_amax(q) ? amax(in, size) : 0.0f);
+  if (is_delayed) state = scales.scale_for(states.site, number, q, ScaleStates::needs_amax(q) ? amax(in, size) : 0.0f);
   QuantizeTask task(q, {rows, cols, slot.contraction}, state);
   result.grid = task.grid();
   result.scales.assign(static_cast<std::size_t>(result.grid.count()), 1.0f);
@@ -127,7 +128,7 @@ QuantizedMatrix quantize_slot(const SlotQuantizer& slot, const float* in, std::i
   outputs.stream = in != out.values && !q.hadamard && size * (out.packed != nullptr ? 2 : 4) >= kStreamedBytes;
   result.events = task.run(in, key, std::nullopt, outputs, threads);
   result.outer = outer_scale_of(q, result.events.amax);
-  if (is_delayed && states.records) states.states->record_amax(states.site, number, result.events.amax);
+  if (is_delayed && states.records) scales.record_amax(states.site, number, result.events.amax);
   return result;
 }
 
