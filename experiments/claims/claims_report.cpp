@@ -204,6 +204,17 @@ std::vector<IndexColumn> index_columns(const ClaimsReport& report) {
   };
 }
 
+std::set<std::string> groups_for(const std::vector<RegisteredClaim>& claims) {
+  std::set<std::string> groups = statistics_groups();
+  for (const RegisteredClaim& registered : claims) {
+    const Claim& claim = registered.claim;
+    if (claim.kind == ClaimMetric::Identical) return {};
+    for (const SeriesName* name : {&claim.series, &claim.other_series})
+      if (!name->group.empty()) groups.insert(name->group);
+  }
+  return groups;
+}
+
 std::optional<ClaimsReport> registered_report(const SweepData& data) {
   const std::vector<RegisteredClaim> claims = registered_claims(data.directory);
   if (claims.empty()) return std::nullopt;

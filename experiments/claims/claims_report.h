@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ Json to_json(const ClaimsReport& report);
 
 // The same as columns of index.h5, one row per claim: /claims/{id, verdict, n, effect, ...}.
 std::vector<IndexColumn> index_columns(const ClaimsReport& report);
+
+// The groups of series that must be read to judge them, statistics_groups() among them; empty: all groups.
+std::set<std::string> groups_for(const std::vector<RegisteredClaim>& claims);
 
 // The verdicts of what the directory has registered; nothing where it has no claims. Throws DataError.
 std::optional<ClaimsReport> registered_report(const SweepData& data);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "experiments/claims/merged_sweep.h"
 #include "experiments/cli/commands.h"
@@ -18,15 +19,15 @@ namespace {
 constexpr std::int64_t kMaxStep = 1'000'000'000'000;
 
 struct AnalysisArguments {
-  std::string directory, rule = kDefaultRule, reference;
+  std::string directory, rule = kDefaultRule, reference, labels;
   WarnOptions warn;
   std::vector<std::string> within;
   bool json = false, no_index = false, pooled = false, all = false;
 };
 
 int label(const AnalysisArguments& options) {
-  const LabelReport report =
-      label_report(read_sweep_data(options.directory, options.reference, SeriesChoice::ForLabels), options.rule);
+  const LabelReport report = label_report(
+      read_sweep_data(options.directory, options.reference, SeriesChoice::Values, statistics_groups()), options.rule);
   print_result(options.json ? dump(statistics_json(report)) : labels_text(report));
   return kSuccess;
 }
@@ -43,14 +44,18 @@ int warn(AnalysisArguments& options) {
 int merge(const AnalysisArguments& options) {
   const MergedSweep merged = merge_sweep(options.directory, options.reference, !options.no_index);
   if (!options.no_index) write_index(merged);
+  std::optional<LabelReport> labels;
+  if (!options.labels.empty()) labels = label_report(merged.data, options.labels);
   if (options.json) {
     Json json = statistics_json(merged.statistics);
+    if (labels) json["labels"] = statistics_json(*labels);
     if (merged.claims) json["claims"] = to_json(*merged.claims);
     if (!merged.problem.empty()) json["notes"].push_back(merged.problem);
     print_result(dump(json));
     return kSuccess;
   }
   print_result(statistics_text(merged.statistics));
+  if (labels) print_result(labels_text(*labels));
   if (merged.claims) print_result(to_text(*merged.claims));
   if (!merged.problem.empty()) print_result(merged.problem + "\n");
   if (!options.no_index)
@@ -106,6 +111,7 @@ Command add_merge(CLI::App& app) {
       add_parser(app, "merge", "Write index.h5: all runs in one file, with statistics per cell", options);
   parser->add_option("--reference", options->reference, "Format that the others are compared with [bf16, fp32, tf32]");
   parser->add_flag("--no-index", options->no_index, "Only print; write nothing");
+  parser->add_option("--labels", options->labels, "What `precipice label` says by this rule, or all, besides");
   parser->footer("Example:\n  precipice merge runs/fp8_vs_bf16");
   return {parser, [options] { return merge(*options); }};
 }

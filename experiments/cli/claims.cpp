@@ -17,10 +17,10 @@ struct ClaimsArguments {
 };
 
 int judge(const ClaimsArguments& options) {
-  const SweepData data = read_sweep_data(options.directory, "", SeriesChoice::Values);
   const std::vector<RegisteredClaim> claims =
       options.from.empty() ? registered_claims(options.directory)
                            : compare_with_registered(options.directory, read_claims(options.from));
+  const SweepData data = read_sweep_data(options.directory, "", SeriesChoice::Values, groups_for(claims));
   if (claims.empty())
     throw ConfigError(options.from.empty()
                           ? options.directory +

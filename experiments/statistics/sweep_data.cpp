@@ -14,6 +14,7 @@
 #include "experiments/sweep/observed_run.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
+#include "train/run/config_reader.h"
 
 namespace precipice {
 namespace {
@@ -66,10 +67,10 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
   return parts.empty() ? config.precision.recipe : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void read_into(AnalysedRun& run, const ColumnChoice& choice) {
+void read_into(AnalysedRun& run, ConfigReader& configs, const ColumnChoice& choice) {
   try {
-    run.config = RunDirectory(run.directory).read_config();
-    run.inputs = recorded_inputs(run.directory);
+    run.config = RunDirectory(run.directory).read_config(configs);
+    run.inputs = recorded_inputs(run.directory, run.config);
     run.columns = read_columns(run.directory, run.status, &run.machine, choice);
     if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
   } catch (const Error& error) {
@@ -80,11 +81,11 @@ void read_into(AnalysedRun& run, const ColumnChoice& choice) {
   if (run.status.state == RunState::Pending) run.problem = "not begun";
 }
 
-ColumnChoice columns_for(SeriesChoice choice) {
+ColumnChoice columns_for(SeriesChoice choice, const std::set<std::string>& groups) {
   ColumnChoice columns;
   if (choice == SeriesChoice::ForIndex) columns.most = SeriesRank::Site;
-  if (choice == SeriesChoice::ForLabels) columns.groups = {"metrics", "eval"};
-  columns.meanings = choice == SeriesChoice::All || choice == SeriesChoice::ForIndex;
+  columns.groups = groups;
+  columns.meanings = choice != SeriesChoice::Values;
   return columns;
 }
 
@@ -92,12 +93,12 @@ ColumnChoice columns_for(SeriesChoice choice) {
 // is read of the first run that ended and says so, which is the one that index.h5 takes it from.
 class SeriesBudget {
  public:
-  explicit SeriesBudget(SeriesChoice choice) : choice_(columns_for(choice)) { choice_.described = &described_; }
+  explicit SeriesBudget(ColumnChoice choice) : choice_(std::move(choice)) { choice_.described = &described_; }
   SeriesBudget(const SeriesBudget&) = delete;
   SeriesBudget& operator=(const SeriesBudget&) = delete;
 
   void read(AnalysedRun& run, SweepData& data) {
-    read_into(run, choice_);
+    read_into(run, configs_, choice_);
     if (run.ended()) keep_described(run);
     if (choice_.most != SeriesRank::Site) return;
     for (const auto& [name, group] : run.columns)
@@ -123,6 +124,7 @@ class SeriesBudget {
   }
 
   ColumnChoice choice_;
+  ConfigReader configs_;
   std::set<std::string> described_;
   std::size_t values_ = 0;
 };
@@ -312,8 +314,13 @@ SweepData arranged(const StatusReport& report, const std::string& reference,
 
 }  // namespace
 
-SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice) {
-  SeriesBudget budget(choice);
+std::set<std::string> statistics_groups() {
+  return {"metrics", "eval"};
+}
+
+SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice,
+                          const std::set<std::string>& groups) {
+  SeriesBudget budget(columns_for(choice, groups));
   SweepData data = arranged(make_report(directory), reference,
                             [&](AnalysedRun& run, SweepData& before) { budget.read(run, before); });
   data.directory = directory;

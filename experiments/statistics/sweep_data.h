@@ -66,14 +66,17 @@ bool is_seed_axis(const std::string& axis);  // seed, data.seed, ...
 
 // What is read of each run's series: all, or what index.h5 holds (index_series.h): no groups with bins, and those with sites
 // only as long as all runs' together have at most kMostSiteValues values. Statistics of sweeps need no more; claims may.
-// Or what labels need, metrics and evaluations; or all values without their units and long names (Values).
-enum class SeriesChoice { All, ForIndex, ForLabels, Values };
+// Or all values without their units and long names (Values).
+enum class SeriesChoice { All, ForIndex, Values };
+// The groups whose series statistics and labels are made of.
+std::set<std::string> statistics_groups();
 inline constexpr std::size_t kMostSiteValues = std::size_t{1} << 25;  // 256 MiB
 
 // `reference`: a format, or "" for bf16, fp32, tf32 or the first. Throws ConfigError when the directory is neither a
 // run nor a sweep or has no such format. A run that cannot be read gets a `problem`; nothing is left out silently.
+// `groups`: of these groups alone, where any is named.
 SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference = "",
-                          SeriesChoice choice = SeriesChoice::All);
+                          SeriesChoice choice = SeriesChoice::All, const std::set<std::string>& groups = {});
 
 // The same of runs that have not begun, without series: what formats and axes there will be.
 SweepData planned_sweep_data(const Sweep& sweep, const std::vector<SweepRun>& runs);

@@ -43,6 +43,9 @@ TEST_CASE("merge, label and warn read a trained sweep, change no run, and agree 
     diverged += status["runs"][i]["divergence_step"] >= 0;
   }
   CHECK(diverged == 4);
+  const Json both = Json::parse(place.run({"merge", place.path("s"), "--no-index", "--json", "--labels", "all"}).out);
+  CHECK(both["labels"] == Json::parse(place.run({"label", place.path("s"), "--json", "--rule", "all"}).out));
+  CHECK(both["cells"] == Json::parse(merged.out)["cells"]);
   int counted = 0;
   const Json statistics = Json::parse(merged.out);
   for (const Json& cell : statistics["cells"]) counted += cell["diverged"]["events"].get<int>();
@@ -58,6 +61,7 @@ TEST_CASE("the analysis commands refuse what they cannot use with the exit code 
   Workplace place;
   CHECK(place.run({"label", place.path("nowhere")}).exit_code == 2);
   CHECK(place.run({"merge", place.path("")}).exit_code == 2);
+  CHECK(place.run({"merge", place.path(""), "--labels", "none"}).exit_code == 2);
   CHECK(place.run({"warn", place.path(""), "--horizon", "-1"}).exit_code == 2);
   CHECK(place.run({"stats"}).exit_code == 2);
   write_text(place.path("request"), R"({"counts": [{"name": "a", "events": 18, "trials": 188}]})");

@@ -243,8 +243,7 @@ Setting checked_setting(const Setting& setting) {
   return stored;
 }
 
-SettingPlaces apply_settings(const std::vector<Setting>& settings, RunConfig& config) {
-  const auto fields = config_fields(config);
+SettingPlaces apply_settings(const std::vector<Setting>& settings, const std::vector<ConfigField>& fields) {
   SettingPlaces places;
   for (const auto& setting : settings) {
     const ConfigField& field = find_field(fields, setting);
@@ -260,10 +259,9 @@ std::string section_of(const std::string& key) {
   return key.find('.') == std::string::npos ? "" : key.substr(0, key.find('.'));
 }
 
-std::string toml_of(const RunConfig& config, bool with_unwritten) {
-  RunConfig copy = config;
+std::string toml_of(const std::vector<ConfigField>& fields, bool with_unwritten) {
   std::string text, section;
-  for (const auto& field : config_fields(copy)) {
+  for (const auto& field : fields) {
     const std::string value = value_text(field);
     if (value.empty()) continue;  // an optional that was not set
     if (value == field.unwritten && !with_unwritten) continue;
@@ -279,12 +277,18 @@ std::string toml_of(const RunConfig& config, bool with_unwritten) {
 
 }  // namespace
 
+std::string to_toml(const std::vector<ConfigField>& fields) {
+  return toml_of(fields, false);
+}
+
 std::string to_toml(const RunConfig& config) {
-  return toml_of(config, false);
+  RunConfig copy = config;
+  return to_toml(config_fields(copy));
 }
 
 std::vector<Setting> every_setting(const RunConfig& config) {
-  return parse_settings(toml_of(config, true), "");
+  RunConfig copy = config;
+  return parse_settings(toml_of(config_fields(copy), true), "");
 }
 
 std::string run_id(const RunConfig& config) {

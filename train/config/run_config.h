@@ -211,7 +211,7 @@ std::string value_text(const ConfigField& field);
 using SettingPlaces = std::map<std::string, ConfigError::Where>;
 // Stores the settings in order, each checked alone (unknown key, type, range). resolve_config
 // (train/run/resolve_config.h) makes a whole config of them.
-SettingPlaces apply_settings(const std::vector<Setting>& settings, RunConfig& config);
+SettingPlaces apply_settings(const std::vector<Setting>& settings, const std::vector<ConfigField>& fields);
 // Checks one setting in the same way, and gives it as a config stores it: words in lower case, 1e3 for a whole number
 // as 1000.
 Setting checked_setting(const Setting& setting);
@@ -219,6 +219,7 @@ Setting checked_setting(const Setting& setting);
 // The resolved config as TOML, in the order of the declaration; resolve_config reads it back to the same. Without the
 // keys that are not written at their default (ConfigField::unwritten).
 std::string to_toml(const RunConfig& config);
+std::string to_toml(const std::vector<ConfigField>& fields);  // of the config that they are of
 // The same as settings, every key among them.
 std::vector<Setting> every_setting(const RunConfig& config);
 // First 10 hex digits of sha256 of to_toml: names the run's directory.

@@ -49,12 +49,16 @@ TomlFile::TomlFile(std::string text, std::string name) : text_(std::move(text)),
   }
 }
 
-TomlFile TomlFile::read(const std::filesystem::path& path) {
+std::string read_toml_text(const std::filesystem::path& path) {
   try {
-    return {read_file(path, kMaxTomlBytes), path.string()};
+    return read_file(path, kMaxTomlBytes);
   } catch (const DataError& error) {
     throw ConfigError(error.what());
   }
+}
+
+TomlFile TomlFile::read(const std::filesystem::path& path) {
+  return {read_toml_text(path), path.string()};
 }
 
 ConfigError::Where TomlFile::place_of(const toml::node& node, const std::string& key) const {

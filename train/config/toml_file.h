@@ -21,6 +21,9 @@ namespace precipice {
 inline constexpr std::uint64_t kMaxTomlBytes = 1 << 20;
 inline constexpr int kMaxKeyDepth = 8;  // deep dotted keys take a parser quadratic time
 
+// The text of a TOML file, not parsed. Throws ConfigError.
+std::string read_toml_text(const std::filesystem::path& path);
+
 class TomlFile {
  public:
   // `name`: what errors call the file. Throws ConfigError.

@@ -161,16 +161,8 @@ ResolvedRun checked_run(RunConfig config, const SettingPlaces& places) {
   });
 }
 
-struct PlacedConfig {
-  RunConfig config;
-  SettingPlaces places;
-};
-
-// Complete, and checked but for what checked_run() checks.
-PlacedConfig placed_config(const std::vector<Setting>& settings) {
-  PlacedConfig placed;
-  RunConfig& config = placed.config;
-  const SettingPlaces& places = placed.places = apply_settings(settings, config);
+// What follows from other keys.
+void complete(RunConfig& config, const SettingPlaces& places) {
   for (auto* seed : {&config.init.seed, &config.data.seed, &config.precision.seed})
     if (!*seed) *seed = config.seed;
   if (config.data.source == DataSource::Text) config.data.vocabulary = 256;
@@ -183,25 +175,32 @@ PlacedConfig placed_config(const std::vector<Setting>& settings) {
   config.model.hidden = config.model.mlp_width();
   follow_recipe(config, places);
   check_combinations(config, places);
-  return placed;
 }
 
 }  // namespace
 
-RunConfig resolve_config(const std::vector<Setting>& settings) {
+void complete_config(RunConfig& config, const std::vector<ConfigField>& fields, const SettingPlaces& places) {
   static thread_local std::set<std::string> known_good;
-  PlacedConfig placed = placed_config(settings);
-  const std::string key = precision_key(config_fields(placed.config));
-  if (known_good.contains(key)) return std::move(placed.config);
-  RunConfig config = checked_run(std::move(placed.config), placed.places).config;
+  complete(config, places);
+  std::string key = precision_key(fields);
+  if (known_good.contains(key)) return;
+  checked_run(config, places);
   if (known_good.size() >= kMostRemembered) known_good.clear();
-  known_good.insert(key);
+  known_good.insert(std::move(key));
+}
+
+RunConfig resolve_config(const std::vector<Setting>& settings) {
+  RunConfig config;
+  const std::vector<ConfigField> fields = config_fields(config);
+  complete_config(config, fields, apply_settings(settings, fields));
   return config;
 }
 
 ResolvedRun resolve_run(const std::vector<Setting>& settings) {
-  PlacedConfig placed = placed_config(settings);
-  return checked_run(std::move(placed.config), placed.places);
+  RunConfig config;
+  const SettingPlaces places = apply_settings(settings, config_fields(config));
+  complete(config, places);
+  return checked_run(std::move(config), places);
 }
 
 }  // namespace precipice

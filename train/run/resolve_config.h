@@ -15,6 +15,8 @@ struct ResolvedRun;  // train/recipes/resolved_run.h
 // keys say so; combinations are checked (heads divide width, known recipe, formats parse, path given, ...). Throws
 // ConfigError with file, line, key, value and what is allowed.
 RunConfig resolve_config(const std::vector<Setting>& settings);
+// Its second half, on a config to which settings of these places have been applied. `fields` are of this config.
+void complete_config(RunConfig& config, const std::vector<ConfigField>& fields, const SettingPlaces& places);
 // The same with what its texts mean, for who goes on to train or plan it: they are read once.
 ResolvedRun resolve_run(const std::vector<Setting>& settings);
 

@@ -12,7 +12,7 @@
 #include "metrics/log/journal.h"
 #include "precision/base/check.h"
 #include "train/run/config_difference.h"
-#include "train/run/resolve_config.h"
+#include "train/run/config_reader.h"
 
 namespace precipice {
 namespace {
@@ -79,9 +79,14 @@ std::string RunDirectory::result() const {
 }
 
 RunConfig RunDirectory::read_config() const {
+  ConfigReader reader;
+  return read_config(reader);
+}
+
+RunConfig RunDirectory::read_config(ConfigReader& reader) const {
   if (!has_config())
     throw ConfigError({path_.string(), 0, "", ""}, fmt::format("not a run directory: it has no {}", kConfigFileName));
-  return resolve_config(read_settings(config_file()));
+  return reader.read(config_file());
 }
 
 std::vector<std::string> RunDirectory::ids() const {

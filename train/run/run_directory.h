@@ -17,6 +17,8 @@
 
 namespace precipice {
 
+class ConfigReader;  // train/run/config_reader.h
+
 class RunDirectory {
  public:
   RunDirectory(std::filesystem::path path);  // which need not be there
@@ -37,6 +39,7 @@ class RunDirectory {
 
   // Throws ConfigError where there is no config.toml, "not a run directory", and where it is wrong; DataError.
   RunConfig read_config() const;
+  RunConfig read_config(ConfigReader& reader) const;  // the same, of many runs in turn
   // The ids that the run may go by: that of its config, first, and that of the text of config.toml, which is the id
   // that a version of this program with other keys gave it. Throws like read_config.
   std::vector<std::string> ids() const;

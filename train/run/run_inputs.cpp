@@ -49,14 +49,13 @@ void write_record(const Directory& run, const std::vector<RunInput>& inputs) {
 }
 
 // data_sha256 of a run.h5 that is the published one: damaged files must not reach the HDF5 library.
-std::vector<RunInput> published_inputs(const fs::path& run) {
-  const RunDirectory directory(run);
-  const fs::path path = directory.run_file();
-  const auto status = directory.read_status();
-  if (!status || !is_there(path) || !directory.has_config()) return {};
-  std::vector<RunInput> inputs = named_inputs(directory.read_config());
+std::vector<RunInput> published_inputs(const RunDirectory& directory, const RunConfig& config) {
+  std::vector<RunInput> inputs = named_inputs(config);
   std::erase_if(inputs, [](const RunInput& input) { return input.key != kDataInput; });
   if (inputs.empty()) return {};
+  const fs::path path = directory.run_file();
+  const auto status = directory.read_status();
+  if (!status || !is_there(path)) return {};
   std::string bytes = read_file(path, kMaxRunFileBytes);
   if (sha256_hex(bytes) != status->run_file_sha256) return {};
   const Hdf5Reader file(std::move(bytes), path.string());
@@ -98,7 +97,14 @@ std::vector<RunInput> read_inputs_file(const fs::path& run) {
 }
 
 std::vector<RunInput> recorded_inputs(const fs::path& run) {
-  return is_there(RunDirectory(run).inputs_file()) ? read_inputs_file(run) : published_inputs(run);
+  const RunDirectory directory(run);
+  if (is_there(directory.inputs_file())) return read_inputs_file(run);
+  return directory.has_config() ? published_inputs(directory, directory.read_config()) : std::vector<RunInput>{};
+}
+
+std::vector<RunInput> recorded_inputs(const fs::path& run, const RunConfig& config) {
+  const RunDirectory directory(run);
+  return is_there(directory.inputs_file()) ? read_inputs_file(run) : published_inputs(directory, config);
 }
 
 void compare_inputs(const fs::path& run, const std::vector<RunInput>& recorded, const std::vector<RunInput>& now) {

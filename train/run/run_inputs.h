@@ -33,7 +33,8 @@ std::vector<RunInput> named_inputs(const RunConfig& config);
 std::vector<RunInput> hashed_inputs(const RunConfig& config, const TokenSource& tokens);
 // What the run that lies there recorded; empty where it recorded nothing. Throws DataError when inputs.json is damaged.
 std::vector<RunInput> recorded_inputs(const std::filesystem::path& run);
-std::vector<RunInput> read_inputs_file(const std::filesystem::path& run);  // inputs.json alone
+std::vector<RunInput> recorded_inputs(const std::filesystem::path& run, const RunConfig& config);  // its own, known
+std::vector<RunInput> read_inputs_file(const std::filesystem::path& run);                          // inputs.json alone
 
 // Throws DataError with both hashes when `now` has another file under a key than `recorded` has.
 void compare_inputs(const std::filesystem::path& run, const std::vector<RunInput>& recorded,

@@ -103,7 +103,7 @@ class Analysis(support.ProgramCase):
         with tempfile.TemporaryDirectory() as empty:
             with Analyses(Path(empty)) as analyses:
                 analysis = analyses.wait(lambda text: None)
-        self.assertEqual(len(analysis.problems), 3)
+        self.assertEqual(len(analysis.problems), 2)  # of merge, which says labels as well, and of warn
         self.assertIn("neither a run directory", analysis.problems[0])
         self.assertEqual(analysis.statistics, {})
 

@@ -251,7 +251,7 @@ TEST_CASE("every word of a key with few words is stored as what it stands for, a
   for (const ConfigField& field : config_fields(config))
     for (const std::string& word : field.choices) {
       INFO(field.key << " = " << word);
-      apply_settings({{field.key, {word}, false, {}}}, config);
+      apply_settings({{field.key, {word}, false, {}}}, config_fields(config));
       CHECK(value_text(field) == to_toml(Scalar(word)));
       ++words;
     }

@@ -16,9 +16,10 @@ from precipice.report.names import renamed
 TIME_LIMIT = 600  # seconds, of all commands together
 COMMANDS = {
     "statistics": ("merge", "--no-index", "--json"),
-    "labels": ("label", "--rule", "all", "--json"),
     "warnings": ("warn", "--json"),
 }
+LABELS = "--labels=all"  # of merge, which reads the runs once for both
+ANSWERS = (*COMMANDS, "labels")
 
 
 @dataclass
@@ -33,9 +34,9 @@ class Analysis:
 class Analyses:
     """The commands, started side by side: their answers are read when the runs have been."""
 
-    def __init__(self, directory: Path, axes: Sequence[str] = (), answers: Sequence[str] = tuple(COMMANDS)):
+    def __init__(self, directory: Path, axes: Sequence[str] = (), answers: Sequence[str] = ANSWERS):
         """`axes`: what the sweep varies. Warnings are compared within equal settings, seeds apart: otherwise they would
-        say only that settings differ. `answers`: those of COMMANDS that are wanted."""
+        say only that settings differ. `answers`: those of ANSWERS that are wanted; labels come with statistics."""
         program = str(program_path())
         self.analysis = Analysis()
         self.processes: Dict[str, subprocess.Popen] = {}
@@ -44,8 +45,11 @@ class Analyses:
             self.analysis.problems.append(f"no program at {program}: build it, or name it in PRECIPICE")
             return
         settings = [axis for axis in axes if axis != "seed" and not axis.endswith(".seed")]
-        for name in answers:
-            command, *options = COMMANDS[name]
+        for name, (command, *options) in COMMANDS.items():
+            if name not in answers:
+                continue
+            if name == "statistics" and "labels" in answers:
+                options.append(LABELS)
             within = [f"--within={axis}" for axis in settings] if command == "warn" else []
             arguments = [program, command, path_argument(directory), *options, *within]
             try:
@@ -73,6 +77,7 @@ class Analyses:
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 self.complain(command, error)
         self.analysis.claims = self.analysis.statistics.pop("claims", {})
+        self.analysis.labels = self.analysis.statistics.pop("labels", {})
         return self.analysis
 
     def answer(self, process: subprocess.Popen) -> Dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence
 
-from precipice.report.analysis import COMMANDS, Analyses, Analysis, adopt_names
+from precipice.report.analysis import ANSWERS, Analyses, Analysis, adopt_names
 from precipice.report.grouping import Sweep
 from precipice.report.tables.comparisons_table import comparison_rows, formats_part
 from precipice.runs.joined import as_one_sweep, find_all, program_id
@@ -33,7 +33,7 @@ def gather(
     rate: Optional[float] = None,
     say: Callable[[str], None] = lambda text: None,
     ask_program: bool = True,
-    answers: Sequence[str] = tuple(COMMANDS),
+    answers: Sequence[str] = ANSWERS,
     groups: Optional[Sequence[str]] = None,
 ) -> Material:
     """`rate`: the learning rate that figures of one rate show, instead of the best one and the lowest at which formats part.
