@@ -11,10 +11,9 @@
 #include <set>
 #include <utility>
 
-#include "experiments/sweep/observed_run.h"
+#include "experiments/statistics/run_readers.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
-#include "train/run/config_reader.h"
 
 namespace precipice {
 namespace {
@@ -67,67 +66,24 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
   return parts.empty() ? config.precision.recipe : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void read_into(AnalysedRun& run, ConfigReader& configs, const ColumnChoice& choice) {
-  try {
-    run.config = RunDirectory(run.directory).read_config(configs);
-    run.inputs = recorded_inputs(run.directory, run.config);
-    run.columns = read_columns(run.directory, run.status, &run.machine, choice);
-    if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
-  } catch (const Error& error) {
-    // What a failed run's status says comes before what follows from it.
-    const bool is_known = run.status.state == RunState::Failed && !run.status.reason.empty();
-    run.problem = is_known ? run.status.reason : error.what();
-  }
-  if (run.status.state == RunState::Pending) run.problem = "not begun";
+std::vector<ReadRun> runs_of(const StatusReport& report) {
+  std::vector<ReadRun> runs;
+  for (const ReportedRun& run : report.runs) runs.push_back({run.directory, run.status});
+  return runs;
 }
 
-ColumnChoice columns_for(SeriesChoice choice, const std::set<std::string>& groups) {
-  ColumnChoice columns;
-  if (choice == SeriesChoice::ForIndex) columns.most = SeriesRank::Site;
-  columns.groups = groups;
-  columns.meanings = choice != SeriesChoice::Values;
-  return columns;
-}
-
-// Reads the series of one run after the other. Once those with sites are too many, no run's are kept. What a series means
-// is read of the first run that ended and says so, which is the one that index.h5 takes it from.
-class SeriesBudget {
- public:
-  explicit SeriesBudget(ColumnChoice choice) : choice_(std::move(choice)) { choice_.described = &described_; }
-  SeriesBudget(const SeriesBudget&) = delete;
-  SeriesBudget& operator=(const SeriesBudget&) = delete;
-
-  void read(AnalysedRun& run, SweepData& data) {
-    read_into(run, configs_, choice_);
-    if (run.ended()) keep_described(run);
-    if (choice_.most != SeriesRank::Site) return;
+// Of ForIndex no run keeps series with sites that are too many, of all groups together or of one group if each run had as
+// many of them (index_series.h).
+void leave_out_sites(SweepData& data, bool all) {
+  for (const AnalysedRun& run : data.runs)
     for (const auto& [name, group] : run.columns)
-      if (!group.sites.empty()) values_ += group.steps.size() * group.width() * group.series.size();
-    if (values_ <= kMostSiteValues) return;
-    choice_.most = SeriesRank::Step;
-    forget_sites(run, data);
-    for (AnalysedRun& earlier : data.runs) forget_sites(earlier, data);
-  }
-
- private:
-  void keep_described(const AnalysedRun& run) {
-    for (const auto& [name, group] : run.columns)
-      for (const auto& [series, meaning] : group.meanings)
-        if (!meaning.units.empty()) described_.insert(described_series(name, group, series));
-  }
-
-  static void forget_sites(AnalysedRun& run, SweepData& data) {
+      if (!group.sites.empty() && (all || (run.ended() && group.values() > kMostSiteValues / data.runs.size())))
+        data.left_out.insert(name);
+  for (AnalysedRun& run : data.runs)
     std::erase_if(run.columns, [&data](const auto& entry) {
-      if (!entry.second.sites.empty()) data.left_out.insert(entry.first);
-      return !entry.second.sites.empty();
+      return !entry.second.sites.empty() && data.left_out.contains(entry.first);
     });
-  }
-
-  ColumnChoice choice_;
-  ConfigReader configs_;
-  std::set<std::string> described_;
-  std::size_t values_ = 0;
-};
+}
 
 std::string hash_under(const AnalysedRun& run, const std::string& key) {
   for (const RunInput& input : run.inputs)
@@ -267,9 +223,9 @@ std::vector<std::string> SweepData::problems() const {
 
 namespace {
 
-// `read` puts in what a run's files, or its plan, say; the data are of the runs before it.
+// `read` puts in what a run's files, or its plan, say.
 SweepData arranged(const StatusReport& report, const std::string& reference,
-                   const std::function<void(AnalysedRun&, SweepData&)>& read) {
+                   const std::function<void(AnalysedRun&)>& read) {
   SweepData data;
   data.directory = report.directory;
   data.axes = report.axes;
@@ -280,7 +236,7 @@ SweepData arranged(const StatusReport& report, const std::string& reference,
   for (const ReportedRun& reported : report.runs) {
     AnalysedRun run;
     run.id = reported.id, run.directory = reported.directory, run.status = reported.status;
-    read(run, data);
+    read(run);
     run.learning_rate = run.config.optimizer.lr;
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
       const AxisValue& value = reported.values[a];
@@ -320,9 +276,10 @@ std::set<std::string> statistics_groups() {
 
 SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice,
                           const std::set<std::string>& groups) {
-  SeriesBudget budget(columns_for(choice, groups));
-  SweepData data = arranged(make_report(directory), reference,
-                            [&](AnalysedRun& run, SweepData& before) { budget.read(run, before); });
+  const StatusReport report = make_report(directory);
+  RunReaders readers(runs_of(report), choice, groups, reading_processes(report.runs.size()));
+  SweepData data = arranged(report, reference, [&](AnalysedRun& run) { readers.read(run); });
+  if (choice == SeriesChoice::ForIndex) leave_out_sites(data, readers.sites_are_too_many());
   data.directory = directory;
   return data;
 }
@@ -337,7 +294,7 @@ SweepData planned_sweep_data(const Sweep& sweep, const std::vector<SweepRun>& ru
     report.runs.push_back({run.id, {}, run.values, {}});
     configs[run.id] = &run.config;
   }
-  return arranged(report, "", [&](AnalysedRun& run, SweepData&) { run.config = *configs.at(run.id); });
+  return arranged(report, "", [&](AnalysedRun& run) { run.config = *configs.at(run.id); });
 }
 
 }  // namespace precipice

@@ -14,6 +14,7 @@ namespace precipice {
 class FileDescriptor {
  public:
   FileDescriptor() = default;
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}  // which nobody else closes
   // open(2) with O_CLOEXEC; valid() is false and errno is set when it fails.
   FileDescriptor(const std::filesystem::path& path, int flags, mode_t mode = 0666)
       : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}

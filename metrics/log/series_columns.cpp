@@ -49,7 +49,7 @@ SeriesRank rank_of(bool sites, bool bins) {
 }
 
 bool is_named(const ColumnChoice& choice, const std::string& group) {
-  return choice.groups.empty() || choice.groups.contains(group);
+  return !choice.except.contains(group) && (choice.groups.empty() || choice.groups.contains(group));
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ struct ColumnGroup {
   std::map<std::string, Series> meanings{};           // by the series' name; none in a file without attributes
   // Values of one series at a step.
   std::size_t width() const { return (sites.empty() ? 1 : sites.size()) * (bins.empty() ? 1 : bins.size()); }
+  // Of all series.
+  std::size_t values() const { return steps.size() * width() * series.size(); }
 };
 using SeriesColumns = std::map<std::string, ColumnGroup>;  // by the group's name
 
@@ -33,6 +35,7 @@ enum class SeriesRank { Step, Site, Bin };
 struct ColumnChoice {
   SeriesRank most = SeriesRank::Bin;
   std::set<std::string> groups{};  // by name; empty: all
+  std::set<std::string> except{};  // of these none
   bool meanings = true;            // of the series: their units and long names
   // Series, as described_series names them, whose meaning is known from another run: it is not read again, which would
   // take as long as the values. Null: none is known.

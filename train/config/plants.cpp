@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -89,7 +90,8 @@ Plants parse_plants(const std::string& text) {
     const std::string name = part.substr(0, colon), options = part.substr(std::min(colon + 1, part.size()));
     const auto once = [&](auto& plant) -> auto& {
       if (plant) refuse(fmt::format("{} is planted twice", name));
-      return plant.emplace();
+      // Clang 14 does not see that a class within a class can be made of nothing.
+      return plant.emplace(std::remove_cvref_t<decltype(*plant)>{});
     };
     if (name == "sink") {
       Plants::Sink& sink = once(plants.sink);

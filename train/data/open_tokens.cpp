@@ -18,7 +18,8 @@ namespace {
 SharedStream load_stream(const DataConfig& data) {
   const auto made = [](TokenStream tokens, std::int64_t vocabulary, double entropy_floor) {
     std::string sha256 = tokens.file().sha256();
-    return std::make_shared<const Stream>(Stream{std::move(tokens), vocabulary, entropy_floor, std::move(sha256)});
+    return std::make_shared<const TokenSequence>(
+        TokenSequence{std::move(tokens), vocabulary, entropy_floor, std::move(sha256)});
   };
   constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
   if (data.source == DataSource::Synthetic) {
@@ -30,8 +31,8 @@ SharedStream load_stream(const DataConfig& data) {
     const ZipfLanguage language(data.vocabulary, data.language_seed);
     TokenStream tokens = zipf_stream(language, data.tokens);
     std::string sha256 = tokens.file().sha256();
-    return std::make_shared<const Stream>(Stream{std::move(tokens), data.vocabulary, language.entropy_rate(),
-                                                 std::move(sha256), language.unigram_entropy()});
+    return std::make_shared<const TokenSequence>(TokenSequence{
+        std::move(tokens), data.vocabulary, language.entropy_rate(), std::move(sha256), language.unigram_entropy()});
   }
   if (data.source == DataSource::Text) return made(read_text(data.path), 256, kUnknown);
   PRECIPICE_CHECK(data.source == DataSource::Tokens, to_string(data.source));

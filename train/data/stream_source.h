@@ -15,14 +15,14 @@
 namespace precipice {
 
 // What a run takes of its data that no other key of the run changes.
-struct Stream {
+struct TokenSequence {
   TokenStream tokens;
   std::int64_t vocabulary;
   double entropy_floor;
   std::string sha256;
   std::optional<double> unigram_entropy{};  // where it is known and need not be counted; nats
 };
-using SharedStream = std::shared_ptr<const Stream>;
+using SharedStream = std::shared_ptr<const TokenSequence>;
 
 // Throws ConfigError or DataError where a part is shorter than a window.
 std::unique_ptr<TokenSource> window_source(SharedStream stream, const RunConfig& config);
