@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "precision/kernels/block_kernels.h"
 #include "precision/kernels/quantize_isa.h"
+#include "precision/scaling/matrix_call.h"
 #include "precision/scaling/quantizer.h"
 #include "precision/scaling/scale_rules.h"
 
@@ -43,6 +45,9 @@ class MatrixPlan {
 
   const BlockGrid& grid() const { return grid_; }
   std::int64_t row_step() const { return row_step_; }
+
+  // The same as data, before finish_scales; nothing for elements that peers round in ways of their own, and for 4over6.
+  std::optional<MatrixCall> plain() const;
 
   void rotate(const float* in, float* out, std::int64_t first_row, std::int64_t last_row) const;
 
@@ -86,6 +91,7 @@ class MatrixPlan {
                       EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
   float amax_without_nan(const BlockStrip& strip, std::int64_t block) const;
+  MatrixCall::Flush flush() const;
   bool is_flushed(float amax) const;
   const OuterScale& outer_of(std::int64_t row, std::int64_t col) const;
   void quantize_run(const ElementRun& run, const RandomKey& key, const MatrixOutputs& outputs,

@@ -12,13 +12,15 @@ namespace precipice::test_device {
 
 // Calls of kernels so far, by what they did.
 struct KernelCalls {
-  std::int64_t norms = 0, updates = 0, quantized = 0, rounded = 0, amaxes = 0, rows = 0;
+  std::int64_t norms = 0, updates = 0, quantized = 0, rounded = 0, amaxes = 0, rows = 0, steps = 0, matrices = 0,
+               scaled = 0, emulated = 0;
 };
 KernelCalls kernel_calls();
 
 // While one lives, tensors on the test device are quantized, and optimizers on `device()` walk, by kernels: AdamW, Lion
-// and SGD with and without compensation, norms of gradients, amaxes, unscaled quantizers and outputs that lie without
-// gaps, LayerNorm and RMSNorm, causal softmax and GELU. The rest are the CPU's loops as before.
+// and SGD with and without compensation, norms of gradients, amaxes, quantizers that MatrixPlan::plain() says and outputs
+// that lie without gaps, operands times their scales, emulated accumulators, LayerNorm and RMSNorm, causal softmax and
+// GELU, rotary positions, embedding and loss. The rest are the CPU's loops as before.
 class WithKernels {
  public:
   WithKernels();
