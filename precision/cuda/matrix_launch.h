@@ -8,7 +8,10 @@
 #include <cstdint>
 
 #include "precision/base/host_device.h"
+#include "precision/cuda/four_over_six_trial.h"
 #include "precision/cuda/launch.h"
+#include "precision/cuda/matrix_parts.h"
+#include "precision/cuda/peer_elements.h"
 #include "precision/cuda/quantize_launch.h"
 #include "precision/format/log2_exponent.h"
 #include "precision/kernels/hadamard_matrix.h"
@@ -16,10 +19,6 @@
 #include "precision/scaling/scale_rule_formulas.h"
 
 namespace precipice {
-
-PRECIPICE_HD float to_bf16(const MatrixCall& call, float x) {
-  return round_and_check<Rounding::NearestEven, false>(x, call.elements.bf16, 0, 0).value;
-}
 
 // Groups of 16 along the contraction times the matrix of hadamard_matrix.h, whose entries are 1/4 and -1/4: a thread has a
 // group.
@@ -67,10 +66,6 @@ struct RotateMatrixLaunch {
   }
 };
 
-PRECIPICE_HD const float* element_at(const MatrixCall& call, const float* in, std::int64_t row, std::int64_t col) {
-  return in + row * call.shape.row_stride + col;
-}
-
 struct MatrixAmaxLaunch {
   MatrixCall call;
   const float* in;
@@ -93,26 +88,6 @@ struct MatrixAmaxLaunch {
     merge<Atomics>(*counts, shared);
   }
 };
-
-// Rows first_row .. end_row - 1 of columns first_col .. end_col - 1.
-struct MatrixPart {
-  std::int64_t first_row, end_row, first_col, end_col;
-};
-
-PRECIPICE_HD std::int32_t largest_pattern(const MatrixCall& call, const float* in, const MatrixPart& part) {
-  std::int32_t largest = 0;
-  for (std::int64_t row = part.first_row; row < part.end_row; ++row)
-    for (std::int64_t col = part.first_col; col < part.end_col; ++col) {
-      const std::int32_t pattern = pattern_in<Binary32>(*element_at(call, in, row, col));
-      largest = pattern > largest ? pattern : largest;
-    }
-  return largest;
-}
-
-// Rounding is monotonic: the largest of the rounded elements is the rounded largest.
-PRECIPICE_HD float amax_as_seen(const MatrixCall& call, float amax) {
-  return call.elements.through_bf16 ? to_bf16(call, amax) : amax;
-}
 
 struct OuterScalesLaunch {
   MatrixCall call;
@@ -171,7 +146,8 @@ struct BlockScalesLaunch {
     if (call.outer == MatrixCall::Outer::Matrix) outer = outers[0];
     if (call.outer == MatrixCall::Outer::Rows) outer = outers[row];
     if (call.outer == MatrixCall::Outer::Columns) outer = outers[col];
-    BlockScale scale = scale_rule::of_block(call.scales, amax, outer);
+    BlockScale scale = call.four_over_six == FourOverSix::Off ? scale_rule::of_block(call.scales, amax, outer)
+                                                              : FourOverSixTrial{call, in, part, outer}.scale(amax);
     if (is_flushed(amax)) scale.multiply = 0.0f;
     return scale;
   }
@@ -228,10 +204,25 @@ struct MatrixElementsLaunch {
       const float by = multipliers[row / call.grid.block_rows * call.grid.grid_cols + col / call.grid.block_cols];
       float x = source_number<Binary32>(call.elements, *element_at(call, call.elements.in, row, col), own);
       float product = scaled_by(x, by, call.elements.divide);
+      if (call.element != MatrixCall::Element::General) {
+        own.largest = pattern_in<Binary32>(x) > own.largest ? pattern_in<Binary32>(x) : own.largest;
+        put(i,
+            call.element == MatrixCall::Element::Microxcaling ? microxcaling_element(call, x, product, own)
+                                                              : deepgemm_element(x, product, own),
+            own);
+        return;
+      }
       if (call.is_zero_positive && __builtin_bit_cast(std::uint32_t, product) == kSignBit) product = 0.0f;
       const float result = round_element<Binary32, R, General>(call.elements, i, x, product, random, own);
       if (call.has_stand_in && result != result) put_stand_in(i);
     });
+  }
+
+  PRECIPICE_HD void put(std::int64_t i, float value, LaunchCounts& own) const {
+    if (call.elements.packed != nullptr)
+      store_packed(call.elements, i, value, own);
+    else
+      call.elements.out[i] = value;
   }
 
   PRECIPICE_HD void put_stand_in(std::int64_t i) const {

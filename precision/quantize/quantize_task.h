@@ -67,9 +67,9 @@ class QuantizeTask {
   }
 
   double quantum() const { return quantum_.value(); }
-  // For a machine that quantizes in ways of its own: what is to be done, if it can be said, before anything is done; and
-  // QuantizeCall's smallest_result of its results.
-  std::optional<MatrixCall> plain() const { return plan_.plain(); }
+  // For a machine that quantizes in ways of its own: what is to be done, before anything is; and QuantizeCall's
+  // smallest_result of its results.
+  MatrixCall plain() const { return plan_.plain(); }
   void record(std::uint32_t smallest_result) { quantum_.record(smallest_result); }
 
  private:

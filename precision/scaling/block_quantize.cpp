@@ -138,10 +138,8 @@ void MatrixPlan::choose_element() {
   }
 }
 
-std::optional<MatrixCall> MatrixPlan::plain() const {
+MatrixCall MatrixPlan::plain() const {
   const Nvfp4Scaling* const blocks = nvfp4();
-  if (element_ != Element::General || (blocks != nullptr && blocks->four_over_six != FourOverSix::Off))
-    return std::nullopt;
   MatrixCall call{};
   call.shape = shape_, call.grid = grid_, call.scales = constants_, call.elements = call_;
   call.rotates = quantizer_.hadamard, call.rotates_through_bf16 = quantizer_.element.through_bf16;
@@ -157,6 +155,9 @@ std::optional<MatrixCall> MatrixPlan::plain() const {
   call.is_zero_positive = turns_minus_zero(quantizer_);
   call.has_stand_in = blocks != nullptr, call.stand_in = stand_in_for_nan(quantizer_);
   call.flush = flush();
+  call.four_over_six = blocks != nullptr ? blocks->four_over_six : FourOverSix::Off;
+  call.element = element_, call.microxcaling = microxcaling_;
+  call.products_through_bf16 = quantizer_.element.through_bf16;
   return call;
 }
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "precision/kernels/block_kernels.h"
@@ -46,8 +45,8 @@ class MatrixPlan {
   const BlockGrid& grid() const { return grid_; }
   std::int64_t row_step() const { return row_step_; }
 
-  // The same as data, before finish_scales; nothing for elements that peers round in ways of their own, and for 4over6.
-  std::optional<MatrixCall> plain() const;
+  // The same as data, before finish_scales.
+  MatrixCall plain() const;
 
   void rotate(const float* in, float* out, std::int64_t first_row, std::int64_t last_row) const;
 
@@ -64,7 +63,7 @@ class MatrixPlan {
                             const MatrixOutputs& outputs) const;
 
  private:
-  enum class Element : std::uint8_t { General, Microxcaling, DeepGemmFp4 };
+  using Element = MatrixCall::Element;
   // Blocks side by side: columns first_col .. first_col + cols - 1 of rows first_row .. first_row + rows - 1.
   struct BlockStrip {
     const float* in;

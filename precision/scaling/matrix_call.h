@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "precision/kernels/block_kernels.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/scaling/quantizer.h"
 #include "precision/scaling/scale_rules.h"
@@ -17,6 +18,9 @@ struct MatrixCall {
   // Whose subnormal blocks become zero: nobody's, or those whose exponent is below -126 by its bits, by the rounded
   // logarithm, or by that in bf16.
   enum class Flush : std::uint8_t { None, Bits, Log2, Bf16Log2 };
+
+  // Elements that peers round in ways of their own (block_kernels.h), or as the format says.
+  enum class Element : std::uint8_t { General, Microxcaling, DeepGemmFp4 };
 
   MatrixShape shape;
   BlockGrid grid;
@@ -33,6 +37,10 @@ struct MatrixCall {
   bool has_stand_in;      // for results that are NaN: `stand_in`
   float stand_in;
   Flush flush;
+  FourOverSix four_over_six;
+  Element element;
+  MicroxcalingElement microxcaling;
+  bool products_through_bf16;  // microxcaling: in bf16 arithmetic
 };
 
 }  // namespace precipice

@@ -193,13 +193,19 @@ PRECIPICE_HD BlockScale torchao_nvfp4(const ScaleConstants& c, float amax, const
   return {outer.decode / sf, outer.encode * sf};
 }
 
-// TransformerEngine's: as BlockKernels::nvfp4_scales (block_kernels.h) has it for many at once.
+// TransformerEngine's E4M3 block scale nearest to `wanted`, and what follows from it: as BlockKernels::nvfp4_scales
+// (block_kernels.h) has them for many at once.
+PRECIPICE_HD float te_block_scale(const ScaleConstants& c, float wanted) {
+  return to_e4m3(c, smaller(wanted, 448.0f));
+}
+PRECIPICE_HD BlockScale te_nvfp4_of(const ScaleConstants& c, float block_scale, const OuterScale& outer) {
+  const float reciprocal_range = 1.0f / nvfp4_range(c.block_scale_max);
+  return {smaller(1.0f / (block_scale * outer.decode), kFltMax), block_scale * outer.amax * reciprocal_range};
+}
 PRECIPICE_HD BlockScale te_nvfp4(const ScaleConstants& c, float amax, const OuterScale& outer) {
   constexpr float kSixth = 1.0f / 6.0f;
   const float encode_sixth = outer.encode * kSixth;
-  const float sf = to_e4m3(c, smaller(amax * encode_sixth, 448.0f));
-  const float reciprocal_range = 1.0f / nvfp4_range(c.block_scale_max);
-  return {smaller(1.0f / (sf * outer.decode), kFltMax), sf * outer.amax * reciprocal_range};
+  return te_nvfp4_of(c, te_block_scale(c, amax * encode_sixth), outer);
 }
 
 PRECIPICE_HD BlockScale amax_scale(const ScaleConstants& c, float amax) {

@@ -152,11 +152,7 @@ EventCounts quantize_task(QuantizeTask& task, const float* in, const RandomKey& 
                           const MatrixOutputs& outputs, Stream stream) {
   const std::int64_t size = task.shape().rows * task.shape().cols;
   if (size == 0) return without_kernels->quantize(task, in, key, amax, outputs, stream);
-  if (!is_simple(task)) {
-    const std::optional<MatrixCall> call = task.plain();
-    return call ? quantize_matrix_by_kernels(task, *call, in, key, amax, outputs)
-                : without_kernels->quantize(task, in, key, amax, outputs, stream);
-  }
+  if (!is_simple(task)) return quantize_matrix_by_kernels(task, in, key, amax, outputs);
   QuantizeCall call = prepare_call(in, outputs.values, size, task.quantizer().element, 1.0f, key, 0);
   std::uint32_t smallest = ~0u;
   call.packed = outputs.packed;
@@ -170,10 +166,10 @@ EventCounts quantize_task(QuantizeTask& task, const float* in, const RandomKey& 
   return counts;
 }
 
-void round_numbers(const PieceRounder& rounder, const NumberRows& numbers, Stream stream) {
-  const std::optional<QuantizeCall> call = rounder.call(numbers.data, 0, numbers.cols);
-  if (numbers.rows != 1 || !call || numbers.cols == 0) return without_kernels->round(rounder, numbers, stream);
-  run(*call);
+void round_numbers(const PieceRounder& rounder, const NumberRows& numbers, Stream) {
+  if (numbers.cols == 0) return;
+  for (std::int64_t row = 0; row < numbers.rows; ++row)
+    if (const auto call = rounder.call(numbers.data, row * numbers.stride, numbers.cols)) run(*call);
   ++calls.rounded;
 }
 

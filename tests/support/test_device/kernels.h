@@ -17,10 +17,9 @@ struct KernelCalls {
 };
 KernelCalls kernel_calls();
 
-// While one lives, tensors on the test device are quantized, and optimizers on `device()` walk, by kernels: AdamW, Lion
-// and SGD with and without compensation, norms of gradients, amaxes, quantizers that MatrixPlan::plain() says and outputs
-// that lie without gaps, operands times their scales, emulated accumulators, LayerNorm and RMSNorm, causal softmax and
-// GELU, rotary positions, embedding and loss. The rest are the CPU's loops as before.
+// While one lives, tensors on the test device are quantized, and optimizers on `device()` walk, by kernels: every function
+// of Machine but products by a matrix library; AdamW, Lion and SGD with and without compensation, norms of gradients. The
+// rest are the CPU's loops as before.
 class WithKernels {
  public:
   WithKernels();

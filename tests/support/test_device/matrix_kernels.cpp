@@ -103,8 +103,9 @@ void gemm_emulated_there(const EmulatedGemm& given, Stream) {
 
 }  // namespace
 
-EventCounts quantize_matrix_by_kernels(QuantizeTask& task, MatrixCall call, const float* in, const RandomKey& key,
+EventCounts quantize_matrix_by_kernels(QuantizeTask& task, const float* in, const RandomKey& key,
                                        std::optional<float> amax, const MatrixOutputs& outputs) {
+  MatrixCall call = task.plain();
   const MatrixShape& shape = call.shape;
   const std::int64_t size = shape.rows * shape.cols, blocks = call.grid.count();
   std::uint32_t smallest = ~0u;

@@ -11,8 +11,8 @@ namespace precipice::test_device {
 // scale_sums, scale_numbers, range_of_scales, divide_outer_scale, gemm_emulated.
 void use_matrix_kernels(Machine& machine);
 
-// Machine::quantize of a task that `call` says; not of an empty matrix.
-EventCounts quantize_matrix_by_kernels(QuantizeTask& task, MatrixCall call, const float* in, const RandomKey& key,
+// Machine::quantize, but of an empty matrix.
+EventCounts quantize_matrix_by_kernels(QuantizeTask& task, const float* in, const RandomKey& key,
                                        std::optional<float> amax, const MatrixOutputs& outputs);
 
 }  // namespace precipice::test_device
