@@ -16,8 +16,12 @@ COMMANDS = ROOT / "build/release/compile_commands.json"
 OPERATION = re.compile(
     r"^\s*(?:@%\w+ )?((?:fma|mad|mul|add|sub|div|sqrt|rsqrt|rcp|cvt)\.[a-z0-9.]*f(?:32|64)[a-z0-9.]*)", re.MULTILINE
 )
-# rcp.rn is a division of 1, rounded as any. cvt.rni, rzi and rmi of binary64 to itself are IEEE 754's roundToIntegral.
-EXACT = re.compile(r"(mul|add|sub|div|rcp|sqrt)\.rn\.f(32|64)|cvt\.f64\.f32|cvt\.rn\.f32\.(f64|s32|s64)|cvt\.r[nzm]i\.f64\.f64")
+# rcp.rn is a division of 1, rounded as any. Conversions are exact, or rounded to nearest; cvt.rzi.s32.f32 is C++'s, and
+# cvt.rni, rzi and rmi of binary64 to itself are IEEE 754's roundToIntegral.
+EXACT = re.compile(
+    r"(mul|add|sub|div|rcp|sqrt)\.rn\.f(32|64)|cvt\.f64\.f32|cvt\.rn\.f32\.(f64|s32|s64)|cvt\.rzi\.s32\.f32"
+    r"|cvt\.r[nzm]i\.f64\.f64"
+)
 
 
 def kernels():
