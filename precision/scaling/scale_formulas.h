@@ -7,6 +7,7 @@
 //   NVFP4              common/cast/nvfp4/core_nvfp4.cuh
 #pragma once
 
+#include <cmath>
 #include <limits>
 
 #include "precision/base/host_device.h"
@@ -24,14 +25,13 @@ struct ScaleEnds {
 // the mantissa leaves. For a subnormal scale, which its formats never have, the kernel calls that a logic error; here
 // it is the power of two below, as in its Python reference.
 PRECIPICE_HD float te_finite_scale(float scale, bool power_of_two) {
-  constexpr float kMax = std::numeric_limits<float>::max();
-  if (scale > kMax || scale < -kMax) scale = kMax;
+  if (std::isinf(scale)) scale = std::numeric_limits<float>::max();
   return power_of_two ? floor_power_of_two(scale) : scale;
 }
 
 // TransformerEngine's current scale: max_finite / amax in one division; 1 where amax is 0, infinite or NaN.
 PRECIPICE_HD float te_current_scale(const ScaleEnds& ends, bool power_of_two) {
-  if (!(ends.amax > 0.0f) || ends.amax > std::numeric_limits<float>::max()) return 1.0f;
+  if (!(ends.amax > 0.0f) || std::isinf(ends.amax)) return 1.0f;
   return te_finite_scale(ends.max_finite / ends.amax, power_of_two);
 }
 
@@ -39,16 +39,14 @@ PRECIPICE_HD float te_current_scale(const ScaleEnds& ends, bool power_of_two) {
 // is 0 or not finite, and the inverse of that where e < 0. So an infinite amax (e = -infinity) inverts the previous
 // scale, NaN and 0 keep it, and below max_finite 2^-128 the scale is infinite.
 PRECIPICE_HD float ms_amp_scale(const ScaleEnds& ends, float previous, int margin = 0) {
-  constexpr float kMax = std::numeric_limits<float>::max();
   const float inverse = 1.0f / ends.amax;
   const float ratio = inverse * ends.max_finite;
-  if (ratio != ratio) return previous;
+  if (std::isnan(ratio)) return previous;
   // log2 of zero and of infinity are infinite, and so is what follows from them.
-  const bool is_finite = ratio >= -kMax && ratio <= kMax;
-  const bool is_negative = ratio == 0.0f || (is_finite && floor_of_rounded_log2(ratio) - margin < 0);
+  const bool is_negative = ratio == 0.0f || (std::isfinite(ratio) && floor_of_rounded_log2(ratio) - margin < 0);
   float scale = previous;
-  if (ends.amax > 0.0f && ends.amax <= kMax) {
-    const int e = is_finite && ratio > 0.0f ? floor_of_rounded_log2(ratio) - margin : 1000;
+  if (ends.amax > 0.0f && std::isfinite(ends.amax)) {
+    const int e = std::isfinite(ratio) && ratio > 0.0f ? floor_of_rounded_log2(ratio) - margin : 1000;
     scale = power_of_two(e < 0 ? -e : e);
   }
   return is_negative ? 1.0f / scale : scale;

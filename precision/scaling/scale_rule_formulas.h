@@ -4,7 +4,7 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -19,31 +19,18 @@ namespace precipice::scale_rule {
 inline constexpr float kFltMax = std::numeric_limits<float>::max();
 inline constexpr float kBf16Max = 0x1.FEp127f;
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// Comparisons, which nvcc and g++ understand alike.
-template <class Number>
-PRECIPICE_HD bool is_nan(Number x) {
-  return x != x;
-}
-PRECIPICE_HD bool is_infinite(float x) {
-  return x == kInfinity || x == -kInfinity;
-}
-PRECIPICE_HD bool is_finite(float x) {
-  return x - x == 0.0f;
-}
 
 // torch's minimum and maximum: NaN wins.
 PRECIPICE_HD float smaller(float a, float b) {
-  return is_nan(a) || a < b ? a : b;
+  return std::isnan(a) || a < b ? a : b;
 }
 PRECIPICE_HD float larger(float a, float b) {
-  return is_nan(a) || a > b ? a : b;
+  return std::isnan(a) || a > b ? a : b;
 }
 
 // 2^floor(fl(log2 s)), and what torch makes of it for zero, infinity and NaN.
 PRECIPICE_HD float power_of_rounded_log2(float s) {
-  if (!(s > 0.0f) || is_infinite(s)) return s;
+  if (!(s > 0.0f) || std::isinf(s)) return s;
   return power_of_two(floor_of_rounded_log2(s));
 }
 
@@ -57,9 +44,9 @@ PRECIPICE_HD BlockScale te_scale(const ScaleConstants& c, float amax) {
 PRECIPICE_HD BlockScale te_python_scale(const ScaleConstants& c, float amax) {
   const float a = amax < static_cast<float>(c.floor) ? static_cast<float>(c.floor) : amax;
   float s = c.max / a;
-  if (is_infinite(s)) s = c.through_bf16 ? kBf16Max : kFltMax;
+  if (std::isinf(s)) s = c.through_bf16 ? kBf16Max : kFltMax;
   if (c.power_of_two) {
-    s = is_nan(s) ? 0.5f : floor_power_of_two(s);  // frexp(NaN) has exponent 0
+    s = std::isnan(s) ? 0.5f : floor_power_of_two(s);  // frexp(NaN) has exponent 0
   }
   if (a == 0.0f) s = 1.0f;
   return {s, 1.0f / s};
@@ -67,7 +54,7 @@ PRECIPICE_HD BlockScale te_python_scale(const ScaleConstants& c, float amax) {
 
 PRECIPICE_HD BlockScale torchao_scale(const ScaleConstants& c, float amax) {
   const double wide = static_cast<double>(amax);
-  const double a = is_nan(wide) || wide > c.floor ? wide : c.floor;
+  const double a = std::isnan(wide) || wide > c.floor ? wide : c.floor;
   // blockwise_fp8_training divides in Triton; the others are Python's number / tensor, reciprocal times number.
   const double max = static_cast<double>(c.max);
   float s = static_cast<float>(c.is_of_blocks ? max / a : max * (1.0 / a));
@@ -152,14 +139,14 @@ PRECIPICE_HD std::uint32_t bumped_code(const ScaleConstants& c, float amax, std:
 // NVFP4QuantizerRef._quantize_blockwise_reference with pow_2_scales: the rounded logarithm.
 PRECIPICE_HD BlockScale te_mxfp4_scale(const ScaleConstants& c, float amax) {
   const float v = amax / c.max;
-  if (is_nan(v)) return {kNan, kNan};
-  const int k = v == 0.0f ? -127 : is_infinite(v) ? 127 : std::clamp(ceil_of_rounded_log2(v), -127, 127);
+  if (std::isnan(v)) return {kNan, kNan};
+  const int k = v == 0.0f ? -127 : std::isinf(v) ? 127 : std::clamp(ceil_of_rounded_log2(v), -127, 127);
   const float d = power_of_two(k);
   return {1.0f / d, d};
 }
 
 PRECIPICE_HD BlockScale microxcaling_scale(const ScaleConstants& c, float amax) {
-  if (!is_finite(amax)) return {kNan, kNan};
+  if (!std::isfinite(amax)) return {kNan, kNan};
   int exponent;
   if (c.arithmetic == Arithmetic::MicroxcalingCuda) {
     exponent = exponent_field_of(amax);
@@ -174,7 +161,7 @@ PRECIPICE_HD BlockScale microxcaling_scale(const ScaleConstants& c, float amax) 
 }
 
 PRECIPICE_HD BlockScale shared_exponent_scale(const ScaleConstants& c, float amax) {
-  if (!is_finite(amax)) return {kNan, kNan};
+  if (!std::isfinite(amax)) return {kNan, kNan};
   if (amax == 0.0f) return {};
   // The limits keep both powers binary32 numbers.
   const int s = std::clamp(binade_of(amax).floor_log2 - c.emax, -127, 127);
