@@ -122,7 +122,9 @@ TEST_CASE("on the GPU, operands with scales and emulated accumulators have the h
     compare_scale_ranges(*gpu);
     compare_outer_scales(*gpu);
     check_refused_matrices(*gpu);
+    compare_peers(*gpu);
     compare_gemms(*gpu);
+    compare_sum_near_tie(*gpu);
   }
 }
 

@@ -167,6 +167,28 @@ inline int compare_matrices(const Kernels& kernels, int contraction) {
   return done;
 }
 
+// What turns do not meet: DeepGEMM's ties, which powers of two are, and 4over6's choice for blocks of one and of many lines.
+inline void compare_peers(const Kernels& kernels) {
+  QuantizerSettings ties;
+  ties.format = kE2m1, ties.kind = ScaleKind::Block, ties.arithmetic = Arithmetic::DeepGemm, ties.power_of_two = true;
+  QuantizerSettings nvfp4;
+  nvfp4.format = kE2m1, nvfp4.kind = ScaleKind::Block, nvfp4.rule = ScaleRule::Nvfp4, nvfp4.block_along = 16;
+  const MatrixShape shape{37, 48, 1};
+  const auto compare = [&](const QuantizerSettings& settings, const char* inputs) {
+    const MatrixCase c{settings, shape, inputs};
+    INFO(inputs << " " << to_string(settings.four_over_six) << " " << settings.block_across);
+    for (const Launch launch : next_launches(kernels))
+      compare_matrix(kernels, c, MatrixPlan(c.quantizer, shape, kMatrixState).plain(), launch);
+  };
+  compare(ties, "powers");
+  for (const FourOverSix error : {FourOverSix::Mae, FourOverSix::Mse})
+    for (const std::int64_t across : {1, 16}) {
+      nvfp4.four_over_six = error, nvfp4.block_across = across;
+      compare(nvfp4, "normal");
+      compare(nvfp4, "heavy-tailed");
+    }
+}
+
 inline void check_refused_matrices(const Kernels& kernels) {
   QuantizerSettings settings;
   settings.format = kE4m3, settings.kind = ScaleKind::Block;

@@ -67,14 +67,16 @@ TEST_CASE("on the CPU, matrices with scales of every rule and arithmetic are qua
   CHECK(compare_matrices(kernels_on_cpu(contraction == 0 ? 17 : 18), contraction) > 200);
 }
 
-TEST_CASE("on the CPU, the kernels of operands with scales give the host's bits", "[cuda_on_cpu]") {
+TEST_CASE("on the CPU, the kernels of operands with scales, and of peers, give the host's bits", "[cuda_on_cpu]") {
   compare_scaled_sums(kernels_on_cpu(19));
   compare_all_scaled_numbers(kernels_on_cpu(20));
   compare_scale_ranges(kernels_on_cpu(21));
   compare_outer_scales(kernels_on_cpu(22));
   check_refused_matrices(kernels_on_cpu(23));
+  compare_peers(kernels_on_cpu(25));
 }
 
 TEST_CASE("on the CPU, the kernel of emulated accumulators gives the definition's bits", "[cuda_on_cpu]") {
   compare_gemms(kernels_on_cpu(24));
+  compare_sum_near_tie(kernels_on_cpu(26));
 }

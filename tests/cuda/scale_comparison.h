@@ -138,6 +138,17 @@ inline void compare_gemm(const Kernels& kernels, GemmCase& c, Launch launch) {
   check_same_numbers(out, c.out);
 }
 
+// A sum just below the middle of two binary32 numbers, by less than binary64 holds beside it: rounded to binary64 first it
+// would go up.
+inline void compare_sum_near_tie(const Kernels& kernels) {
+  GemmCase c({}, 1, 1, 2, Numbers::Small);
+  c.a = {1 + 0x1p-23f, (1 + 0x1p-15f) * 0x1p-12f};
+  c.b = {1.0f, (1 - 0x1p-15f) * 0x1p-12f};
+  c.gemm.a.data = c.a.data(), c.gemm.b.data = c.b.data();
+  compare_gemm(kernels, c, {1, 1});
+  CHECK(c.out[0] == 1 + 0x1p-23f);
+}
+
 // Every kind, register and way of scaling, and every preset; numbers that are hard to sum, and special ones.
 inline void compare_gemms(const Kernels& kernels) {
   std::vector<std::string> accumulators = {"every:format=e8m13,rounding=sr,random=11",
