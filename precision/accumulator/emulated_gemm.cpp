@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "precision/accumulator/accumulate_isa.h"
+#include "precision/accumulator/prepared_gemm.h"
 #include "precision/base/check.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_kernels.h"
@@ -140,6 +141,22 @@ void check_gemm(const EmulatedGemm& gemm) {
                   " goes beyond the random stream");
 }
 
+PreparedGemm prepare_gemm(const EmulatedGemm& gemm) {
+  check_gemm(gemm);
+  const Accumulator& accumulator = gemm.accumulator;
+  PreparedGemm prepared{};
+  prepared.gemm = gemm;
+  prepared.scale_block = summed_block(gemm);
+  prepared.segment = segment_length(accumulator, prepared.scale_block);
+  prepared.part = part_length(accumulator, std::min(prepared.scale_block, gemm.k));
+  if (accumulator.kind == AccumulatorKind::Every || accumulator.kind == AccumulatorKind::Chunk)
+    prepared.format = prepare_wide(accumulator.format, accumulator.overflow);
+  FloatFormat of_register;
+  of_register.mantissa_bits = std::min(accumulator.bits, 24) - 1;
+  prepared.unit_register = prepare_wide(of_register, Overflow::Native);
+  return prepared;
+}
+
 const AccumulateKernels& choose_accumulate_kernels(const std::string& isa) {
   static constexpr KernelsByIsa<AccumulateKernels> kAll = PRECIPICE_KERNELS_BY_ISA(kAccumulateKernels);
   return kernels_of(kAll, isa);
@@ -182,17 +199,12 @@ void gemm_emulated_on(const EmulatedGemm& given, const ParallelFor& parallel_for
   AccumulateCall call{};
   call.gemm = &gemm;
   call.a = contiguous(gemm.a, gemm.m, gemm.k, storage);
-  call.scale_block = summed_block(gemm);
-  call.segment = segment_length(gemm.accumulator, call.scale_block);
-  call.part = part_length(gemm.accumulator, std::min(call.scale_block, gemm.k));
+  const PreparedGemm prepared = prepare_gemm(gemm);
+  call.scale_block = prepared.scale_block, call.segment = prepared.segment, call.part = prepared.part;
   const Accumulator& accumulator = gemm.accumulator;
-  if (accumulator.kind == AccumulatorKind::Every || accumulator.kind == AccumulatorKind::Chunk) {
+  if (accumulator.kind == AccumulatorKind::Every || accumulator.kind == AccumulatorKind::Chunk)
     call.format = prepare(accumulator.format, accumulator.overflow);
-    call.wide_format = prepare_wide(accumulator.format, accumulator.overflow);
-  }
-  FloatFormat tensor_core;
-  tensor_core.mantissa_bits = std::min(accumulator.bits, 24) - 1;
-  call.wide_register = prepare_wide(tensor_core, Overflow::Native);
+  call.wide_format = prepared.format, call.wide_register = prepared.unit_register;
   call.narrow = !force_wide && fits_narrow(gemm, kernels.fused);
   const bool is_unit = scales_whole_blocks(accumulator);
   OperandExponents exponents;

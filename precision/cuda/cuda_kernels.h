@@ -10,9 +10,13 @@
 #include <exception>
 #include <string>
 
+#include "precision/accumulator/prepared_gemm.h"
 #include "precision/cuda/launch.h"
+#include "precision/cuda/matrix_arrays.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/kernels/row_kernels.h"
+#include "precision/kernels/table_rows.h"
+#include "precision/scaling/matrix_call.h"
 
 namespace precipice {
 
@@ -45,6 +49,55 @@ struct CudaRowKernels {
   const char* (*gelu)(const float* x, std::int64_t size, float* y, float* derivative, Launch launch);
 };
 
+// All rows of logits (count, width), everything in device memory.
+struct LogitRowsOnDevice {
+  const float* z;
+  const std::int64_t* targets;  // (count), each below width
+  std::int64_t count, width;
+  bool moments;
+  float* e;              // (count, width): e^(z - m); null: not wanted
+  LogitRow* rows;        // (count)
+  float* target_logits;  // (count)
+};
+
+// Of e^(z - m), in place, share (e_i / sum - [i = target]).
+struct LogitGradientOnDevice {
+  float* e;
+  const std::int64_t* targets;
+  const double* sums;  // (count)
+  std::int64_t count, width;
+  double share;
+};
+
+// As the functions of these names in Machine. A number that a table does not have, or a target that is no logit, is a
+// reason.
+struct CudaStepKernels {
+  const char* (*rotate)(const Rotation& call, Launch launch);
+  const char* (*gather_rows)(const TableRows& rows, const float* table, float* out, Launch launch);
+  const char* (*add_rows)(const TableRows& rows, const float* in, float* table, Launch launch);
+  const char* (*logit_rows)(const LogitRowsOnDevice& call, Launch launch);
+  const char* (*logit_gradient)(const LogitGradientOnDevice& call, Launch launch);
+  const char* (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, Launch launch,
+                               double& sum);
+  const char* (*scale)(float* x, std::int64_t size, float factor, Launch launch);
+};
+
+// Matrices with scales. quantize: as MatrixPlan (precision/scaling/block_quantize.h); `amax` of the whole matrix, on the host,
+// null where it is not known; elements.smallest_result is on the host. The others: as the functions of these names in
+// Machine; `smallest` is lowered to the smallest positive scale. gemm_emulated: as gemm_reference (emulated_gemm.h), operands
+// and scales in device memory.
+struct CudaMatrixKernels {
+  const char* (*quantize)(const MatrixCall& call, const MatrixArrays& arrays, const float* amax, Launch launch,
+                          EventCounts& counts);
+  const char* (*scale_sums)(const ScaledSumsOnDevice& call, Launch launch);
+  const char* (*scale_numbers)(const ScaledNumbersOnDevice& call, Launch launch, bool& overflows);
+  const char* (*range_of_scales)(const float* scales, std::int64_t size, Launch launch, float& smallest,
+                                 bool& powers_of_two);
+  const char* (*divide_outer_scale)(const float* scales, std::int64_t size, float outer, const FormatConstants& e4m3,
+                                    float* out, Launch launch);
+  const char* (*gemm_emulated)(const PreparedGemm& call, Launch launch);
+};
+
 // Null, or why `work` failed.
 template <class Work>
 const char* reason_of(Work work) {
@@ -74,5 +127,7 @@ PRECIPICE_EXPORT const char* precipice_cuda_device(CudaDevice* device);
 PRECIPICE_EXPORT const CudaMemory* precipice_cuda_memory();
 PRECIPICE_EXPORT const CudaQuantizeKernels* precipice_cuda_quantize_kernels();
 PRECIPICE_EXPORT const CudaRowKernels* precipice_cuda_row_kernels();
+PRECIPICE_EXPORT const CudaStepKernels* precipice_cuda_step_kernels();
+PRECIPICE_EXPORT const CudaMatrixKernels* precipice_cuda_matrix_kernels();
 
 }  // namespace precipice

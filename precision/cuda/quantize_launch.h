@@ -59,21 +59,27 @@ EventCounts event_counts(const LaunchCounts& counts, std::int64_t size) {
   return events;
 }
 
-// x times what its element is multiplied (or divided) by, where a NaN keeps its sign and payload and becomes quiet, as it
-// does on x86: a GPU's product would be its one NaN.
+// A NaN keeps its sign and payload and becomes quiet, as it does on x86: a GPU's product would be its one NaN.
+template <class Source>
+PRECIPICE_HD typename Source::Float quiet(typename Source::Float nan) {
+  using Uint = typename Source::Uint;
+  constexpr Uint kQuiet = Uint{1} << (Source::kMantissa - 1);
+  return __builtin_bit_cast(typename Source::Float, __builtin_bit_cast(Uint, nan) | kQuiet);
+}
+
+PRECIPICE_HD float scaled_by(float x, float by, bool divide) {
+  if (pattern_in<Binary32>(x) > Binary32::kInfinity) return quiet<Binary32>(x);
+  return divide ? x / by : x * by;
+}
+
+// x times what its element is multiplied (or divided) by.
 template <class Source>
 PRECIPICE_HD typename Source::Float scaled(typename Source::Float x, const QuantizeCallOf<Source>& call,
                                            std::int64_t i) {
-  using Uint = typename Source::Uint;
-  constexpr Uint kQuiet = Uint{1} << (Source::kMantissa - 1);
-  if (pattern_in<Source>(x) > Source::kInfinity)
-    return __builtin_bit_cast(typename Source::Float, __builtin_bit_cast(Uint, x) | kQuiet);
   if constexpr (Source::kMantissa == Binary32::kMantissa) {
-    if (call.multipliers != nullptr) {
-      const float by = call.multipliers[i >> call.block_shift];
-      return call.divide ? x / by : x * by;
-    }
+    if (call.multipliers != nullptr) return scaled_by(x, call.multipliers[i >> call.block_shift], call.divide);
   }
+  if (pattern_in<Source>(x) > Source::kInfinity) return quiet<Source>(x);
   return x * static_cast<typename Source::Float>(call.scale);
 }
 
@@ -99,19 +105,26 @@ PRECIPICE_HD std::int64_t quantize_items(const QuantizeCallOf<Source>& call) {
   return call.size == 0 ? 0 : static_cast<std::int64_t>((end + each - 1) / each - call.first_element / each);
 }
 
-template <class Source, Rounding R, bool General>
-PRECIPICE_HD void quantize_element(const QuantizeCallOf<Source>& call, std::int64_t i, std::uint32_t word,
-                                   LaunchCounts& counts) {
-  typename Source::Float x = call.in[i];
+// An element as the format sees it: `given`, or what becomes of it in bf16.
+template <class Source>
+PRECIPICE_HD typename Source::Float source_number(const QuantizeCallOf<Source>& call, typename Source::Float given,
+                                                  LaunchCounts& counts) {
   if constexpr (Source::kMantissa == Binary32::kMantissa) {
     if (call.through_bf16) {
-      const float in_bf16 = round_and_check<Rounding::NearestEven, false>(x, call.bf16, 0, 0).value;
-      x = keep_bits(in_bf16, call.kept_bits);
-      counts.events.saturated += pattern_in<Binary32>(x) != pattern_in<Binary32>(in_bf16);
+      const float in_bf16 = round_and_check<Rounding::NearestEven, false>(given, call.bf16, 0, 0).value;
+      const float kept = keep_bits(in_bf16, call.kept_bits);
+      counts.events.saturated += pattern_in<Binary32>(kept) != pattern_in<Binary32>(in_bf16);
+      return kept;
     }
   }
-  const Rounded rounded =
-      round_and_check<R, General, Source>(scaled<Source>(x, call, i), call.format, word, call.random_bits);
+  return given;
+}
+
+// x, scaled to `product`, is rounded to element i.
+template <class Source, Rounding R, bool General>
+PRECIPICE_HD float round_element(const QuantizeCallOf<Source>& call, std::int64_t i, typename Source::Float x,
+                                 typename Source::Float product, std::uint32_t word, LaunchCounts& counts) {
+  const Rounded rounded = round_and_check<R, General, Source>(product, call.format, word, call.random_bits);
   if (call.packed != nullptr)
     store_packed(call, i, rounded.value, counts);
   else
@@ -125,11 +138,12 @@ PRECIPICE_HD void quantize_element(const QuantizeCallOf<Source>& call, std::int6
   counts.events.underflowed += (after == 0) & (before != 0) & !beyond;
   counts.events.subnormal += static_cast<std::uint32_t>(after - 1) < call.subnormal_patterns;
   counts.largest = before > counts.largest ? before : counts.largest;
+  return rounded.value;
 }
 
-template <class Source, Rounding R, bool General>
-PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadPosition position,
-                                     LaunchCounts& counts) {
+// round(i, random) for the elements of this thread.
+template <Rounding R, class Source, class Round>
+PRECIPICE_HD void for_random_blocks(const QuantizeCallOf<Source>& call, ThreadPosition position, const Round& round) {
   const std::int64_t items = quantize_items(call);
   const std::uint64_t each = elements_of_item(call);
   for (std::int64_t item = position.thread; item < items; item += position.threads) {
@@ -140,9 +154,18 @@ PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadP
       // Negative: inside the first block.
       const auto i = static_cast<std::int64_t>(each * block + k - call.first_element);
       const std::uint32_t random = random_part(words.word[k * 4 / each], k, call.random_bits);
-      if (i >= 0 && i < call.size) quantize_element<Source, R, General>(call, i, random, counts);
+      if (i >= 0 && i < call.size) round(i, random);
     }
   }
+}
+
+template <class Source, Rounding R, bool General>
+PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadPosition position,
+                                     LaunchCounts& counts) {
+  for_random_blocks<R>(call, position, [&](std::int64_t i, std::uint32_t random) {
+    const typename Source::Float x = source_number(call, call.in[i], counts);
+    round_element<Source, R, General>(call, i, x, scaled<Source>(x, call, i), random, counts);
+  });
 }
 
 // One body for all modes: every thread of a launch takes the same branch, and one kernel per source builds quickly.

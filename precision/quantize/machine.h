@@ -10,6 +10,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/kernels/row_kernels.h"
+#include "precision/kernels/table_rows.h"
 #include "precision/quantize/quantize_task.h"
 
 namespace precipice {
@@ -23,21 +24,6 @@ using Stream = void*;
 
 // Rows whose gradients of gains are summed before the sums are: fixed, so that no result depends on threads.
 inline constexpr std::int64_t kNormRowsPerChunk = 128;
-
-// Rotary positions: heads lie one after the other, `heads` for each of `length` positions, (a, b) of two halves each.
-// u = a cos - b sin, v = b cos + a sin, with sines times `direction` (1: forward, -1: back).
-struct Rotation {
-  const float *x = nullptr, *cosines = nullptr, *sines = nullptr;  // tables: (length, half)
-  float* y = nullptr;
-  std::int64_t count = 0, length = 0, heads = 0, half = 0;  // count: of all heads
-  float direction = 1;
-};
-
-// Rows of a table (entries, width) by their numbers.
-struct TableRows {
-  const std::int64_t* ids = nullptr;  // (count)
-  std::int64_t count = 0, entries = 0, width = 0;
-};
 
 // All rows of logits (count, width) under cross-entropy.
 struct LogitRowsCall {

@@ -67,7 +67,9 @@ class QuantizeTask {
   }
 
   double quantum() const { return quantum_.value(); }
-  // For a machine that quantizes in ways of its own: QuantizeCall's smallest_result of its results.
+  // For a machine that quantizes in ways of its own: what is to be done, before anything is; and QuantizeCall's
+  // smallest_result of its results.
+  MatrixCall plain() const { return plan_.plain(); }
   void record(std::uint32_t smallest_result) { quantum_.record(smallest_result); }
 
  private:

@@ -38,6 +38,11 @@ bool turns_minus_zero(const Quantizer& quantizer) {
   return quantizer.scaling_if<Nvfp4Scaling>() != nullptr && quantizer.arithmetic != Arithmetic::Torchao;
 }
 
+// E2M1 has no NaN: te's cast gives +0, torchao's code 0xB.
+float stand_in_for_nan(const Quantizer& quantizer) {
+  return quantizer.arithmetic == Arithmetic::Torchao ? -1.5f : 0.0f;
+}
+
 bool is_minus_zero(float x) {
   return std::bit_cast<std::uint32_t>(x) == 0x80000000u;
 }
@@ -131,6 +136,29 @@ void MatrixPlan::choose_element() {
                      : element.rounding == Rounding::NearestAway ? 1
                                                                  : 2};
   }
+}
+
+MatrixCall MatrixPlan::plain() const {
+  const Nvfp4Scaling* const blocks = nvfp4();
+  MatrixCall call{};
+  call.shape = shape_, call.grid = grid_, call.scales = constants_, call.elements = call_;
+  call.rotates = quantizer_.hadamard, call.rotates_through_bf16 = quantizer_.element.through_bf16;
+  call.is_fixed = has_global_scales_ && measured_size_ == 0;
+  call.fixed = call.is_fixed && !global_multiply_.empty() ? global_multiply_[0] : 1.0f;
+  call.is_one_amax = has_global_scales_ && measured_size_ == 1;
+  call.outer = MatrixCall::Outer::None;
+  if (blocks != nullptr && blocks->two_level)
+    call.outer = !blocks->row_scaled       ? MatrixCall::Outer::Matrix
+                 : shape_.contraction == 1 ? MatrixCall::Outer::Rows
+                                           : MatrixCall::Outer::Columns;
+  call.passes_over_nan = !has_global_scales_ && ignores_nan(constants_);
+  call.is_zero_positive = turns_minus_zero(quantizer_);
+  call.has_stand_in = blocks != nullptr, call.stand_in = stand_in_for_nan(quantizer_);
+  call.flush = flush();
+  call.four_over_six = blocks != nullptr ? blocks->four_over_six : FourOverSix::Off;
+  call.element = element_, call.microxcaling = microxcaling_;
+  call.products_through_bf16 = quantizer_.element.through_bf16;
+  return call;
 }
 
 void MatrixPlan::rotate(const float* in, float* out, std::int64_t first_row, std::int64_t last_row) const {
@@ -237,10 +265,17 @@ const OuterScale& MatrixPlan::outer_of(std::int64_t row, std::int64_t col) const
   return outers_[static_cast<std::size_t>(shape_.contraction == 1 ? row : col)];
 }
 
+MatrixCall::Flush MatrixPlan::flush() const {
+  const auto* mx = quantizer_.scaling_if<MxScaling>();
+  if (mx == nullptr || !mx->flush_subnormal_blocks) return MatrixCall::Flush::None;
+  if (quantizer_.arithmetic == Arithmetic::MicroxcalingCuda) return MatrixCall::Flush::Bits;
+  return quantizer_.element.through_bf16 ? MatrixCall::Flush::Bf16Log2 : MatrixCall::Flush::Log2;
+}
+
 bool MatrixPlan::is_flushed(float amax) const {
   if (!(amax > 0.0f) || amax >= 0x1p-126f) return false;
-  if (quantizer_.arithmetic == Arithmetic::MicroxcalingCuda) return true;
-  return (quantizer_.element.through_bf16 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
+  if (flush() == MatrixCall::Flush::Bits) return true;
+  return (flush() == MatrixCall::Flush::Bf16Log2 ? floor_of_bf16_log2(amax) : floor_of_rounded_log2(amax)) <= -127;
 }
 
 void MatrixPlan::scale_strip(const BlockStrip& strip, const StripScales& scales) const {
@@ -288,8 +323,7 @@ void MatrixPlan::scale_strip(const BlockStrip& strip, const StripScales& scales)
     scales_of(constants_, amaxes, static_cast<int>(blocks), outer_of(strip.first_row, strip.first_col), multiply,
               inverse);
   }
-  const auto* mx = quantizer_.scaling_if<MxScaling>();
-  if (mx != nullptr && mx->flush_subnormal_blocks) {
+  if (flush() != MatrixCall::Flush::None) {
     for (std::int64_t b = 0; b < blocks; ++b) {
       if (is_flushed(amaxes[b])) multiply[b] = 0.0f;
     }
@@ -393,9 +427,8 @@ void MatrixPlan::quantize_run(const ElementRun& run, const RandomKey& key, const
   call.first_element = run.first_element;
   const EventCounts part = kernels_->quantize(call);
   counts += part;
-  // E2M1 has no NaN: te's cast gives +0, torchao's code 0xB.
   if (nvfp4() != nullptr && part.nan_in + part.overflowed > 0) {
-    const float stand_in = quantizer_.arithmetic == Arithmetic::Torchao ? -1.5f : 0.0f;
+    const float stand_in = stand_in_for_nan(quantizer_);
     const auto packed_stand_in = static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, stand_in) >> 16);
     for (std::int64_t i = 0; i < run.size; ++i) {
       if (packed == nullptr && out[i] != out[i]) out[i] = stand_in;

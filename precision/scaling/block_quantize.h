@@ -10,6 +10,7 @@
 
 #include "precision/kernels/block_kernels.h"
 #include "precision/kernels/quantize_isa.h"
+#include "precision/scaling/matrix_call.h"
 #include "precision/scaling/quantizer.h"
 #include "precision/scaling/scale_rules.h"
 
@@ -44,6 +45,9 @@ class MatrixPlan {
   const BlockGrid& grid() const { return grid_; }
   std::int64_t row_step() const { return row_step_; }
 
+  // The same as data, before finish_scales.
+  MatrixCall plain() const;
+
   void rotate(const float* in, float* out, std::int64_t first_row, std::int64_t last_row) const;
 
   // Amaxes that are known only after a pass over the whole matrix: of the tensor, or of each row or column.
@@ -59,7 +63,7 @@ class MatrixPlan {
                             const MatrixOutputs& outputs) const;
 
  private:
-  enum class Element : std::uint8_t { General, Microxcaling, DeepGemmFp4 };
+  using Element = MatrixCall::Element;
   // Blocks side by side: columns first_col .. first_col + cols - 1 of rows first_row .. first_row + rows - 1.
   struct BlockStrip {
     const float* in;
@@ -86,6 +90,7 @@ class MatrixPlan {
                       EventCounts& counts) const;
   float amax_of(std::int32_t pattern) const;
   float amax_without_nan(const BlockStrip& strip, std::int64_t block) const;
+  MatrixCall::Flush flush() const;
   bool is_flushed(float amax) const;
   const OuterScale& outer_of(std::int64_t row, std::int64_t col) const;
   void quantize_run(const ElementRun& run, const RandomKey& key, const MatrixOutputs& outputs,

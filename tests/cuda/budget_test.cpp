@@ -7,6 +7,7 @@
 
 #include "optim/multi_tensor/multi_tensor_launch.h"
 #include "optim/multi_tensor/multi_tensor_update.h"
+#include "precision/scaling/block_quantize.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/optim/tensors.h"
 
@@ -66,6 +67,23 @@ TEST_CASE("quantize, amax and encode read and write every element once, in one l
                  require_done(kernels.quantize->encode(out.data(), codes.data(), kSize, prepare_codes(e4m3), {}));
                }),
                {1, kBytes, kBytes, 1});
+}
+
+TEST_CASE("a matrix in blocks is read twice and written once, in two launches and one wait", "[cuda_on_cpu]") {
+  const Kernels& kernels = kernels_on_cpu(0);
+  Quantizer mx;
+  mx.element.format = parse_float_format("e4m3");
+  mx.scaling = MxScaling{};
+  const MatrixShape shape{25, 800};
+  constexpr std::uint64_t kScales = 2 * kBytes / 32;  // of grid values and of elements
+  const MatrixCall call = MatrixPlan(mx, shape).plain();
+  DeviceArray<float> in(kernels, some_values(kSize)), out(kernels, std::vector<float>(kSize)),
+      scales(kernels, std::vector<float>(kSize / 32));
+  EventCounts counts;
+  const MatrixArrays arrays{in.data(), out.data(), nullptr, scales.data(), nullptr};
+  // Every element reads what it is multiplied by. Multipliers are cleared before they are written.
+  check_budget(cost_of([&] { require_done(kernels.matrix->quantize(call, arrays, nullptr, {}, counts)); }),
+               {2, 3 * kBytes, kBytes + kScales, 1}, kCounts + kBytes / 32);
 }
 
 TEST_CASE("an update touches each list once in two launches, whatever the number of tensors", "[cuda_on_cpu]") {

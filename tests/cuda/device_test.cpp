@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
+#include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
 #include "tests/cuda/row_comparison.h"
+#include "tests/cuda/scale_comparison.h"
+#include "tests/cuda/step_comparison.h"
 #include "tests/support/paths.h"
 
 using namespace precipice;
@@ -94,6 +97,34 @@ TEST_CASE("on the GPU, norms, softmax and GELU give the host's bits", "[.cuda]")
     compare_norm_rows(*gpu);
     compare_softmax_rows(*gpu);
     compare_gelu(*gpu);
+  }
+}
+
+TEST_CASE("on the GPU, rotary positions, embedding and loss give the host's bits", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    compare_rotations(*gpu);
+    compare_table_rows(*gpu);
+    compare_logit_rows(*gpu);
+    compare_squared_errors(*gpu);
+    check_refused_numbers(*gpu);
+  }
+}
+
+TEST_CASE("on the GPU, matrices with scales of every rule and arithmetic are quantized to the host's bits", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels())
+    for (const int contraction : {0, 1}) CHECK(compare_matrices(*gpu, contraction) > 200);
+}
+
+TEST_CASE("on the GPU, operands with scales and emulated accumulators have the host's bits", "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    compare_scaled_sums(*gpu);
+    compare_all_scaled_numbers(*gpu);
+    compare_scale_ranges(*gpu);
+    compare_outer_scales(*gpu);
+    check_refused_matrices(*gpu);
+    compare_peers(*gpu);
+    compare_gemms(*gpu);
+    compare_sum_near_tie(*gpu);
   }
 }
 

@@ -35,9 +35,12 @@ std::optional<CudaLibrary> load_cuda_library(const std::string& path, std::strin
   auto* const multi_tensor =
       find<decltype(precipice_cuda_multi_tensor_kernels)>(handle, "precipice_cuda_multi_tensor_kernels", reason);
   auto* const rows = find<decltype(precipice_cuda_row_kernels)>(handle, "precipice_cuda_row_kernels", reason);
-  if (open == nullptr || memory == nullptr || quantize == nullptr || multi_tensor == nullptr || rows == nullptr)
+  auto* const step = find<decltype(precipice_cuda_step_kernels)>(handle, "precipice_cuda_step_kernels", reason);
+  auto* const matrix = find<decltype(precipice_cuda_matrix_kernels)>(handle, "precipice_cuda_matrix_kernels", reason);
+  if (open == nullptr || memory == nullptr || quantize == nullptr || multi_tensor == nullptr || rows == nullptr ||
+      step == nullptr || matrix == nullptr)
     return std::nullopt;
-  return CudaLibrary{handle, open, {memory(), quantize(), multi_tensor(), rows()}};
+  return CudaLibrary{handle, open, {memory(), quantize(), multi_tensor(), rows(), step(), matrix()}};
 }
 
 const OnCpu& on_cpu() {

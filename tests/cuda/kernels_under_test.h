@@ -21,6 +21,8 @@ struct Kernels {
   const CudaQuantizeKernels* quantize;
   const CudaMultiTensorKernels* multi_tensor;
   const CudaRowKernels* rows;
+  const CudaStepKernels* step;
+  const CudaMatrixKernels* matrix;
 };
 
 // The library's entry points; nothing, and why, where it was not built or does not open.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The .cu files on the CPU: every kernel, launched as on a GPU, against the host's function of the same meaning, bit for
 // bit; device_test.cpp has the same comparisons on a GPU. Every load and store is looked at on the way.
+#include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
 #include "tests/cuda/row_comparison.h"
+#include "tests/cuda/scale_comparison.h"
+#include "tests/cuda/step_comparison.h"
 
 using namespace precipice;
 using namespace precipice::test;
@@ -48,4 +51,32 @@ TEST_CASE("on the CPU, the kernels of norms, softmax and GELU give the host's bi
   compare_norm_rows(kernels_on_cpu(9));
   compare_softmax_rows(kernels_on_cpu(10));
   compare_gelu(kernels_on_cpu(11));
+}
+
+TEST_CASE("on the CPU, the kernels of rotary positions, embedding and loss give the host's bits", "[cuda_on_cpu]") {
+  compare_rotations(kernels_on_cpu(12));
+  compare_table_rows(kernels_on_cpu(13));
+  compare_logit_rows(kernels_on_cpu(14));
+  compare_squared_errors(kernels_on_cpu(15));
+  check_refused_numbers(kernels_on_cpu(16));
+}
+
+TEST_CASE("on the CPU, matrices with scales of every rule and arithmetic are quantized to the host's bits",
+          "[cuda_on_cpu]") {
+  const int contraction = GENERATE(0, 1);
+  CHECK(compare_matrices(kernels_on_cpu(contraction == 0 ? 17 : 18), contraction) > 200);
+}
+
+TEST_CASE("on the CPU, the kernels of operands with scales, and of peers, give the host's bits", "[cuda_on_cpu]") {
+  compare_scaled_sums(kernels_on_cpu(19));
+  compare_all_scaled_numbers(kernels_on_cpu(20));
+  compare_scale_ranges(kernels_on_cpu(21));
+  compare_outer_scales(kernels_on_cpu(22));
+  check_refused_matrices(kernels_on_cpu(23));
+  compare_peers(kernels_on_cpu(25));
+}
+
+TEST_CASE("on the CPU, the kernel of emulated accumulators gives the definition's bits", "[cuda_on_cpu]") {
+  compare_gemms(kernels_on_cpu(24));
+  compare_sum_near_tie(kernels_on_cpu(26));
 }

@@ -112,13 +112,19 @@ TEST_CASE("on a device other models, accumulators, roundings and carriers have t
   }
 }
 
-TEST_CASE("on a device a student of vectors has the CPU's bits") {
+RunConfig student_config() {
   RunConfig config = resolve_config(parse_settings(
       "[model]\nkind = \"mlp\"\nlayers = 2\nwidth = 16\n[init]\nstd = 0.1\n[schedule]\nwarmup_steps = 1\n"
       "[precision]\nrecipe = \"mxfp8\"\n[train]\nsteps = 3\nbatch = 32\neval_every = 2\neval_batches = 2\n",
       "student.toml"));
   config.metrics = no_probes();
-  check_on_device(config);
+  return config;
+}
+
+TEST_CASE("on a device a student of vectors has the CPU's bits") {
+  check_on_device(student_config());
+  const test_device::WithKernels kernels;
+  check_equal(train(student_config(), kernels.device()), train(student_config(), {}));
 }
 
 TEST_CASE("on a device every optimizer, stored format and loss scaling with an overflow has the CPU's bits") {
@@ -168,6 +174,7 @@ TEST_CASE("training by the CUDA library's kernels has the CPU's bits") {
       {"precision.recipe=bf16"},
       {"optimizer.kind=lion", "optimizer.weights=bf16-kahan", "precision.recipe=bf16-pure"},
       {"optimizer.kind=sgd", "precision.recipe=fp16-o2"},
+      {"model.kind=llama", "precision.recipe=bf16"},
   };
   const test_device::WithKernels kernels;
   for (std::vector<std::string> own : settings) {
@@ -182,6 +189,43 @@ TEST_CASE("training by the CUDA library's kernels has the CPU's bits") {
     CHECK(after.quantized > before.quantized);
     CHECK(after.rounded > before.rounded);
     CHECK(after.rows > before.rows);
+    CHECK(after.steps > before.steps);
+  }
+}
+
+// By kernels and on the CPU; what kernels did.
+test_device::KernelCalls check_by_kernels(std::vector<std::string> assignments) {
+  const test_device::WithKernels kernels;
+  assignments.insert(assignments.begin(), {"model.layers=1", "model.context=16"});
+  const RunConfig config = config_of(assignments);
+  const test_device::KernelCalls before = test_device::kernel_calls();
+  check_equal(train(config, kernels.device()), train(config, {}));
+  test_device::KernelCalls calls = test_device::kernel_calls();
+  calls.matrices -= before.matrices, calls.scaled -= before.scaled, calls.emulated -= before.emulated;
+  return calls;
+}
+
+TEST_CASE("training by the CUDA library's kernels of matrices with scales has the CPU's bits") {
+  for (const char* recipe : {"fp8-all", "mxfp8", "nvfp4", "torchao-rowwise"}) {
+    INFO(recipe);
+    const test_device::KernelCalls calls = check_by_kernels({std::string("precision.recipe=") + recipe});
+    CHECK(calls.matrices > 0);
+    CHECK((calls.scaled > 0 || std::string(recipe) == "fp8-all"));
+  }
+}
+
+TEST_CASE("training by the CUDA library's kernels has the CPU's bits in every recipe", "[.slow]") {
+  for (const Recipe& recipe : recipes()) {
+    INFO(recipe.name);
+    check_by_kernels({"precision.recipe=" + recipe.name});
+  }
+}
+
+TEST_CASE("training by the CUDA library's kernel of emulated accumulators has the CPU's bits") {
+  for (const char* accumulator : {"hopper-bf16", "chunk:size=8,format=bf16,rounding=sr"}) {
+    INFO(accumulator);
+    const std::string word = std::string("precision.accumulator=") + accumulator;
+    CHECK(check_by_kernels({"model.context=8", "precision.recipe=bf16", word}).emulated > 0);
   }
 }
 

@@ -16,8 +16,12 @@ COMMANDS = ROOT / "build/release/compile_commands.json"
 OPERATION = re.compile(
     r"^\s*(?:@%\w+ )?((?:fma|mad|mul|add|sub|div|sqrt|rsqrt|rcp|cvt)\.[a-z0-9.]*f(?:32|64)[a-z0-9.]*)", re.MULTILINE
 )
-# rcp.rn is a division of 1, rounded as any.
-EXACT = re.compile(r"(mul|add|sub|div|rcp|sqrt)\.rn\.f(32|64)|cvt\.f64\.f32|cvt\.rn\.f32\.(f64|s64)")
+# rcp.rn is a division of 1, rounded as any. Conversions are exact, or rounded to nearest; cvt.rzi.s32.f32 is C++'s, and
+# cvt.rni, rzi and rmi of binary64 to itself are IEEE 754's roundToIntegral.
+EXACT = re.compile(
+    r"(mul|add|sub|div|rcp|sqrt)\.rn\.f(32|64)|cvt\.f64\.f32|cvt\.rn\.f32\.(f64|s32|s64)|cvt\.rzi\.s32\.f32"
+    r"|cvt\.r[nzm]i\.f64\.f64"
+)
 
 
 def kernels():
@@ -26,7 +30,7 @@ def kernels():
         return {}
     found = {}
     for entry in json.loads(COMMANDS.read_text()):
-        if entry["file"].endswith(("quantize_cuda.cu", "row_kernels_cuda.cu", "multi_tensor_cuda.cu")):
+        if entry["file"].endswith("_cuda.cu") and not entry["file"].endswith("device_cuda.cu"):
             found[Path(entry["file"]).name] = shlex.split(entry["command"])
     return found
 
@@ -57,6 +61,8 @@ class CudaArithmetic(unittest.TestCase):
     def test_kernels_use_ieee_operations_alone(self):
         expected = {"quantize_cuda.cu": {"mul.rn.f32", "mul.rn.f64", "div.rn.f32"},
                     "row_kernels_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f32"},
+                    "step_kernels_cuda.cu": {"mul.rn.f32", "add.rn.f32", "add.rn.f64", "mul.rn.f64", "div.rn.f64"},
+                    "matrix_kernels_cuda.cu": {"mul.rn.f32", "div.rn.f32", "add.rn.f64", "cvt.rzi.f64.f64"},
                     "multi_tensor_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f64"}}
         self.assertEqual(set(self.kernels), set(expected))
         for name, command in self.kernels.items():

@@ -18,7 +18,7 @@ ALLOWED = {
 # The folders of each part, lowest first: a file includes its own folder's files and those of lower levels. Folders of one
 # level do not see each other; files outside a part's folders lie above them.
 LEVELS = {
-    "precision": "base < format < rounding < kernels < scaling accumulator cuda < quantize < gemm < policy < autograd",
+    "precision": "base < format < rounding < kernels < scaling accumulator < cuda < quantize < gemm < policy < autograd",
     "optim": "rules < multi_tensor",
     "metrics": "files < hdf5 < log curvature statistics < divergence tensors logits warning",
     "train": "config < data recipes < attention < model < curvature < probes < estimates < run < analysis",

@@ -3,19 +3,18 @@
 
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "optim/multi_tensor/kahan_element.h"
 #include "optim/optimizer_kinds.h"
 #include "precision/quantize/device.h"
 #include "precision/quantize/piece_quantizer.h"
-#include "tests/cuda/kernels_under_test.h"
-#include "tests/support/test_device/device_memory.h"
+#include "tests/support/test_device/kernel_memory.h"
+#include "tests/support/test_device/matrix_kernels.h"
+#include "tests/support/test_device/step_kernels.h"
 
 namespace precipice::test_device {
 namespace {
@@ -24,25 +23,7 @@ using test::DeviceArray;
 using test::require_done;
 using Opened = DeviceMemory::Opened;
 
-KernelCalls calls;
 const Machine* without_kernels = nullptr;  // the device's machine while a WithKernels lives
-
-const test::Kernels& kernels() {
-  return test::on_cpu().library.kernels;
-}
-
-template <class Number>
-std::vector<Number> numbers_at(const Number* memory, std::int64_t size) {
-  const Opened at_work;
-  return {memory, memory + size};
-}
-
-template <class Number>
-void put_back(DeviceArray<Number>& from, Number* to) {
-  const std::vector<Number> contents = from.contents();
-  const Opened at_work;
-  std::copy(contents.begin(), contents.end(), to);
-}
 
 // Lists of tensors for the length of a call.
 class Lists {
@@ -160,7 +141,8 @@ EventCounts run(QuantizeCall call) {
   return counts;
 }
 
-bool has_kernel(const QuantizeTask& task) {
+// One call of the simple kernel does it: nothing is scaled.
+bool is_simple(const QuantizeTask& task) {
   const Quantizer& q = task.quantizer();
   return !q.is_scaled() && !q.hadamard && !q.element.range && q.arithmetic == Arithmetic::Te &&
          task.shape().row_stride == task.shape().cols;
@@ -169,7 +151,8 @@ bool has_kernel(const QuantizeTask& task) {
 EventCounts quantize_task(QuantizeTask& task, const float* in, const RandomKey& key, std::optional<float> amax,
                           const MatrixOutputs& outputs, Stream stream) {
   const std::int64_t size = task.shape().rows * task.shape().cols;
-  if (!has_kernel(task) || size == 0) return without_kernels->quantize(task, in, key, amax, outputs, stream);
+  if (size == 0) return without_kernels->quantize(task, in, key, amax, outputs, stream);
+  if (!is_simple(task)) return quantize_matrix_by_kernels(task, in, key, amax, outputs);
   QuantizeCall call = prepare_call(in, outputs.values, size, task.quantizer().element, 1.0f, key, 0);
   std::uint32_t smallest = ~0u;
   call.packed = outputs.packed;
@@ -183,38 +166,12 @@ EventCounts quantize_task(QuantizeTask& task, const float* in, const RandomKey& 
   return counts;
 }
 
-void round_numbers(const PieceRounder& rounder, const NumberRows& numbers, Stream stream) {
-  const std::optional<QuantizeCall> call = rounder.call(numbers.data, 0, numbers.cols);
-  if (numbers.rows != 1 || !call || numbers.cols == 0) return without_kernels->round(rounder, numbers, stream);
-  run(*call);
+void round_numbers(const PieceRounder& rounder, const NumberRows& numbers, Stream) {
+  if (numbers.cols == 0) return;
+  for (std::int64_t row = 0; row < numbers.rows; ++row)
+    if (const auto call = rounder.call(numbers.data, row * numbers.stride, numbers.cols)) run(*call);
   ++calls.rounded;
 }
-
-// Arrays of a call in memory of the run-time library; null stays null.
-class Copies {
- public:
-  const float* in(const float* memory, std::int64_t size) { return memory == nullptr ? nullptr : copy(memory, size); }
-  // Put back when the call is done.
-  float* out(float* memory, std::int64_t size) {
-    if (memory == nullptr) return nullptr;
-    float* const there = copy(memory, size);
-    results_.emplace_back(arrays_.size() - 1, memory);
-    return there;
-  }
-  void done(const char* reason) {
-    require_done(reason);
-    for (const auto& [place, memory] : results_) put_back(*arrays_[place], memory);
-    ++calls.rows;
-  }
-
- private:
-  float* copy(const float* memory, std::int64_t size) {
-    arrays_.push_back(std::make_unique<DeviceArray<float>>(kernels(), numbers_at(memory, size)));
-    return arrays_.back()->data();
-  }
-  std::vector<std::unique_ptr<DeviceArray<float>>> arrays_;
-  std::vector<std::pair<std::size_t, float*>> results_;
-};
 
 void norm_rows(const NormForward& given, std::int64_t rows, Stream) {
   const std::int64_t width = given.width, size = rows * width;
@@ -224,7 +181,7 @@ void norm_rows(const NormForward& given, std::int64_t rows, Stream) {
   call.gain = copies.in(given.gain, width), call.bias = copies.in(given.bias, width);
   call.sum = copies.out(given.sum, size), call.y = copies.out(given.y, size);
   call.statistics = copies.out(given.statistics, 2 * rows);
-  copies.done(kernels().rows->norm_forward(call, rows, {}));
+  copies.done(kernels().rows->norm_forward(call, rows, {}), calls.rows);
 }
 
 void norm_rows_back(const NormBackward& given, std::int64_t rows, Stream) {
@@ -237,13 +194,13 @@ void norm_rows_back(const NormBackward& given, std::int64_t rows, Stream) {
   call.dx = copies.out(given.dx, size);
   call.dgain = copies.out(given.dgain, 2 * width * chunks);
   call.dbias = given.dbias == nullptr ? nullptr : call.dgain + (given.dbias - given.dgain);
-  copies.done(kernels().rows->norm_backward(call, rows, kNormRowsPerChunk, {}));
+  copies.done(kernels().rows->norm_backward(call, rows, kNormRowsPerChunk, {}), calls.rows);
 }
 
 void softmax_rows(float* scores, std::int64_t length, float scale, std::int64_t rows, Stream) {
   Copies copies;
   float* const there = copies.out(scores, rows * length);
-  copies.done(kernels().rows->causal_softmax(there, length, scale, rows, {}));
+  copies.done(kernels().rows->causal_softmax(there, length, scale, rows, {}), calls.rows);
 }
 
 void softmax_rows_back(const float* p, float* dp, const float* deltas, std::int64_t length, float scale,
@@ -251,14 +208,15 @@ void softmax_rows_back(const float* p, float* dp, const float* deltas, std::int6
   Copies copies;
   const float *weights = copies.in(p, rows * length), *own_deltas = copies.in(deltas, rows);
   float* const gradients = copies.out(dp, rows * length);
-  copies.done(kernels().rows->causal_softmax_backward(weights, gradients, own_deltas, length, scale, rows, {}));
+  copies.done(kernels().rows->causal_softmax_backward(weights, gradients, own_deltas, length, scale, rows, {}),
+              calls.rows);
 }
 
 void gelu_numbers(const float* x, std::int64_t size, float* y, float* derivative, Stream) {
   Copies copies;
   const float* const in = copies.in(x, size);
   float *const out = copies.out(y, size), *const slope = copies.out(derivative, size);
-  copies.done(kernels().rows->gelu(in, size, out, slope, {}));
+  copies.done(kernels().rows->gelu(in, size, out, slope, {}), calls.rows);
 }
 
 }  // namespace
@@ -280,6 +238,8 @@ WithKernels::WithKernels() {
   machine.causal_softmax = softmax_rows;
   machine.causal_softmax_backward = softmax_rows_back;
   machine.gelu = gelu_numbers;
+  use_step_kernels(machine);
+  use_matrix_kernels(machine);
   set_machine(c10::DeviceType::PrivateUse1, machine);
 }
 

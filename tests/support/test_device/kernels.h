@@ -12,13 +12,14 @@ namespace precipice::test_device {
 
 // Calls of kernels so far, by what they did.
 struct KernelCalls {
-  std::int64_t norms = 0, updates = 0, quantized = 0, rounded = 0, amaxes = 0, rows = 0;
+  std::int64_t norms = 0, updates = 0, quantized = 0, rounded = 0, amaxes = 0, rows = 0, steps = 0, matrices = 0,
+               scaled = 0, emulated = 0;
 };
 KernelCalls kernel_calls();
 
-// While one lives, tensors on the test device are quantized, and optimizers on `device()` walk, by kernels: AdamW, Lion
-// and SGD with and without compensation, norms of gradients, amaxes, unscaled quantizers and outputs that lie without
-// gaps, LayerNorm and RMSNorm, causal softmax and GELU. The rest are the CPU's loops as before.
+// While one lives, tensors on the test device are quantized, and optimizers on `device()` walk, by kernels: every function
+// of Machine but products by a matrix library; AdamW, Lion and SGD with and without compensation, norms of gradients. The
+// rest are the CPU's loops as before.
 class WithKernels {
  public:
   WithKernels();
