@@ -2,24 +2,36 @@
 #include "tests/support/test_device/test_device.h"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "precision/quantize/device.h"
 #include "tests/support/test_device/aten_backend.h"
 #include "tests/support/test_device/device_memory.h"
+#include "tests/support/test_device/waits.h"
 
 namespace precipice::test_device {
 namespace {
 
 using Opened = DeviceMemory::Opened;
 
-// A function of a table, with the memory open while it runs.
+// "quantize" of &Machine::quantize, as compilers spell the function that they are in.
+template <auto Member>
+std::string name_of() {
+  const std::string_view all = __PRETTY_FUNCTION__;
+  const std::string_view member = all.substr(all.find("Machine::") + std::string_view("Machine::").size());
+  return std::string(member.substr(0, member.find_first_of(";],>")));
+}
+
+// A function of a table, with the memory open while it runs. Whoever is given a number waited for it.
 template <auto Table, auto Member, class Function>
 struct AtWork;
 template <auto Table, auto Member, class Result, class... Arguments>
 struct AtWork<Table, Member, Result (*)(Arguments...)> {
   static Result call(Arguments... arguments) {
     const Opened at_work;
+    if (!std::is_void_v<Result>) count_wait(name_of<Member>());
     return (Table().*Member)(arguments...);
   }
 };
