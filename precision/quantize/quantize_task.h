@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "precision/quantize/matrix_numbers.h"
 #include "precision/quantize/result_quantum.h"
 #include "precision/rounding/random_bits.h"
 #include "precision/scaling/block_quantize.h"
@@ -21,6 +22,7 @@ bool scales_by_amax(const Quantizer& quantizer);
 // The part of NVFP4's dequantization scale that is the tensor's; 1 where every block's scale is its own. `amax`: of the
 // matrix as it is rounded (EventCounts::amax).
 float outer_scale_of(const Quantizer& quantizer, float amax);
+bool has_outer_scale(const Quantizer& quantizer);  // else it is 1
 
 class QuantizeTask {
  public:
@@ -67,6 +69,12 @@ class QuantizeTask {
   }
 
   double quantum() const { return quantum_.value(); }
+  bool quantum_depends_on_results() const { return quantum_.depends_on_results(); }
+  // All that was found out, from the events of all rows and the scales as they were written.
+  MatrixNumbers numbers(const EventCounts& events, const float* scales) const {
+    const bool has_scale = is_one_scale(quantizer_.scaling) && shape_.rows > 0;
+    return {events, has_scale ? *scales : 1.0f, outer_scale_of(quantizer_, events.amax), static_cast<float>(quantum())};
+  }
   // For a machine that quantizes in ways of its own: QuantizeCall's smallest_result of its results.
   void record(std::uint32_t smallest_result) { quantum_.record(smallest_result); }
 

@@ -58,8 +58,8 @@ constexpr Machine kMachine{.current_stream = [] { return Stream(); },
                            .round = kRows<&Machine::round>,
                            .amax = kRows<&Machine::amax>,
                            .scale_sums = kRows<&Machine::scale_sums>,
-                           .scale_numbers = kRows<&Machine::scale_numbers>,
                            .range_of_scales = kRows<&Machine::range_of_scales>,
+                           .scale_numbers = kRows<&Machine::scale_numbers>,
                            .divide_outer_scale = kRows<&Machine::divide_outer_scale>,
                            .multiply = kRows<&Machine::multiply>,
                            .gemm_emulated = kRows<&Machine::gemm_emulated>};
@@ -70,6 +70,12 @@ float* allocate(std::int64_t size, float value) {
       static_cast<float*>(DeviceMemory::instance().raw_allocate(static_cast<std::size_t>(size) * sizeof(float)));
   std::fill_n(memory, size, value);
   return memory;
+}
+
+void read(const double* from, std::int64_t count, double* to) {
+  const Opened at_work;
+  count_wait("read");
+  std::copy_n(from, count, to);
 }
 
 void release(float* memory) {
@@ -83,6 +89,7 @@ constexpr OptimizerMachine kOptimizerMachine{.allocate = allocate,
                                              .scale_l2norm = kUpdates<&OptimizerMachine::scale_l2norm>,
                                              .distance = kUpdates<&OptimizerMachine::distance>,
                                              .update = kUpdates<&OptimizerMachine::update>,
+                                             .read = read,
                                              .store = kUpdates<&OptimizerMachine::store>};
 
 }  // namespace
