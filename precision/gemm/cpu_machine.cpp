@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU's machine (precision/quantize/machine.h): loops over rows, and what multiplies.
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 
 #include "precision/accumulator/emulated_gemm.h"

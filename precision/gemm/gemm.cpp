@@ -38,9 +38,10 @@ Preparation prepare(Quantized& a, Quantized& b, const GemmArithmetic& arithmetic
     }
   }
   if (wanted != Preparation::Folded) return wanted;
-  std::optional<Quantized> folded_a = a.scales.defined() ? folded(a, ledger) : a,
-                           folded_b = b.scales.defined() ? folded(b, ledger) : b;
-  if (!folded_a || !folded_b) return Preparation::None;
+  std::optional<Quantized> folded_a = a.scales.defined() ? folded(a, ledger) : a;
+  if (!folded_a) return Preparation::None;
+  std::optional<Quantized> folded_b = b.scales.defined() ? folded(b, ledger) : b;
+  if (!folded_b) return Preparation::None;
   a = *std::move(folded_a), b = *std::move(folded_b);
   return Preparation::Folded;
 }

@@ -82,14 +82,32 @@ struct FoldedScales {
   }
 };
 
-// Values stay bf16 if they are, and what multiplies them asks for their quantum: numbers that are too small for bf16's
-// instructions are bf16 numbers all the same.
-Quantized folded_there(const Quantized& operand, StepLedger& ledger) {
-  const FoldedScales facts{operand.outer_at != nullptr || operand.outer != 1.0f, operand.quantum};
-  const at::Tensor scales = operand.scales.contiguous();
+bool has_outer(const Quantized& operand) {
+  return operand.outer_at != nullptr || operand.outer != 1.0f;
+}
+
+// The range of an operand's scales, contiguous, where they lie.
+RangePlace range_of(const at::Tensor& scales) {
   const Machine& machine = machine_of(scales);
   RangePlace range(scales);
   machine.range_of_scales(scales.const_data_ptr<float>(), scales.numel(), range.place(), machine.current_stream());
+  return range;
+}
+
+// Of scales that are no powers of two by their rule: it is taken for granted that they are none.
+std::optional<Quantized> left_there(const Quantized& operand, StepLedger& ledger) {
+  const FoldedScales facts{false, operand.quantum};
+  ledger.add(range_of(operand.scales.contiguous()).there(), {},
+             [facts](const void* bytes) { return !facts.can_be_exact(number_at<ScaleRange>(bytes)); });
+  return std::nullopt;
+}
+
+// Values stay bf16 if they are, and what multiplies them asks for their quantum: numbers that are too small for bf16's
+// instructions are bf16 numbers all the same.
+std::optional<Quantized> folded_there(const Quantized& operand, StepLedger& ledger) {
+  const FoldedScales facts{has_outer(operand), operand.quantum};
+  const at::Tensor scales = operand.scales.contiguous();
+  RangePlace range = range_of(scales);
   Quantized result = operand;
   if (facts.has_outer) result.scales = without_outer_scale(scales, operand.outer_factor());
   const bool fits_bf16 =
@@ -159,13 +177,11 @@ at::Tensor dequantized(const Quantized& operand) {
 
 std::optional<Quantized> folded(const Quantized& operand, StepLedger* ledger) {
   if (ledger != nullptr && !operand.values.is_cpu() && operand.quantum_at == nullptr)
-    return folded_there(operand, *ledger);
+    return operand.powers_of_two || has_outer(operand) ? folded_there(operand, *ledger) : left_there(operand, *ledger);
   Quantized result = operand;
   result.know_numbers();
   const at::Tensor scales = operand.scales.contiguous();
-  const Machine& machine = machine_of(scales);
-  RangePlace range(scales);
-  machine.range_of_scales(scales.const_data_ptr<float>(), scales.numel(), range.place(), machine.current_stream());
+  RangePlace range = range_of(scales);
   const FoldedScales facts{result.outer != 1.0f, result.quantum};
   const ScaleRange known = range.read();
   if (!facts.can_be_exact(known)) return std::nullopt;

@@ -210,6 +210,7 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
   }
   if (is_one_scale(q.scaling)) return result;
   result.scales = layout.of_operand(scales);
+  result.powers_of_two = scales_are_powers_of_two(q);
   result.block_rows = layout.is_transposed ? grid.block_cols : grid.block_rows;
   result.block_k = layout.is_transposed ? grid.block_rows : grid.block_cols;
   return result;

@@ -22,10 +22,11 @@ struct Quantized {
   float scale = 1.0f;  // what values are multiplied by to come back, when `scales` is undefined
   at::Tensor scales;   // (..., grid rows, grid K): one such scale per block
   std::int64_t block_rows = 1, block_k = 1;
-  float outer = 1.0f;    // NVFP4: the part of every scale that belongs to the whole tensor
-  float quantum = 0.0f;  // of the element's grid at its finest
-  FloatFormat format;    // the element's; fp32 where nothing was rounded
-  EventCounts events;    // total = 0 when nothing was rounded
+  bool powers_of_two = false;  // `scales` are, by their rule
+  float outer = 1.0f;          // NVFP4: the part of every scale that belongs to the whole tensor
+  float quantum = 0.0f;        // of the element's grid at its finest
+  FloatFormat format;          // the element's; fp32 where nothing was rounded
+  EventCounts events;          // total = 0 when nothing was rounded
 
   // Of a tensor on a device: MatrixNumbers in its memory, as bytes; undefined where nothing was rounded. There the events
   // are and, where a pointer is not null, scale, outer and quantum, until know_numbers().

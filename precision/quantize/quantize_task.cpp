@@ -9,6 +9,13 @@ bool scales_by_amax(const Quantizer& q) {
   return q.scaling_if<AmaxScaling>() != nullptr && is_one_scale(q.scaling) && !q.hadamard;
 }
 
+bool scales_are_powers_of_two(const Quantizer& q) {
+  if (q.scaling_if<MxScaling>() != nullptr) return true;
+  if (const auto* rows = q.scaling_if<AmaxScaling>()) return rows->scale.power_of_two;
+  const auto* blocks = q.scaling_if<BlockAmaxScaling>();
+  return blocks != nullptr && blocks->scale.power_of_two;
+}
+
 bool has_outer_scale(const Quantizer& q) {
   const auto* nvfp4 = q.scaling_if<Nvfp4Scaling>();
   return nvfp4 != nullptr && nvfp4->two_level && !nvfp4->row_scaled;

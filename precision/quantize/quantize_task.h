@@ -19,6 +19,9 @@ namespace precipice {
 // Whether the amax of the matrix is what its one scale follows from. Of a rotated matrix it is another.
 bool scales_by_amax(const Quantizer& quantizer);
 
+// Whether every scale is a power of two, or NaN, whatever the amaxes.
+bool scales_are_powers_of_two(const Quantizer& quantizer);
+
 // The part of NVFP4's dequantization scale that is the tensor's; 1 where every block's scale is its own. `amax`: of the
 // matrix as it is rounded (EventCounts::amax).
 float outer_scale_of(const Quantizer& quantizer, float amax);

@@ -5,6 +5,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "precision/base/check.h"
