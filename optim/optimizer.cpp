@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optim/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -48,6 +49,8 @@ Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats
         {kind_->moments[i] + ".", std::move(values), StoredArrays(format, operand, std::move(memory), seed, machine)});
   }
   plain_ = plain_ && formats_.weights.is_plain();
+  const auto walks = static_cast<std::int64_t>(std::max(parameters_.size(), std::size_t{2}));
+  numbers_ = MachineArray(machine, (1 + walks * kDoublesOfWalk) * (sizeof(double) / sizeof(float)));
   if (formats_.weights.kahan) compensation_ = zeros();
   for (TensorLists& lists : lists_) lists.resize(2 + kind_->moments.size() + (formats_.weights.kahan ? 1 : 0));
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
@@ -57,14 +60,27 @@ Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats
 }
 
 GradStats Optimizer::unscale(double loss_scale) {
+  double norm = 0;
+  machine_->read(start_unscale(loss_scale), 1, &norm);
+  return grad_stats(norm);
+}
+
+GradStats Optimizer::grad_stats(double norm) {
+  // A sum of squares in double is finite exactly where all gradients are.
+  return {std::isfinite(norm), norm};
+}
+
+const double* Optimizer::start_unscale(double loss_scale) {
   TensorList grads;
   for (const Parameter& p : parameters_) grads.push_back(p.grad);
   for (std::size_t t = 0; t < parameters_.size(); ++t)
     if (parameters_[t].stored) gradients_.store(t, updates_ + 1);
   const auto factor = static_cast<float>(1.0 / loss_scale);
-  // By one nothing changes. A sum of squares in double is finite exactly where all gradients are.
-  const double norm = factor == 1.0f ? machine_->l2norm(grads) : machine_->scale_l2norm(grads, factor);
-  return {std::isfinite(norm), norm};
+  if (factor == 1.0f)
+    machine_->l2norm(grads, number(0));  // by one nothing changes
+  else
+    machine_->scale_l2norm(grads, factor, number(0));
+  return number(0);
 }
 
 UpdateStats Optimizer::step(double factor, double grad_norm) {
@@ -76,29 +92,45 @@ UpdateStats Optimizer::step(double factor, double grad_norm) {
                     .grad_scale = clip_coefficient(config_.clip_norm, grad_norm),
                     .step = updates_};
   if (formats_.weights.kahan) update.kahan = formats_.weights.format;
-  const UpdateNorms decayed = update_group(true, update);
+  walks_.clear();
+  update_group(true, update);
   update.weight_decay = update.independent_decay = 0.0;
-  const UpdateNorms undecayed = update_group(false, update);
+  update_group(false, update);
+  return stats_of_walks();
+}
 
-  const double weight = decayed.weight + undecayed.weight;
-  const double change = decayed.update + undecayed.update;
+UpdateStats Optimizer::stats_of_walks() {
+  std::vector<Walk> found(walks_.size());
+  machine_->read(number(1), static_cast<std::int64_t>(found.size()) * kDoublesOfWalk,
+                 reinterpret_cast<double*>(found.data()));
+  UpdateNorms groups[2];  // undecayed, decayed
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    UpdateNorms& group = groups[walks_[i].decayed];
+    group.update += walks_[i].rounded ? found[i].distance * found[i].distance : found[i].norms.update;
+    group.weight += found[i].norms.weight;
+  }
+  const double weight = groups[1].weight + groups[0].weight;
+  const double change = groups[1].update + groups[0].update;
   const double ratio = weight == 0 ? std::numeric_limits<double>::quiet_NaN() : std::sqrt(change / weight);
   return {std::sqrt(weight), ratio};
 }
 
-UpdateNorms Optimizer::update_group(bool decayed, const UpdateArgs& update) {
-  if (plain_) return machine_->update(*kind_, config_, update, lists_[decayed]);
-  UpdateNorms norms;
-  for (std::size_t t = 0; t < parameters_.size(); ++t) {
-    if (parameters_[t].decay != decayed || parameters_[t].frozen) continue;
-    const UpdateNorms one = update_and_store(t, update);
-    norms.update += one.update;
-    norms.weight += one.weight;
-  }
-  return norms;
+Optimizer::Walk* Optimizer::next_walk(bool decayed, bool rounded) {
+  Walk* const next = reinterpret_cast<Walk*>(number(1)) + walks_.size();
+  walks_.push_back({decayed, rounded});
+  return next;
 }
 
-UpdateNorms Optimizer::update_and_store(std::size_t t, const UpdateArgs& update) {
+void Optimizer::update_group(bool decayed, const UpdateArgs& update) {
+  if (plain_) {
+    machine_->update(*kind_, config_, update, lists_[decayed], &next_walk(decayed, false)->norms);
+    return;
+  }
+  for (std::size_t t = 0; t < parameters_.size(); ++t)
+    if (parameters_[t].decay == decayed && !parameters_[t].frozen) update_and_store(t, update);
+}
+
+void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update) {
   const FloatSpan value = parameters_[t].value;
   UpdateArgs own = update;
   if (!parameters_[t].stored) own.kahan.reset();
@@ -111,15 +143,14 @@ UpdateNorms Optimizer::update_and_store(std::size_t t, const UpdateArgs& update)
   }
   TensorLists lists;
   append_lists(lists, t, own.kahan.has_value());
-  UpdateNorms norms = machine_->update(*kind_, config_, own, lists);
+  Walk* const walk = next_walk(parameters_[t].decay, rounded);
+  machine_->update(*kind_, config_, own, lists, &walk->norms);
   if (parameters_[t].stored)
     for (Moment& moment : moments_) moment.stored.store(t, updates_);
-  if (!rounded) return norms;
+  if (!rounded) return;
 
   weights_.store(t, updates_);
-  const double change = machine_->distance({value}, {before});
-  norms.update = change * change;
-  return norms;
+  machine_->distance({value}, {before}, &walk->distance);
 }
 
 std::vector<FloatSpan> Optimizer::spans(FloatSpan Parameter::*member) const {

@@ -58,6 +58,12 @@ class Optimizer {
   // Gradients are rounded to the format that they are kept in; then grad *= 1 / loss_scale in place, checked for
   // finiteness and normed in the same pass.
   GradStats unscale(double loss_scale);
+  // The same in two halves, for who reads the norm together with other numbers of the device: where it will be, in the
+  // machine's memory; and what follows from it. can_unscale_again(): whether the first half may be done again, with the
+  // same results, once the gradients were made again.
+  const double* start_unscale(double loss_scale);
+  static GradStats grad_stats(double norm);
+  bool can_unscale_again() const { return formats_.gradients.rule != StoredScaling::MsAmp; }
   // One update. factor: the schedule's value for this step; grad_norm: from unscale(). Gradients are clipped as by
   // torch.nn.utils.clip_grad_norm_, times min(1, clip_norm / (norm + 1e-6)); a NaN norm makes every weight NaN.
   UpdateStats step(double factor, double grad_norm);
@@ -85,8 +91,18 @@ class Optimizer {
   std::vector<FloatSpan> spans(FloatSpan Parameter::*member) const;
   Buffers zeros() const;
   void append_lists(TensorLists& lists, std::size_t parameter, bool compensated);
-  UpdateNorms update_group(bool decayed, const UpdateArgs& update);
-  UpdateNorms update_and_store(std::size_t parameter, const UpdateArgs& update);
+  // What a walk over some parameters found out, in the machine's memory.
+  struct Walk {
+    UpdateNorms norms;
+    double distance;  // of weights that were rounded, in place of norms.update
+  };
+  static constexpr std::int64_t kDoublesOfWalk = sizeof(Walk) / sizeof(double);
+
+  double* number(std::int64_t place) { return reinterpret_cast<double*>(numbers_.span().data) + place; }
+  Walk* next_walk(bool decayed, bool rounded);
+  void update_group(bool decayed, const UpdateArgs& update);
+  void update_and_store(std::size_t parameter, const UpdateArgs& update);
+  UpdateStats stats_of_walks();
 
   OptimizerConfig config_;
   const OptimizerKind* kind_;
@@ -100,6 +116,12 @@ class Optimizer {
   bool plain_ = true;     // weights and moments are fp32 and nothing needs to be stored
   TensorLists lists_[2];  // undecayed, decayed
   MachineArray before_;   // weights of one parameter before its update
+  MachineArray numbers_;  // the gradient's norm, then the walks of an update
+  // The walks of the update under way.
+  struct WalkKind {
+    bool decayed, rounded;
+  };
+  std::vector<WalkKind> walks_;
 };
 
 // The same with the formats read here. Throws ConfigError for unknown ones too.

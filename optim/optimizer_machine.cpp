@@ -25,9 +25,25 @@ void copy_on_cpu(FloatSpan from, FloatSpan to) {
   std::copy_n(from.data, from.size, to.data);
 }
 
-UpdateNorms update_on_cpu(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
-                          const TensorLists& lists) {
-  return kind.update(config, update, lists);
+void l2norm_on_cpu(const TensorList& x, double* norm) {
+  *norm = multi_tensor_l2norm(x);
+}
+
+void scale_l2norm_on_cpu(const TensorList& x, float factor, double* norm) {
+  *norm = multi_tensor_scale_l2norm(x, factor);
+}
+
+void distance_on_cpu(const TensorList& a, const TensorList& b, double* norm) {
+  *norm = multi_tensor_distance(a, b);
+}
+
+void update_on_cpu(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
+                   const TensorLists& lists, UpdateNorms* norms) {
+  *norms = kind.update(config, update, lists);
+}
+
+void read_on_cpu(const double* from, std::int64_t count, double* to) {
+  std::copy_n(from, count, to);
 }
 
 }  // namespace
@@ -36,10 +52,11 @@ const OptimizerMachine& cpu_optimizer_machine() {
   static constexpr OptimizerMachine kCpu{.allocate = allocate_on_cpu,
                                          .release = release_on_cpu,
                                          .copy = copy_on_cpu,
-                                         .l2norm = multi_tensor_l2norm,
-                                         .scale_l2norm = multi_tensor_scale_l2norm,
-                                         .distance = multi_tensor_distance,
+                                         .l2norm = l2norm_on_cpu,
+                                         .scale_l2norm = scale_l2norm_on_cpu,
+                                         .distance = distance_on_cpu,
                                          .update = update_on_cpu,
+                                         .read = read_on_cpu,
                                          .store = store};
   return kCpu;
 }

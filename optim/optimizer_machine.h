@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a device does for an optimizer: memory for its state and the functions that walk over arrays in that memory. The
-// optimizer itself decides from their results, which are in host memory when a function returns. Parameters, gradients
-// and state of one optimizer lie in one machine's memory.
+// What a device does for an optimizer: memory for its state and the functions that walk over arrays in that memory. Their
+// results lie there too, until the optimizer reads all of them at once. Parameters, gradients and state of one optimizer
+// lie in one machine's memory.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,14 @@ struct OptimizerMachine {
   void (*release)(float* memory);
   // Of equal sizes, both in the machine's memory.
   void (*copy)(FloatSpan from, FloatSpan to);
-  // As the functions of these names in multi_tensor.h, OptimizerKind::update and store.h.
-  double (*l2norm)(const TensorList& x);
-  double (*scale_l2norm)(const TensorList& x, float factor);
-  double (*distance)(const TensorList& a, const TensorList& b);
-  UpdateNorms (*update)(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
-                        const TensorLists& lists);
+  // As the functions of these names in multi_tensor.h, OptimizerKind::update and store.h; results in the machine's memory.
+  void (*l2norm)(const TensorList& x, double* norm);
+  void (*scale_l2norm)(const TensorList& x, float factor, double* norm);
+  void (*distance)(const TensorList& a, const TensorList& b, double* norm);
+  void (*update)(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
+                 const TensorLists& lists, UpdateNorms* norms);
+  // To the host, which waits for what was called before.
+  void (*read)(const double* from, std::int64_t count, double* to);
   void (*store)(FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key);
 };
 

@@ -2,7 +2,6 @@
 #include "precision/autograd/quantized_matmul.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
@@ -24,19 +23,31 @@ void notify_quantized(const MatmulSite& site, Slot slot, const Quantizer& quanti
   if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);
 }
 
+// For delayed scales, at the end of the step. Counts on a device are downloaded with the step's others.
+void record_amax(const MatmulSite& site, std::uint16_t slot, const Quantized& taken) {
+  if (site.ledger == nullptr || !taken.numbers.defined())
+    return site.scales->record_amax(site.site, slot, taken.events.amax);
+  const auto record = [scales = site.scales, place = site.site, slot](const void* numbers) {
+    scales->record_amax(place, slot, number_at<MatrixNumbers>(numbers).events.amax);
+  };
+  site.ledger->add(taken.numbers, record);
+}
+
 Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction,
-                        const MatmulSite& site, Slot slot, bool as_bf16, std::optional<float> known_amax = {}) {
+                        const MatmulSite& site, Slot slot, bool as_bf16, const float* known_amax = nullptr) {
   const auto number = static_cast<std::uint16_t>(slot);
   if (site.observer) site.observer->see(site.site, slot, x);
   ScaleState state;
   const bool is_delayed = site.scales != nullptr && quantizer.scaling_if<DelayedScaling>() != nullptr;
   if (is_delayed) {
-    const float amax = ScaleStates::needs_amax(quantizer) ? amax_of(x) : 0.0f;
+    const bool needs_amax = site.scales->needs_amax(site.site, number, quantizer);
+    const float amax = needs_amax ? amax_of(x) : 0.0f;
     state = site.scales->scale_for(site.site, number, quantizer, amax);
   }
   Quantized result =
       quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr, known_amax});
-  if (is_delayed && !site.evaluation) site.scales->record_amax(site.site, number, result.events.amax);
+  if (site.observer || (is_delayed && !site.evaluation && site.ledger == nullptr)) result.know_numbers();
+  if (is_delayed && !site.evaluation) record_amax(site, number, result);
   if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
   if (site.observer) {
     const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
@@ -152,7 +163,9 @@ at::Tensor QuantizedProduct::multiply(Pass pass, const Quantized& a, const Quant
 
 at::Tensor QuantizedProduct::multiply(Pass pass, const GemmArithmetic& arithmetic, const Quantized& a,
                                       const Quantized& b, const GemmResult& result) const {
-  const PlannedGemm planned = plan_gemm(a, b, arithmetic, result);
+  GemmResult by_ledger = result;
+  by_ledger.ledger = site_.ledger;
+  const PlannedGemm planned = plan_gemm(a, b, arithmetic, by_ledger);
   if (site_.products) site_.products->multiply(site_.site, pass, planned.plan.kind);
   return run_gemm(planned, key_of(site_, output_of(pass)));
 }
@@ -175,8 +188,7 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
       notify_quantized(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
     } else {
       // Of two roundings with random words of their own the amax is one.
-      const bool is_known = qdy.events.total > 0 && p.dgrad.first == p.wgrad.first;
-      const auto amax = is_known ? std::optional(qdy.events.amax) : std::nullopt;
+      const float* const amax = p.dgrad.first == p.wgrad.first ? qdy.amax() : nullptr;
       qdy = quantize_slot(dy, p.wgrad.first, Contraction::AxisBefore, site_, Slot::WgradDy, as_bf16, amax);
     }
     const Quantized qx = requantize(x_, p.wgrad.second, Slot::WgradX, as_bf16);

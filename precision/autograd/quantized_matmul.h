@@ -12,6 +12,7 @@
 #include "precision/gemm/gemm.h"
 #include "precision/policy/policy.h"
 #include "precision/quantize/quantize.h"
+#include "precision/quantize/step_ledger.h"
 #include "precision/scaling/scale_states.h"
 
 namespace precipice {
@@ -45,6 +46,7 @@ struct MatmulSite {
   QuantizationObserver* observer = nullptr;  // null: nobody looks
   ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
   ProductObserver* products = nullptr;       // null: nobody is told
+  StepLedger* ledger = nullptr;              // for a device's numbers; null: what is wanted is waited for at once
 };
 
 // What of y = x w^T knows nothing of the future, where x or y is a matrix of pairs of positions: of y only y[m, n] with

@@ -90,7 +90,7 @@ struct CudaMatrixKernels {
   const char* (*quantize)(const MatrixCall& call, const MatrixArrays& arrays, const float* amax, Launch launch,
                           EventCounts& counts);
   const char* (*scale_sums)(const ScaledSumsOnDevice& call, Launch launch);
-  const char* (*scale_numbers)(const ScaledNumbersOnDevice& call, Launch launch, bool& overflows);
+  const char* (*scale_numbers)(const ScaledNumbersOnDevice& call, Launch launch, bool& inexact);
   const char* (*range_of_scales)(const float* scales, std::int64_t size, Launch launch, float& smallest,
                                  bool& powers_of_two);
   const char* (*divide_outer_scale)(const float* scales, std::int64_t size, float outer, const FormatConstants& e4m3,

@@ -32,11 +32,11 @@ struct ScaledSumsOnDevice {
 };
 
 // out = in * scales of blocks of block_rows x block_k, in fp32; either side may be bf16 numbers, which the products then
-// are.
+// are: known before, or to be found out (`checks_bf16`).
 struct ScaledNumbersOnDevice {
   const void* in;
   void* out;
-  bool in_bf16, out_bf16;
+  bool in_bf16, out_bf16, checks_bf16;
   std::int64_t rows, cols, block_rows, block_k;
   ScalesOnDevice scales;
 };

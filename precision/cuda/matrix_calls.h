@@ -55,12 +55,12 @@ struct MatrixCalls {
     return run(launch, ScaleSumsLaunch{call});
   }
 
-  static const char* scale_numbers(const ScaledNumbersOnDevice& call, Launch launch, bool& overflows) {
+  static const char* scale_numbers(const ScaledNumbersOnDevice& call, Launch launch, bool& inexact) {
     return reason_of([&] {
       Machine machine(launch);
       auto* found = machine.template scratch<std::int64_t>(1);
       machine.launch(ScaleNumbersLaunch{call, found});
-      overflows = machine.download(found, 1)[0] != 0;
+      inexact = machine.download(found, 1)[0] != 0;
     });
   }
 

@@ -35,7 +35,8 @@ struct ScaleSumsLaunch {
 
 struct ScaleNumbersLaunch {
   ScaledNumbersOnDevice call;
-  std::int64_t* overflows;  // raised to 1 where a finite product became infinite
+  std::int64_t*
+      inexact;  // raised to 1 where a finite product became infinite or, if that is looked for, another number
 
   PRECIPICE_HD std::int64_t items() const { return call.rows * call.cols; }
   template <class Atomics>
@@ -48,12 +49,15 @@ struct ScaleNumbersLaunch {
                                        : static_cast<const float*>(call.in)[i];
       const float product = value * factor;
       if (product - product != 0.0f && value - value == 0.0f && factor - factor == 0.0f) found = 1;
-      if (call.out_bf16)
-        static_cast<std::uint16_t*>(call.out)[i] = bf16_bits(__builtin_bit_cast(std::uint32_t, product));
-      else
+      if (!call.out_bf16) {
         static_cast<float*>(call.out)[i] = product;
+        continue;
+      }
+      const std::uint16_t bits = bf16_bits(__builtin_bit_cast(std::uint32_t, product));
+      static_cast<std::uint16_t*>(call.out)[i] = bits;
+      if (call.checks_bf16 && product == product && float_of_bf16(bits) != product) found = 1;
     }
-    if (found != 0) Atomics::raise(*overflows, found);
+    if (found != 0) Atomics::raise(*inexact, found);
   }
 };
 

@@ -28,7 +28,7 @@ Destination destination_of(const at::Tensor& out) {
 }
 
 // The operands as the plan's product takes them, and what was done to them.
-Preparation prepare(Quantized& a, Quantized& b, const GemmArithmetic& arithmetic) {
+Preparation prepare(Quantized& a, Quantized& b, const GemmArithmetic& arithmetic, StepLedger* ledger) {
   const Preparation wanted = choose_preparation(kind_of(a), kind_of(b), arithmetic.scales, is_emulated(arithmetic));
   if (wanted == Preparation::Dequantized) {
     for (Quantized* operand : {&a, &b}) {
@@ -38,10 +38,18 @@ Preparation prepare(Quantized& a, Quantized& b, const GemmArithmetic& arithmetic
     }
   }
   if (wanted != Preparation::Folded) return wanted;
-  std::optional<Quantized> folded_a = a.scales.defined() ? folded(a) : a, folded_b = b.scales.defined() ? folded(b) : b;
-  if (!folded_a || !folded_b) return Preparation::None;
+  std::optional<Quantized> folded_a = a.scales.defined() ? folded(a, ledger) : a;
+  if (!folded_a) return Preparation::None;
+  std::optional<Quantized> folded_b = b.scales.defined() ? folded(b, ledger) : b;
+  if (!folded_b) return Preparation::None;
   a = *std::move(folded_a), b = *std::move(folded_b);
   return Preparation::Folded;
+}
+
+// Waits for them where the operands are bf16 on a device, and one of them has quanta that follow from its numbers.
+void know_quanta(Quantized& a, Quantized& b) {
+  for (Quantized* operand : {&a, &b})
+    if (operand->quantum_at != nullptr) operand->know_numbers();
 }
 
 GemmFacts facts_of(const PlannedGemm& gemm, Preparation preparation) {
@@ -89,28 +97,30 @@ struct OperandMatrix {
         scales(matrix_at(operand.scales, index)),
         scale(operand, scales),
         block_k(block_of_k(operand)),
-        outer(operand.outer),
+        outer(operand.outer_factor()),
         format(operand.format) {}
   UnitOperand on_unit() const {
     return {{values.const_data_ptr<float>(), values.stride(0), values.stride(1), scale.as_operand()},
             values.size(0),
             values.size(1),
             block_k,
-            outer,
+            outer.known,
             format};
   }
   at::Tensor values, scales;
   RowScales scale;
   std::int64_t block_k;
-  float outer;
+  Factor outer;
   FloatFormat format;
 };
 
-// An operand as a unit takes it: scales=groups are E4M3 numbers, and the tensor's part acts at the end.
+// An operand as a unit takes it: scales=groups are E4M3 numbers, and the tensor's part acts at the end. What the unit's
+// own constants depend on is known by then.
 Quantized for_unit(const Quantized& operand, const Accumulator& accumulator) {
-  if (!operand.scales.defined() || !takes_blocks_alone(accumulator, operand.outer)) return operand;
   Quantized result = operand;
-  result.scales = without_outer_scale(operand.scales, operand.outer);
+  if (accumulator.block_scales == BlockScales::Groups && operand.outer_at != nullptr) result.know_numbers();
+  if (!operand.scales.defined() || !takes_blocks_alone(accumulator, result.outer)) return result;
+  result.scales = without_outer_scale(operand.scales, result.outer);
   return result;
 }
 
@@ -168,13 +178,14 @@ at::Tensor run_matrices(const Quantized& given_a, const Quantized& given_b, cons
 at::Tensor run_one_product(const Quantized& a, const Quantized& b, const at::Tensor& rows_of_out,
                            const PlannedGemm& gemm, const RandomKey& key) {
   const GemmPlan& plan = gemm.plan;
-  const float scale = a.scale * b.scale;
+  const Factor scale = times(a.scale_factor(), b.scale_factor());
   const at::Tensor y = plan.writes_to_out ? rows_of_out : new_result(a, b);
   multiply_values(
-      {a.values, b.values, plan.scales_in_rounding ? 1.0f : scale, gemm.result.bias, plan.causal, plan.may_need_fp32},
+      {a.values, b.values, plan.scales_in_rounding ? Factor() : scale, gemm.result.bias, plan.causal,
+       plan.may_need_fp32, a.quantum_factor(), b.quantum_factor(), a.scale_range.defined(), b.scale_range.defined()},
       y);
   const ElementQuantizer& output = gemm.arithmetic.output;
-  if (!output.is_identity()) round_output(y, plan.scales_in_rounding ? scale : 1.0f, output, key);
+  if (!output.is_identity()) round_output(y, plan.scales_in_rounding ? scale : Factor(), output, key);
   return y;
 }
 
@@ -194,8 +205,10 @@ PlannedGemm plan_gemm(const Quantized& a, const Quantized& b, const GemmArithmet
                       const GemmResult& result) {
   PRECIPICE_CHECK(!result.bias.defined() || a.values.dim() == 2, "a bias goes with 2-D operands");
   PlannedGemm gemm{a, b, arithmetic, result, {}};
-  const Preparation preparation = prepare(gemm.a, gemm.b, arithmetic);
+  const Preparation preparation = prepare(gemm.a, gemm.b, arithmetic, result.ledger);
   check_equal_blocks(block_of_k(gemm.a), block_of_k(gemm.b));
+  // Only one product of whole operands is asked about quanta where they lie.
+  if (!is_emulated(arithmetic) && (gemm.a.scales.defined() || gemm.b.scales.defined())) know_quanta(gemm.a, gemm.b);
   gemm.plan = choose_gemm(facts_of(gemm, preparation), matmul_cpu());
   if (gemm.plan.transposed) std::swap(gemm.a, gemm.b);
   return gemm;

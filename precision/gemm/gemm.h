@@ -29,6 +29,7 @@ struct GemmResult {
   at::Tensor bias;  // undefined or (N), added to the scaled sums before the output is rounded
   at::Tensor out;   // undefined, or of the result's shape and any strides: filled and returned
   Causal causal = Causal::No;
+  StepLedger* ledger = nullptr;  // on a device: of what is taken for granted of the operands
 };
 
 // A product that waits for its run: the operands as prepared, in the plan's order.

@@ -3,6 +3,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/from_blob.h>
 
 #include "precision/format/format_presets.h"
 #include "precision/format/quantum.h"
@@ -11,19 +12,35 @@
 namespace precipice {
 namespace {
 
-struct Scaled {
-  at::Tensor values;
-  bool overflows = false;
+// A ScaleRange in the memory of an operand: of the host, or of a device as bytes, where the host reads it if it must.
+class RangePlace {
+ public:
+  explicit RangePlace(const at::Tensor& operand) {
+    if (!operand.is_cpu()) there_ = at::empty({sizeof(ScaleRange)}, operand.options().dtype(at::kByte));
+  }
+  ScaleRange* place() { return there_.defined() ? static_cast<ScaleRange*>(there_.mutable_data_ptr()) : &here_; }
+  const at::Tensor& there() const { return there_; }
+  ScaleRange read() const { return there_.defined() ? number_at<ScaleRange>(there_.cpu().const_data_ptr()) : here_; }
+
+ private:
+  ScaleRange here_;
+  at::Tensor there_;
 };
 
-// Values times scales, contiguous; `type` bf16 for products that are bf16 numbers.
-Scaled times_scales_of_rows(const Quantized& q, at::ScalarType type) {
+struct ProductType {
+  at::ScalarType type;
+  bool checks_bf16 = false;
+};
+
+// Values times scales, contiguous; bf16 for products that are bf16 numbers. `range` may be null.
+at::Tensor times_scales_of_rows(const Quantized& q, const ProductType& type, ScaleRange* range) {
   const at::Tensor values = q.values.contiguous();
-  Scaled result{at::empty(values.sizes(), values.options().dtype(type))};
+  at::Tensor result = at::empty(values.sizes(), values.options().dtype(type.type));
   const std::int64_t rows = values.size(-2), cols = values.size(-1), matrix = rows * cols;
   const Machine& machine = machine_of(values);
   ScaledNumbers call{.in_bf16 = values.scalar_type() != at::kFloat,
-                     .out_bf16 = type != at::kFloat,
+                     .out_bf16 = type.type != at::kFloat,
+                     .checks_bf16 = type.checks_bf16,
                      .rows = rows,
                      .cols = cols,
                      .block_rows = q.block_rows,
@@ -33,23 +50,89 @@ Scaled times_scales_of_rows(const Quantized& q, at::ScalarType type) {
     const at::Tensor scales = matrix_at(q.scales, index);
     call.scales = RowScales(q, scales).values();
     call.in = static_cast<const char*>(values.const_data_ptr()) + index * matrix * values.element_size();
-    call.out = static_cast<char*>(result.values.mutable_data_ptr()) + index * matrix * result.values.element_size();
-    result.overflows |= machine.scale_numbers(call, machine.current_stream());
+    call.out = static_cast<char*>(result.mutable_data_ptr()) + index * matrix * result.element_size();
+    machine.scale_numbers(call, range, machine.current_stream());
   }
   return result;
 }
 
 // The same in the order of storage of `values`.
-Scaled times_scales(const Quantized& q, at::ScalarType type) {
+at::Tensor times_scales(const Quantized& q, const ProductType& type, ScaleRange* range) {
   const bool lies_in_columns = !q.values.is_contiguous() && q.values.transpose(-2, -1).is_contiguous();
-  if (!lies_in_columns) return times_scales_of_rows(q, type);
-  const Scaled columns = times_scales_of_rows(q.transposed(), type);
-  return {columns.values.transpose(-2, -1), columns.overflows};
+  if (!lies_in_columns) return times_scales_of_rows(q, type, range);
+  return times_scales_of_rows(q.transposed(), type, range).transpose(-2, -1);
+}
+
+// A number in the memory that x lies in.
+at::Tensor on_device(const float* number, const at::Tensor& x) {
+  return at::for_blob(const_cast<float*>(number), {}).options(x.options()).target_device(x.device()).make_tensor();
+}
+
+// What of an operand decides how its scales are multiplied in.
+struct FoldedScales {
+  bool has_outer;
+  double of_elements;  // quantum
+
+  bool can_be_exact(const ScaleRange& range) const {
+    return (has_outer || range.powers_of_two != 0) && double{range.smallest} * of_elements >= 0x1p-149;
+  }
+  // A quotient by the tensor's scale is a multiple of E4M3's quantum.
+  double quantum(const ScaleRange& range) const {
+    return of_elements * (has_outer ? quantum_of(kE4m3) : double{range.smallest});
+  }
+};
+
+bool has_outer(const Quantized& operand) {
+  return operand.outer_at != nullptr || operand.outer != 1.0f;
+}
+
+// The range of an operand's scales, contiguous, where they lie.
+RangePlace range_of(const at::Tensor& scales) {
+  const Machine& machine = machine_of(scales);
+  RangePlace range(scales);
+  machine.range_of_scales(scales.const_data_ptr<float>(), scales.numel(), range.place(), machine.current_stream());
+  return range;
+}
+
+// Of scales that are no powers of two by their rule: it is taken for granted that they are none.
+std::optional<Quantized> left_there(const Quantized& operand, StepLedger& ledger) {
+  const FoldedScales facts{false, operand.quantum};
+  ledger.add(range_of(operand.scales.contiguous()).there(), {},
+             [facts](const void* bytes) { return !facts.can_be_exact(number_at<ScaleRange>(bytes)); });
+  return std::nullopt;
+}
+
+// Values stay bf16 if they are, and what multiplies them asks for their quantum: numbers that are too small for bf16's
+// instructions are bf16 numbers all the same.
+std::optional<Quantized> folded_there(const Quantized& operand, StepLedger& ledger) {
+  const FoldedScales facts{has_outer(operand), operand.quantum};
+  const at::Tensor scales = operand.scales.contiguous();
+  RangePlace range = range_of(scales);
+  Quantized result = operand;
+  if (facts.has_outer) result.scales = without_outer_scale(scales, operand.outer_factor());
+  const bool fits_bf16 =
+      operand.values.scalar_type() == at::kBFloat16 && (!facts.has_outer || facts.quantum({}) >= 0x1p-126);
+  result.values = times_scales(result, {fits_bf16 ? at::kBFloat16 : at::kFloat, fits_bf16}, range.place());
+  result.scales = at::Tensor();
+  result.scale = operand.outer, result.scale_at = operand.outer_at;
+  if (facts.has_outer)
+    result.quantum = static_cast<float>(facts.quantum({}));
+  else
+    result.quantum_at = &range.place()->smallest;
+  result.scale_range = range.there();
+  ledger.add(range.there(), {}, [facts](const void* bytes) {
+    const auto found = number_at<ScaleRange>(bytes);
+    return facts.can_be_exact(found) && found.inexact == 0;
+  });
+  // A tensor's part of 1 is none: its scales are another kind then.
+  if (operand.outer_at != nullptr)
+    ledger.add(operand.numbers, {}, [](const void* bytes) { return number_at<MatrixNumbers>(bytes).outer != 1.0f; });
+  return result;
 }
 
 }  // namespace
 
-at::Tensor without_outer_scale(const at::Tensor& scales, float outer) {
+at::Tensor without_outer_scale(const at::Tensor& scales, const Factor& outer) {
   at::Tensor block_scales = at::empty_like(scales);
   const Machine& machine = machine_of(scales);
   machine.divide_outer_scale(scales.const_data_ptr<float>(), scales.numel(), outer,
@@ -60,9 +143,9 @@ at::Tensor without_outer_scale(const at::Tensor& scales, float outer) {
 OperandKind kind_of(const Quantized& operand) {
   const ScaleLayout scales = operand.scales.defined()
                                  ? operand.scales.size(-1) > 1 ? ScaleLayout::BlocksOfK : ScaleLayout::Rows
-                             : operand.scale != 1.0f ? ScaleLayout::Tensor
-                                                     : ScaleLayout::None;
-  return {operand.values.scalar_type() == at::kBFloat16, operand.quantum, scales};
+                             : operand.scale != 1.0f || operand.scale_at != nullptr ? ScaleLayout::Tensor
+                                                                                    : ScaleLayout::None;
+  return {operand.values.scalar_type() == at::kBFloat16, operand.quantum_at != nullptr ? 0.0 : operand.quantum, scales};
 }
 
 at::Tensor matrix_at(const at::Tensor& x, std::int64_t index) {
@@ -75,7 +158,7 @@ std::int64_t matrices_of(const at::Tensor& x) {
 }
 
 RowScales::RowScales(const Quantized& operand, const at::Tensor& scales)
-    : fixed_(operand.scale),
+    : fixed_(operand.scale_factor()),
       data_(scales.defined() ? scales.const_data_ptr<float>() : nullptr),
       block_rows_(operand.block_rows) {
   if (data_ == nullptr) return;
@@ -86,29 +169,29 @@ RowScales::RowScales(const Quantized& operand, const at::Tensor& scales)
 at::Tensor dequantized(const Quantized& operand) {
   if (!operand.scales.defined()) {
     const at::Tensor values = operand.values.to(at::kFloat).contiguous();
+    if (operand.scale_at != nullptr) return values.mul(on_device(operand.scale_at, values));
     return operand.scale == 1.0f ? values : values.mul(operand.scale);
   }
-  return times_scales(operand, at::kFloat).values.contiguous();
+  return times_scales(operand, {at::kFloat}, nullptr).contiguous();
 }
 
-std::optional<Quantized> folded(const Quantized& operand) {
-  const bool has_outer = operand.outer != 1.0f;
-  const at::Tensor scales = operand.scales.contiguous();
-  const Machine& machine = machine_of(scales);
-  const auto [smallest, powers_of_two] =
-      machine.range_of_scales(scales.const_data_ptr<float>(), scales.numel(), machine.current_stream());
-  if (!has_outer && !powers_of_two) return std::nullopt;
-  if (!(double{smallest} * operand.quantum >= 0x1p-149)) return std::nullopt;
-  // A quotient by the tensor's scale is a multiple of E4M3's quantum.
-  const double quantum = operand.quantum * (has_outer ? quantum_of(kE4m3) : double{smallest});
+std::optional<Quantized> folded(const Quantized& operand, StepLedger* ledger) {
+  if (ledger != nullptr && !operand.values.is_cpu() && operand.quantum_at == nullptr)
+    return operand.powers_of_two || has_outer(operand) ? folded_there(operand, *ledger) : left_there(operand, *ledger);
   Quantized result = operand;
-  if (has_outer) result.scales = without_outer_scale(scales, operand.outer);
+  result.know_numbers();
+  const at::Tensor scales = operand.scales.contiguous();
+  RangePlace range = range_of(scales);
+  const FoldedScales facts{result.outer != 1.0f, result.quantum};
+  const ScaleRange known = range.read();
+  if (!facts.can_be_exact(known)) return std::nullopt;
+  const double quantum = facts.quantum(known);
+  if (facts.has_outer) result.scales = without_outer_scale(scales, result.outer);
   const bool fits_bf16 = operand.values.scalar_type() == at::kBFloat16 && quantum >= 0x1p-126;
-  const Scaled scaled = times_scales(result, fits_bf16 ? at::kBFloat16 : at::kFloat);
-  if (scaled.overflows) return std::nullopt;
-  result.values = scaled.values;
+  result.values = times_scales(result, {fits_bf16 ? at::kBFloat16 : at::kFloat}, range.place());
+  if (range.read().inexact != 0) return std::nullopt;
   result.scales = at::Tensor();
-  result.scale = operand.outer;
+  result.scale = result.outer;
   result.quantum = static_cast<float>(quantum);
   return result;
 }

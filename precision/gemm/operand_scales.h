@@ -10,6 +10,7 @@
 #include "precision/gemm/gemm_plan.h"
 #include "precision/quantize/machine.h"
 #include "precision/quantize/quantize.h"
+#include "precision/quantize/step_ledger.h"
 
 namespace precipice {
 
@@ -29,12 +30,12 @@ class RowScales {
     return {as_operand(), fixed_};
   }
   OperandScales as_operand() const {
-    if (data_ == nullptr) return {&fixed_, 1, 0, 0};
+    if (data_ == nullptr) return {fixed_.is_known() ? &fixed_.known : fixed_.at, 1, 0, 0};
     return {data_, block_rows_, row_stride_, block_stride_};
   }
 
  private:
-  float fixed_;
+  Factor fixed_;
   const float* data_;
   std::int64_t block_rows_, row_stride_ = 0, block_stride_ = 0;
 };
@@ -46,9 +47,10 @@ at::Tensor dequantized(const Quantized& operand);
 // is exact. Scales are powers of two that take nothing out of fp32's range, NaN blocks and zeros among them. NVFP4's
 // E4M3 block scales are exact on its elements too, once the tensor's part is left out: they have 4 significant bits and
 // the elements 2, so that bf16 has room for the products as well.
-std::optional<Quantized> folded(const Quantized& operand);
+// With a ledger a device says later whether they were, and the result is made as if.
+std::optional<Quantized> folded(const Quantized& operand, StepLedger* ledger = nullptr);
 
 // NVFP4's E4M3 scales of blocks, from scales that hold the tensor's part too.
-at::Tensor without_outer_scale(const at::Tensor& scales, float outer);
+at::Tensor without_outer_scale(const at::Tensor& scales, const Factor& outer);
 
 }  // namespace precipice

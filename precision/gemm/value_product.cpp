@@ -53,17 +53,20 @@ void multiply_values(const ValueProduct& product, const at::Tensor& y) {
   set_operands(call, a, b);
   call.y = y.mutable_data_ptr<float>();
   call.y_strides = y.strides();
-  call.scale = product.scale;
+  call.scale = product.scale.is_known() ? product.scale.known : 1.0f;
   call.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
   const MatmulCpu& cpu = matmul_cpu();
   bool may_need_fp32 = product.may_need_fp32;
-  if (needs_fp32_copies(call, may_need_fp32, cpu)) {
+  const bool is_left_there = !product.a_quantum.is_known() || !product.b_quantum.is_known();
+  if (!is_left_there && needs_fp32_copies(call, may_need_fp32, cpu)) {
     a = as_operand(product.a.to(at::kFloat)), b = as_operand(product.b.to(at::kFloat));
     set_operands(call, a, b);
     may_need_fp32 = false;
   }
   const Machine& machine = machine_of(y);
-  machine.multiply(call, product.causal, may_need_fp32, machine.current_stream());
+  machine.multiply({call, product.causal, may_need_fp32, product.scale, product.a_quantum, product.b_quantum,
+                    product.a_is_folded, product.b_is_folded},
+                   machine.current_stream());
 }
 
 }  // namespace precipice

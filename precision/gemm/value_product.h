@@ -5,16 +5,19 @@
 #include <ATen/core/Tensor.h>
 
 #include "precision/gemm/carrier.h"
+#include "precision/quantize/factor.h"
 
 namespace precipice {
 
 // scale (a b^T) + bias
 struct ValueProduct {
   const at::Tensor &a, &b;  // (..., M, K), (..., N, K), both fp32 or both bf16, any strides
-  float scale = 1.0f;
+  Factor scale = {};
   at::Tensor bias = {};  // undefined or (N)
   Causal causal = Causal::No;
-  bool may_need_fp32 = false;  // bf16 operands of which some may be too small for bf16's instructions
+  bool may_need_fp32 = false;             // bf16 operands of which some may be too small for bf16's instructions
+  Factor a_quantum = {}, b_quantum = {};  // as in ProductCall (precision/quantize/machine.h)
+  bool a_is_folded = false, b_is_folded = false;
 };
 
 // Whether the numbers of a row lie side by side and rows apart: what a carrier can write to.

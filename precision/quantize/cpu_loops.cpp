@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "precision/base/check.h"
@@ -105,6 +106,7 @@ void logit_rows(const LogitRowsCall& call, Stream) {
       const std::int64_t target = call.targets[row];
       PRECIPICE_CHECK(target >= 0 && target < width, "target ", target, " of ", width);
       call.target_logits[row] = z[target];
+      call.rows[row] = {};
       row_kernels().logit_row(z, width, target, call.moments, call.e == nullptr ? scratch.data() : call.e + row * width,
                               call.rows[row]);
     }
@@ -112,38 +114,43 @@ void logit_rows(const LogitRowsCall& call, Stream) {
 }
 
 void logit_gradient(const LogitGradient& call, Stream) {
+  const double share = call.share.value();
   at::parallel_for(0, call.count, logit_rows_per_task(call.width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       float* const of_row = call.e + row * call.width;
-      row_kernels().scale_row(of_row, call.width, static_cast<float>(call.share / call.sums[row]));
-      of_row[call.targets[row]] -= static_cast<float>(call.share);
+      const double sum = call.rows[row].others + call.rows[row].target;
+      row_kernels().scale_row(of_row, call.width, static_cast<float>(share / sum));
+      of_row[call.targets[row]] -= static_cast<float>(share);
     }
   });
 }
 
-double squared_error(const float* y, const float* t, std::int64_t size, float* differences, Stream) {
+void squared_error(const float* y, const float* t, std::int64_t size, float* differences, double* result, Stream) {
   double sum = 0;
   for (std::int64_t i = 0; i < size; ++i) {
     const double d = double{y[i]} - double{t[i]};
     sum += d * d;
     if (differences != nullptr) differences[i] = static_cast<float>(d);
   }
-  return sum;
+  *result = sum;
 }
 
-void scale(float* x, std::int64_t size, float factor, Stream) {
+void scale(float* x, std::int64_t size, const MeanShare& share, Stream) {
+  const auto factor = static_cast<float>(share.value());
   for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
 }
 
-EventCounts quantize(QuantizeTask& task, const float* in, const RandomKey& key, std::optional<float> amax,
-                     const MatrixOutputs& outputs, Stream) {
-  return task.run(in, key, amax, outputs, [](std::int64_t items, std::int64_t grain, const auto& body) {
-    at::parallel_for(0, items, grain, body);
-  });
+void quantize(QuantizeTask& task, const float* in, const RandomKey& key, const float* amax,
+              const MatrixOutputs& outputs, MatrixNumbers* numbers, Stream) {
+  const EventCounts events = task.run(
+      in, key, amax == nullptr ? std::nullopt : std::optional(*amax), outputs,
+      [](std::int64_t items, std::int64_t grain, const auto& body) { at::parallel_for(0, items, grain, body); });
+  *numbers = task.numbers(events, outputs.scales);
 }
 
-void round(const PieceRounder& rounder, const NumberRows& numbers, Stream) {
+void round(const PieceRounder& given, const NumberRows& numbers, Stream) {
   constexpr std::int64_t kGrain = QuantizeTask::kGrain;
+  const PieceRounder rounder = numbers.scale.is_known() ? given : given.with_scale(numbers.scale.value());
   if (numbers.rows == 1) {
     at::parallel_for(0, numbers.cols, kGrain,
                      [&](std::int64_t begin, std::int64_t end) { rounder.round(numbers.data, begin, end - begin); });

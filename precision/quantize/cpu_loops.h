@@ -18,16 +18,16 @@ void gather_rows(const TableRows& rows, const float* table, float* out, Stream);
 void add_rows(const TableRows& rows, const float* in, float* table, Stream);
 void logit_rows(const LogitRowsCall& call, Stream);
 void logit_gradient(const LogitGradient& call, Stream);
-double squared_error(const float* y, const float* t, std::int64_t size, float* differences, Stream);
-void scale(float* x, std::int64_t size, float factor, Stream);
+void squared_error(const float* y, const float* t, std::int64_t size, float* differences, double* sum, Stream);
+void scale(float* x, std::int64_t size, const MeanShare& share, Stream);
 
-EventCounts quantize(QuantizeTask& task, const float* in, const RandomKey& key, std::optional<float> amax,
-                     const MatrixOutputs& outputs, Stream);
+void quantize(QuantizeTask& task, const float* in, const RandomKey& key, const float* amax,
+              const MatrixOutputs& outputs, MatrixNumbers* numbers, Stream);
 void round(const PieceRounder& rounder, const NumberRows& numbers, Stream);
 float amax(const float* x, std::int64_t size, Stream);
 
 void scale_sums(const ScaledSums& call, Stream);
-bool scale_numbers(const ScaledNumbers& call, Stream);
-ScaleRange range_of_scales(const float* scales, std::int64_t size, Stream);
+void range_of_scales(const float* scales, std::int64_t size, ScaleRange* range, Stream);
+void scale_numbers(const ScaledNumbers& call, ScaleRange* range, Stream);
 
 }  // namespace precipice::cpu

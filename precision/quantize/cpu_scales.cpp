@@ -25,7 +25,8 @@ void put(float x, std::uint16_t& out) {
   out = bf16_bits(__builtin_bit_cast(std::uint32_t, x));
 }
 
-template <class In, class Out>
+// Whether a finite product became infinite or, if that is looked for, another number.
+template <bool LooksForOthers, class In, class Out>
 bool multiply_matrix(const In* in, Out* out, const ScaledNumbers& call) {
   const std::int64_t cols = call.cols;
   std::vector<float> factors(static_cast<std::size_t>(cols));
@@ -41,6 +42,8 @@ bool multiply_matrix(const In* in, Out* out, const ScaledNumbers& call) {
       overflows |= static_cast<std::int32_t>((product - product != 0.0f) & (value - value == 0.0f) &
                                              (factor[c] - factor[c] == 0.0f));
       put(product, to[c]);
+      if constexpr (LooksForOthers)
+        overflows |= static_cast<std::int32_t>(product == product && widened(to[c]) != product);
     }
   }
   return overflows != 0;
@@ -48,8 +51,9 @@ bool multiply_matrix(const In* in, Out* out, const ScaledNumbers& call) {
 
 template <class In>
 bool multiply_from(const In* in, const ScaledNumbers& call) {
-  return call.out_bf16 ? multiply_matrix(in, static_cast<std::uint16_t*>(call.out), call)
-                       : multiply_matrix(in, static_cast<float*>(call.out), call);
+  if (!call.out_bf16) return multiply_matrix<false>(in, static_cast<float*>(call.out), call);
+  auto* const out = static_cast<std::uint16_t*>(call.out);
+  return call.checks_bf16 ? multiply_matrix<true>(in, out, call) : multiply_matrix<false>(in, out, call);
 }
 
 }  // namespace
@@ -71,20 +75,23 @@ void scale_sums(const ScaledSums& call, Stream) {
   }
 }
 
-bool scale_numbers(const ScaledNumbers& call, Stream) {
-  return call.in_bf16 ? multiply_from(static_cast<const std::uint16_t*>(call.in), call)
-                      : multiply_from(static_cast<const float*>(call.in), call);
-}
-
-ScaleRange range_of_scales(const float* scales, std::int64_t size, Stream) {
+void range_of_scales(const float* scales, std::int64_t size, ScaleRange* result, Stream) {
   ScaleRange range;
+  bool powers_of_two = true;
   for (std::int64_t i = 0; i < size; ++i) {
     const float scale = scales[i];
     if (!(scale > 0.0f)) continue;
-    range.powers_of_two = range.powers_of_two && !has_mantissa(scale);
+    powers_of_two = powers_of_two && !has_mantissa(scale);
     range.smallest = std::min(range.smallest, scale);
   }
-  return range;
+  range.powers_of_two = powers_of_two ? 1 : 0;
+  *result = range;
+}
+
+void scale_numbers(const ScaledNumbers& call, ScaleRange* range, Stream) {
+  const bool inexact = call.in_bf16 ? multiply_from(static_cast<const std::uint16_t*>(call.in), call)
+                                    : multiply_from(static_cast<const float*>(call.in), call);
+  if (inexact && range != nullptr) range->inexact = 1;
 }
 
 }  // namespace precipice::cpu

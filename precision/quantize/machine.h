@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a device does with arrays in its memory: one table of functions for each kind of device, on raw pointers. Who
 // calls them knows shapes and which call follows which; how the rows of a call are shared out to threads or blocks is
-// the machine's own business. Pointers are into the device's memory unless a comment says host; results in host memory
-// are there when the call returns. Free of torch: device.h finds a tensor's machine.
+// the machine's own business. Pointers are into the device's memory, results too: whoever wants them on the host waits for
+// them, and does so once a step (step_ledger.h). A function that gives a number back waits. Free of torch: device.h finds a
+// tensor's machine.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/kernels/row_kernels.h"
 #include "precision/kernels/table_rows.h"
+#include "precision/quantize/factor.h"
+#include "precision/quantize/matrix_numbers.h"
 #include "precision/quantize/quantize_task.h"
 
 namespace precipice {
@@ -32,32 +34,40 @@ struct LogitRowsCall {
   std::int64_t count = 0, width = 0;
   bool moments = false;
   float* e = nullptr;              // (count, width): e^(z - m); null: not wanted
-  LogitRow* rows = nullptr;        // host, (count)
-  float* target_logits = nullptr;  // host, (count)
+  LogitRow* rows = nullptr;        // (count)
+  float* target_logits = nullptr;  // (count)
+};
+
+// What each of `count` terms of a mean has of its gradient: times gradient / count, in double.
+struct MeanShare {
+  const float* gradient = nullptr;
+  double times = 1, count = 1;
+  double value() const { return times * double{*gradient} / count; }
 };
 
 // Of e^(z - m), in place, the gradient of the mean loss: share (e_i / sum - [i = target]).
 struct LogitGradient {
   float* e = nullptr;
   const std::int64_t* targets = nullptr;
-  const double* sums = nullptr;  // host, (count)
+  const LogitRow* rows = nullptr;  // (count)
   std::int64_t count = 0, width = 0;
-  double share = 0;
+  MeanShare share;
 };
 
 // Rows of numbers in memory, `stride` apart; one row: all of an array.
 struct NumberRows {
   float* data = nullptr;
   std::int64_t rows = 0, cols = 0, stride = 0;
+  Factor scale;  // multiplies them first, where it is not known; what is known of it is the rounder's
 };
 
 // The scales of an operand's rows; without data `fixed` is all of them.
 struct RowScaleValues {
   OperandScales of_rows;
-  float fixed = 1.0f;
+  Factor fixed;
   float operator()(std::int64_t row, std::int64_t block) const {
     return of_rows.data == nullptr
-               ? fixed
+               ? fixed.value()
                : of_rows.data[row / of_rows.rows_per_scale * of_rows.row_stride + block * of_rows.block_stride];
   }
 };
@@ -72,19 +82,25 @@ struct ScaledSums {
 };
 
 // out = in * scales of rows and blocks of `block_k` columns, rows side by side, in fp32; either side may be bf16
-// numbers, which the products then are.
+// numbers, which the products then are: known before, or to be found out (`checks_bf16`).
 struct ScaledNumbers {
   const void* in = nullptr;
   void* out = nullptr;
-  bool in_bf16 = false, out_bf16 = false;
+  bool in_bf16 = false, out_bf16 = false, checks_bf16 = false;
   std::int64_t rows = 0, cols = 0, block_rows = 1, block_k = 1;
   RowScaleValues scales;
 };
 
-// What decides whether products with scales are exact.
-struct ScaleRange {
-  float smallest = 0x1p127f;  // of the positive ones, if it is less
-  bool powers_of_two = true;  // all positive ones
+// A product for what multiplies. `may_need_fp32`: bf16 operands may hold numbers too small for bf16's instructions
+// (precision/gemm/carrier.h). Where the quanta of operands are known, they were asked before, and operands that must be were
+// copied to fp32; else that is left to the machine, if it multiplies by instructions that take such numbers as zeros.
+struct ProductCall {
+  const CarrierProduct& product;
+  Causal causal;
+  bool may_need_fp32 = false;
+  Factor scale;  // where it is not known, in place of the product's
+  Factor a_quantum, b_quantum;
+  bool a_is_folded = false, b_is_folded = false;  // its scales were multiplied in: too small, it is copied as a whole
 };
 
 struct Machine {
@@ -106,27 +122,28 @@ struct Machine {
   void (*add_rows)(const TableRows& rows, const float* in, float* table, Stream stream);
   void (*logit_rows)(const LogitRowsCall& call, Stream stream);
   void (*logit_gradient)(const LogitGradient& call, Stream stream);
-  // Sum of (y - t)^2 in double, in the order of the elements; the differences unless null.
-  double (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, Stream stream);
-  void (*scale)(float* x, std::int64_t size, float factor, Stream stream);
+  // sum: of (y - t)^2 in double, in the order of the elements; the differences unless null.
+  void (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, double* sum,
+                        Stream stream);
+  void (*scale)(float* x, std::int64_t size, const MeanShare& share, Stream stream);
 
-  // Rounding. `outputs` are the device's memory, but for `smallest_result`.
-  EventCounts (*quantize)(QuantizeTask& task, const float* in, const RandomKey& key, std::optional<float> amax,
-                          const MatrixOutputs& outputs, Stream stream);
+  // Rounding. `amax`: of the whole matrix, where scales follow from it and it is there already; else null.
+  void (*quantize)(QuantizeTask& task, const float* in, const RandomKey& key, const float* amax,
+                   const MatrixOutputs& outputs, MatrixNumbers* numbers, Stream stream);
   void (*round)(const PieceRounder& rounder, const NumberRows& numbers, Stream stream);
   // NaN if there is a NaN.
   float (*amax)(const float* x, std::int64_t size, Stream stream);
 
   // Scales.
   void (*scale_sums)(const ScaledSums& call, Stream stream);
-  // Whether a finite product became infinite.
-  bool (*scale_numbers)(const ScaledNumbers& call, Stream stream);
-  ScaleRange (*range_of_scales)(const float* scales, std::int64_t size, Stream stream);
+  // The range of all scales of an operand, then for each of its matrices whether products are exact, unless null.
+  void (*range_of_scales)(const float* scales, std::int64_t size, ScaleRange* range, Stream stream);
+  void (*scale_numbers)(const ScaledNumbers& call, ScaleRange* range, Stream stream);
   // NVFP4's E4M3 scales of blocks (emulated_product.h).
-  void (*divide_outer_scale)(const float* scales, std::int64_t size, float outer, float* out, Stream stream);
+  void (*divide_outer_scale)(const float* scales, std::int64_t size, const Factor& outer, float* out, Stream stream);
 
   // Products.
-  void (*multiply)(const CarrierProduct& product, Causal causal, bool may_need_fp32, Stream stream);
+  void (*multiply)(const ProductCall& call, Stream stream);
   void (*gemm_emulated)(const EmulatedGemm& call, Stream stream);
 };
 

@@ -16,7 +16,14 @@ QuantizeCall call_of(const ElementQuantizer& e, float scale, const RandomKey& ke
 }  // namespace
 
 PieceRounder::PieceRounder(const ElementQuantizer& element, float scale, const RandomKey& key)
-    : is_identity_(element.is_identity() && scale == 1.0f), call_(call_of(element, scale, key)) {}
+    : rounds_(!element.is_identity()), is_identity_(!rounds_ && scale == 1.0f), call_(call_of(element, scale, key)) {}
+
+PieceRounder PieceRounder::with_scale(float scale) const {
+  PieceRounder other = *this;
+  other.is_identity_ = !rounds_ && scale == 1.0f;
+  other.call_.scale = scale;
+  return other;
+}
 
 std::optional<QuantizeCall> PieceRounder::call(float* data, std::int64_t begin, std::int64_t size) const {
   if (is_identity_) return std::nullopt;

@@ -16,13 +16,15 @@ class PieceRounder {
  public:
   // The identity only multiplies.
   explicit PieceRounder(const ElementQuantizer& element, float scale = 1.0f, const RandomKey& key = {});
+  // The same under another scale.
+  PieceRounder with_scale(float scale) const;
   // Elements begin .. begin + size - 1 of `data`; random words are numbered by their places.
   void round(float* data, std::int64_t begin, std::int64_t size) const;
   // What round() does, for a machine that does it elsewhere; nothing where nothing is rounded.
   std::optional<QuantizeCall> call(float* data, std::int64_t begin, std::int64_t size) const;
 
  private:
-  bool is_identity_;
+  bool rounds_, is_identity_;
   QuantizeCall call_;
 };
 

@@ -124,7 +124,31 @@ at::DimVector scale_sizes(const at::Tensor& source, const BlockGrid& grid, const
   return sizes;
 }
 
+void set_numbers(Quantized& result, const MatrixNumbers& numbers) {
+  result.events = numbers.events;
+  result.scale = numbers.scale;
+  result.outer = numbers.outer;
+  result.quantum = numbers.quantum;
+}
+
+// In a device's memory.
+MatrixNumbers* numbers_in(const at::Tensor& bytes) {
+  return static_cast<MatrixNumbers*>(bytes.mutable_data_ptr());
+}
+
 }  // namespace
+
+const float* Quantized::amax() const {
+  if (numbers.defined()) return &numbers_in(numbers)->events.amax;
+  return events.total > 0 ? &events.amax : nullptr;
+}
+
+void Quantized::know_numbers() {
+  if (!numbers.defined() || events.total > 0) return;
+  const at::Tensor downloaded = numbers.cpu();
+  set_numbers(*this, *numbers_in(downloaded));
+  scale_at = outer_at = quantum_at = nullptr;
+}
 
 Quantized Quantized::widened() const {
   Quantized other = *this;
@@ -166,20 +190,27 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
   const bool stream = !is_in_place && static_cast<std::int64_t>(result_values.nbytes()) >= kStreamedBytes;
 
   Quantized result;
-  result.events = machine.quantize(
-      task, source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : std::nullopt,
+  MatrixNumbers known;
+  if (!x.is_cpu()) result.numbers = at::empty({sizeof(MatrixNumbers)}, source.options().dtype(at::kByte));
+  MatrixNumbers* const numbers = x.is_cpu() ? &known : numbers_in(result.numbers);
+  machine.quantize(
+      task, source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : nullptr,
       {values.defined() ? values.mutable_data_ptr<float>() : nullptr, scales.mutable_data_ptr<float>(), nullptr,
        as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream},
-      machine.current_stream());
+      numbers, machine.current_stream());
   result.values = layout.of_operand(result_values);
-  result.outer = outer_scale_of(q, result.events.amax);
-  result.quantum = static_cast<float>(task.quantum());
   result.format = q.element.format;
-  if (is_one_scale(q.scaling)) {
-    result.scale = layout.shape.rows == 0 ? 1.0f : *on_host(scales).const_data_ptr<float>();
-    return result;
+  if (x.is_cpu()) {
+    set_numbers(result, known);
+  } else {
+    result.quantum = static_cast<float>(quantum_of(q.element.format));
+    if (q.is_scaled() && is_one_scale(q.scaling)) result.scale_at = &numbers->scale;
+    if (has_outer_scale(q)) result.outer_at = &numbers->outer;
+    if (as_bf16 && task.quantum_depends_on_results()) result.quantum = 1.0f, result.quantum_at = &numbers->quantum;
   }
+  if (is_one_scale(q.scaling)) return result;
   result.scales = layout.of_operand(scales);
+  result.powers_of_two = scales_are_powers_of_two(q);
   result.block_rows = layout.is_transposed ? grid.block_cols : grid.block_rows;
   result.block_k = layout.is_transposed ? grid.block_rows : grid.block_cols;
   return result;
@@ -222,19 +253,20 @@ bool can_round_in_place(const at::Tensor& x, const ElementQuantizer& element) {
          (!is_stochastic(element.rounding) && rows_in_memory(x.permute(memory_order(x))).has_value());
 }
 
-void round_output(const at::Tensor& x, float scale, const ElementQuantizer& element, const RandomKey& key) {
+void round_output(const at::Tensor& x, const Factor& scale, const ElementQuantizer& element, const RandomKey& key) {
   PRECIPICE_CHECK(can_round_in_place(x, element), "outputs are rounded in place");
   if (element.is_identity()) {
-    if (scale != 1.0f) x.mul_(scale);
+    PRECIPICE_CHECK(scale.is_known(), "a scale that nothing rounds with");
+    if (scale.known != 1.0f) x.mul_(scale.known);
     return;
   }
   const Machine& machine = machine_of(x);
-  const PieceRounder rounder(element, scale, key);
-  NumberRows numbers{x.mutable_data_ptr<float>(), 1, x.numel(), x.numel()};
+  const PieceRounder rounder(element, scale.is_known() ? scale.known : 1.0f, key);
+  NumberRows numbers{x.mutable_data_ptr<float>(), 1, x.numel(), x.numel(), scale.is_known() ? Factor{} : scale};
   const at::Tensor lying = x.is_contiguous() ? x : x.permute(memory_order(x));
   if (!lying.is_contiguous()) {
     const MemoryRows rows = *rows_in_memory(lying);
-    numbers = {numbers.data, x.numel() / rows.cols, rows.cols, rows.stride};
+    numbers = {numbers.data, x.numel() / rows.cols, rows.cols, rows.stride, numbers.scale};
   }
   machine.round(rounder, numbers, machine.current_stream());
 }

@@ -6,8 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
-
+#include "precision/quantize/factor.h"
+#include "precision/quantize/matrix_numbers.h"
 #include "precision/rounding/random_bits.h"
 #include "precision/scaling/block_quantize.h"
 
@@ -22,10 +22,24 @@ struct Quantized {
   float scale = 1.0f;  // what values are multiplied by to come back, when `scales` is undefined
   at::Tensor scales;   // (..., grid rows, grid K): one such scale per block
   std::int64_t block_rows = 1, block_k = 1;
-  float outer = 1.0f;    // NVFP4: the part of every scale that belongs to the whole tensor
-  float quantum = 0.0f;  // of the element's grid at its finest
-  FloatFormat format;    // the element's; fp32 where nothing was rounded
-  EventCounts events;    // total = 0 when nothing was rounded
+  bool powers_of_two = false;  // `scales` are, by their rule
+  float outer = 1.0f;          // NVFP4: the part of every scale that belongs to the whole tensor
+  float quantum = 0.0f;        // of the element's grid at its finest
+  FloatFormat format;          // the element's; fp32 where nothing was rounded
+  EventCounts events;          // total = 0 when nothing was rounded
+
+  // Of a tensor on a device: MatrixNumbers in its memory, as bytes; undefined where nothing was rounded. There the events
+  // are and, where a pointer is not null, scale, outer and quantum, until know_numbers().
+  at::Tensor numbers;
+  const float *scale_at = nullptr, *outer_at = nullptr, *quantum_at = nullptr;  // quantum: times `quantum`
+  at::Tensor scale_range;  // where scales were multiplied in (operand_scales.h): theirs, a ScaleRange as bytes
+
+  Factor scale_factor() const { return scale_at == nullptr ? Factor{scale} : Factor{1.0f, scale_at}; }
+  Factor outer_factor() const { return outer_at == nullptr ? Factor{outer} : Factor{1.0f, outer_at}; }
+  Factor quantum_factor() const { return {quantum, quantum_at}; }
+  // Where EventCounts::amax of x lies, beside x, while this object lives; null where nothing was rounded.
+  const float* amax() const;
+  void know_numbers();  // all on the host too: waits for a device
 
   Quantized widened() const;     // values in fp32
   Quantized transposed() const;  // for a GEMM that sums over the other axis; where the scales allow it
@@ -34,8 +48,8 @@ struct Quantized {
 struct QuantizeOptions {
   bool as_bf16 = false;  // values in half the memory, for an element that fits_bf16
   bool count = true;     // false: of the events only total and amax are wanted
-  // EventCounts::amax of the same x, where it is known: spares a scale of the whole tensor a pass.
-  std::optional<float> amax = {};
+  // Quantized::amax() of the same x, or null: spares a scale of the whole tensor a pass.
+  const float* amax = nullptr;
 };
 
 // x: fp32, any strides, at least 2-D. Stochastic rounding: element e of x in row-major order uses word e of key's
@@ -55,7 +69,7 @@ void copy_into(const at::Tensor& to, const at::Tensor& from);
 float amax_of(const at::Tensor& x);
 
 // Rounds scale * x in place: the output of a matmul. x is fp32, and contiguous or such that can_round_in_place.
-void round_output(const at::Tensor& x, float scale, const ElementQuantizer& element, const RandomKey& key);
+void round_output(const at::Tensor& x, const Factor& scale, const ElementQuantizer& element, const RandomKey& key);
 
 // Whether elements of x can be rounded where they are: they lie in long rows, and no random words are numbered by their
 // order.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "precision/quantize/matrix_numbers.h"
 #include "precision/quantize/result_quantum.h"
 #include "precision/rounding/random_bits.h"
 #include "precision/scaling/block_quantize.h"
@@ -18,9 +19,13 @@ namespace precipice {
 // Whether the amax of the matrix is what its one scale follows from. Of a rotated matrix it is another.
 bool scales_by_amax(const Quantizer& quantizer);
 
+// Whether every scale is a power of two, or NaN, whatever the amaxes.
+bool scales_are_powers_of_two(const Quantizer& quantizer);
+
 // The part of NVFP4's dequantization scale that is the tensor's; 1 where every block's scale is its own. `amax`: of the
 // matrix as it is rounded (EventCounts::amax).
 float outer_scale_of(const Quantizer& quantizer, float amax);
+bool has_outer_scale(const Quantizer& quantizer);  // else it is 1
 
 class QuantizeTask {
  public:
@@ -70,6 +75,12 @@ class QuantizeTask {
   // For a machine that quantizes in ways of its own: what is to be done, before anything is; and QuantizeCall's
   // smallest_result of its results.
   MatrixCall plain() const { return plan_.plain(); }
+  bool quantum_depends_on_results() const { return quantum_.depends_on_results(); }
+  // All that was found out, from the events of all rows and the scales as they were written.
+  MatrixNumbers numbers(const EventCounts& events, const float* scales) const {
+    const bool has_scale = is_one_scale(quantizer_.scaling) && shape_.rows > 0;
+    return {events, has_scale ? *scales : 1.0f, outer_scale_of(quantizer_, events.amax), static_cast<float>(quantum())};
+  }
   void record(std::uint32_t smallest_result) { quantum_.record(smallest_result); }
 
  private:

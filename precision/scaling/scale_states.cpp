@@ -19,6 +19,12 @@ bool ScaleStates::needs_amax(const Quantizer& q) {
   return delayed != nullptr && delayed->rule.update == DelayedUpdate::MsAmp;
 }
 
+bool ScaleStates::needs_amax(std::size_t site, std::uint16_t slot, const Quantizer& q) const {
+  if (!needs_amax(q)) return false;
+  const auto found = entries_.find({site, slot});
+  return found == entries_.end() || found->second.state.updates < found->second.rule.history;
+}
+
 ScaleState ScaleStates::scale_for(std::size_t site, std::uint16_t slot, const Quantizer& q, float amax) {
   const auto* delayed = q.scaling_if<DelayedScaling>();
   if (delayed == nullptr) return {};

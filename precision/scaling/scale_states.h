@@ -17,8 +17,9 @@ class ScaleStates {
  public:
   // What the quantizer of this slot needs, made on first use. `amax`: of the tensor, wanted by needs_amax() rules only.
   ScaleState scale_for(std::size_t site, std::uint16_t slot, const Quantizer& quantizer, float amax);
-  static bool needs_amax(const Quantizer& quantizer);                  // MS-AMP's first steps
-  void record_amax(std::size_t site, std::uint16_t slot, float amax);  // NaN stays
+  static bool needs_amax(const Quantizer& quantizer);                                       // MS-AMP's first steps
+  bool needs_amax(std::size_t site, std::uint16_t slot, const Quantizer& quantizer) const;  // at this step
+  void record_amax(std::size_t site, std::uint16_t slot, float amax);                       // NaN stays
   void end_step();
 
   // One array a state, "scale.<site>.<slot>": scale, updates (in two parts), history.

@@ -44,14 +44,17 @@ inline void compare_scaled_sums(const Kernels& kernels) {
       }
 }
 
-// Numbers of fp32 and of bf16, either way, in blocks of 2 x 4; with `large`, a product that is infinite.
-inline void compare_scaled_numbers(const Kernels& kernels, bool in_bf16, bool out_bf16, bool large, Launch launch) {
+// Numbers of fp32 and of bf16, either way, in blocks of 2 x 4; with `large`, a product that is infinite; with `fine`, some
+// that are no bf16 numbers.
+inline void compare_scaled_numbers(const Kernels& kernels, bool in_bf16, bool out_bf16, bool large, bool fine,
+                                   Launch launch) {
   constexpr std::int64_t kRows = 5, kCols = 10, kBlockRows = 2, kBlockCols = 4, kGridCols = 3;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::vector<float> in(kRows * kCols), scales = {0.25f, 2.0f, 1.0f, 0.0f, 8.0f, kInfinity, 0x1p-3f, 1.0f, 4.0f};
   for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i) / 8 - 2;  // bf16 numbers
   in[3] = kInfinity, in[14] = std::numeric_limits<float>::quiet_NaN();
   if (large) in[48] = 0x1p127f;
+  if (fine) scales[4] = 0x1.004p0f;
   std::vector<float> expected(in.size());
   for (std::size_t r = 0; r < kRows; ++r)
     for (std::size_t c = 0; c < kCols; ++c)
@@ -63,26 +66,30 @@ inline void compare_scaled_numbers(const Kernels& kernels, bool in_bf16, bool ou
   };
   DeviceArray<float> dev_in(kernels, in), dev_out(kernels, in), dev_scales(kernels, scales);
   DeviceArray<std::uint16_t> in_halves(kernels, halves_of(in)), out_halves(kernels, halves_of(in));
-  bool overflows = !large;
-  require_done(kernels.matrix->scale_numbers({in_bf16 ? static_cast<const void*>(in_halves.data()) : dev_in.data(),
-                                              out_bf16 ? static_cast<void*>(out_halves.data()) : dev_out.data(),
-                                              in_bf16,
-                                              out_bf16,
-                                              kRows,
-                                              kCols,
-                                              kBlockRows,
-                                              kBlockCols,
-                                              {{dev_scales.data(), kBlockRows, kGridCols, 1}, 1.0f}},
-                                             launch, overflows));
-  CHECK(overflows == large);
+  for (const bool checks_bf16 : {false, true}) {
+    bool inexact = !large;
+    require_done(kernels.matrix->scale_numbers({in_bf16 ? static_cast<const void*>(in_halves.data()) : dev_in.data(),
+                                                out_bf16 ? static_cast<void*>(out_halves.data()) : dev_out.data(),
+                                                in_bf16,
+                                                out_bf16,
+                                                checks_bf16,
+                                                kRows,
+                                                kCols,
+                                                kBlockRows,
+                                                kBlockCols,
+                                                {{dev_scales.data(), kBlockRows, kGridCols, 1}, 1.0f}},
+                                               launch, inexact));
+    CHECK(inexact == (large || (fine && out_bf16 && checks_bf16)));
+  }
   const std::vector<float> found = out_bf16 ? unpacked(out_halves.contents()) : dev_out.contents();
+  if (out_bf16) expected = unpacked(halves_of(expected));
   for (std::size_t i = 0; i < in.size(); ++i) CHECK(same_number(double{found[i]}, double{expected[i]}));
 }
 
 inline void compare_all_scaled_numbers(const Kernels& kernels) {
-  for (int turn = 0; turn < 8; ++turn)
+  for (int turn = 0; turn < 16; ++turn)
     for (const Launch launch : next_launches(kernels))
-      compare_scaled_numbers(kernels, (turn & 1) != 0, (turn & 2) != 0, (turn & 4) != 0, launch);
+      compare_scaled_numbers(kernels, (turn & 1) != 0, (turn & 2) != 0, (turn & 4) != 0, (turn & 8) != 0, launch);
 }
 
 inline void compare_scale_ranges(const Kernels& kernels) {

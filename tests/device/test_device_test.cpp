@@ -72,8 +72,8 @@ TEST_CASE("the host's access to device memory ends the process, outside of what 
           read(memory);
         }) == 0);
   // The CPU's own loop, called past the device's table.
-  CHECK(signal_of([&] { cpu_machine().scale(memory, 8, 2, {}); }) == SIGSEGV);
-  CHECK(signal_of([&] { machine_of(x).scale(memory, 8, 2, {}); }) == 0);
+  CHECK(signal_of([&] { cpu_machine().scale(memory, 8, {memory}, {}); }) == SIGSEGV);
+  CHECK(signal_of([&] { machine_of(x).scale(memory, 8, {memory}, {}); }) == 0);
 }
 
 TEST_CASE("operations and views on the device have the CPU's numbers, and views share memory") {

@@ -112,6 +112,20 @@ TEST_CASE("on a device other models, accumulators, roundings and carriers have t
   }
 }
 
+TEST_CASE("a step that is done again on its device has the CPU's bits") {
+  const std::vector<std::vector<std::string>> settings = {
+      {"precision.recipe=mxfp8", "init.scale=1e-36"},  // scales that bf16 has no products of
+      {"precision.recipe=deepseek-v3", "model.width=256", "model.layers=1",
+       "model.context=8"},                             // that are never folded
+      {"precision.recipe=bf16", "optimizer.lr=1e30"},  // a loss that is not finite
+      {"precision.recipe=ms-amp-o1", "optimizer.lr=1e30"},
+  };
+  for (const std::vector<std::string>& own : settings) {
+    INFO(own[0] << " " << own[1]);
+    check_on_device(config_of(own));
+  }
+}
+
 RunConfig student_config() {
   RunConfig config = resolve_config(parse_settings(
       "[model]\nkind = \"mlp\"\nlayers = 2\nwidth = 16\n[init]\nstd = 0.1\n[schedule]\nwarmup_steps = 1\n"

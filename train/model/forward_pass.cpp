@@ -2,6 +2,9 @@
 #include "train/model/forward_pass.h"
 
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+
+#include <memory>
 
 namespace precipice {
 
@@ -36,12 +39,30 @@ ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batc
   ForwardPass out;
   out.targets = tensors.targets;
   out.logits = model.forward(tensors.inputs, context);
-  LogitLoss loss = output_loss(out.logits, out.targets, config.model.context, epsilons);
+  if (context.ledger != nullptr && epsilons.empty()) {
+    out.late = std::make_shared<LateLoss>();
+    out.late->ledger = context.ledger;
+  }
+  LogitLoss loss = output_loss(out.logits, out.targets, config.model.context, epsilons, out.late);
   out.loss = out.objective = loss.mean;
   out.statistics = loss.statistics;
   out.sharpness = std::move(loss.sharpness);
-  if (config.train.z_loss > 0) out.objective = out.loss.add(z_loss(out.logits), config.train.z_loss);
+  if (config.train.z_loss > 0) {
+    const at::Tensor z = z_loss(out.logits);
+    out.objective = out.loss.add(z, config.train.z_loss);
+    if (out.late)
+      context.ledger->add(z.detach(), [late = out.late](const void* bytes) { late->z = number_at<float>(bytes); });
+  }
   return out;
+}
+
+void take_late_values(ForwardPass& pass, const RunConfig& config) {
+  if (!pass.late) return;
+  const auto scalar = [](double value) { return at::full({}, value, at::TensorOptions(at::kFloat)); };
+  pass.loss = pass.objective = scalar(pass.late->mean);
+  if (config.train.z_loss > 0) pass.objective = pass.loss.add(scalar(double{pass.late->z}), config.train.z_loss);
+  pass.statistics = pass.late->statistics;
+  pass.late.reset();
 }
 
 }  // namespace precipice

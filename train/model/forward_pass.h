@@ -20,10 +20,14 @@ struct ForwardPass {
   at::Tensor objective;                   // with the z-loss
   LogitStatistics statistics;             // of vectors NaN
   std::vector<BatchSharpness> sharpness;  // of the logits, one for each epsilon
+  LateLossPlace late;                     // not null: loss, objective and statistics have no values yet
 };
 
-// batch: sequences of config.model.context tokens, or samples of config.model.width numbers.
+// batch: sequences of config.model.context tokens, or samples of config.model.width numbers. With a context.ledger and
+// without epsilons the values of losses come later.
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons = {});
+// Once context.ledger is settled: gives a pass its values, on the host.
+void take_late_values(ForwardPass& pass, const RunConfig& config);
 
 }  // namespace precipice

@@ -3,10 +3,15 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mse_loss.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
 
 #include "metrics/logits/logit_rows.h"
 #include "precision/autograd/operation.h"
@@ -20,32 +25,36 @@ namespace {
 
 constexpr std::int64_t kRowsPerTask = 256;  // of a few logarithms each
 
-// logits (N, V) -> mean cross-entropy. d loss / d z_i = (e_i / S - [i = t]) / N.
+// logits (N, V) -> mean cross-entropy. d loss / d z_i = (e_i / S - [i = t]) / N, S being others + target of a LogitRow.
 class LossOperation : public Operation {
  public:
-  LossOperation(const at::Tensor& targets, LogitRows& rows, bool keeps)
-      : targets_(targets.contiguous()), rows_(&rows), keeps_(keeps) {}
+  LossOperation(const at::Tensor& targets, const std::shared_ptr<LogitRows>& rows, bool keeps,
+                const LateLossPlace& later)
+      : targets_(targets.contiguous()), rows_(rows), keeps_(keeps), later_(later) {}
 
   Tensors forward(const Tensors& inputs) override {
     const at::Tensor logits = inputs[0].contiguous();
     const std::int64_t count = logits.size(0), width = logits.size(1);
     if (keeps_) e_ = at::empty_like(logits);
-    sums_.resize(static_cast<std::size_t>(count));
-    std::vector<LogitRow> rows(sums_.size());
-    std::vector<float> target_logits(sums_.size());
+    // The rows, then the targets' logits.
+    sums_ = at::empty({count * kBytesOfRow}, logits.options().dtype(at::kByte));
     const Machine& machine = machine_of(logits);
     machine.logit_rows(
         {logits.const_data_ptr<float>(), targets_.const_data_ptr<std::int64_t>(), count, width, rows_->has_sharpness(),
-         keeps_ ? e_.mutable_data_ptr<float>() : nullptr, rows.data(), target_logits.data()},
+         keeps_ ? e_.mutable_data_ptr<float>() : nullptr, rows_in(sums_), logits_in(sums_, count)},
         machine.current_stream());
-    const at::Tensor z = logits.detach();
+    const at::TensorOptions options = logits.options();
+    if (later_) {
+      finish_later(count);
+      return {at::full({}, kNaN, options)};
+    }
+    const at::Tensor sums = on_host(sums_), z = logits.detach();
     at::parallel_for(0, count, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        const auto place = static_cast<std::size_t>(row);
-        sums_[place] = take(row, rows[place], target_logits[place], z);
-      }
+      for (std::int64_t row = begin; row < end; ++row) take(row, rows_in(sums)[row], logits_in(sums, count)[row], z);
     });
-    return {at::full({}, rows_->mean_loss(), logits.options())};
+    const double mean = rows_->mean_loss();
+    rows_.reset();
+    return {at::full({}, mean, options)};
   }
 
   Tensors backward(const Tensors& gradients, const WantedGradients&) override {
@@ -54,58 +63,109 @@ class LossOperation : public Operation {
     const at::Tensor dlogits = std::move(e_);
     e_ = at::Tensor();
     const std::int64_t count = dlogits.size(0), width = dlogits.size(1);
-    const double share = gradients[0].item<double>() / static_cast<double>(count);
     const Machine& machine = machine_of(dlogits);
-    machine.logit_gradient(
-        {dlogits.mutable_data_ptr<float>(), targets_.const_data_ptr<std::int64_t>(), sums_.data(), count, width, share},
-        machine.current_stream());
+    machine.logit_gradient({dlogits.mutable_data_ptr<float>(),
+                            targets_.const_data_ptr<std::int64_t>(),
+                            rows_in(sums_),
+                            count,
+                            width,
+                            {gradients[0].const_data_ptr<float>(), 1, static_cast<double>(count)}},
+                           machine.current_stream());
     return {dlogits};
   }
 
  private:
-  // S of a row, from its sums; a row that they do not suffice for is read again.
-  double take(std::int64_t row, const LogitRow& sums, float target_logit, const at::Tensor& logits) const {
-    if (rows_->suffices(sums, target_logit)) return rows_->take(row, sums, target_logit);
+  static constexpr std::int64_t kBytesOfRow = sizeof(LogitRow) + sizeof(float);
+
+  static LogitRow* rows_in(const at::Tensor& sums) { return static_cast<LogitRow*>(sums.mutable_data_ptr()); }
+  static float* logits_in(const at::Tensor& sums, std::int64_t count) {
+    return reinterpret_cast<float*>(rows_in(sums) + count);
+  }
+
+  // A row that its sums do not suffice for is read again.
+  void take(std::int64_t row, const LogitRow& sums, float target_logit, const at::Tensor& logits) const {
+    if (rows_->suffices(sums, target_logit)) {
+      rows_->take(row, sums, target_logit);
+      return;
+    }
     const at::Tensor z = on_host(logits.select(0, row)), target = on_host(targets_.narrow(0, row, 1));
-    return rows_->take(
+    rows_->take(
         row, sums, target_logit,
         {{z.const_data_ptr<float>(), static_cast<std::size_t>(z.numel())}, *target.const_data_ptr<std::int64_t>()});
   }
 
-  at::Tensor targets_, e_;
-  std::vector<double> sums_;
-  LogitRows* rows_;  // of the caller, during forward
+  // The rows come with the step's other numbers. Where one of them does not suffice, the step is done again.
+  void finish_later(std::int64_t count) const {
+    const auto for_rows = [rows = rows_, count](const void* bytes, const auto& use) {
+      const auto* of_rows = static_cast<const std::byte*>(bytes);
+      const auto* of_logits = of_rows + count * static_cast<std::int64_t>(sizeof(LogitRow));
+      bool all = true;
+      for (std::int64_t row = 0; row < count; ++row)
+        all &= use(*rows, row, number_at<LogitRow>(of_rows + row * static_cast<std::int64_t>(sizeof(LogitRow))),
+                   number_at<float>(of_logits + row * static_cast<std::int64_t>(sizeof(float))));
+      return all;
+    };
+    const auto holds = [for_rows](const void* bytes) {
+      return for_rows(bytes, [](LogitRows& rows, std::int64_t, const LogitRow& sums, float target_logit) {
+        return rows.suffices(sums, target_logit);
+      });
+    };
+    const auto read = [for_rows, rows = rows_, later = later_](const void* bytes) {
+      for_rows(bytes, [](LogitRows& all, std::int64_t row, const LogitRow& sums, float target_logit) {
+        all.take(row, sums, target_logit);
+        return true;
+      });
+      later->mean = rows->mean_loss();
+      later->statistics = rows->statistics();
+    };
+    later_->ledger->add(sums_, read, holds);
+  }
+
+  at::Tensor targets_, e_, sums_;
+  std::shared_ptr<LogitRows> rows_;  // of the caller
   bool keeps_;
+  LateLossPlace later_;
 };
 
 // outputs (N, C) -> mean of (y - t)^2. d loss / d y = 2 (y - t) / (N C).
 class SquaredErrorOperation : public Operation {
  public:
-  SquaredErrorOperation(const at::Tensor& targets, bool keeps) : targets_(targets.contiguous()), keeps_(keeps) {}
+  SquaredErrorOperation(const at::Tensor& targets, bool keeps, const LateLossPlace& later)
+      : targets_(targets.contiguous()), keeps_(keeps), later_(later) {}
 
   Tensors forward(const Tensors& inputs) override {
     const at::Tensor outputs = inputs[0].contiguous();
     if (keeps_) difference_ = at::empty_like(outputs);
     const Machine& machine = machine_of(outputs);
-    const double sum =
-        machine.squared_error(outputs.const_data_ptr<float>(), targets_.const_data_ptr<float>(), outputs.numel(),
-                              keeps_ ? difference_.mutable_data_ptr<float>() : nullptr, machine.current_stream());
-    return {at::full({}, sum / static_cast<double>(outputs.numel()), outputs.options())};
+    const at::Tensor sum = at::empty({1}, outputs.options().dtype(at::kDouble));
+    machine.squared_error(outputs.const_data_ptr<float>(), targets_.const_data_ptr<float>(), outputs.numel(),
+                          keeps_ ? difference_.mutable_data_ptr<float>() : nullptr, sum.mutable_data_ptr<double>(),
+                          machine.current_stream());
+    const auto size = static_cast<double>(outputs.numel());
+    if (later_) {
+      later_->ledger->add(sum, [later = later_, size](const void* bytes) {
+        later->mean = number_at<double>(bytes) / size;
+        later->statistics = {kNaN, kNaN};
+      });
+      return {at::full({}, kNaN, outputs.options())};
+    }
+    return {at::full({}, *on_host(sum).const_data_ptr<double>() / size, outputs.options())};
   }
 
   Tensors backward(const Tensors& gradients, const WantedGradients&) override {
     PRECIPICE_CHECK(difference_.defined(), "the loss keeps what one backward pass needs");
     const at::Tensor dy = std::move(difference_);
     difference_ = at::Tensor();
-    const auto share = static_cast<float>(2 * gradients[0].item<double>() / static_cast<double>(dy.numel()));
     const Machine& machine = machine_of(dy);
-    machine.scale(dy.mutable_data_ptr<float>(), dy.numel(), share, machine.current_stream());
+    machine.scale(dy.mutable_data_ptr<float>(), dy.numel(),
+                  {gradients[0].const_data_ptr<float>(), 2, static_cast<double>(dy.numel())}, machine.current_stream());
     return {dy};
   }
 
  private:
   at::Tensor targets_, difference_;
   bool keeps_;
+  LateLossPlace later_;
 };
 
 bool are_vectors(const at::Tensor& targets) {
@@ -127,22 +187,25 @@ at::Tensor plain_loss(const at::Tensor& outputs, const at::Tensor& targets) {
 }
 
 LogitLoss output_loss(const at::Tensor& outputs, const at::Tensor& targets, std::int64_t context,
-                      std::span<const double> epsilons) {
-  if (!are_vectors(targets)) return logit_loss(outputs, targets, context, epsilons);
+                      std::span<const double> epsilons, const LateLossPlace& later) {
+  if (!are_vectors(targets)) return logit_loss(outputs, targets, context, epsilons, later);
   PRECIPICE_CHECK(outputs.sizes() == targets.sizes(), "outputs ", outputs.sizes(), ", targets ", targets.sizes());
   PRECIPICE_CHECK(epsilons.empty(), "vectors have no logit sharpness");
   const bool keeps = at::GradMode::is_enabled() && outputs.requires_grad();
-  return {run_operation(std::make_unique<SquaredErrorOperation>(targets, keeps), {outputs})[0], {kNaN, kNaN}, {}};
+  return {
+      run_operation(std::make_unique<SquaredErrorOperation>(targets, keeps, later), {outputs})[0], {kNaN, kNaN}, {}};
 }
 
 LogitLoss logit_loss(const at::Tensor& logits, const at::Tensor& targets, std::int64_t context,
-                     std::span<const double> epsilons) {
+                     std::span<const double> epsilons, const LateLossPlace& later) {
   PRECIPICE_CHECK(logits.dim() == 2 && logits.size(0) == targets.numel() && targets.numel() % context == 0, "logits ",
                   logits.sizes(), ", targets ", targets.sizes(), ", context ", context);
-  LogitRows rows(targets.numel() / context, context, logits.size(1), epsilons);
+  PRECIPICE_CHECK(!later || epsilons.empty(), "logit sharpness is not put off");
+  const auto rows = std::make_shared<LogitRows>(targets.numel() / context, context, logits.size(1), epsilons);
   const bool keeps = at::GradMode::is_enabled() && logits.requires_grad();
-  const at::Tensor mean = run_operation(std::make_unique<LossOperation>(targets, rows, keeps), {logits})[0];
-  return {mean, rows.statistics(), rows.sharpness()};
+  const at::Tensor mean = run_operation(std::make_unique<LossOperation>(targets, rows, keeps, later), {logits})[0];
+  if (later) return {mean, {kNaN, kNaN}, {}};
+  return {mean, rows->statistics(), rows->sharpness()};
 }
 
 at::Tensor z_loss(const at::Tensor& logits) {

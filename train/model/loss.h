@@ -4,10 +4,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "metrics/logits/logit_sharpness.h"
+#include "precision/quantize/step_ledger.h"
 
 namespace precipice {
 
@@ -27,13 +29,22 @@ struct LogitLoss {
   LogitStatistics statistics;
   std::vector<BatchSharpness> sharpness;  // one for each epsilon
 };
+// `later`: not null: on a device, mean's value (NaN until then) and statistics are known, and written here, when `ledger`
+// is settled. Without epsilons only.
+struct LateLoss {
+  StepLedger* ledger = nullptr;
+  double mean = 0;
+  LogitStatistics statistics;
+  float z = 0;  // of z_loss(), for who adds it
+};
+using LateLossPlace = std::shared_ptr<LateLoss>;
 LogitLoss logit_loss(const at::Tensor& logits, const at::Tensor& targets, std::int64_t context,
-                     std::span<const double> epsilons = {});
+                     std::span<const double> epsilons = {}, const LateLossPlace& later = {});
 
 // The same with vectors as targets, outputs and targets (N, C): the mean squared error, summed in double in the order of the
 // elements, without statistics of logits (NaN) or sharpness, which vectors have not. With tokens: logit_loss.
 LogitLoss output_loss(const at::Tensor& outputs, const at::Tensor& targets, std::int64_t context,
-                      std::span<const double> epsilons = {});
+                      std::span<const double> epsilons = {}, const LateLossPlace& later = {});
 
 // Mean of log^2 Z, Z = sum_v exp(logit_v): the z-loss without its coefficient (PaLM, arXiv 2204.02311, section 5;
 // Wortsman et al., arXiv 2309.14322, section 3.1.2).

@@ -40,7 +40,8 @@ struct ForwardContext {
   ScaleStates* scales = nullptr;  // of delayed scaling
   AttentionObserver* attention = nullptr;
   ProductObserver* products = nullptr;
-  bool plain = false;  // by the operations of plain_operations.h, which autograd can differentiate twice
+  StepLedger* ledger = nullptr;  // of a training step on a device
+  bool plain = false;            // by the operations of plain_operations.h, which autograd can differentiate twice
 };
 
 class Model {

@@ -23,9 +23,10 @@ FloatSpan span_of(const at::Tensor& tensor) {
 }
 
 // Memory of a device, or of the host, as a tensor.
-at::Tensor tensor_of(const float* data, std::int64_t size, at::Device device) {
-  return at::for_blob(const_cast<float*>(data), size)
-      .options(at::TensorOptions(at::kFloat).device(device))
+template <class Number>
+at::Tensor array_of(const Number* data, std::int64_t size, at::Device device) {
+  return at::for_blob(const_cast<Number*>(data), size)
+      .options(at::TensorOptions(c10::CppTypeToScalarType<Number>::value).device(device))
       .target_device(device)
       .make_tensor();
 }
@@ -33,7 +34,7 @@ at::Tensor tensor_of(const float* data, std::int64_t size, at::Device device) {
 std::vector<float> values_of(FloatSpan span, at::Device device) {
   if (device.is_cpu()) return {span.data, span.data + span.size};
   std::vector<float> values(static_cast<std::size_t>(span.size));
-  if (span.size > 0) tensor_of(values.data(), span.size, at::kCPU).copy_(tensor_of(span.data, span.size, device));
+  if (span.size > 0) array_of(values.data(), span.size, at::kCPU).copy_(array_of(span.data, span.size, device));
   return values;
 }
 
@@ -41,7 +42,7 @@ void set_values(FloatSpan span, at::Device device, const std::vector<float>& val
   if (device.is_cpu())
     std::copy(values.begin(), values.end(), span.data);
   else if (span.size > 0)
-    tensor_of(span.data, span.size, device).copy_(tensor_of(values.data(), span.size, at::kCPU));
+    array_of(span.data, span.size, device).copy_(array_of(values.data(), span.size, at::kCPU));
 }
 
 std::unique_ptr<Model> on_device(std::unique_ptr<Model> model, at::Device device) {
@@ -109,15 +110,43 @@ std::vector<SeriesGroup> Trainer::groups() const {
   return groups;
 }
 
-ForwardPass Trainer::forward_and_backward(const Batch& batch, StepObservers& observers) {
+ForwardPass Trainer::forward_and_backward(const Batch& batch, StepObservers& observers, StepLedger* ledger) {
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_)};
   context.observer = observers.operands();
   context.attention = observers.attention();
   context.scales = &scales_;
+  context.ledger = ledger;
   const GradientBuffers::Recording recording(*gradients_);
   ForwardPass pass = forward_pass(*model_, config_, batch, context, observers.epsilons());
   gradients_->backward(pass.objective, at::full({}, scaler_.scale(), pass.objective.options()));
   return pass;
+}
+
+std::optional<Trainer::Gradient> Trainer::gradient_by_ledger(const Batch& batch, StepObservers& observers) {
+  StepLedger ledger;
+  Gradient result{forward_and_backward(batch, observers, &ledger), {}};
+  if (optimizer_->can_unscale_again()) {
+    const double* const norm = optimizer_->start_unscale(scaler_.scale());
+    const at::Tensor there = array_of(norm, 1, device_);
+    ledger.add(there, [&result](const void* bytes) { result.stats = Optimizer::grad_stats(number_at<double>(bytes)); });
+    if (!ledger.settle()) return std::nullopt;
+  } else {
+    if (!ledger.settle()) return std::nullopt;
+    result.stats = optimizer_->unscale(scaler_.scale());
+  }
+  take_late_values(result.pass, config_);
+  return result;
+}
+
+// Who looks on reads numbers as they come. Where the ledger does not hold, nothing has changed but the gradients, and the
+// step is done again with nothing taken for granted.
+Trainer::Gradient Trainer::gradient_of(const Batch& batch, StepObservers& observers) {
+  const bool is_watched =
+      observers.operands() != nullptr || observers.attention() != nullptr || !observers.epsilons().empty();
+  if (!device_.is_cpu() && !is_watched)
+    if (std::optional<Gradient> result = gradient_by_ledger(batch, observers)) return *std::move(result);
+  ForwardPass pass = forward_and_backward(batch, observers, nullptr);
+  return {std::move(pass), optimizer_->unscale(scaler_.scale())};
 }
 
 StepRecord Trainer::record_of(const ForwardPass& pass, const GradStats& gradients, double schedule) const {
@@ -144,10 +173,9 @@ std::vector<SeriesRow> Trainer::step() {
 
   const Batch batch = tokens_.training_batch(step_);
   StepObservers observers(probes_.before_forward(step_), watcher_);
-  const ForwardPass pass = forward_and_backward(batch, observers);
+  const auto [pass, gradients] = gradient_of(batch, observers);
   probes_.after_backward(pass);
 
-  const GradStats gradients = optimizer_->unscale(scaler_.scale());
   const double schedule = schedule_factor(config_.schedule, step_, config_.train.steps);
   StepRecord record = record_of(pass, gradients, schedule);
   const ProbedStep probed{
@@ -172,15 +200,33 @@ std::vector<SeriesRow> Trainer::step() {
   return rows;
 }
 
+// On a device the losses of all batches come to the host at once, if they hold what is taken for granted.
+std::optional<double> Trainer::sum_of_validation_losses(StepLedger* ledger) {
+  ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), true,
+                         nullptr, &scales_};
+  context.ledger = ledger;
+  double sum = 0;
+  std::vector<LateLossPlace> late;
+  for (std::int64_t i = 0; i < tokens_.validation_batches(); ++i) {
+    const ForwardPass pass = forward_pass(*model_, config_, tokens_.validation_batch(i), context);
+    if (pass.late)
+      late.push_back(pass.late);
+    else
+      sum += pass.loss.item<float>();
+  }
+  if (ledger != nullptr && !ledger->settle()) return std::nullopt;
+  for (const LateLossPlace& loss : late) sum += static_cast<float>(loss->mean);
+  return sum;
+}
+
 SeriesRow Trainer::evaluate() {
   const at::NoGradGuard no_gradients;
-  const ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_),
-                               true, nullptr, &scales_};
-  double sum = 0;
+  StepLedger ledger;
+  std::optional<double> sum;
+  if (!device_.is_cpu()) sum = sum_of_validation_losses(&ledger);
+  if (!sum) sum = sum_of_validation_losses(nullptr);
   const std::int64_t batches = tokens_.validation_batches();
-  for (std::int64_t i = 0; i < batches; ++i)
-    sum += forward_pass(*model_, config_, tokens_.validation_batch(i), context).loss.item<float>();
-  const double loss = batches > 0 ? sum / static_cast<double>(batches) : kNotMeasured;
+  const double loss = batches > 0 ? *sum / static_cast<double>(batches) : kNotMeasured;
   SeriesRow row{kEvalGroup, step_, std::vector<double>(eval_group().row_width())};
   row.values[kValidationLoss] = loss;
   row.values[kExcessLoss] = loss - tokens_.entropy_floor();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "metrics/divergence/divergence.h"
@@ -56,7 +57,16 @@ class Trainer {
   void restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>& rows);
 
  private:
-  ForwardPass forward_and_backward(const Batch& batch, StepObservers& observers);
+  // A pass, and the gradient that the update takes.
+  struct Gradient {
+    ForwardPass pass;
+    GradStats stats;
+  };
+  ForwardPass forward_and_backward(const Batch& batch, StepObservers& observers, StepLedger* ledger);
+  // The same gradient; on a device by way of a ledger, without waiting for anything but that.
+  Gradient gradient_of(const Batch& batch, StepObservers& observers);
+  std::optional<Gradient> gradient_by_ledger(const Batch& batch, StepObservers& observers);
+  std::optional<double> sum_of_validation_losses(StepLedger* ledger);
   StepRecord record_of(const ForwardPass& pass, const GradStats& gradients, double schedule) const;
   void detect(StepRecord& record);
   std::vector<std::pair<std::string, FloatSpan>> state_spans();

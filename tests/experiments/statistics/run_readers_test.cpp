@@ -2,6 +2,8 @@
 // Several processes that read a sweep's runs find what one finds, in the runs' order, whatever becomes of them.
 #include "experiments/statistics/run_readers.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <unistd.h>
 

@@ -103,8 +103,9 @@ TEST_CASE("a known amax is what the scale of a tensor comes from, and no other s
     const auto run = [&](QuantizeOptions options) {
       return quantize(x, config, Contraction::LastAxis, {1, 2, 3, 4}, {}, options);
     };
-    const Quantized plain = run({}), known = run({false, true, plain.events.amax}),
-                    other = run({false, true, 2 * plain.events.amax});
+    const Quantized plain = run({});
+    const float twice = 2 * plain.events.amax;
+    const Quantized known = run({false, true, plain.amax()}), other = run({false, true, &twice});
     CHECK(same_bits(known.values, plain.values));
     CHECK(known.events.amax == plain.events.amax);
     CHECK(other.events.amax == plain.events.amax);

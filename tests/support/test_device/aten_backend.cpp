@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "tests/support/test_device/device_memory.h"
+#include "tests/support/test_device/waits.h"
 
 namespace precipice::test_device {
 namespace {
@@ -123,6 +124,7 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
       for (const at::Tensor& x : value.toTensorVector()) list.push_back(results.on_device(x));
       stack->push_back(list);
     } else {
+      count_wait(operation.schema().name());
       stack->push_back(value);
     }
   }
@@ -143,12 +145,14 @@ at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::op
 
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
   const DeviceMemory::Opened at_work;
+  if (!is_ours(to)) count_wait("copy");
   on_cpu(to).copy_(on_cpu(from));
   return to;
 }
 
 at::Scalar first_number(const at::Tensor& x) {
   const DeviceMemory::Opened at_work;
+  count_wait("item");
   return on_cpu(x).item();
 }
 

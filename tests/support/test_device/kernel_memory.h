@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "precision/quantize/factor.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/support/test_device/device_memory.h"
 #include "tests/support/test_device/kernels.h"
@@ -34,6 +35,18 @@ void put_back(test::DeviceArray<Number>& from, Number* to) {
   const std::vector<Number> contents = from.contents();
   const DeviceMemory::Opened at_work;
   std::copy(contents.begin(), contents.end(), to);
+}
+
+// A result of kernels, in the test device's memory.
+template <class Number>
+void put(const Number& number, Number* to) {
+  const DeviceMemory::Opened at_work;
+  *to = number;
+}
+
+inline float value_of(const Factor& factor) {
+  const DeviceMemory::Opened at_work;
+  return factor.value();
 }
 
 // Arrays of a call, of the test device or of the host; null stays null.

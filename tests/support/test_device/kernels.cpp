@@ -51,30 +51,30 @@ class Lists {
   std::vector<FloatSpan> spans_;
 };
 
-double l2norm(const TensorList& x) {
+void l2norm(const TensorList& x, double* result) {
   const TensorLists all{x};
   double norm = 0;
   require_done(kernels().multi_tensor->l2norm(Lists(all).call(), norm));
   ++calls.norms;
-  return norm;
+  put(norm, result);
 }
 
-double scale_l2norm(const TensorList& x, float factor) {
+void scale_l2norm(const TensorList& x, float factor, double* result) {
   const TensorLists all{x};
   Lists lists(all);
   double norm = 0;
   require_done(kernels().multi_tensor->scale_l2norm(lists.call(), factor, norm));
   lists.put_back();
   ++calls.norms;
-  return norm;
+  put(norm, result);
 }
 
-double distance(const TensorList& a, const TensorList& b) {
+void distance(const TensorList& a, const TensorList& b, double* result) {
   const TensorLists all{a, b};
   double norm = 0;
   require_done(kernels().multi_tensor->distance(Lists(all).call(), norm));
   ++calls.norms;
-  return norm;
+  put(norm, result);
 }
 
 template <class Rule>
@@ -101,14 +101,14 @@ UpdateNorms update_by_any(RuleList<Rules...>, std::string_view name, const Optim
   return norms;
 }
 
-UpdateNorms update_lists(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
-                         const TensorLists& tensors) {
-  if (tensors[0].empty()) return {};
+void update_lists(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
+                  const TensorLists& tensors, UpdateNorms* result) {
+  if (tensors[0].empty()) return put({}, result);
   Lists lists(tensors);
   const UpdateNorms norms = update_by_any(OptimizerRules{}, kind.name, config, update, lists.call());
   lists.put_back();
   ++calls.updates;
-  return norms;
+  put(norms, result);
 }
 
 float largest(const float* x, std::int64_t size, Stream) {
@@ -148,11 +148,11 @@ bool is_simple(const QuantizeTask& task) {
          task.shape().row_stride == task.shape().cols;
 }
 
-EventCounts quantize_task(QuantizeTask& task, const float* in, const RandomKey& key, std::optional<float> amax,
-                          const MatrixOutputs& outputs, Stream stream) {
+void quantize_task(QuantizeTask& task, const float* in, const RandomKey& key, const float* amax,
+                   const MatrixOutputs& outputs, MatrixNumbers* numbers, Stream stream) {
   const std::int64_t size = task.shape().rows * task.shape().cols;
-  if (size == 0) return without_kernels->quantize(task, in, key, amax, outputs, stream);
-  if (!is_simple(task)) return quantize_matrix_by_kernels(task, in, key, amax, outputs);
+  if (size == 0) return without_kernels->quantize(task, in, key, amax, outputs, numbers, stream);
+  if (!is_simple(task)) return quantize_matrix_by_kernels(task, in, key, amax, outputs, numbers);
   QuantizeCall call = prepare_call(in, outputs.values, size, task.quantizer().element, 1.0f, key, 0);
   std::uint32_t smallest = ~0u;
   call.packed = outputs.packed;
@@ -162,14 +162,15 @@ EventCounts quantize_task(QuantizeTask& task, const float* in, const RandomKey& 
   task.record(smallest);
   const Opened at_work;
   *outputs.scales = 1.0f;
+  *numbers = task.numbers(counts, outputs.scales);
   ++calls.quantized;
-  return counts;
 }
 
 void round_numbers(const PieceRounder& rounder, const NumberRows& numbers, Stream) {
   if (numbers.cols == 0) return;
+  const PieceRounder own = numbers.scale.is_known() ? rounder : rounder.with_scale(value_of(numbers.scale));
   for (std::int64_t row = 0; row < numbers.rows; ++row)
-    if (const auto call = rounder.call(numbers.data, row * numbers.stride, numbers.cols)) run(*call);
+    if (const auto call = own.call(numbers.data, row * numbers.stride, numbers.cols)) run(*call);
   ++calls.rounded;
 }
 

@@ -19,7 +19,7 @@ OperandScales copied(Copies& copies, const OperandScales& scales, std::int64_t r
 }
 
 ScalesOnDevice copied(Copies& copies, const RowScaleValues& scales, std::int64_t rows, std::int64_t last_block) {
-  return {copied(copies, scales.of_rows, rows, last_block), scales.fixed};
+  return {copied(copies, scales.of_rows, rows, last_block), value_of(scales.fixed)};
 }
 
 void scale_sums(const ScaledSums& given, Stream) {
@@ -45,9 +45,9 @@ void* numbers_out(Copies& copies, void* memory, std::int64_t size) {
   return copies.out(static_cast<Number*>(memory), size);
 }
 
-bool scale_numbers(const ScaledNumbers& given, Stream) {
+void scale_numbers(const ScaledNumbers& given, ScaleRange* range, Stream) {
   const std::int64_t size = given.rows * given.cols;
-  if (size == 0) return false;
+  if (size == 0) return;
   Copies copies;
   const ScaledNumbersOnDevice call{
       given.in_bf16 ? numbers_in<std::uint16_t>(copies, given.in, size) : numbers_in<float>(copies, given.in, size),
@@ -55,30 +55,34 @@ bool scale_numbers(const ScaledNumbers& given, Stream) {
                      : numbers_out<float>(copies, given.out, size),
       given.in_bf16,
       given.out_bf16,
+      given.checks_bf16,
       given.rows,
       given.cols,
       given.block_rows,
       given.block_k,
       copied(copies, given.scales, given.rows, (given.cols - 1) / given.block_k)};
-  bool overflows = false;
-  copies.done(kernels().matrix->scale_numbers(call, {}, overflows), calls.scaled);
-  return overflows;
+  bool inexact = false;
+  copies.done(kernels().matrix->scale_numbers(call, {}, inexact), calls.scaled);
+  if (inexact && range != nullptr) put(std::uint32_t{1}, &range->inexact);
 }
 
-ScaleRange range_of_scales(const float* scales, std::int64_t size, Stream) {
+void range_of_scales(const float* scales, std::int64_t size, ScaleRange* result, Stream) {
   Copies copies;
   const float* const there = copies.in(scales, size);
   ScaleRange range;
-  copies.done(kernels().matrix->range_of_scales(there, size, {}, range.smallest, range.powers_of_two), calls.scaled);
-  return range;
+  bool powers_of_two = true;
+  copies.done(kernels().matrix->range_of_scales(there, size, {}, range.smallest, powers_of_two), calls.scaled);
+  range.powers_of_two = powers_of_two ? 1 : 0;
+  put(range, result);
 }
 
-void divide_outer_scale(const float* scales, std::int64_t size, float outer, float* out, Stream) {
+void divide_outer_scale(const float* scales, std::int64_t size, const Factor& outer, float* out, Stream) {
   Copies copies;
   const float* const from = copies.in(scales, size);
   float* const to = copies.out(out, size);
-  copies.done(kernels().matrix->divide_outer_scale(from, size, outer, prepare(kE4m3, Overflow::Saturate), to, {}),
-              calls.scaled);
+  copies.done(
+      kernels().matrix->divide_outer_scale(from, size, value_of(outer), prepare(kE4m3, Overflow::Saturate), to, {}),
+      calls.scaled);
 }
 
 GemmOperand copied(Copies& copies, const GemmOperand& operand, std::int64_t rows, std::int64_t k,
@@ -103,8 +107,8 @@ void gemm_emulated_there(const EmulatedGemm& given, Stream) {
 
 }  // namespace
 
-EventCounts quantize_matrix_by_kernels(QuantizeTask& task, const float* in, const RandomKey& key,
-                                       std::optional<float> amax, const MatrixOutputs& outputs) {
+void quantize_matrix_by_kernels(QuantizeTask& task, const float* in, const RandomKey& key, const float* amax,
+                                const MatrixOutputs& outputs, MatrixNumbers* numbers) {
   MatrixCall call = task.plain();
   const MatrixShape& shape = call.shape;
   const std::int64_t size = shape.rows * shape.cols, blocks = call.grid.count();
@@ -116,9 +120,12 @@ EventCounts quantize_matrix_by_kernels(QuantizeTask& task, const float* in, cons
                             copies.out(outputs.values, size), copies.out(outputs.packed, size),
                             copies.out(outputs.scales, blocks), copies.out(outputs.multipliers, blocks)};
   EventCounts counts;
-  copies.done(kernels().matrix->quantize(call, arrays, amax ? &*amax : nullptr, {}, counts), calls.matrices);
+  const float known_amax = amax == nullptr ? 0.0f : value_of({1.0f, amax});
+  copies.done(kernels().matrix->quantize(call, arrays, amax == nullptr ? nullptr : &known_amax, {}, counts),
+              calls.matrices);
   task.record(smallest);
-  return counts;
+  const DeviceMemory::Opened at_work;
+  *numbers = task.numbers(counts, outputs.scales);
 }
 
 void use_matrix_kernels(Machine& machine) {

@@ -2,8 +2,6 @@
 // Matrices with scales and emulated accumulators of the test device by the CUDA library's kernels.
 #pragma once
 
-#include <optional>
-
 #include "precision/quantize/machine.h"
 
 namespace precipice::test_device {
@@ -12,7 +10,7 @@ namespace precipice::test_device {
 void use_matrix_kernels(Machine& machine);
 
 // Machine::quantize, but of an empty matrix.
-EventCounts quantize_matrix_by_kernels(QuantizeTask& task, const float* in, const RandomKey& key,
-                                       std::optional<float> amax, const MatrixOutputs& outputs);
+void quantize_matrix_by_kernels(QuantizeTask& task, const float* in, const RandomKey& key, const float* amax,
+                                const MatrixOutputs& outputs, MatrixNumbers* numbers);
 
 }  // namespace precipice::test_device

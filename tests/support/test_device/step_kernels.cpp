@@ -49,29 +49,41 @@ void read_logits(const LogitRowsCall& given, Stream) {
 
 void pull_logits(const LogitGradient& given, Stream) {
   const std::int64_t count = given.count;
+  std::vector<double> sums;
+  double share = 0;
+  {
+    const DeviceMemory::Opened at_work;
+    for (std::int64_t row = 0; row < count; ++row) sums.push_back(given.rows[row].others + given.rows[row].target);
+    share = given.share.value();
+  }
   Copies copies;
   const LogitGradientOnDevice call{copies.out(given.e, count * given.width),
                                    copies.in(given.targets, count),
-                                   copies.in(given.sums, count),
+                                   copies.in(sums.data(), count),
                                    count,
                                    given.width,
-                                   given.share};
+                                   share};
   copies.done(kernels().step->logit_gradient(call, {}), calls.steps);
 }
 
-double add_squares(const float* y, const float* t, std::int64_t size, float* differences, Stream) {
+void add_squares(const float* y, const float* t, std::int64_t size, float* differences, double* result, Stream) {
   Copies copies;
   const float *const outputs = copies.in(y, size), *const targets = copies.in(t, size);
   float* const to = copies.out(differences, size);
   double sum = 0;
   copies.done(kernels().step->squared_error(outputs, targets, size, to, {}, sum), calls.steps);
-  return sum;
+  put(sum, result);
 }
 
-void scale_numbers(float* x, std::int64_t size, float factor, Stream) {
+void scale_numbers(float* x, std::int64_t size, const MeanShare& share, Stream) {
+  double factor = 0;
+  {
+    const DeviceMemory::Opened at_work;
+    factor = share.value();
+  }
   Copies copies;
   float* const there = copies.out(x, size);
-  copies.done(kernels().step->scale(there, size, factor, {}), calls.steps);
+  copies.done(kernels().step->scale(there, size, static_cast<float>(factor), {}), calls.steps);
 }
 
 }  // namespace

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// How often a training step waits for its device: the test device counts every number that the host is given.
+#include "tests/support/test_device/waits.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/test_device/test_device.h"
+#include "tests/support/tiny_run.h"
+#include "train/config/metric_intervals.h"
+#include "train/data/open_tokens.h"
+
+using namespace precipice;
+
+namespace {
+
+// A run without probes and without evaluation but at the end.
+class Run {
+ public:
+  explicit Run(std::vector<std::string> assignments) : config_(config_of(std::move(assignments))) {}
+
+  // Of the step after `steps`.
+  test_device::Waits of_a_step(int steps = 1) {
+    for (int step = 0; step < steps; ++step) trainer_.step();
+    return count([&] { trainer_.step(); });
+  }
+  test_device::Waits of_an_evaluation() {
+    return count([&] { trainer_.evaluate(); });
+  }
+
+ private:
+  static RunConfig config_of(std::vector<std::string> assignments) {
+    for (const char* own : {"train.steps=20", "train.eval_every=100", "train.batch=2", "data.tokens=4000",
+                            "schedule.warmup_steps=1", "model.layers=1", "model.context=8"})
+      assignments.insert(assignments.begin(), own);
+    RunConfig config = test::tiny_config(assignments);
+    config.metrics = no_probes();
+    return config;
+  }
+  template <class Body>
+  static test_device::Waits count(const Body& body) {
+    const test_device::Waits before = test_device::waits();
+    body();
+    return test_device::since(before);
+  }
+
+  RunConfig config_;
+  std::unique_ptr<TokenSource> tokens_ = open_tokens(config_);
+  Trainer trainer_{config_, *tokens_, test_device::test_device()};
+};
+
+// One for the ledger, before the update; one for the update's norms.
+constexpr std::int64_t kWaitsOfAStep = 2;
+
+}  // namespace
+
+TEST_CASE("a training step waits for its device twice, in recipes of every family") {
+  for (const std::string recipe : {"fp32", "bf16-pure", "fp8", "torchao-rowwise", "te-delayed", "te-block", "mxfp8",
+                                   "nvfp4", "bfp", "int8", "fp16-o2", "intel-fp8", "ms-amp-o2:history=1"}) {
+    // MS-AMP's gradients have scales that remember, so that they wait for the ledger.
+    const std::int64_t more = recipe.starts_with("ms-amp") ? 1 : 0;
+    const test_device::Waits waits = Run({"precision.recipe=" + recipe}).of_a_step();
+    CAPTURE(recipe, waits);
+    CHECK(test_device::sum_of(waits) == kWaitsOfAStep + more);
+  }
+}
+
+TEST_CASE("other models, accumulators, optimizers and losses wait for their device no more often") {
+  const std::vector<std::vector<std::string>> settings = {
+      {"model.kind=llama", "precision.recipe=fp8", "model.kv_heads=1"},
+      {"precision.recipe=bf16", "train.z_loss=0.001", "precision.accumulator=hopper-bf16"},
+      {"precision.recipe=deepseek-v3", "model.width=48"},  // several blocks of K
+      {"optimizer.weights=bf16-sr", "optimizer.moment1=e4m3", "optimizer.state_scaling=current"},
+      {"loss_scale.kind=dynamic", "precision.recipe=fp16-o2"},
+  };
+  for (const std::vector<std::string>& own : settings) {
+    const test_device::Waits waits = Run(own).of_a_step();
+    CAPTURE(own, waits);
+    CHECK(test_device::sum_of(waits) == kWaitsOfAStep);
+  }
+}
+
+TEST_CASE("an evaluation waits for its device once, and MS-AMP's first steps for each amax") {
+  CHECK(test_device::sum_of(Run({"precision.recipe=nvfp4"}).of_an_evaluation()) == 1);
+  CHECK(Run({"precision.recipe=ms-amp-o1"}).of_a_step().at("amax") == 8);  // of x and w of four linears
+}
+
+TEST_CASE("a step that takes something for granted that does not hold is done again") {
+  // Products of tiny numbers with their scales are no bf16 numbers; sums of logits that are not finite give no loss. The
+  // gradient of the first position's query is zero, and the scale of a block of zeros no power of two to folded().
+  CHECK(test_device::sum_of(Run({"precision.recipe=mxfp8", "init.scale=1e-36"}).of_a_step(0)) > kWaitsOfAStep);
+  CHECK(test_device::sum_of(Run({"precision.recipe=bf16", "optimizer.lr=1e30"}).of_a_step(2)) > kWaitsOfAStep);
+  CHECK(test_device::sum_of(Run({"precision.recipe=mxfp8", "model.width=64"}).of_a_step()) > kWaitsOfAStep);
+}
