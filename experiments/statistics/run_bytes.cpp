@@ -5,6 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "metrics/log/status_fields.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -53,11 +54,6 @@ requires(!std::is_arithmetic_v<Element>) void pass(Way& way, std::vector<Element
 }
 
 template <class Way>
-void pass(Way& way, RunInput& input) {
-  pass(way, input.key), pass(way, input.path), pass(way, input.sha256);
-}
-
-template <class Way>
 void pass(Way& way, Series& series) {
   pass(way, series.name), pass(way, series.units), pass(way, series.long_name);
 }
@@ -92,8 +88,19 @@ void pass(In& way, std::map<std::string, Value>& entries) {
 }
 
 template <class Way>
+void pass(Way& way, RunStatus& status) {
+  visit_status(status, [&way](const char*, auto& field) {
+    if constexpr (std::is_same_v<std::remove_reference_t<decltype(field)>, std::string>)
+      pass(way, field);
+    else
+      way.raw(&field, sizeof field);
+  });
+}
+
+template <class Way>
 void pass_run(Way& way, AnalysedRun& run) {
-  pass(way, run.problem), pass(way, run.inputs), pass(way, run.machine), pass(way, run.columns);
+  pass(way, run.status);
+  pass(way, run.problem), pass(way, run.machine), pass(way, run.columns);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 namespace precipice {
 
-// Problem, inputs, machine and series; `run` stays as it is.
+// Status, problem, machine and series; `run` stays as it is.
 std::string bytes_of_run(AnalysedRun& run);
 // Puts them into `run`.
 void take_run(std::string_view bytes, AnalysedRun& run);

@@ -14,6 +14,7 @@
 
 #include "experiments/statistics/run_bytes.h"
 #include "experiments/sweep/jobs.h"
+#include "experiments/sweep/observed_run.h"
 #include "metrics/files/file_descriptor.h"
 #include "metrics/files/files.h"
 #include "precision/base/check.h"
@@ -62,37 +63,71 @@ class RunReaders::Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  void read(AnalysedRun& run) {
-    if (choice_.most == SeriesRank::Site && *site_values_ > kMostSiteValues) choice_.most = SeriesRank::Step;
-    try {
-      read_config(run);
+  void read(AnalysedRun& run, const std::string& id) {
+    observe(run, id);
+    read_settings(run);
+    if (run.usable()) read_series(run);
+  }
+  void observe(AnalysedRun& run, const std::string& id) {
+    run_file_.clear();
+    run.status = observe_run(run.directory, id, &run_file_);
+  }
+
+  void read_settings(AnalysedRun& run) {
+    try_to_read(run, [&] {
+      run.config = RunDirectory(run.directory).read_config(configs_);
       run.inputs = recorded_inputs(run.directory, run.config);
-      run.columns = read_columns(run.directory, run.status, &run.machine, choice_);
+    });
+  }
+
+  // Of the run that was observed last.
+  void read_series(AnalysedRun& run) {
+    if (choice_.most == SeriesRank::Site && *site_values_ > kMostSiteValues) choice_.most = SeriesRank::Step;
+    try_to_read(run, [&] {
+      run.columns = read_columns(run.directory, run.status, &run.machine, choice_, std::move(run_file_));
       if (find_series(run.columns, "metrics", "train_loss") == nullptr) run.problem = "no metrics/train_loss";
+    });
+    bool tells_more = false;
+    for (const auto& [name, group] : run.columns) {
+      tells_more = tells_more || !group.meanings.empty() || is_too_large(group);
+      if (choice_.most == SeriesRank::Site && !group.sites.empty()) *site_values_ += group.values();
+    }
+    if (tells_more && run.ended() && has_settings(run)) learn_from(run);
+  }
+
+ private:
+  template <class Work>
+  void try_to_read(AnalysedRun& run, const Work& work) {
+    try {
+      work();
     } catch (const Error& error) {
       // What a failed run's status says comes before what follows from it.
       const bool is_known = run.status.state == RunState::Failed && !run.status.reason.empty();
       run.problem = is_known ? run.status.reason : error.what();
     }
     if (run.status.state == RunState::Pending) run.problem = "not begun";
-    if (run.ended()) keep_described(run);
-    if (choice_.most != SeriesRank::Site) return;
-    for (const auto& [name, group] : run.columns) {
-      if (group.sites.empty()) continue;
-      *site_values_ += group.values();
-      if (run.ended() && group.values() > kMostSiteValues / runs_) choice_.except.insert(name);
-    }
   }
-  void read_config(AnalysedRun& run) { run.config = RunDirectory(run.directory).read_config(configs_); }
 
- private:
-  void keep_described(const AnalysedRun& run) {
-    for (const auto& [name, group] : run.columns)
+  // The index takes nothing from a run whose config cannot be read.
+  bool has_settings(const AnalysedRun& run) {
+    AnalysedRun same;
+    same.directory = run.directory, same.status = run.status;
+    read_settings(same);
+    return same.usable();
+  }
+  bool is_too_large(const ColumnGroup& group) const {
+    return choice_.most == SeriesRank::Site && !group.sites.empty() && group.values() > kMostSiteValues / runs_;
+  }
+  void learn_from(const AnalysedRun& run) {
+    for (const auto& [name, group] : run.columns) {
+      if (is_too_large(group)) choice_.except.insert(name);
       for (const auto& [series, meaning] : group.meanings)
         if (!meaning.units.empty()) described_.insert(described_series(name, group, series));
+    }
   }
 
   ColumnChoice choice_;
+  std::string run_file_;  // its bytes, once they are known to be the recorded ones
   std::set<std::string> described_;
   std::size_t runs_;  // of the sweep
   std::atomic<std::uint64_t>* site_values_;
@@ -131,8 +166,9 @@ void RunReaders::start(std::size_t number) {
   try {
     for (std::size_t i = number; i < runs_.size(); i += processes_.size()) {
       AnalysedRun run;
-      run.directory = runs_[i].directory, run.status = runs_[i].status;
-      reader_->read(run);
+      run.directory = runs_[i].directory;
+      reader_->observe(run, runs_[i].id);
+      reader_->read_series(run);
       const std::string bytes = bytes_of_run(run);
       const std::uint64_t size = bytes.size();
       write_all(to.get(), {reinterpret_cast<const char*>(&size), sizeof size});
@@ -156,9 +192,9 @@ RunReaders::~RunReaders() {
 void RunReaders::read(AnalysedRun& run) {
   PRECIPICE_CHECK(next_ < runs_.size(), "runs are read once");
   const ReadRun& wanted = runs_[next_];
-  run.directory = wanted.directory, run.status = wanted.status;
+  run.directory = wanted.directory;
   const std::size_t number = next_++;
-  if (processes_.empty()) return reader_->read(run);
+  if (processes_.empty()) return reader_->read(run, wanted.id);
   Process& process = processes_[number % processes_.size()];
   std::uint64_t size = 0;
   std::string bytes;
@@ -169,14 +205,16 @@ void RunReaders::read(AnalysedRun& run) {
   }
   if (!came) {
     process.found = FileDescriptor();
-    return reader_->read(run);
+    return reader_->read(run, wanted.id);
   }
   take_run(bytes, run);
-  try {
-    reader_->read_config(run);
-  } catch (const Error& error) {
-    if (run.problem.empty()) run.problem = error.what();  // it was there a moment ago
-  }
+  AnalysedRun settings;
+  settings.directory = run.directory, settings.status = run.status;
+  reader_->read_settings(settings);
+  run.config = std::move(settings.config), run.inputs = std::move(settings.inputs);
+  if (settings.usable()) return;
+  run.problem = settings.problem;
+  run.machine.clear(), run.columns.clear();
 }
 
 bool RunReaders::sites_are_too_many() const {

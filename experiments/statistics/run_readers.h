@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the runs of a sweep have in their files, read one after the other: config, inputs, series. Of many runs several
-// processes read ahead, since one thread at a time may use the HDF5 library: process p reads the runs p, p + P, p + 2 P, ...
-// and writes what it found into a pipe, which it cannot fill by more than a run or two. The runs' order, and what is read of
-// them, are those of one process.
+// What the runs of a sweep have in their files, read one after the other: status, config, inputs, series. Of many runs
+// several processes read status and series ahead, since one thread at a time may use the HDF5 library: process p reads the runs p, p + P,
+// p + 2 P, ... and writes what it found into a pipe, which it cannot fill by more than a run or two. The runs' order, and what
+// is read of them, are those of one process.
 #pragma once
 
 #include <atomic>
@@ -17,10 +17,10 @@
 
 namespace precipice {
 
-// Where and as what a run is read.
+// Where a run is read, and the id of the run that should be there; "": that of its config.
 struct ReadRun {
   std::filesystem::path directory;
-  RunStatus status;
+  std::string id;
 };
 
 // How many processes read so many runs by default: a start pays for a few dozen.
@@ -34,7 +34,7 @@ class RunReaders {
   RunReaders(const RunReaders&) = delete;
   RunReaders& operator=(const RunReaders&) = delete;
 
-  // The next run: its config, inputs, machine and series, or why it has none.
+  // The next run: its status as observed, config, inputs, machine and series, or why it has none.
   void read(AnalysedRun& run);
   // ForIndex: whether series with sites were more than kMostSiteValues. Runs that were read later came without theirs.
   bool sites_are_too_many() const;

@@ -68,7 +68,8 @@ std::string format_of(const StatusReport& report, const ReportedRun& run, const 
 
 std::vector<ReadRun> runs_of(const StatusReport& report) {
   std::vector<ReadRun> runs;
-  for (const ReportedRun& run : report.runs) runs.push_back({run.directory, run.status});
+  // A run by itself may have any name.
+  for (const ReportedRun& run : report.runs) runs.push_back({run.directory, report.axes.empty() ? "" : run.id});
   return runs;
 }
 
@@ -235,7 +236,7 @@ SweepData arranged(const StatusReport& report, const std::string& reference,
   std::set<double> rates;
   for (const ReportedRun& reported : report.runs) {
     AnalysedRun run;
-    run.id = reported.id, run.directory = reported.directory, run.status = reported.status;
+    run.id = reported.id, run.directory = reported.directory;
     read(run);
     run.learning_rate = run.config.optimizer.lr;
     for (std::size_t a = 0; a < report.axes.size(); ++a) {
@@ -276,7 +277,7 @@ std::set<std::string> statistics_groups() {
 
 SweepData read_sweep_data(const std::filesystem::path& directory, const std::string& reference, SeriesChoice choice,
                           const std::set<std::string>& groups) {
-  const StatusReport report = make_report(directory);
+  const StatusReport report = list_runs(directory);
   RunReaders readers(runs_of(report), choice, groups, reading_processes(report.runs.size()));
   SweepData data = arranged(report, reference, [&](AnalysedRun& run) { readers.read(run); });
   if (choice == SeriesChoice::ForIndex) leave_out_sites(data, readers.sites_are_too_many());

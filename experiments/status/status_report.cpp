@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "experiments/console/console.h"
 #include "experiments/console/json_fields.h"
@@ -97,22 +98,15 @@ std::vector<ReportedRun> chosen_runs(const StatusReport& report, std::size_t max
   return runs;
 }
 
-}  // namespace
-
-StatusReport make_report(const fs::path& directory) {
+// `record`: the sweep's; none of a single run.
+StatusReport listed(const fs::path& directory, std::optional<SweepRecord>& record) {
   StatusReport report{directory, {}, {}};
-  if (const auto record = read_record(directory)) {
+  record = read_record(directory);
+  if (record) {
     check_bundles(directory);
     report.axes = record->axes;
     report.labels = record->labels;
-    RunHashes hashes;
-    for (const RecordedRun& run : record->runs) {
-      report.runs.push_back({run.id, directory / run.id, run.values, observe_run(directory / run.id, run.id)});
-      hashes.emplace_back(run.id, report.runs.back().status.run_file_sha256);
-    }
-    report.unlisted = unlisted_runs(directory, *record);
-    report.index = state_of_index(directory, std::move(hashes));
-    add_shards(report);
+    for (const RecordedRun& run : record->runs) report.runs.push_back({run.id, directory / run.id, run.values, {}});
     return report;
   }
   const RunDirectory run(directory);
@@ -120,7 +114,32 @@ StatusReport make_report(const fs::path& directory) {
     throw ConfigError({directory.string(), 0, "", ""},
                       "neither a run directory (config.toml) nor a sweep (sweep.toml)");
   const fs::path name = directory.has_filename() ? directory.filename() : directory.parent_path().filename();
-  report.runs.push_back({name.string(), directory, {}, observe_run(directory)});
+  report.runs.push_back({name.string(), directory, {}, {}});
+  return report;
+}
+
+}  // namespace
+
+StatusReport list_runs(const fs::path& directory) {
+  std::optional<SweepRecord> record;
+  return listed(directory, record);
+}
+
+StatusReport make_report(const fs::path& directory) {
+  std::optional<SweepRecord> record;
+  StatusReport report = listed(directory, record);
+  if (!record) {
+    report.runs.front().status = observe_run(directory);
+    return report;
+  }
+  RunHashes hashes;
+  for (ReportedRun& run : report.runs) {
+    run.status = observe_run(run.directory, run.id);
+    hashes.emplace_back(run.id, run.status.run_file_sha256);
+  }
+  report.unlisted = unlisted_runs(directory, *record);
+  report.index = state_of_index(directory, std::move(hashes));
+  add_shards(report);
   return report;
 }
 

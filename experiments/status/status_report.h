@@ -35,6 +35,8 @@ struct StatusReport {
 
 // Throws ConfigError when the directory holds neither a run nor a sweep.
 StatusReport make_report(const std::filesystem::path& directory);
+// The same runs, axes and labels, and no more: nothing of the runs is looked at.
+StatusReport list_runs(const std::filesystem::path& directory);
 
 // now: Unix seconds, for the ages. At most max_runs rows, in which those runs come first that are not finished, and
 // max_shards of processes.

@@ -35,7 +35,7 @@ bool is_of_another_run(const fs::path& directory, const std::string& id, const s
 
 }  // namespace
 
-RunStatus observe_run(const fs::path& directory, const std::string& id) {
+RunStatus observe_run(const fs::path& directory, const std::string& id, std::string* run_file) {
   RunStatus status;
   const auto failed = [](const std::string& reason) {
     RunStatus failure;
@@ -55,7 +55,7 @@ RunStatus observe_run(const fs::path& directory, const std::string& id) {
   const std::vector<std::string> ids = !says_something ? std::vector<std::string>{}
                                        : id.empty()    ? ids_of(directory)
                                                        : std::vector<std::string>{id};
-  const std::string doubt = ids.empty() ? "" : reason_to_doubt(directory, status, ids);
+  const std::string doubt = ids.empty() ? "" : reason_to_doubt(directory, status, ids, run_file);
   return doubt.empty() ? status : failed(doubt);
 }
 

@@ -14,7 +14,9 @@ namespace precipice {
 
 // The status with its state as observed now; pending where there is none, failed with the reason where it is damaged or
 // is not to be believed (metrics/log/status_doubt.h). `id`: the run that should be here, "": that of its config.toml.
-RunStatus observe_run(const std::filesystem::path& directory, const std::string& id = "");
+// `run_file`: as there.
+RunStatus observe_run(const std::filesystem::path& directory, const std::string& id = "",
+                      std::string* run_file = nullptr);
 
 // False where nothing was computed yet: no journal, run.h5 or checkpoint, and no status that speaks of any.
 bool has_begun(const std::filesystem::path& directory);

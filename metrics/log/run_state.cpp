@@ -6,7 +6,6 @@
 #include <array>
 #include <ctime>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 #include "metrics/log/status_file.h"
@@ -15,7 +14,10 @@ namespace precipice {
 
 std::optional<std::int64_t> start_time_of_process(std::int64_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string line(std::istreambuf_iterator<char>(file), {});
+  // A process that ends between the two calls makes the read fail, which only the stream's own functions take for an end.
+  std::ostringstream read;
+  read << file.rdbuf();
+  const std::string line = read.str();
   // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
   const std::size_t name_end = line.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;

@@ -103,15 +103,16 @@ SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::st
 }
 
 SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status, std::string* machine,
-                           const ColumnChoice& choice) {
-  const std::filesystem::path run_file = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
-  if (is_finished(status.state) && is_there(run_file)) {
-    std::string bytes = read_file(run_file, kMaxRunFileBytes);
+                           const ColumnChoice& choice, std::string run_file) {
+  const std::filesystem::path path = run_dir / kRunFileName, journal = run_dir / kJournalFileName;
+  if (is_finished(status.state) && !run_file.empty())
+    return parse_run_file(std::move(run_file), path.string(), machine, choice);
+  if (is_finished(status.state) && is_there(path)) {
+    std::string bytes = read_file(path, kMaxRunFileBytes);
     // The HDF5 library crashes on about one damaged file in a hundred.
     if (sha256_hex(bytes) == status.run_file_sha256)
-      return parse_run_file(std::move(bytes), run_file.string(), machine, choice);
-    if (!is_there(journal))
-      throw DataError(run_file.string() + ": its SHA-256 is not the one that status.json records");
+      return parse_run_file(std::move(bytes), path.string(), machine, choice);
+    if (!is_there(journal)) throw DataError(path.string() + ": its SHA-256 is not the one that status.json records");
   }
   if (!is_there(journal)) throw DataError(run_dir.string() + ": no run.h5 and no metrics.jnl");
   return columns_of(read_journal(journal).series, choice);

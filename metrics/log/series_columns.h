@@ -50,9 +50,10 @@ SeriesColumns columns_of(const RunSeries& series, const ColumnChoice& choice = {
 SeriesColumns parse_run_file(std::string bytes, const std::string& name, std::string* machine = nullptr,
                              const ColumnChoice& choice = {});
 
-// Throws DataError when neither file can be read; run.h5 is opened only if its SHA-256 is the recorded one.
+// Throws DataError when neither file can be read; run.h5 is opened only if its SHA-256 is the recorded one. `run_file`: its
+// bytes, where somebody has read them and seen that (status_doubt.h); else empty.
 SeriesColumns read_columns(const std::filesystem::path& run_dir, const RunStatus& status,
-                           std::string* machine = nullptr, const ColumnChoice& choice = {});
+                           std::string* machine = nullptr, const ColumnChoice& choice = {}, std::string run_file = "");
 
 // The name under which ColumnChoice knows a series. Groups with and without sites are not one, whatever they are called.
 std::string described_series(const std::string& group, const ColumnGroup& columns, const std::string& series);

@@ -15,7 +15,9 @@ namespace precipice {
 // against it, in one line. It must name the run. Where it says that nothing is left to train, all steps must be done
 // (but of a run that diverged), and run.h5 must be the file whose SHA-256 it records. A status of an earlier version
 // names no run: then it counts whose run.h5 it is, for a status of a finished run.
+// `run_file`: gets the bytes of a finished run's run.h5 if they are the recorded ones and the status names its run, so that
+// nobody need read them again; else it stays as it is.
 std::string reason_to_doubt(const std::filesystem::path& run_dir, const RunStatus& status,
-                            std::span<const std::string> ids);
+                            std::span<const std::string> ids, std::string* run_file = nullptr);
 
 }  // namespace precipice

@@ -12,6 +12,7 @@
 
 #include "metrics/files/files.h"
 #include "metrics/log/run_file.h"
+#include "metrics/log/status_fields.h"
 #include "precision/base/check.h"
 #include "precision/base/special_numbers.h"
 
@@ -25,31 +26,6 @@ constexpr const char* kStateNames[] = {"pending", "running", "done",        "div
                                        "skipped", "failed",  "interrupted", "stale"};
 // Files of earlier versions do not have them.
 constexpr std::string_view kLaterKeys[] = {"run_id", "unigram_floor", "skipped_steps", "cpu_seconds"};
-
-// The one declaration of the file's keys, for reading and writing.
-template <class Status, class Visit>
-void visit_fields(Status& status, const Visit& visit) {
-  visit("run_id", status.run_id);
-  visit("state", status.state);
-  visit("step", status.step);
-  visit("steps", status.steps);
-  visit("pid", status.pid);
-  visit("process_start", status.process_start);
-  visit("host", status.host);
-  visit("heartbeat", status.heartbeat);
-  visit("reason", status.reason);
-  visit("divergence_step", status.divergence_step);
-  visit("final_loss", status.final_loss);
-  visit("unigram_floor", status.unigram_floor);
-  visit("skipped_steps", status.skipped_steps);
-  visit("run_file_sha256", status.run_file_sha256);
-  visit("run_file_before", status.run_file_before);
-  visit("wall_seconds", status.wall_seconds);
-  visit("cpu_seconds", status.cpu_seconds);
-  visit("steps_per_second", status.steps_per_second);
-  visit("invocation", status.invocation);
-  visit("exit_code", status.exit_code);
-}
 
 Json encode(RunState state) {
   return to_string(state);
@@ -120,7 +96,7 @@ bool is_finished(RunState state) {
 void write_status(const Directory& run_dir, const RunStatus& status, const std::string& name) {
   PRECIPICE_CHECK(status.state != RunState::Stale, "stale is observed, never written");
   Json json;
-  visit_fields(status, [&json](const char* key, const auto& value) { json[key] = encode(value); });
+  visit_status(status, [&json](const char* key, const auto& value) { json[key] = encode(value); });
   // A path or message that is no UTF-8 must not stop a run.
   run_dir.write_atomic(name, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
@@ -133,7 +109,7 @@ std::optional<RunStatus> read_status(const std::filesystem::path& path) {
   std::string key_read;
   try {
     const Json json = Json::parse(bytes);
-    visit_fields(status, [&](const char* key, auto& value) {
+    visit_status(status, [&](const char* key, auto& value) {
       key_read = key;
       if (!json.contains(key) && std::ranges::find(kLaterKeys, key) != std::end(kLaterKeys)) return;
       decode(json.at(key), value);

@@ -117,13 +117,13 @@ TEST_CASE("wrong shards and budgets are refused in one line", "[integration]") {
 TEST_CASE("a budget checkpoints what runs, ends with exit code 7 and the next one goes on to equal bytes",
           "[integration]") {
   Workplace place;
-  const std::vector<std::string> axes{"seed=0,1", "train.steps=600", "--jobs", "1"};
+  const std::vector<std::string> axes{"seed=0,1", "train.steps=1200", "--jobs", "1"};
   auto with = axes;
-  with.insert(with.end(), {"--for", "0.8s"});
+  with.insert(with.end(), {"--for", "0.5s"});
   const ProgramResult first = place.run(shared_sweep(place, with));
   CAPTURE(first.out, first.err);
   CHECK(first.exit_code == 7);
-  CHECK(contains(first.out, "the time of --for 0.8s is used; the same command goes on with the sweep: "));
+  CHECK(contains(first.out, "the time of --for 0.5s is used; the same command goes on with the sweep: "));
   CHECK(report_of(place)["counts"].value("failed", 0) == 0);
   CHECK(report_of(place)["counts"].value("running", 0) == 0);
   REQUIRE(place.run(shared_sweep(place, axes)).exit_code == 0);

@@ -14,12 +14,12 @@ namespace {
 std::vector<RegisteredClaim> registered_with(const std::vector<std::string>& metrics) {
   std::string text;
   for (std::size_t i = 0; i < metrics.size(); ++i) {
-    const bool identical = metrics[i] == "identical";
+    const bool has_direction = metrics[i] != "identical" && !metrics[i].starts_with("first_departure");
     text += fmt::format(
         "[[claim]]\nid = 'c{}'\nsource = 's'\nsays = 'w'\nmetric = '{}'\ncompare = ['a', 'b']\nat = {{}}\nliteral = "
         "true\n"
         "n = 8\n{}",
-        i, metrics[i], identical ? "" : "direction = 'higher'\nmargin = 0\n");
+        i, metrics[i], has_direction ? "direction = 'higher'\nmargin = 0\n" : "");
   }
   std::vector<RegisteredClaim> registered;
   for (const Claim& claim : parse_claims(text, "s.toml")) registered.push_back({claim});

@@ -30,7 +30,7 @@ StatusReport mixed_sweep(const fs::path& directory) {
                       [&random](const SweepRun&, std::size_t number) {
                         return number == 5 ? Invented() : quiet_run(random, kSteps, number % 3 == 1 ? 20 : -1);
                       });
-  StatusReport report = make_report(directory);
+  StatusReport report = list_runs(directory);
   write_text(report.runs[3].directory / "run.h5", "no HDF5");
   write_text(report.runs[6].directory / "config.toml", "= no TOML");
   return report;
@@ -39,13 +39,14 @@ StatusReport mixed_sweep(const fs::path& directory) {
 std::vector<ReadRun> to_read(const StatusReport& report, std::size_t times = 1) {
   std::vector<ReadRun> runs;
   for (std::size_t i = 0; i < times; ++i)
-    for (const ReportedRun& run : report.runs) runs.push_back({run.directory, run.status});
+    for (const ReportedRun& run : report.runs) runs.push_back({run.directory, run.id});
   return runs;
 }
 
 // All that there is to know of a run, as text.
 std::string described(const AnalysedRun& run) {
-  std::string text = run.directory.string() + "\n" + run.problem + "\n" + run.machine + "\n" + to_toml(run.config);
+  std::string text = run.directory.string() + " " + describe(run.status) + "\n" + run.problem + "\n" + run.machine +
+                     "\n" + to_toml(run.config);
   for (const RunInput& input : run.inputs) text += input.key + input.path + input.sha256 + "\n";
   for (const auto& [name, group] : run.columns) {
     text += fmt::format("{} {} {} {}\n", name, fmt::join(group.steps, " "), fmt::join(group.sites, " "),
