@@ -21,7 +21,7 @@ struct KahanElement {  // {g, p, moments..., k}
   KahanElement(const OptimizerConfig& config, const UpdateArgs& update)
       : change{{config, update}}, format(prepare(*update.kahan, Overflow::Native)) {}
 
-  PRECIPICE_HD Measured operator()(float (&x)[kLists]) const {
+  PRECIPICE_HD Measures operator()(float (&x)[kLists]) const {
     float inner[kLists - 1];
     for (int d = 0; d < kLists - 1; ++d) inner[d] = x[d];
     const float added = change(inner).value[0];

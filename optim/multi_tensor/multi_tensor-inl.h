@@ -31,7 +31,7 @@ void run_piece(Body body, float* const (&list)[Body::kLists], std::int64_t begin
   for (std::int64_t i = 0; i < size; ++i) {
     float x[Body::kLists];
     for (int d = 0; d < Body::kLists; ++d) x[d] = at[d][i];
-    const Measured result = body(x);
+    const Measures result = body(x);
     for (int d = 0; d < Body::kLists; ++d) {
       if ((Body::kWritten >> d) & 1u) at[d][i] = x[d];
     }

@@ -12,7 +12,7 @@
 
 namespace precipice {
 
-struct Measured {
+struct Measures {
   float value[2] = {0.0f, 0.0f};
 };
 
@@ -21,7 +21,7 @@ struct ScaleBody {  // {x}
   static constexpr unsigned kWritten = 0b1;
   float factor;
 
-  PRECIPICE_HD Measured operator()(float (&x)[kLists]) const {
+  PRECIPICE_HD Measures operator()(float (&x)[kLists]) const {
     x[0] = factor * x[0];
     return {{x[0], 0.0f}};
   }
@@ -31,14 +31,14 @@ struct NormBody {  // {x}
   static constexpr int kLists = 1, kMeasures = 1;
   static constexpr unsigned kWritten = 0;
 
-  PRECIPICE_HD Measured operator()(float (&x)[kLists]) const { return {{x[0], 0.0f}}; }
+  PRECIPICE_HD Measures operator()(float (&x)[kLists]) const { return {{x[0], 0.0f}}; }
 };
 
 struct DistanceBody {  // {a, b}
   static constexpr int kLists = 2, kMeasures = 1;
   static constexpr unsigned kWritten = 0;
 
-  PRECIPICE_HD Measured operator()(float (&x)[kLists]) const { return {{x[0] - x[1], 0.0f}}; }
+  PRECIPICE_HD Measures operator()(float (&x)[kLists]) const { return {{x[0] - x[1], 0.0f}}; }
 };
 
 template <class Rule>
@@ -62,7 +62,7 @@ struct UpdateBody {  // {g, p, moments...}
         keep(static_cast<float>(1 - coupled(update) - update.independent_decay)),
         drop(static_cast<float>(coupled(update) + update.independent_decay)) {}
 
-  PRECIPICE_HD Measured operator()(float (&x)[kLists]) const {
+  PRECIPICE_HD Measures operator()(float (&x)[kLists]) const {
     const float p = x[1];
     x[1] = p * keep - step(x);
     return {{x[1] - p, p}};
@@ -90,7 +90,7 @@ struct ChangeBody {
   static constexpr unsigned kWritten = UpdateBody<Rule>::kWritten & ~0b10u;
   UpdateBody<Rule> update;
 
-  PRECIPICE_HD Measured operator()(float (&x)[kLists]) const {
+  PRECIPICE_HD Measures operator()(float (&x)[kLists]) const {
     const float p = x[1];
     return {{-(update.step(x) + update.drop * p), p}};
   }

@@ -59,7 +59,7 @@ struct LaneLaunch {
     for (std::int64_t i = first; i < end; i += kLanes) {
       float x[Body::kLists];
       for (int d = 0; d < Body::kLists; ++d) x[d] = at[d][i];
-      const Measured measured = body(x);
+      const Measures measured = body(x);
       for (int d = 0; d < Body::kLists; ++d) {
         if ((Body::kWritten >> d) & 1u) at[d][i] = x[d];
       }

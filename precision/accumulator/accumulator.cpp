@@ -18,12 +18,12 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<AccumulatorKind, 6> kKinds{{{"library", AccumulatorKind::Fp32},
-                                                {"every", AccumulatorKind::Every},
-                                                {"chunk", AccumulatorKind::Chunk},
-                                                {"tensor-core", AccumulatorKind::TensorCore},
-                                                {"matrix-core", AccumulatorKind::MatrixCore},
-                                                {"native", AccumulatorKind::Native}}};
+constexpr Spellings<AccumulatorKind, 6> kAccumulatorKinds{{{"library", AccumulatorKind::Fp32},
+                                                           {"every", AccumulatorKind::Every},
+                                                           {"chunk", AccumulatorKind::Chunk},
+                                                           {"tensor-core", AccumulatorKind::TensorCore},
+                                                           {"matrix-core", AccumulatorKind::MatrixCore},
+                                                           {"native", AccumulatorKind::Native}}};
 constexpr Spellings<Hardware, 6> kHardware{{{"unknown", Hardware::Unknown},
                                             {"ampere", Hardware::Ampere},
                                             {"ada", Hardware::Ada},
@@ -137,7 +137,7 @@ Accumulator plain(AccumulatorKind kind) {
 }
 
 std::optional<Accumulator> base_of(std::string_view name) {
-  for (const auto& [word, kind] : kKinds) {
+  for (const auto& [word, kind] : kAccumulatorKinds) {
     if (name == word) return plain(kind);
   }
   for (const PresetAccumulator& preset : preset_accumulators()) {
@@ -256,12 +256,13 @@ Accumulator parse_accumulator(std::string_view text) {
   const std::optional<Accumulator> base = base_of(name);
   if (!base) {
     std::vector<std::string> names;
-    for (const auto& spelling : kKinds) names.emplace_back(spelling.first);
+    for (const auto& spelling : kAccumulatorKinds) names.emplace_back(spelling.first);
     for (const PresetAccumulator& preset : preset_accumulators()) names.emplace_back(preset.name);
     refuse(text, fmt::format("must begin with one of {}{}", fmt::join(names, ", "), suggestion(name, names)));
   }
   Accumulator accumulator = *base;
-  const bool is_kind = std::any_of(kKinds.begin(), kKinds.end(), [&](const auto& kind) { return name == kind.first; });
+  const bool is_kind = std::any_of(kAccumulatorKinds.begin(), kAccumulatorKinds.end(),
+                                   [&](const auto& kind) { return name == kind.first; });
   const std::vector<std::string> allowed = options_of(accumulator.kind);
   const std::string_view list = text.substr(std::min(colon + 1, text.size()));
   const bool takes_format = std::find(allowed.begin(), allowed.end(), "format") != allowed.end();
@@ -296,7 +297,7 @@ std::string to_string(const Accumulator& accumulator) {
   std::vector<std::string> options;
   for (const std::string& name : options_of(accumulator.kind))
     if (is_said(name)) options.push_back(name + "=" + value_of(accumulator, name));
-  const std::string kind = spelling_of(accumulator.kind, kKinds);
+  const std::string kind = spelling_of(accumulator.kind, kAccumulatorKinds);
   return options.empty() ? kind : fmt::format("{}:{}", kind, fmt::join(options, ","));
 }
 

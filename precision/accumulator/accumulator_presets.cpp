@@ -8,13 +8,13 @@
 namespace precipice {
 namespace {
 
-struct Row {
+struct Preset {
   const char* name;
   const char* spelling;
   const char* citation;
 };
 
-constexpr Row kRows[] = {
+constexpr Preset kPresets[] = {
     {"fp32", "every:format=fp32,rounding=rne",
      "IEEE 754 binary32, one rounding to nearest even per product, in the order of k"},
 
@@ -76,7 +76,8 @@ constexpr Row kRows[] = {
 const std::vector<PresetAccumulator>& preset_accumulators() {
   static const std::vector<PresetAccumulator> presets = [] {
     std::vector<PresetAccumulator> made;
-    for (const Row& row : kRows) made.push_back({row.name, parse_accumulator(row.spelling), row.citation});
+    for (const Preset& preset : kPresets)
+      made.push_back({preset.name, parse_accumulator(preset.spelling), preset.citation});
     return made;
   }();
   return presets;

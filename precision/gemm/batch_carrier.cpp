@@ -23,7 +23,7 @@ std::size_t batch_dimensions(const CarrierProduct& product) {
   return product.a_sizes.size() - 2;
 }
 
-std::int64_t matrices_of(const CarrierProduct& product) {
+std::int64_t products_of_batch(const CarrierProduct& product) {
   return count_in(product.a_sizes, batch_dimensions(product));
 }
 
@@ -38,7 +38,7 @@ template <class Number, class Kernel>
 void multiply_each_matrix(const CarrierProduct& p, Causal causal) {
   const std::int64_t m = p.a_sizes.from_end(2), n = p.b_sizes.from_end(2), k = p.a_sizes.from_end(1),
                      y_stride = std::max(p.y_strides.from_end(2), n);
-  at::parallel_for(0, matrices_of(p), std::max<std::int64_t>(1, kTask / (m * n * k)),
+  at::parallel_for(0, products_of_batch(p), std::max<std::int64_t>(1, kTask / (m * n * k)),
                    [&](std::int64_t begin, std::int64_t end) {
                      Kernel kernel;
                      for (std::int64_t i = begin; i < end; ++i) {
@@ -157,7 +157,7 @@ void multiply_in_parts(const CarrierProduct& product) {
   const std::int64_t m = product.a_sizes.from_end(2), n = product.b_sizes.from_end(2);
   const bool by_rows = m >= n;
   const std::int64_t length = by_rows ? m : n, parts = (length + kPart - 1) / kPart;
-  at::parallel_for(0, matrices_of(product) * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, products_of_batch(product) * parts, 1, [&](std::int64_t begin, std::int64_t end) {
     const OneThread alone;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = i % parts * kPart;

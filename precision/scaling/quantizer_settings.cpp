@@ -9,12 +9,12 @@
 namespace precipice {
 namespace {
 
-constexpr Spellings<ScaleKind, 6> kKinds{{{"none", ScaleKind::None},
-                                          {"fixed", ScaleKind::Fixed},
-                                          {"tensor", ScaleKind::Tensor},
-                                          {"row", ScaleKind::Row},
-                                          {"column", ScaleKind::Column},
-                                          {"block", ScaleKind::Block}}};
+constexpr Spellings<ScaleKind, 6> kScaleKinds{{{"none", ScaleKind::None},
+                                               {"fixed", ScaleKind::Fixed},
+                                               {"tensor", ScaleKind::Tensor},
+                                               {"row", ScaleKind::Row},
+                                               {"column", ScaleKind::Column},
+                                               {"block", ScaleKind::Block}}};
 
 void require_setting(bool condition, const char* key, const std::string& value, const std::string& problem) {
   if (!condition) throw ConfigError({"", 0, key, value}, problem);
@@ -94,7 +94,7 @@ QuantizerSettings::operator Quantizer() const {
 }
 
 std::string to_string(ScaleKind kind) {
-  return spelling_of(kind, kKinds);
+  return spelling_of(kind, kScaleKinds);
 }
 
 }  // namespace precipice

@@ -111,7 +111,7 @@ constexpr Arithmetics of(Some... arithmetics) {
   return ((1u << static_cast<int>(arithmetics)) | ...);
 }
 
-struct Row {
+struct RuleRow {
   ScaleRuleInfo info;
   Arithmetics arithmetics;
   void (*fill)(const ScaleConstants&, const Blocks&);
@@ -122,7 +122,7 @@ constexpr Arithmetics kTeAndTorchao = of(Te, TePython, TeUnfused, Torchao);
 constexpr bool kE8m0 = true;
 
 // A rule is an enumerator and a row here: its word, what it does in a few words, which arithmetics have it, its formula.
-constexpr Row kRows[] = {
+constexpr RuleRow kRuleRows[] = {
     {{ScaleRule::Amax, "amax", "max / amax in binary32, or the power of two below it"},
      kTeAndTorchao | of(DeepGemm, DeepSeek, MsAmp),
      fill_amax},
@@ -142,14 +142,14 @@ constexpr Row kRows[] = {
      fill_shared_exponent},
 };
 
-constexpr auto kWords = [] {
-  Spellings<ScaleRule, std::size(kRows)> words{};
-  for (std::size_t i = 0; i < std::size(kRows); ++i) words[i] = {kRows[i].info.name, kRows[i].info.rule};
+constexpr auto kRuleWords = [] {
+  Spellings<ScaleRule, std::size(kRuleRows)> words{};
+  for (std::size_t i = 0; i < std::size(kRuleRows); ++i) words[i] = {kRuleRows[i].info.name, kRuleRows[i].info.rule};
   return words;
 }();
 
-const Row& row_of(ScaleRule rule) {
-  for (const Row& row : kRows)
+const RuleRow& row_of(ScaleRule rule) {
+  for (const RuleRow& row : kRuleRows)
     if (row.info.rule == rule) return row;
   PRECIPICE_CHECK(false, "no rule of number ", static_cast<int>(rule));
 }
@@ -158,7 +158,7 @@ const Row& row_of(ScaleRule rule) {
 
 std::vector<ScaleRuleInfo> scale_rules() {
   std::vector<ScaleRuleInfo> rules;
-  for (const Row& row : kRows) rules.push_back(row.info);
+  for (const RuleRow& row : kRuleRows) rules.push_back(row.info);
   return rules;
 }
 
@@ -171,7 +171,7 @@ bool is_e8m0(ScaleRule rule) {
 }
 
 ScaleRule parse_scale_rule(std::string_view text) {
-  return parse_spelling("rule", text, kWords);
+  return parse_spelling("rule", text, kRuleWords);
 }
 
 std::string to_string(ScaleRule rule) {

@@ -68,7 +68,7 @@ void check_body(const Body& body, const std::string& name) {
         for (std::size_t i = block; i < std::min(size, block + 1024); ++i) {
           float x[Body::kLists];
           for (std::size_t d = 0; d < Body::kLists; ++d) x[d] = expected[d][first + i];
-          const Measured measured = body(x);
+          const Measures measured = body(x);
           for (std::size_t d = 0; d < Body::kLists; ++d) expected[d][first + i] = x[d];
           for (int k = 0; k < Body::kMeasures; ++k)
             lane[k][i % 8] += double{measured.value[k]} * double{measured.value[k]};
