@@ -46,7 +46,8 @@ struct ReferenceBlock : nn::Module {
     if (fused_) {
       y = at::scaled_dot_product_attention(q, k, v, {}, 0.0, true);
     } else {
-      auto scores = q.matmul(k.transpose(-2, -1)) * (1.0 / std::sqrt(static_cast<double>(width / heads_)));
+      const std::int64_t head_size = width / heads_;
+      auto scores = q.matmul(k.transpose(-2, -1)) * (1.0 / std::sqrt(static_cast<double>(head_size)));
       y = torch::softmax(scores.masked_fill(mask_, -std::numeric_limits<float>::infinity()), -1).matmul(v);
     }
     return proj_(y.transpose(1, 2).contiguous().view({batch, length, width}));
