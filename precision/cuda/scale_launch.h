@@ -11,6 +11,7 @@
 #include "precision/cuda/matrix_arrays.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/log2_exponent.h"
+#include "precision/quantize/matrix_numbers.h"
 #include "precision/rounding/round_to_format.h"
 
 namespace precipice {
@@ -35,8 +36,7 @@ struct ScaleSumsLaunch {
 
 struct ScaleNumbersLaunch {
   ScaledNumbersOnDevice call;
-  std::int64_t*
-      inexact;  // raised to 1 where a finite product became infinite or, if that is looked for, another number
+  std::int64_t* inexact;  // raised to 1 where ScaleRange calls a product inexact
 
   PRECIPICE_HD std::int64_t items() const { return call.rows * call.cols; }
   template <class Atomics>
@@ -49,6 +49,7 @@ struct ScaleNumbersLaunch {
                                        : static_cast<const float*>(call.in)[i];
       const float product = value * factor;
       if (product - product != 0.0f && value - value == 0.0f && factor - factor == 0.0f) found = 1;
+      if (factor == kScaleOfZeros && value != 0.0f) found = 1;
       if (!call.out_bf16) {
         static_cast<float*>(call.out)[i] = product;
         continue;
@@ -61,7 +62,7 @@ struct ScaleNumbersLaunch {
   }
 };
 
-// Of positive scales, as numbers that can be raised.
+// Of positive scales but kScaleOfZeros, as numbers that can be raised.
 struct ScaleExtremes {
   std::int64_t above_smallest = 0;  // the bits that the smallest one's pattern has not; 0: there is none
   std::int64_t has_others = 0;      // 1: one is no power of two
@@ -85,7 +86,7 @@ struct RangeOfScalesLaunch {
     ScaleExtremes own{};
     for (std::int64_t i = position.thread; i < size; i += position.threads) {
       const float scale = scales[i];
-      if (!(scale > 0.0f)) continue;
+      if (!(scale > 0.0f) || scale == kScaleOfZeros) continue;
       const auto above = static_cast<std::int64_t>(~__builtin_bit_cast(std::uint32_t, scale));
       own.above_smallest = above > own.above_smallest ? above : own.above_smallest;
       if (has_mantissa(scale)) own.has_others = 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/gemm/expected_product.h"
 
-#include "precision/format/log2_exponent.h"
 #include "precision/scaling/scale_rules.h"
 
 namespace precipice {
@@ -17,12 +16,8 @@ ScaleLayout layout_of(const Scaling& scaling, std::int64_t k) {
   return amax->granularity == Granularity::Column && k > 1 ? ScaleLayout::BlocksOfK : ScaleLayout::Rows;
 }
 
-// Whether folded() will find that products with the scales are exact. Of a block of zeros E8M0 has the scale 2^-127,
-// which folded() takes for no power of two, since fp32 holds it as a subnormal.
-bool has_foldable_scales(const Quantizer& quantizer, std::int64_t zeros) {
-  const BlockShape* block = block_of(quantizer.scaling);
-  const bool has_zero_block = block != nullptr && block->across == 1 && zeros >= block->along;
-  if (has_zero_block && has_mantissa(scale_of(prepare_scales(quantizer), 0.0f).inverse)) return false;
+// Whether folded() will find that products with the scales are exact.
+bool has_foldable_scales(const Quantizer& quantizer) {
   if (const auto* amax = quantizer.scaling_if<AmaxScaling>()) return amax->scale.power_of_two;
   if (const auto* amax = quantizer.scaling_if<BlockAmaxScaling>()) return amax->scale.power_of_two;
   if (const auto* nvfp4 = quantizer.scaling_if<Nvfp4Scaling>()) return nvfp4->two_level && !nvfp4->row_scaled;
@@ -34,20 +29,19 @@ struct Expected {
   bool folds;  // scales of rows and blocks, where the plan wants that
 };
 
-Expected expected_operand(const Quantizer& quantizer, bool as_bf16, std::int64_t k, std::int64_t zeros) {
+Expected expected_operand(const Quantizer& quantizer, bool as_bf16, std::int64_t k) {
   const ScaleLayout scales = layout_of(quantizer.scaling, k);
   const bool is_one = scales == ScaleLayout::None || scales == ScaleLayout::Tensor;
   // Of numbers that are not too small for bf16's instructions.
-  return {{as_bf16, 1.0, scales}, is_one || has_foldable_scales(quantizer, zeros)};
+  return {{as_bf16, 1.0, scales}, is_one || has_foldable_scales(quantizer)};
 }
 
 }  // namespace
 
-ProductKind expected_product(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic,
-                             const ExpectedOperands& operands, const MatmulCpu& cpu) {
+ProductKind expected_product(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic, std::int64_t k,
+                             const MatmulCpu& cpu) {
   const bool as_bf16 = runs_on_bf16(a, b, arithmetic, cpu);
-  const Expected of_a = expected_operand(a, as_bf16, operands.k, operands.zeros_in_a),
-                 of_b = expected_operand(b, as_bf16, operands.k, 0);
+  const Expected of_a = expected_operand(a, as_bf16, k), of_b = expected_operand(b, as_bf16, k);
   GemmFacts facts;
   facts.emulated = arithmetic.accumulator.kind != AccumulatorKind::Fp32;
   facts.a = of_a.kind, facts.b = of_b.kind;

@@ -8,12 +8,8 @@
 
 namespace precipice {
 
-// What is known of a product's operands.
-struct ExpectedOperands {
-  std::int64_t k;           // what the product sums over
-  std::int64_t zeros_in_a;  // numbers side by side in a row of a that are all zero; 0: no such row
-};
-ProductKind expected_product(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic,
-                             const ExpectedOperands& operands, const MatmulCpu& cpu);
+// k: what the product sums over.
+ProductKind expected_product(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic, std::int64_t k,
+                             const MatmulCpu& cpu);
 
 }  // namespace precipice

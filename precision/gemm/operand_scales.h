@@ -44,9 +44,9 @@ class RowScales {
 at::Tensor dequantized(const Quantized& operand);
 
 // The operand with its values multiplied by their scales, and none beside them but a tensor's: where every such product
-// is exact. Scales are powers of two that take nothing out of fp32's range, NaN blocks and zeros among them. NVFP4's
-// E4M3 block scales are exact on its elements too, once the tensor's part is left out: they have 4 significant bits and
-// the elements 2, so that bf16 has room for the products as well.
+// is exact. Scales are powers of two that take nothing out of fp32's range, NaN blocks and zeros among them, or that of a
+// block of zeros (kScaleOfZeros). NVFP4's E4M3 block scales are exact on its elements too, once the tensor's part is left
+// out: they have 4 significant bits and the elements 2, so that bf16 has room for the products as well.
 // With a ledger a device says later whether they were, and the result is made as if.
 std::optional<Quantized> folded(const Quantized& operand, StepLedger* ledger = nullptr);
 

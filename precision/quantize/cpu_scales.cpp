@@ -25,12 +25,12 @@ void put(float x, std::uint16_t& out) {
   out = bf16_bits(__builtin_bit_cast(std::uint32_t, x));
 }
 
-// Whether a finite product became infinite or, if that is looked for, another number.
+// What ScaleRange calls inexact; other bf16 numbers if they are looked for.
 template <bool LooksForOthers, class In, class Out>
 bool multiply_matrix(const In* in, Out* out, const ScaledNumbers& call) {
   const std::int64_t cols = call.cols;
   std::vector<float> factors(static_cast<std::size_t>(cols));
-  std::int32_t overflows = 0;
+  std::int32_t inexact = 0;
   for (std::int64_t row = 0; row < call.rows; ++row) {
     if (row % call.block_rows == 0)
       for (std::int64_t c = 0; c < cols; ++c) factors[static_cast<std::size_t>(c)] = call.scales(row, c / call.block_k);
@@ -39,14 +39,15 @@ bool multiply_matrix(const In* in, Out* out, const ScaledNumbers& call) {
     Out* to = out + row * cols;
     for (std::int64_t c = 0; c < cols; ++c) {
       const float value = widened(from[c]), product = value * factor[c];
-      overflows |= static_cast<std::int32_t>((product - product != 0.0f) & (value - value == 0.0f) &
-                                             (factor[c] - factor[c] == 0.0f));
+      inexact |= static_cast<std::int32_t>((product - product != 0.0f) & (value - value == 0.0f) &
+                                           (factor[c] - factor[c] == 0.0f));
+      inexact |= static_cast<std::int32_t>((factor[c] == kScaleOfZeros) & (value != 0.0f));
       put(product, to[c]);
       if constexpr (LooksForOthers)
-        overflows |= static_cast<std::int32_t>(product == product && widened(to[c]) != product);
+        inexact |= static_cast<std::int32_t>(product == product && widened(to[c]) != product);
     }
   }
-  return overflows != 0;
+  return inexact != 0;
 }
 
 template <class In>
@@ -80,7 +81,7 @@ void range_of_scales(const float* scales, std::int64_t size, ScaleRange* result,
   bool powers_of_two = true;
   for (std::int64_t i = 0; i < size; ++i) {
     const float scale = scales[i];
-    if (!(scale > 0.0f)) continue;
+    if (!(scale > 0.0f) || scale == kScaleOfZeros) continue;
     powers_of_two = powers_of_two && !has_mantissa(scale);
     range.smallest = std::min(range.smallest, scale);
   }

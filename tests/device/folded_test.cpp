@@ -66,7 +66,9 @@ TEST_CASE(
       {"too small for bf16's instructions, but bf16 numbers", operand_of({448, 0.25f, -3, 0}, {0x1p-126f, 1}), true},
       {"no bf16 number", operand_of({448, 0x1p-9f, -3, 0}, {0x1p-126f, 1}), false},
       {"infinite", operand_of({448, 1, -3, 0}, {1, 0x1p127f}), false},
-      {"a block of zeros under a subnormal scale", operand_of({448, 1, 0, 0}, {1, 0x1p-127f}), false},
+      {"a block of zeros under its subnormal scale", operand_of({448, 1, 0, -0.0f}, {1, kScaleOfZeros}), true},
+      {"nothing but zeros", operand_of({0, 0, 0, 0}, {kScaleOfZeros, kScaleOfZeros}), true},
+      {"another number under the scale of zeros", operand_of({448, 1, 0, 0x1p-9f}, {1, kScaleOfZeros}), false},
   };
   for (const auto& c : cases) {
     INFO(c.what);

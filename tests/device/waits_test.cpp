@@ -73,6 +73,7 @@ TEST_CASE("other models, accumulators, optimizers and losses wait for their devi
       {"model.kind=llama", "precision.recipe=fp8", "model.kv_heads=1"},
       {"precision.recipe=bf16", "train.z_loss=0.001", "precision.accumulator=hopper-bf16"},
       {"precision.recipe=deepseek-v3", "model.width=48"},  // several blocks of K
+      {"precision.recipe=mxfp8", "model.width=64"},  // blocks of zeros: the first position's query has no gradient
       {"optimizer.weights=bf16-sr", "optimizer.moment1=e4m3", "optimizer.state_scaling=current"},
       {"loss_scale.kind=dynamic", "precision.recipe=fp16-o2"},
   };
@@ -89,9 +90,7 @@ TEST_CASE("an evaluation waits for its device once, and MS-AMP's first steps for
 }
 
 TEST_CASE("a step that takes something for granted that does not hold is done again") {
-  // Products of tiny numbers with their scales are no bf16 numbers; sums of logits that are not finite give no loss. The
-  // gradient of the first position's query is zero, and the scale of a block of zeros no power of two to folded().
+  // Products of tiny numbers with their scales are no bf16 numbers; sums of logits that are not finite give no loss.
   CHECK(test_device::sum_of(Run({"precision.recipe=mxfp8", "init.scale=1e-36"}).of_a_step(0)) > kWaitsOfAStep);
   CHECK(test_device::sum_of(Run({"precision.recipe=bf16", "optimizer.lr=1e30"}).of_a_step(2)) > kWaitsOfAStep);
-  CHECK(test_device::sum_of(Run({"precision.recipe=mxfp8", "model.width=64"}).of_a_step()) > kWaitsOfAStep);
 }

@@ -23,11 +23,6 @@ bool is_headwise(const RunConfig& config, const PrecisionPolicy& policy, const S
   return policy.elements().softmax.is_identity() && serves_headwise(heads, of_qk, of_pv);
 }
 
-// The first position of a sequence attends to itself alone, whatever its query: the query's gradient is zero.
-std::int64_t zeros_in_gradient(SiteKind kind, const RunConfig& config) {
-  return kind == SiteKind::AttnQkv ? config.model.width : 0;
-}
-
 // Each product alone.
 SiteProducts products_at(SiteKind kind, const SitePrecision& site, const RunConfig& config) {
   const MatmulShape shape = matmul_shape(kind, config);
@@ -38,8 +33,7 @@ SiteProducts products_at(SiteKind kind, const SitePrecision& site, const RunConf
   for (const Pass pass : kAllPasses) {
     const GemmPrecision& gemm = site.pass(pass);
     const auto i = static_cast<std::size_t>(pass);
-    const std::int64_t zeros = pass == Pass::Dgrad ? zeros_in_gradient(kind, config) : 0;
-    products[i] = expected_product(gemm.first, gemm.second, gemm.arithmetic, {sums_over[i], zeros}, matmul_cpu());
+    products[i] = expected_product(gemm.first, gemm.second, gemm.arithmetic, sums_over[i], matmul_cpu());
   }
   return products;
 }
