@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/quantize/open_torch_cuda.h"
+
+#include <ATen/ops/ones.h>
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include "tests/support/catch.h"
+#include "tests/support/paths.h"
+
+using namespace precipice;
+
+TEST_CASE("libtorch's CUDA side that is not there, does not open or is another is refused with what mends it") {
+  CHECK_THAT(open_torch_cuda("/no/such/library.so").problem,
+             Catch::Contains("this build has no libprecipice_torch_cuda.so beside the program"));
+  const std::string unopened = open_torch_cuda(source_directory() + "/README.md").problem;
+  CHECK_THAT(unopened, Catch::StartsWith("libtorch_cuda.so does not open ("));
+  CHECK_THAT(unopened, Catch::EndsWith("): run scripts/setup --cuda"));
+  Dl_info of_another{};
+  REQUIRE(dladdr(reinterpret_cast<const void*>(&getpid), &of_another) != 0);
+  CHECK_THAT(open_torch_cuda(of_another.dli_fname).problem,
+             Catch::EndsWith("another version of the program: run scripts/build"));
+}
+
+TEST_CASE("libtorch's CUDA side that is opened once something was trained says that it is too late") {
+  const at::Tensor x = at::ones({2}).requires_grad_(true);
+  x.sum().backward();  // ATen has looked for hooks of CUDA by now, and found none
+  const TorchCudaFinding late = open_torch_cuda(fake_torch_cuda_library());
+  CHECK_THAT(late.problem, Catch::StartsWith("libtorch_cuda.so was opened too late: this process has trained before"));
+  CHECK(late.torch == nullptr);
+}
