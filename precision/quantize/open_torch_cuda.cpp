@@ -63,7 +63,7 @@ TorchCudaFinding open_torch_cuda(const std::string& library) {
   fix_workspace();
   void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (handle == nullptr)
-    return not_opened(fmt::format("libtorch_cuda.so does not open ({}): run scripts/setup --cuda", dlerror()));
+    return not_opened(fmt::format("cannot open libtorch_cuda.so ({}): run scripts/setup --cuda", dlerror()));
   const auto table = reinterpret_cast<decltype(precipice_torch_cuda)*>(dlsym(handle, kTorchCudaEntryPoint));
   if (table == nullptr || std::string_view(table()->torch_version) != TORCH_VERSION)
     return not_opened(fmt::format("{} is of another version of the program: run scripts/build", kTorchCudaLibrary));

@@ -103,7 +103,7 @@ TEST_CASE("device = cuda is refused by the first of its doors that is closed, in
   const std::string free = gpu("free 80000000000");
   program.check_refused("this build has no libprecipice_torch_cuda.so beside the program", {free});
   write_text(program.place.path(kTorch), "no library");
-  program.check_refused("libtorch_cuda.so does not open (", {free});
+  program.check_refused("cannot open libtorch_cuda.so (", {free});
   fs::remove(program.place.path(kTorch));
   program.put_beside(kTorch, fake_cuda_library());
   program.check_refused("libprecipice_torch_cuda.so is of another version of the program: run scripts/build", {free});
@@ -155,7 +155,7 @@ TEST_CASE("libtorch's CUDA side opens or says which of its libraries is missing,
   } else {
     CHECK_THAT(devices.out, Catch::Contains(": cannot open shared object file: No such file or directory): run "
                                             "scripts/setup --cuda\n"));
-    program.check_refused("libtorch_cuda.so does not open (lib", environment);
+    program.check_refused("cannot open libtorch_cuda.so (lib", environment);
   }
 }
 

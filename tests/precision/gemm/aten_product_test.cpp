@@ -41,6 +41,7 @@ TORCH_LIBRARY_IMPL(aten, CPU, library) {
 // A batch of matrices of whole numbers from -16 to 16, in memory in one of three orders: as it is, transposed, or with a batch's
 // dimension between rows and columns, as heads lie among the numbers of a token.
 enum class Order { Rows, Columns, Heads };
+constexpr Order kOrders[] = {Order::Rows, Order::Columns, Order::Heads};
 
 at::Tensor laid_out(const std::vector<std::int64_t>& shape, Order order, std::uint64_t seed) {
   at::Tensor x = random_tensor(shape, seed).mul(8).round();
@@ -57,6 +58,11 @@ CarrierProduct product_of(const at::Tensor& a, const at::Tensor& b, const at::Te
   call.b_sizes = b.sizes(), call.b_strides = b.strides();
   call.y = y.mutable_data_ptr<float>(), call.y_strides = y.strides();
   return call;
+}
+
+ProductCall call_of(const CarrierProduct& product, Causal causal, const Factor& scale = {},
+                    bool may_need_fp32 = false) {
+  return {product, causal, may_need_fp32, scale, {}, {}};
 }
 
 // Memory of y with two numbers more in each row, all of it NaN; y is a view of it.
@@ -91,13 +97,13 @@ void check_product(const std::vector<std::int64_t>& batch, std::int64_t m, std::
   CarrierProduct product = product_of(x, w, by_aten.y);
   product.scale = scale.factor.is_known() ? scale.factor.known : 1.0f;
   if (batch.empty() && k % 2 == 1) product.bias = bias.const_data_ptr<float>();
-  multiply_by_aten({product, Causal::No, bf16, scale.factor}, at::kCPU);
+  multiply_by_aten(call_of(product, Causal::No, scale.factor, bf16), at::kCPU);
   at::Tensor expected = at::matmul(a.to(at::kDouble), b.to(at::kDouble).transpose(-2, -1)).mul(scale.value);
   if (product.bias != nullptr) expected = expected.add(bias);
   CHECK(by_aten.y.to(at::kDouble).equal(expected));
   if (bf16 && !can_multiply_bf16()) return;
   product.y = by_carrier.y.mutable_data_ptr<float>();
-  cpu_machine().multiply({product, Causal::No, false, scale.factor}, nullptr);
+  cpu_machine().multiply(call_of(product, Causal::No, scale.factor), nullptr);
   CHECK(same_bits(by_aten.memory, by_carrier.memory));  // what is no part of y too
 }
 
@@ -122,12 +128,11 @@ TEST_CASE("the product by ATen is the carrier's, for every shape, layout, batch,
   std::size_t number = 0;
   for (const auto& batch : batches)
     for (const auto& [m, n, k] : sizes)
-      for (const Order of_a : {Order::Rows, Order::Columns, Order::Heads})
-        for (const Order of_b : {Order::Rows, Order::Columns, Order::Heads})
-          for (const bool bf16 : {false, true}) {
-            const Order of_y = number % 2 == 0 ? Order::Rows : Order::Heads;
-            check_product(batch, m, n, k, of_a, of_b, of_y, bf16, scale_number(number++));
-          }
+      for (const Order of_a : kOrders)
+        for (const bool bf16 : {false, true}) {
+          const Order of_b = kOrders[(number / 2 + number / 6) % 3], of_y = kOrders[number / 5 % 3];
+          check_product(batch, m, n, k, of_a, of_b, of_y, bf16, scale_number(number++));
+        }
   CHECK(products_of_bf16 > before);
 }
 
@@ -137,7 +142,7 @@ TEST_CASE("batches that are one in memory are one product by ATen, others one fo
     const at::Tensor y = at::empty({a.size(0), a.size(1), a.size(2), b.size(2)});
     const std::size_t before = products_of_bf16;
     const CarrierProduct product = product_of(x, w, y);
-    multiply_by_aten({product, Causal::No}, at::kCPU);
+    multiply_by_aten(call_of(product, Causal::No), at::kCPU);
     return products_of_bf16 - before;
   };
   const at::Tensor whole = random_tensor({5, 3, 4, 8}, 1), heads = laid_out({5, 3, 4, 8}, Order::Heads, 2);
@@ -149,7 +154,7 @@ TEST_CASE("what the CPU's carrier leaves out of causal products is zero, and mul
   const at::Tensor lower = laid_out({2, 6, 6}, Order::Rows, 1).tril(), b = laid_out({2, 9, 6}, Order::Rows, 2);
   Result by_aten({2, 6, 9}, Order::Rows), by_carrier({2, 6, 9}, Order::Rows);
   const CarrierProduct product = product_of(lower, b, by_aten.y), other = product_of(lower, b, by_carrier.y);
-  multiply_by_aten({product, Causal::FirstPast}, at::kCPU);
-  cpu_machine().multiply({other, Causal::FirstPast}, nullptr);
+  multiply_by_aten(call_of(product, Causal::FirstPast), at::kCPU);
+  cpu_machine().multiply(call_of(other, Causal::FirstPast), nullptr);
   CHECK(by_aten.y.equal(by_carrier.y));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/quantize/open_torch_cuda.h"
 
+#include <ATen/core/Tensor.h>
 #include <ATen/ops/ones.h>
 #include <dlfcn.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ TEST_CASE("libtorch's CUDA side that is not there, does not open or is another i
   CHECK_THAT(open_torch_cuda("/no/such/library.so").problem,
              Catch::Contains("this build has no libprecipice_torch_cuda.so beside the program"));
   const std::string unopened = open_torch_cuda(source_directory() + "/README.md").problem;
-  CHECK_THAT(unopened, Catch::StartsWith("libtorch_cuda.so does not open ("));
+  CHECK_THAT(unopened, Catch::StartsWith("cannot open libtorch_cuda.so ("));
   CHECK_THAT(unopened, Catch::EndsWith("): run scripts/setup --cuda"));
   Dl_info of_another{};
   REQUIRE(dladdr(reinterpret_cast<const void*>(&getpid), &of_another) != 0);
