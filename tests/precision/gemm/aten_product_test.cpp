@@ -38,8 +38,8 @@ TORCH_LIBRARY_IMPL(aten, CPU, library) {
   library.impl("bmm.dtype_out", multiply_bf16);
 }
 
-// A batch of matrices of whole numbers from -16 to 16, in memory in one of three orders: as it is, transposed, or with a batch's
-// dimension between rows and columns, as heads lie among the numbers of a token.
+// A batch of matrices of whole numbers from -16 to 16, in memory in one of three orders: as it is, transposed, or with a
+// batch's dimension between rows and columns, as heads lie among the numbers of a token.
 enum class Order { Rows, Columns, Heads };
 constexpr Order kOrders[] = {Order::Rows, Order::Columns, Order::Heads};
 

@@ -8,11 +8,12 @@
 
 namespace at {
 
-struct HooksWithoutGpu : CUDAHooksInterface {
-  explicit HooksWithoutGpu(CUDAHooksArgs) {}
+// The name by which ATen asks for them.
+struct CUDAHooks : CUDAHooksInterface {
+  explicit CUDAHooks(CUDAHooksArgs) {}
   bool hasCUDART() const override { return true; }
 };
-REGISTER_CUDA_HOOKS(HooksWithoutGpu)
+REGISTER_CUDA_HOOKS(CUDAHooks)
 
 }  // namespace at
 
