@@ -13,7 +13,7 @@ namespace precipice {
 
 // The product of arrays in the memory of `device`, queued where libtorch queues this thread's work there. `may_need_fp32` and
 // quanta are not asked about: tensor cores take subnormal numbers as they are (Fasi, Higham, Mikaitis and Pranesh, "Numerical
-// behavior of NVIDIA tensor cores", PeerJ Computer Science 7:e330, 2021, section 3), as ATen's products on a CPU do.
+// behavior of NVIDIA tensor cores", PeerJ Computer Science 7:e330, 2021, section 3).
 void multiply_by_aten(const ProductCall& call, c10::Device device);
 
 }  // namespace precipice

@@ -50,22 +50,18 @@ class LoneProgram {
     waitpid(child, &status, 0);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out), text_of(err)};
   }
-  // Each command that can train: refused with one line that has this sentence, and nothing is written.
-  void check_refused(const std::string& sentence, const std::vector<std::string>& environment = {}) const {
-    const std::vector<std::vector<std::string>> commands = {
-        {"train", place.config(), "device=cuda", "--out", place.path("run")},
-        {"sweep", place.config(), "device=cuda", "seed=1,2", "--jobs", "2", "--out", place.path("sweep")},
-        {"bench", "quantize", "--quick", "--device", "cuda"}};
-    for (const auto& words : commands) {
-      INFO(words[0]);
-      const ProgramResult result = run(words, environment);
-      CHECK(result.exit_code == 2);
-      CHECK(result.out.empty());
-      CHECK(count_lines(result.err) == 1);
-      CHECK_THAT(result.err, Catch::StartsWith("error: ") && Catch::Contains("device = cuda: " + sentence));
-    }
-    CHECK_FALSE(fs::exists(place.path("run")));
-    CHECK_FALSE(fs::exists(place.path("sweep")));
+  // Refused with one line that has this sentence, and nothing is written.
+  void check_refused(std::vector<std::string> words, const std::string& sentence,
+                     const std::vector<std::string>& environment = {}) const {
+    const std::vector<std::string> own = {place.config(), "device=cuda", "--out", place.path("made")};
+    if (words[0] != "bench") words.insert(words.begin() + 1, own.begin(), own.end());
+    INFO(words[0]);
+    const ProgramResult result = run(words, environment);
+    CHECK(result.exit_code == 2);
+    CHECK(result.out.empty());
+    CHECK(count_lines(result.err) == 1);
+    CHECK_THAT(result.err, Catch::StartsWith("precipice: error: ") && Catch::Contains("device = cuda: " + sentence));
+    CHECK_FALSE(fs::exists(place.path("made")));
   }
 
   Workplace place;
@@ -85,30 +81,22 @@ std::string gpu(const std::string& said) {
 TEST_CASE("device = cuda is refused by the first of its doors that is closed, in a line that says what mends it",
           "[integration]") {
   const LoneProgram program;
-  program.check_refused(
-      "this build has no libprecipice_cuda.so beside the program: nvcc was not found when it was built; run "
-      "scripts/setup "
-      "--cuda, then scripts/build");
-  write_text(program.place.path(kKernels), "no library");
-  program.check_refused("cannot open the CUDA library: ");
-  program.put_beside(kKernels, fake_torch_cuda_library());
-  program.check_refused("libprecipice_cuda.so is of another version of the program");
-
+  program.check_refused({"train"},
+                        "this build has no libprecipice_cuda.so beside the program: nvcc was not found when it was "
+                        "built; run scripts/setup --cuda, then scripts/build");
   program.put_beside(kKernels, fake_cuda_library());
   const std::string no_driver = "no NVIDIA driver is installed; one for CUDA 13.0 or later is needed";
-  program.check_refused("no GPU can be used: " + no_driver + "; device = \"cpu\" trains here", {gpu(no_driver)});
-  program.check_refused("no GPU can be used: the process that asked the NVIDIA driver ended with signal 11",
-                        {gpu("crash")});
-
+  const std::vector<std::vector<std::string>> commands = {
+      {"train"}, {"sweep", "seed=1,2", "--jobs", "2"}, {"bench", "quantize", "--quick", "--device", "cuda"}};
+  for (const std::vector<std::string>& words : commands)
+    program.check_refused(words, "no GPU can be used: " + no_driver + "; device = \"cpu\" trains here",
+                          {gpu(no_driver)});
   const std::string free = gpu("free 80000000000");
-  program.check_refused("this build has no libprecipice_torch_cuda.so beside the program", {free});
   write_text(program.place.path(kTorch), "no library");
-  program.check_refused("cannot open libtorch_cuda.so (", {free});
+  program.check_refused({"train"}, "cannot open libtorch_cuda.so (", {free});
   fs::remove(program.place.path(kTorch));
-  program.put_beside(kTorch, fake_cuda_library());
-  program.check_refused("libprecipice_torch_cuda.so is of another version of the program: run scripts/build", {free});
   program.put_beside(kTorch, fake_torch_cuda_library());
-  program.check_refused("this version trains on the CPU: use device = \"cpu\"", {free});
+  program.check_refused({"train"}, "this version trains on the CPU: use device = \"cpu\"", {free});
 }
 
 TEST_CASE("a run or runs at once that need more than a GPU has free are refused with what they need", "[integration]") {
@@ -151,11 +139,11 @@ TEST_CASE("libtorch's CUDA side opens or says which of its libraries is missing,
   CHECK(devices.exit_code == 0);
   CHECK_THAT(devices.out, Catch::Contains("\ncuda  Fake GPU, compute capability 9.0, "));
   if (contains(devices.out, "\n      libtorch_cuda.so opens, cuBLAS 13.")) {
-    program.check_refused("this version trains on the CPU", environment);
+    program.check_refused({"train"}, "this version trains on the CPU", environment);
   } else {
     CHECK_THAT(devices.out, Catch::Contains(": cannot open shared object file: No such file or directory): run "
                                             "scripts/setup --cuda\n"));
-    program.check_refused("cannot open libtorch_cuda.so (lib", environment);
+    program.check_refused({"train"}, "cannot open libtorch_cuda.so (lib", environment);
   }
 }
 

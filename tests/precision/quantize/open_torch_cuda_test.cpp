@@ -6,6 +6,9 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
+#include "precision/cuda/find_cuda.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"
 
@@ -21,6 +24,20 @@ TEST_CASE("libtorch's CUDA side that is not there, does not open or is another i
   REQUIRE(dladdr(reinterpret_cast<const void*>(&getpid), &of_another) != 0);
   CHECK_THAT(open_torch_cuda(of_another.dli_fname).problem,
              Catch::EndsWith("another version of the program: run scripts/build"));
+}
+
+TEST_CASE("what a GPU's driver says comes from a process of its own, whose end is a sentence too") {
+  setenv("PRECIPICE_FAKE_GPU", "crash", 1);
+  CHECK(find_cuda(fake_cuda_library()).problem ==
+        "no GPU can be used: the process that asked the NVIDIA driver ended with signal 11");
+  setenv("PRECIPICE_FAKE_GPU", "a reason", 1);
+  CHECK(find_cuda(fake_cuda_library()).problem == "no GPU can be used: a reason");
+  setenv("PRECIPICE_FAKE_GPU", "free 1073741824", 1);
+  const CudaFinding found = find_cuda(fake_cuda_library());
+  unsetenv("PRECIPICE_FAKE_GPU");
+  CHECK(found.usable());
+  CHECK(found.device.free_bytes == 1073741824);
+  CHECK(found.gpu == "Fake GPU, compute capability 9.0, 1.0 of 1.0 GiB free, driver for CUDA 13.0");
 }
 
 TEST_CASE("libtorch's CUDA side that is opened once something was trained says that it is too late") {
