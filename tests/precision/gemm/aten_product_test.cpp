@@ -123,8 +123,8 @@ Scales scale_number(std::size_t i) {
 
 TEST_CASE("the product by ATen is the carrier's, for every shape, layout, batch, type and scale") {
   const std::size_t before = products_of_bf16;
-  const std::vector<std::vector<std::int64_t>> batches = {{}, {3}, {2, 3}, {1, 4}, {2, 1, 3}};
-  const std::int64_t sizes[][3] = {{1, 1, 1}, {1, 5, 7}, {6, 1, 3}, {4, 9, 1}, {8, 6, 16}, {33, 17, 40}};
+  const std::vector<std::vector<std::int64_t>> batches = {{}, {3}, {2, 3}, {2, 1, 3}};
+  const std::int64_t sizes[][3] = {{1, 1, 1}, {1, 5, 7}, {6, 1, 3}, {4, 9, 1}, {9, 17, 40}};
   std::size_t number = 0;
   for (const auto& batch : batches)
     for (const auto& [m, n, k] : sizes)
