@@ -37,6 +37,10 @@ TEST_CASE("what a GPU's driver says comes from a process of its own, whose end i
   unsetenv("PRECIPICE_FAKE_GPU");
   CHECK(found.usable());
   CHECK(found.device.free_bytes == 1073741824);
+  // This process, from which a sweep's runs are forked, has not spoken to the driver.
+  void* const library = dlopen(fake_cuda_library().c_str(), RTLD_NOW | RTLD_NOLOAD);
+  REQUIRE(library != nullptr);
+  CHECK(*static_cast<const int*>(dlsym(library, "fake_driver_calls")) == 0);
   CHECK(found.gpu == "Fake GPU, compute capability 9.0, 1.0 of 1.0 GiB free, driver for CUDA 13.0");
 }
 
