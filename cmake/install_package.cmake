@@ -24,7 +24,9 @@ install(FILES "${PROJECT_BINARY_DIR}/generated/precipice-config.cmake"
 
 set_target_properties(precipice PROPERTIES INSTALL_RPATH "${CMAKE_BUILD_RPATH}")
 install(TARGETS precipice RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-if(TARGET precipice_cuda)
-  # Beside the program, which looks for it there.
-  install(TARGETS precipice_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_BINDIR}")
-endif()
+# Beside the program, which looks for them there.
+foreach(_library precipice_cuda precipice_torch_cuda)
+  if(TARGET ${_library})
+    install(TARGETS ${_library} LIBRARY DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  endif()
+endforeach()

@@ -25,7 +25,7 @@ import numpy as np
 import package_path  # noqa: F401  makes precipice importable
 from precipice.safe_files import regular, write_file
 
-PROVENANCE = {"command", "commit", "compiler", "cpu_model", "hdf5_version", "libtorch_version", "onednn_version",
+PROVENANCE = {"command", "commit", "compiler", "cpu_model", "cublas_version", "gpu_model", "hdf5_version", "libtorch_version", "onednn_version",
               "program_version"}
 HINTS = {"NX_class", "default"}  # what a viewer opens on (metrics/hdf5/nexus_hints.h); groups' attributes are not compared
 DIMENSION_SCALES = {"REFERENCE_LIST", "DIMENSION_LIST"}  # addresses in the file, of which steps belong to which series

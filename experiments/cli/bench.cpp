@@ -11,13 +11,15 @@
 #include "experiments/bench/simulate.h"
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
+#include "precision/base/device_kind.h"
+#include "train/run/run.h"
 
 namespace precipice {
 
 Command add_bench(CLI::App& app) {
   struct BenchArguments : BenchOptions {
     bool json = false;
-    std::string check, simulate, folder = "/tmp";
+    std::string check, simulate, folder = "/tmp", device = to_string(DeviceKind::Cpu);
   };
   auto options = std::make_shared<BenchArguments>();
   CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
@@ -29,6 +31,9 @@ Command add_bench(CLI::App& app) {
       ->capture_default_str();
   parser->add_option("--threads", options->threads, "Of quantizers, matmuls, linears and steps")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  parser->add_option("--device", options->device, "cpu or cuda: where that is")
+      ->check(CLI::IsMember({to_string(DeviceKind::Cpu), to_string(DeviceKind::Cuda)}))
       ->capture_default_str();
   parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
   parser->add_flag("--quick", options->quick, "Smaller tensors and fewer repetitions");
@@ -53,6 +58,7 @@ Command add_bench(CLI::App& app) {
               print_result(options->json ? to_json(simulation) : to_text(simulation));
               return static_cast<int>(simulation.twice > 0 ? kSomeRunsFailed : kSuccess);
             }
+            require_training_device(parse_spelling("device", options->device, kDevices));
             std::optional<Baseline> baseline;
             if (!options->check.empty()) baseline = read_baseline(options->check);
             const BenchReport report = run_bench(*options);

@@ -72,13 +72,17 @@ std::int64_t count_seeds(const Sweep& sweep, const std::vector<SweepRun>& runs) 
   return static_cast<std::int64_t>(seeds.size());
 }
 
-// Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory.
+// Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory. Their devices
+// are open then, for the processes that are forked from this one.
 std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& options) {
   std::vector<const SweepRun*> to_go;
   for (const SweepRun& run : runs)
     if (is_selected(observe_run(std::filesystem::path(options.out) / run.id, run.id).state, selection_of(options.only)))
       to_go.push_back(&run);
   const Jobs jobs = plan_jobs(to_go, options.workers, available_memory());
+  std::vector<const RunConfig*> configs;
+  for (const SweepRun* run : to_go) configs.push_back(&run->config);
+  open_devices(configs, jobs.count);
   if (!jobs.problem.empty()) throw NotEnoughMemory(jobs.problem);
   return jobs.count;
 }

@@ -67,7 +67,10 @@ int train(TrainArguments options) {
     print_run_plan(run, directory);
     return kSuccess;
   }
-  if (!is_finished(observe_run(directory).state)) require_memory(run, available_memory());
+  if (!is_finished(observe_run(directory).state)) {
+    open_devices({&run.config}, 1);
+    require_memory(run, available_memory());
+  }
 
   install_stop_signals();
   ProgressPrinter printer = standard_progress(options.quiet, kRunInterval);

@@ -146,6 +146,11 @@ void print_run_plan(const ResolvedRun& run, const std::filesystem::path& directo
   print_result(fmt::format("# run {} in {}: {}\n", run_id(config), directory.string(), to_string(status.state)));
   print_result(fmt::format("# {} parameters, {} steps\n", plan.parameters, config.train.steps));
   print_memory(plan.memory, format_bytes(plan.memory.bytes()), available, "# ");
+  if (config.device == DeviceKind::Cuda) {
+    const MemoryEstimate on_gpu = estimate_gpu_memory(run);
+    print_result(fmt::format("# gpu memory  about {}\n#             most in {}: {}\n", format_bytes(on_gpu.bytes()),
+                             on_gpu.phase, describe(on_gpu)));
+  }
   print_result(fmt::format("# disk        up to {} ({} free)\n", format_bytes(plan.disk_bytes),
                            format_bytes(free_bytes(directory))));
   print_remark(config, "# ");

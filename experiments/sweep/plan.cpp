@@ -7,14 +7,18 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <map>
+#include <numeric>
 
 #include "experiments/console/progress.h"
 #include "precision/base/check.h"
+#include "precision/quantize/open_cuda.h"
 #include "train/config/model_shapes.h"
 #include "train/data/open_tokens.h"
 #include "train/data/tokens.h"
 #include "train/estimates/log_size.h"
 #include "train/model/model.h"
+#include "train/run/opened_device.h"
 #include "train/run/run.h"
 
 namespace precipice {
@@ -147,6 +151,36 @@ std::string memory_problem(const ResolvedRun& run, const AvailableMemory& availa
   return fmt::format("not enough memory: the run needs about {} ({} {}) and {} are there ({}); too large: {}",
                      format_bytes(need), format_bytes(memory.terms.front().bytes), memory.terms.front().name,
                      format_bytes(available.bytes), available.source, keys);
+}
+
+std::string gpu_memory_problem(const std::vector<const RunConfig*>& runs, std::size_t jobs, double free) {
+  std::map<std::string, double> known;
+  std::vector<double> needs;
+  for (const RunConfig* run : runs) {
+    const auto [place, is_new] = known.try_emplace(size_key(*run));
+    if (is_new) place->second = estimate_gpu_memory(*run).bytes();
+    needs.push_back(place->second);
+  }
+  std::sort(needs.begin(), needs.end(), std::greater<>());
+  needs.resize(std::min(needs.size(), std::max<std::size_t>(1, jobs)));
+  const double need = std::accumulate(needs.begin(), needs.end(), 0.0);
+  if (need <= free) return "";
+  const std::string who = needs.size() == 1 ? "the run needs" : fmt::format("{} runs at once need", needs.size());
+  const char* const way =
+      needs.size() == 1 ? "smaller train.batch, model.context or model.width need less" : "fewer `jobs` need less";
+  return fmt::format("{} about {} of the GPU's memory, {} are free; {}", who, format_bytes(need), format_bytes(free),
+                     way);
+}
+
+void open_devices(const std::vector<const RunConfig*>& runs, std::size_t jobs) {
+  std::vector<const RunConfig*> on_gpu;
+  for (const RunConfig* run : runs)
+    if (run->device == DeviceKind::Cuda) on_gpu.push_back(run);
+  if (on_gpu.empty()) return;
+  const CudaDevice& gpu = open_cuda().gpu;
+  const std::string problem = gpu_memory_problem(on_gpu, jobs, static_cast<double>(gpu.free_bytes));
+  if (!problem.empty()) throw ConfigError({"", 0, "device", to_string(DeviceKind::Cuda)}, problem);
+  refuse_untrained_device(DeviceKind::Cuda);
 }
 
 void require_memory(const ResolvedRun& run, const AvailableMemory& available) {

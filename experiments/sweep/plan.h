@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "experiments/console/machine_memory.h"
 #include "train/estimates/memory_estimate.h"
@@ -38,6 +39,11 @@ std::string describe(const MemoryEstimate& memory);
 
 // Why a run needs too much, or "": what it needs, what there is, the keys that are too large with values that fit.
 std::string memory_problem(const ResolvedRun& run, const AvailableMemory& available);
+// Opens the devices of these runs, before anything was trained (open_device()). Throws ConfigError where one cannot be had,
+// or where `jobs` of the runs on a GPU, the largest, need more than it has free.
+void open_devices(const std::vector<const RunConfig*>& runs, std::size_t jobs);
+// Why `jobs` of these runs need more than so many free bytes of a GPU, or "".
+std::string gpu_memory_problem(const std::vector<const RunConfig*>& runs, std::size_t jobs, double free);
 // Throws NotEnoughMemory where memory_problem() says something.
 void require_memory(const ResolvedRun& run, const AvailableMemory& available);
 

@@ -36,10 +36,11 @@ ColumnGroup read_group(const Hdf5Reader& file, const std::string& name, const st
   return group;
 }
 
-// The processor, and the instruction sets of quantizers and of products: what decides the order of sums.
+// The processor, and the instruction sets of quantizers and of products, or the GPU and its library: what decides the order
+// of sums.
 std::string machine_of(const Hdf5Reader& file) {
   std::string text;
-  for (const char* name : {"cpu_model", "isa", "onednn_isa"})
+  for (const char* name : {"cpu_model", "isa", "onednn_isa", "gpu_model", "cublas_version"})
     if (file.has_attribute("/", name)) text += (text.empty() ? "" : ", ") + file.attribute_text("/", name);
   return text;
 }

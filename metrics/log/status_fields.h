@@ -29,6 +29,7 @@ void visit_status(Status& status, const Visit& visit) {
   visit("steps_per_second", status.steps_per_second);
   visit("invocation", status.invocation);
   visit("exit_code", status.exit_code);
+  for (const DeviceField& field : kDeviceFields) visit(field.key, status.device.*field.text);
 }
 
 }  // namespace precipice

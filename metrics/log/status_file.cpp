@@ -8,6 +8,7 @@
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "metrics/files/files.h"
@@ -96,7 +97,11 @@ bool is_finished(RunState state) {
 void write_status(const Directory& run_dir, const RunStatus& status, const std::string& name) {
   PRECIPICE_CHECK(status.state != RunState::Stale, "stale is observed, never written");
   Json json;
-  visit_status(status, [&json](const char* key, const auto& value) { json[key] = encode(value); });
+  visit_status(status, [&json](const char* key, const auto& value) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>)
+      if (value.empty() && is_device_field(key)) return;
+    json[key] = encode(value);
+  });
   // A path or message that is no UTF-8 must not stop a run.
   run_dir.write_atomic(name, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
@@ -111,7 +116,8 @@ std::optional<RunStatus> read_status(const std::filesystem::path& path) {
     const Json json = Json::parse(bytes);
     visit_status(status, [&](const char* key, auto& value) {
       key_read = key;
-      if (!json.contains(key) && std::ranges::find(kLaterKeys, key) != std::end(kLaterKeys)) return;
+      const bool is_later = is_device_field(key) || std::ranges::find(kLaterKeys, key) != std::end(kLaterKeys);
+      if (!json.contains(key) && is_later) return;
       decode(json.at(key), value);
     });
     if (status.state == RunState::Stale) throw DataError("stale is observed, never written");

@@ -17,6 +17,7 @@
 
 #include "metrics/files/directory.h"
 #include "metrics/files/run_files.h"
+#include "metrics/log/device_fields.h"
 
 namespace precipice {
 
@@ -51,6 +52,7 @@ struct RunStatus {
   double steps_per_second = 0;
   std::string invocation;  // the command line
   int exit_code = -1;      // -1: has not ended
+  DeviceFields device;     // not in the file where it is empty
 };
 
 // Throws OutputError; the old file stays.

@@ -6,6 +6,7 @@
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
+#include "precision/gemm/matmuls_of.h"
 #include "precision/quantize/shared_quantization.h"
 #include "precision/rounding/random_streams.h"
 
@@ -56,8 +57,8 @@ Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contrac
   return result;
 }
 
-bool runs_on_bf16(const GemmPrecision& gemm) {
-  return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic);
+bool runs_on_bf16(const GemmPrecision& gemm, const at::Tensor& operand) {
+  return runs_on_bf16(gemm.first, gemm.second, gemm.arithmetic, matmuls_of(operand));
 }
 
 // Rows from `first_row` and `size` columns from `begin` on.
@@ -103,7 +104,7 @@ bool share_quantization(const Quantizer& first, const Quantizer& second) {
 at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
                                      const at::Tensor& out) {
   const SitePrecision& p = *site_.precision;
-  const bool as_bf16 = runs_on_bf16(p.fprop);
+  const bool as_bf16 = runs_on_bf16(p.fprop, x);
   Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
   Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
   at::Tensor y = multiply(Pass::Fprop, qx, qw, {bias, out, causal(p.fprop.first, Causal::Result, Causal::FirstPast)});
@@ -115,7 +116,7 @@ at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, c
 void QuantizedProduct::forward_by_parts(const at::Tensor& x, const at::Tensor& w, std::int64_t size,
                                         const std::function<void(std::int64_t begin, const at::Tensor& y)>& take) {
   const SitePrecision& p = *site_.precision;
-  const bool as_bf16 = runs_on_bf16(p.fprop);
+  const bool as_bf16 = runs_on_bf16(p.fprop, x);
   Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
   Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
   GemmArithmetic arithmetic = p.fprop.arithmetic;
@@ -175,14 +176,14 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
   Gradients result;
   Quantized qdy;
   if (needs.dx) {
-    const bool as_bf16 = runs_on_bf16(p.dgrad);
+    const bool as_bf16 = runs_on_bf16(p.dgrad, dy);
     qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
     const Quantized qw = requantize(w_, p.dgrad.second, Slot::DgradW, as_bf16);
     result.dx =
         multiply(Pass::Dgrad, qdy, qw, {{}, needs.dx_out, causal(p.dgrad.first, Causal::FirstPast, Causal::Result)});
   }
   if (needs.dw) {
-    const bool as_bf16 = runs_on_bf16(p.wgrad);
+    const bool as_bf16 = runs_on_bf16(p.wgrad, dy);
     if (needs.dx && share_quantization(p.dgrad.first, p.wgrad.first)) {
       qdy = qdy.transposed();
       notify_quantized(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);

@@ -11,6 +11,7 @@
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/base/check.h"
 #include "precision/gemm/emulated_product.h"
+#include "precision/gemm/matmuls_of.h"
 #include "precision/gemm/value_product.h"
 #include "precision/quantize/device.h"
 
@@ -209,7 +210,7 @@ PlannedGemm plan_gemm(const Quantized& a, const Quantized& b, const GemmArithmet
   check_equal_blocks(block_of_k(gemm.a), block_of_k(gemm.b));
   // Only one product of whole operands is asked about quanta where they lie.
   if (!is_emulated(arithmetic) && (gemm.a.scales.defined() || gemm.b.scales.defined())) know_quanta(gemm.a, gemm.b);
-  gemm.plan = choose_gemm(facts_of(gemm, preparation), matmul_cpu());
+  gemm.plan = choose_gemm(facts_of(gemm, preparation), matmuls_of(gemm.a.values));
   if (gemm.plan.transposed) std::swap(gemm.a, gemm.b);
   return gemm;
 }

@@ -2,6 +2,7 @@
 #include "precision/gemm/value_product.h"
 
 #include "precision/base/check.h"
+#include "precision/gemm/matmuls_of.h"
 #include "precision/gemm/multiplier.h"
 #include "precision/quantize/device.h"
 
@@ -55,10 +56,10 @@ void multiply_values(const ValueProduct& product, const at::Tensor& y) {
   call.y_strides = y.strides();
   call.scale = product.scale.is_known() ? product.scale.known : 1.0f;
   call.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
-  const MatmulCpu& cpu = matmul_cpu();
+  const MatmulCpu& matmuls = matmuls_of(y);
   bool may_need_fp32 = product.may_need_fp32;
   const bool is_left_there = !product.a_quantum.is_known() || !product.b_quantum.is_known();
-  if (!is_left_there && needs_fp32_copies(call, may_need_fp32, cpu)) {
+  if (!is_left_there && needs_fp32_copies(call, may_need_fp32, matmuls)) {
     a = as_operand(product.a.to(at::kFloat)), b = as_operand(product.b.to(at::kFloat));
     set_operands(call, a, b);
     may_need_fp32 = false;

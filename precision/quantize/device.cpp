@@ -6,6 +6,8 @@
 
 #include "precision/base/check.h"
 #include "precision/cuda/find_cuda.h"
+#include "precision/quantize/open_cuda.h"
+#include "precision/quantize/open_torch_cuda.h"
 
 namespace precipice {
 namespace {
@@ -21,14 +23,27 @@ Machines& machines() {
   return all;
 }
 
+[[noreturn]] void refuse_cuda(const std::string& problem) {
+  throw ConfigError({"", 0, "device", to_string(DeviceKind::Cuda)}, problem + "; device = \"cpu\" trains here");
+}
+
+OpenedCuda open_or_refuse() {
+  const CudaFinding found = find_cuda(cuda_library_path());
+  if (!found.usable()) refuse_cuda(found.problem);
+  const TorchCudaFinding opened = open_torch_cuda(torch_cuda_library_path());
+  if (!opened.usable()) refuse_cuda(opened.problem);
+  return {found.device, found.gpu, opened.torch, opened.cublas};
+}
+
 }  // namespace
 
+const OpenedCuda& open_cuda() {
+  static const OpenedCuda opened = open_or_refuse();
+  return opened;
+}
+
 void open_device(DeviceKind device) {
-  if (device == DeviceKind::Cpu) return;
-  const CudaFinding found = find_cuda(cuda_library_path());
-  if (!found.usable())
-    throw ConfigError({"", 0, "device", to_string(device)},
-                      found.problem + "; this version trains on the CPU: use device = \"cpu\"");
+  if (device == DeviceKind::Cuda) open_cuda();
 }
 
 const Machine& machine_of(const at::Tensor& x) {

@@ -24,8 +24,8 @@ READS_STORAGE = {
     "optim/optimizer.cpp",                     # of an optimizer without a run
     "experiments/formats/recipes_report.cpp",  # of a recipe without a run
 }
-# Says for docs/NUMERICS.md where a user gives a stream's seed.
-NAMES_OPTIONS = {"precision/rounding/random_streams.h"}
+# Says for docs/NUMERICS.md where a user gives a stream's seed; say which script mends what is missing.
+NAMES_OPTIONS = {"precision/rounding/random_streams.h", "precision/cuda/find_cuda.cpp", "precision/quantize/open_torch_cuda.cpp"}
 LITERAL_OR_COMMENT = re.compile(r'"((?:[^"\\\n]|\\.)*)"|//.*')
 
 

@@ -33,7 +33,7 @@ ALONE = {
     r"oneapi/dnnl/.*|dnnl\.h(pp)?": r"precision/gemm/onednn(_matmul)?\.(cpp|h)",
     r"ATen/native/CPUBlas\.h": r"precision/gemm/matrix_product\.cpp",
     r"CLI/.*": r"experiments/cli/\w+\.(h|cpp)",
-    r"(cuda|cublas|curand|cub/|thrust/|cooperative_groups|c10/cuda/|ATen/cuda/).*|.*\.cuh": r".*_cuda\.(cu|cuh)",
+    r"(cuda|cublas|curand|cub/|thrust/|cooperative_groups|c10/cuda/|ATen/cuda/).*|.*\.cuh": r".*_cuda\.(cu|cuh|cpp)",
     r"torch/(torch|nn|optim)\.h": r"experiments/bench/reference\.cpp",
 }
 TORCH = re.compile(r"(ATen|c10|torch)/")

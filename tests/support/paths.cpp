@@ -19,6 +19,14 @@ std::string cuda_on_cpu_library() {
   return PRECIPICE_CUDA_ON_CPU_LIBRARY;
 }
 
+std::string fake_cuda_library() {
+  return PRECIPICE_FAKE_CUDA_LIBRARY;
+}
+
+std::string fake_torch_cuda_library() {
+  return PRECIPICE_FAKE_TORCH_CUDA_LIBRARY;
+}
+
 std::string flushing_library() {
   return PRECIPICE_FLUSHING_LIBRARY;
 }

@@ -11,6 +11,8 @@ std::string source_directory();     // of the checkout
 std::string program_path();         // the precipice program
 std::string cuda_library();         // libprecipice_cuda.so; "": it was not built
 std::string cuda_on_cpu_library();  // its files for the CPU (tests/support/cuda_on_cpu)
-std::string flushing_library();     // sets FTZ and DAZ when it is loaded
+std::string fake_cuda_library();    // tests/support/fake_gpu
+std::string fake_torch_cuda_library();
+std::string flushing_library();  // sets FTZ and DAZ when it is loaded
 
 }  // namespace precipice

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "precision/gemm/gemm.h"
+#include "precision/gemm/matmuls_of.h"
 #include "precision/quantize/shared_quantization.h"
 #include "train/attention/headwise_attention.h"
 #include "train/config/model_shapes.h"
@@ -19,10 +20,6 @@ constexpr double kFloat = 4, kToken = 8, kStatistics = 8;  // bytes
 
 double number(std::int64_t x) {
   return static_cast<double>(x);
-}
-
-bool on_bf16(const GemmPrecision& pass) {
-  return runs_on_bf16(pass.first, pass.second, pass.arithmetic);
 }
 
 // Bytes of an element that quantize() makes; 0: the operand itself serves.
@@ -46,12 +43,6 @@ KeptOperand kept_operand(const Quantizer& first, const Quantizer& second, bool a
   if (!share_quantization(first, second) || first.is_identity()) return {0, true};
   return {made_bytes(first, as_bf16), false};
 }
-KeptOperand kept_x(const SitePrecision& p) {
-  return kept_operand(p.fprop.first, p.wgrad.second, on_bf16(p.fprop));
-}
-KeptOperand kept_w(const SitePrecision& p) {
-  return kept_operand(p.fprop.second, p.dgrad.second, on_bf16(p.fprop));
-}
 double bytes_of(const KeptOperand& operand) {
   return operand.original ? kFloat : operand.copy;
 }
@@ -60,6 +51,7 @@ class PassCount {
  public:
   PassCount(const RunConfig& config, const PrecisionPolicy& policy, const PassOptions& options)
       : model_(config.model),
+        device_(config.device),
         policy_(policy),
         options_(options),
         cap_(config.model.softcap > 0),
@@ -110,6 +102,16 @@ class PassCount {
                                linear_passing(up, tokens_, width_, hidden_) - gone, own - result_.kept()});
     result_.forward = 4 * stream + 2 * kFloat * tokens_ * hidden_ + kept_w(up).copy * width_ * hidden_;
     return result_;
+  }
+
+  bool on_bf16(const GemmPrecision& pass) const {
+    return runs_on_bf16(pass.first, pass.second, pass.arithmetic, matmuls_on(device_));
+  }
+  KeptOperand kept_x(const SitePrecision& p) const {
+    return kept_operand(p.fprop.first, p.wgrad.second, on_bf16(p.fprop));
+  }
+  KeptOperand kept_w(const SitePrecision& p) const {
+    return kept_operand(p.fprop.second, p.dgrad.second, on_bf16(p.fprop));
   }
 
   const SitePrecision& site(SiteKind kind, std::int64_t layer) const {
@@ -166,6 +168,7 @@ class PassCount {
   }
 
   bool is_headwise(const SitePrecision& qk, const SitePrecision& pv) const {
+    if (device_ != DeviceKind::Cpu) return false;
     const Heads heads{options_.batch, model_.context, model_.heads, model_.key_heads(), model_.head_size()};
     MatmulSite of_qk, of_pv;
     of_qk.precision = &qk, of_pv.precision = &pv;
@@ -288,6 +291,7 @@ class PassCount {
   }
 
   const ModelConfig& model_;
+  DeviceKind device_;
   const PrecisionPolicy& policy_;
   PassOptions options_;
   bool cap_, z_loss_;

@@ -20,6 +20,8 @@ constexpr double kFloatBytes = 4;
 // What the first steps add to a process: kernels of oneDNN, pages of code, workspaces (an empty run's peak is that far
 // above the program's own; docs/PERFORMANCE.md).
 constexpr double kKernels = 30e6;
+// Eight workspaces of 4 MiB (CUBLAS_WORKSPACE_CONFIG, precision/quantize/open_torch_cuda.cpp).
+constexpr double kCublas = 8 * 4 * 1048576.0;
 
 using Terms = std::vector<MemoryTerm>;
 
@@ -130,6 +132,20 @@ double status_bytes(const std::string& name) {
   return 0;
 }
 
+// The phase that holds most, and what is always there. `array`: bytes of one of the weights' size.
+MemoryEstimate with_most(std::vector<Phase> phases, double array, const Terms& always) {
+  for (Phase& phase : phases)
+    phase.terms.push_back({"waiting for reuse", waiting_in(phase, phases, 2 * array + sum_of(phase.terms))});
+  const auto most = std::max_element(phases.begin(), phases.end(),
+                                     [](const Phase& a, const Phase& b) { return sum_of(a.terms) < sum_of(b.terms); });
+  MemoryEstimate estimate{most->name, most->terms};
+  estimate.terms.insert(estimate.terms.end(), always.begin(), always.end());
+  std::erase_if(estimate.terms, [](const MemoryTerm& term) { return term.bytes <= 0; });
+  std::stable_sort(estimate.terms.begin(), estimate.terms.end(),
+                   [](const MemoryTerm& a, const MemoryTerm& b) { return a.bytes > b.bytes; });
+  return estimate;
+}
+
 }  // namespace
 
 double MemoryEstimate::bytes() const {
@@ -139,24 +155,22 @@ double MemoryEstimate::bytes() const {
 MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries) {
   const RunConfig& config = run.config;
   const double array = weight_bytes(config), arrays = arrays_of(run);
-  std::vector<Phase> phases = Phases(run).all();
+  const bool is_here = config.device == DeviceKind::Cpu;
+  std::vector<Phase> phases = is_here ? Phases(run).all() : std::vector<Phase>{};
   phases.push_back({"a checkpoint", {{"the checkpoint's copies", 2 * arrays * array}}, 0, 0, 0});
-  for (Phase& phase : phases)
-    phase.terms.push_back({"waiting for reuse", waiting_in(phase, phases, 2 * array + sum_of(phase.terms))});
-  const auto most = std::max_element(phases.begin(), phases.end(),
-                                     [](const Phase& a, const Phase& b) { return sum_of(a.terms) < sum_of(b.terms); });
-  MemoryEstimate estimate{most->name, most->terms};
   const double log = 2 * log_bytes(config);
-  for (const MemoryTerm& term : Terms{{"weights, gradients and moments", array * (arrays + 1)},
-                                      {"data", data_bytes(config.data)},
-                                      {"the teacher", teacher_bytes(config)},
-                                      {"log", log},
-                                      {"libraries", libraries + kKernels}})
-    estimate.terms.push_back(term);
-  std::erase_if(estimate.terms, [](const MemoryTerm& term) { return term.bytes <= 0; });
-  std::stable_sort(estimate.terms.begin(), estimate.terms.end(),
-                   [](const MemoryTerm& a, const MemoryTerm& b) { return a.bytes > b.bytes; });
-  return estimate;
+  return with_most(phases, array,
+                   {{"weights, gradients and moments", is_here ? array * (arrays + 1) : 0},
+                    {"data", data_bytes(config.data)},
+                    {"the teacher", teacher_bytes(config)},
+                    {"log", log},
+                    {"libraries", libraries + kKernels}});
+}
+
+MemoryEstimate estimate_gpu_memory(const ResolvedRun& run) {
+  const double array = weight_bytes(run.config);
+  return with_most(Phases(run).all(), array,
+                   {{"weights, gradients and moments", array * (arrays_of(run) + 1)}, {"libraries", kCublas}});
 }
 
 double arrays_of(const ResolvedRun& run) {

@@ -11,7 +11,8 @@
 //   waiting      memory that tensors gave back and that nothing has taken yet (train/estimates/tensor_memory.h)
 //   data         the stream of tokens;  log: its rows, and their copy while run.h5 is made
 //   libraries    what the process holds before (given), and the kernels that oneDNN makes
-// A run's peak is that of the phase that holds most: a training step, a probe, or a checkpoint.
+// A run's peak is that of the phase that holds most: a training step, a probe, or a checkpoint. Of a run on a GPU the steps'
+// and the probes' phases, and the state, are in the GPU's memory, and the rest in the host's.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,10 @@ struct MemoryEstimate {
   double bytes() const;
 };
 
-// `libraries`: bytes that the process holds before the run begins.
+// In the host's memory. `libraries`: bytes that the process holds before the run begins.
 MemoryEstimate estimate_memory(const ResolvedRun& run, double libraries);
+// In a GPU's memory, beside what the driver takes for each process that uses it: cuBLAS's workspaces among it.
+MemoryEstimate estimate_gpu_memory(const ResolvedRun& run);
 
 // Arrays of the size of the weights that a checkpoint holds: the weights, and what the optimizer keeps of each.
 double arrays_of(const ResolvedRun& run);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "precision/gemm/expected_product.h"
+#include "precision/gemm/matmuls_of.h"
 #include "train/attention/headwise_attention.h"
 #include "train/recipes/operand_shapes.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 bool is_headwise(const RunConfig& config, const PrecisionPolicy& policy, const SitePrecision& qk,
                  const SitePrecision& pv) {
+  if (config.device != DeviceKind::Cpu) return false;
   const ModelConfig& model = config.model;
   const Heads heads{config.train.batch, model.context, model.heads, model.key_heads(), model.head_size()};
   MatmulSite of_qk, of_pv;
@@ -33,7 +35,7 @@ SiteProducts products_at(SiteKind kind, const SitePrecision& site, const RunConf
   for (const Pass pass : kAllPasses) {
     const GemmPrecision& gemm = site.pass(pass);
     const auto i = static_cast<std::size_t>(pass);
-    products[i] = expected_product(gemm.first, gemm.second, gemm.arithmetic, sums_over[i], matmul_cpu());
+    products[i] = expected_product(gemm.first, gemm.second, gemm.arithmetic, sums_over[i], matmuls_on(config.device));
   }
   return products;
 }

@@ -49,13 +49,13 @@ std::string accumulators_of(const PrecisionSchedule& schedule) {
   return fmt::format("{}", fmt::join(found, "; "));
 }
 
-std::string carriers_of(const PrecisionSchedule& schedule) {
+std::string carriers_of(const PrecisionSchedule& schedule, const MatmulCpu& matmuls) {
   std::set<std::string> found;
   for (const PrecisionPolicy& policy : schedule.policies)
     for (std::size_t i = 0; i < policy.num_sites(); ++i)
       for (const GemmPrecision* gemm : {&policy.at(i).fprop, &policy.at(i).dgrad, &policy.at(i).wgrad}) {
         const bool emulated = gemm->arithmetic.accumulator.kind != AccumulatorKind::Fp32;
-        const bool bf16 = runs_on_bf16(gemm->first, gemm->second, gemm->arithmetic);
+        const bool bf16 = runs_on_bf16(gemm->first, gemm->second, gemm->arithmetic, matmuls);
         found.insert(emulated ? "emulated" : bf16 ? "bf16" : "fp32");
       }
   std::string names;

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "precision/gemm/multiplier.h"
 #include "precision/policy/policy.h"
 
 namespace precipice {
@@ -18,9 +19,9 @@ std::string cpu_model();
 // runs.
 std::map<std::string, std::string> provenance();
 
-// What multiplies the operands of a run's matmuls on this CPU (precision/gemm/carrier.h): "fp32", "bf16" or "bf16,
-// fp32"; "emulated" accumulators multiply themselves.
-std::string carriers_of(const PrecisionSchedule& schedule);
+// What multiplies the operands of a run's matmuls (precision/gemm/carrier.h) on this CPU, or where `matmuls` are: "fp32",
+// "bf16" or "bf16, fp32"; "emulated" accumulators multiply themselves.
+std::string carriers_of(const PrecisionSchedule& schedule, const MatmulCpu& matmuls = matmul_cpu());
 
 // The emulated accumulators of the schedule, "hopper-fp8 (tensor-core:align=operands,...); ..."; "" where the library sums.
 std::string accumulators_of(const PrecisionSchedule& schedule);

@@ -26,6 +26,7 @@
 #include "train/data/open_tokens.h"
 #include "train/run/checkpoint.h"
 #include "train/run/longer_run.h"
+#include "train/run/opened_device.h"
 #include "train/run/provenance.h"
 #include "train/run/run_directory.h"
 #include "train/run/run_inputs.h"
@@ -67,6 +68,7 @@ class RunSession {
 
   const RunRequest& request_;
   const ResolvedRun& resolved_ = request_.run;
+  OpenedDevice device_;
   const RunConfig& config_ = resolved_.config;
   const RunDirectory run_;
   std::string config_toml_, identity_;
@@ -106,7 +108,7 @@ void RunSession::log(const std::string& line) const {
 void RunSession::open_inputs() {
   tokens_ = open_tokens(config_);
   inputs_ = hashed_inputs(config_, *tokens_);
-  trainer_ = std::make_unique<Trainer>(resolved_, *tokens_);  // reads init.from
+  trainer_ = std::make_unique<Trainer>(resolved_, *tokens_, device_.training);  // reads init.from
   if (hashed_inputs(config_, *tokens_) != inputs_)
     throw DataError("init.from = " + config_.init.from + ": another process changed it while it was being read");
 }
@@ -193,6 +195,7 @@ void RunSession::start_or_resume() {
 // The status as the rows tell it: the one that was written may be older than they are.
 void RunSession::take_stock() {
   status_.run_id = identity_;
+  status_.device = device_.fields;
   status_.step = trainer_->steps_done();
   status_.divergence_step = trainer_->detector().divergence().step;
   status_.skipped_steps = count_skipped(series_.rows);
@@ -220,6 +223,9 @@ void RunSession::publish(RunState state) {
   header.text["carrier"] = carriers_of(resolved_.schedule);
   if (const std::string accumulators = accumulators_of(resolved_.schedule); !accumulators.empty())
     header.text["accumulators"] = accumulators;
+  for (const DeviceField& field : kDeviceFields)
+    if (const std::string& text = device_.fields.*field.text; field.in_run_file && !text.empty())
+      header.text[field.key] = text;
   header.text["data_sha256"] = tokens_->sha256();
   for (const RunInput& input : inputs_)
     if (input.key == kInitInput) header.text["init_sha256"] = input.sha256;
@@ -339,7 +345,7 @@ void RunSession::train() {
 
 RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
-  require_training_device(config_.device);
+  device_ = request_.device != nullptr ? *request_.device : open_training_device(resolved_);
   at::set_num_threads(static_cast<int>(config_.threads));
   // A finished run needs no trainer, which reads init.from.
   const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
@@ -372,6 +378,9 @@ RunStatus RunSession::execute() {
   update_status();
   log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
                   identity_, trainer_->num_parameters(), config_.threads));
+  if (const DeviceFields& on = device_.fields; !on.device.empty())
+    log(fmt::format("{}, driver for CUDA {}, cuBLAS {}, products {}", on.gpu_model, on.driver, on.cublas_version,
+                    on.carrier));
   for (const std::string& file : request_.included) log("settings included from " + file);
   try {
     publish(RunState::Running);  // a look at it is possible from the first second
@@ -394,10 +403,7 @@ RunStatus execute_run(const RunRequest& request) {
 
 void require_training_device(DeviceKind device) {
   open_device(device);
-  if (device != DeviceKind::Cpu)
-    throw ConfigError(
-        {"", 0, "device", to_string(device)},
-        "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
+  refuse_untrained_device(device);
 }
 
 }  // namespace precipice

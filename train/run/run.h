@@ -15,6 +15,8 @@
 
 namespace precipice {
 
+struct OpenedDevice;  // train/run/opened_device.h
+
 struct RunProgress {
   std::int64_t step = 0, steps = 0;
   double train_loss = 0, steps_per_second = 0;
@@ -32,6 +34,8 @@ struct RunRequest {
   std::vector<std::int64_t> shorter_lengths{};
   // Called before everything that is written; throws OutputError where another process has taken the run over.
   std::function<void()> guard{};
+  // Where it trains, which outlives the run; null: on the device of its config, opened by open_training_device().
+  const OpenedDevice* device = nullptr;
 };
 
 // What a run says that finds its directory locked.
@@ -42,7 +46,7 @@ inline constexpr const char* kRunIsTaken = "another process is running this run"
 // on, of which nothing is written elsewhere. The returned status is what status.json says.
 RunStatus execute_run(const RunRequest& request);
 
-// Throws ConfigError where `device` is not one that this version trains on.
+// Throws ConfigError where `device` cannot be used, or is not one that this version trains on.
 void require_training_device(DeviceKind device);
 
 }  // namespace precipice

@@ -81,6 +81,27 @@ TEST_CASE("memory of a plan has every term of a run's arrays") {
   CHECK(term(tiny_config({"train.steps=2000000"}), "log") > 1000 * term(tiny_config(), "log"));
 }
 
+TEST_CASE("a run on a GPU keeps its steps in the GPU's memory and its checkpoints in the host's") {
+  const std::vector<std::string> size = {"train.batch=64", "model.context=64", "model.width=64"};
+  std::vector<std::string> on_gpu = size;
+  on_gpu.emplace_back("device=cuda");
+  const RunConfig here = tiny_config(size), there = tiny_config(on_gpu);
+  const double on_cpu = estimate_memory(here, 0).bytes(), host = estimate_memory(there, 0).bytes(),
+               gpu = estimate_gpu_memory(there).bytes();
+  CHECK(host < on_cpu);
+  for (const MemoryTerm& term : estimate_memory(there, 0).terms) CHECK(term.name != "weights, gradients and moments");
+  CHECK(estimate_memory(there, 0).phase == "a checkpoint");
+  // Attention is made of whole matrices there, and cuBLAS has its workspaces.
+  CHECK(gpu > on_cpu - host);
+
+  const std::vector<const RunConfig*> runs = {&there, &there, &there};
+  CHECK(gpu_memory_problem(runs, 2, 2 * gpu).empty());
+  CHECK_THAT(gpu_memory_problem(runs, 2, 2 * gpu - 1),
+             Catch::StartsWith("2 runs at once need about ") && Contains(" are free; fewer `jobs` need less"));
+  CHECK(gpu_memory_problem(runs, 9, 3 * gpu).empty());  // there are no more than three
+  CHECK_THAT(gpu_memory_problem({&there}, 1, gpu / 2), Catch::StartsWith("the run needs about "));
+}
+
 TEST_CASE("what is too large is named with the largest value that fits") {
   const RunConfig config = tiny_config({"train.batch=5000", "model.context=64"});
   const double need = needed(config);

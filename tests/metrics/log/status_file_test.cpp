@@ -62,6 +62,23 @@ TEST_CASE("a status reads back as it was written") {
   CHECK(text_of(directory / "again") == text_of(directory / "s"));
 }
 
+TEST_CASE("a status has the fields of a device where there is one, and reads back without them") {
+  const TemporaryDirectory directory;
+  RunStatus status = full_status();
+  write_status(directory.path(), status, "cpu");
+  for (const DeviceField& field : kDeviceFields) CHECK_FALSE(contains(text_of(directory / "cpu"), field.key));
+  CHECK(read_status(directory / "cpu")->device.device.empty());
+  status.device = {"cuda", "NVIDIA H200", "13.0", "13.1.0", "bf16 (cuBLAS, sm_90)"};
+  write_status(directory.path(), status, "gpu");
+  const auto read = read_status(directory / "gpu");
+  REQUIRE(read);
+  for (const DeviceField& field : kDeviceFields) {
+    INFO(field.key);
+    CHECK(read->device.*field.text == status.device.*field.text);
+    CHECK(contains(text_of(directory / "gpu"), "\"" + std::string(field.key) + "\": \"" + status.device.*field.text));
+  }
+}
+
 TEST_CASE("a final loss that is no number keeps which one it was") {
   const TemporaryDirectory directory;
   const double infinity = std::numeric_limits<double>::infinity();

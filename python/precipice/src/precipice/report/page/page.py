@@ -151,6 +151,8 @@ def provenance(results: Results, sweep: Sweep) -> str:
         ("Processor", "cpu_model"),
         ("Instruction set of quantizers", "isa"),
         ("Instruction set of matmuls", "onednn_isa"),
+        ("GPU", "gpu_model"),
+        ("cuBLAS", "cublas_version"),
         ("Carriers of matmuls", "carrier"),
         ("Emulated accumulators", "accumulators"),
         ("Data SHA-256", "data_sha256"),

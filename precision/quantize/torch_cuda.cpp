@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// libprecipice_torch_cuda.so (torch_cuda.h). Compiled by the C++ compiler with the headers of libtorch and of the CUDA
+// run-time library: no nvcc.
+#include "precision/quantize/torch_cuda.h"
+
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/headeronly/version.h>
+
+#include <stdexcept>
+
+// cuBLAS's, whose headers the CPU's set-up lacks (library_types.h and cublas_api.h): libtorch_cuda brings the library.
+extern "C" int cublasGetProperty(int property, int* value);
+
+namespace precipice {
+namespace {
+
+void cublas_version(int& major, int& minor, int& patch) {
+  int* const parts[] = {&major, &minor, &patch};  // MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL
+  for (int part = 0; part < 3; ++part)
+    if (cublasGetProperty(part, parts[part]) != 0) throw std::runtime_error("cuBLAS does not say its version");
+}
+
+void* current_stream(int device) {
+  return c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device)).stream();
+}
+
+TorchCudaMemory memory(int device) {
+  using c10::CachingAllocator::StatType;
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device));
+  constexpr auto kAll = static_cast<std::size_t>(StatType::AGGREGATE);
+  return {static_cast<std::size_t>(stats.allocated_bytes[kAll].current),
+          static_cast<std::size_t>(stats.allocated_bytes[kAll].peak),
+          static_cast<std::size_t>(stats.reserved_bytes[kAll].current)};
+}
+
+constexpr TorchCuda kTorchCuda{TORCH_VERSION, cublas_version, current_stream, memory};
+
+}  // namespace
+}  // namespace precipice
+
+const precipice::TorchCuda* precipice_torch_cuda() {
+  return &precipice::kTorchCuda;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// A libprecipice_torch_cuda.so without libtorch_cuda, for tests of the doors to a GPU: it tells ATen of hooks, as libtorch_cuda
+// does when it is opened, and has no device.
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <torch/headeronly/version.h>
+
+#include "precision/quantize/torch_cuda.h"
+
+namespace at {
+
+// The name by which ATen asks for them.
+struct CUDAHooks : CUDAHooksInterface {
+  explicit CUDAHooks(CUDAHooksArgs) {}
+  bool hasCUDART() const override { return true; }
+};
+REGISTER_CUDA_HOOKS(CUDAHooks)
+
+}  // namespace at
+
+namespace {
+
+void version(int& major, int& minor, int& patch) {
+  major = 13, minor = 1, patch = 0;
+}
+constexpr precipice::TorchCuda kFake{TORCH_VERSION, version, nullptr, nullptr};
+
+}  // namespace
+
+const precipice::TorchCuda* precipice_torch_cuda() {
+  return &kFake;
+}
