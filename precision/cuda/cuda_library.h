@@ -10,8 +10,8 @@
 namespace precipice {
 
 struct CudaLibrary {
-  void* handle = nullptr;           // for tables of other folders: cuda_entry()
-  const char* (*open)() = nullptr;  // before any other: null, or why no GPU can be used
+  void* handle = nullptr;               // for tables of other folders: cuda_entry()
+  const char* (*open_gpu)() = nullptr;  // before any other: null, or why no GPU can be used
   const CudaMemory* memory = nullptr;
   const CudaQuantizeKernels* quantize = nullptr;
   const CudaRowKernels* rows = nullptr;

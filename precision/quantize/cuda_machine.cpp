@@ -115,7 +115,7 @@ void require_queued(const char* reason) {
 }
 
 const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
-  require_queued(library.open());
+  require_queued(library.open_gpu());
   cuda = library;
   static Machine machine{.current_stream = nullptr,
                          .norm_forward = norm_forward,

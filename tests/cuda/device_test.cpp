@@ -19,7 +19,7 @@ const Kernels* gpu_kernels() {
   static const std::optional<OpenLibrary> library = [] {
     std::optional<OpenLibrary> opened = load_cuda_library(cuda_library(), reason);
     if (opened) {
-      const char* problem = opened->cuda.open();
+      const char* problem = opened->cuda.open_gpu();
       reason = problem != nullptr ? problem : "";
     }
     return opened;
@@ -43,7 +43,7 @@ TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can
   }
   INFO(reason);
   REQUIRE(library);
-  const char* problem = library->cuda.open();
+  const char* problem = library->cuda.open_gpu();
   if (problem == nullptr) return;
   const std::string sentence = problem;
   CHECK(sentence.size() > 10);

@@ -37,7 +37,7 @@ struct OtherDevice {
 
 CudaFinding found_on(const cuda_on_cpu::Device& device) {
   const OtherDevice other(device);
-  const char* reason = on_cpu().library.cuda.open();
+  const char* reason = on_cpu().library.cuda.open_gpu();
   CudaFinding found = find_cuda(cuda_on_cpu_library());
   CHECK(found.problem == (reason != nullptr ? std::string("no GPU can be used: ") + reason : ""));
   return found;
