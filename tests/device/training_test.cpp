@@ -81,8 +81,10 @@ std::uint64_t launches() {
   return test::on_cpu().control->counters().launches;
 }
 
-// Trains on both.
+// Trains on both; blocks and threads come in another order each time.
 void check_on_device(const RunConfig& config) {
+  static std::uint64_t order = 0;
+  test::on_cpu().control->set_order(order++);
   const std::uint64_t before = launches();
   const Trained on_device = train(config, test_device::test_device());
   CHECK(launches() > before + 100);

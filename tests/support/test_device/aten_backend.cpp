@@ -16,7 +16,6 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,7 +32,6 @@ namespace precipice::test_device {
 namespace {
 
 constexpr c10::DeviceType kDevice = c10::DeviceType::PrivateUse1;
-std::atomic<std::size_t> operations = 0;
 
 bool is_ours(const at::Tensor& x) {
   return x.defined() && x.device().type() == kDevice;
@@ -146,7 +144,6 @@ class Results {
 void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below;
   const DeviceMemory::Opened at_work;
-  ++operations;
   const std::size_t begin = stack->size() - operation.schema().arguments().size();
   Results results;
   Accesses accesses(operation.schema());
@@ -295,10 +292,6 @@ void register_backend() {
   static Hooks hooks;
   at::RegisterPrivateUse1HooksInterface(&hooks);
   take_the_cpus_kernels();
-}
-
-std::size_t operations_done() {
-  return operations;
 }
 
 }  // namespace precipice::test_device

@@ -3,14 +3,9 @@
 // CPU's, on CPU tensors over the same memory, when what was queued is done.
 #pragma once
 
-#include <cstddef>
-
 namespace precipice::test_device {
 
 // Tells libtorch of the device. Once.
 void register_backend();
-
-// Operations that the CPU did for the device so far.
-std::size_t operations_done();
 
 }  // namespace precipice::test_device
