@@ -28,14 +28,13 @@ std::optional<CudaLibrary> open_cuda_library(const std::string& path, std::strin
     problem = dlerror();
     return std::nullopt;
   }
-  const CudaLibrary library{
-      handle,
-      cuda_entry<decltype(precipice_open_cuda)>(handle, "precipice_open_cuda", problem),
-      table_of<CudaMemory>(handle, "precipice_cuda_memory", problem),
-      table_of<CudaQuantizeKernels>(handle, "precipice_cuda_quantize_kernels", problem),
-      table_of<CudaRowKernels>(handle, "precipice_cuda_row_kernels", problem),
-      table_of<CudaStepKernels>(handle, "precipice_cuda_step_kernels", problem),
-      table_of<CudaMatrixKernels>(handle, "precipice_cuda_matrix_kernels", problem)};
+  const CudaLibrary library{handle,
+                            cuda_entry<decltype(precipice_open_cuda)>(handle, "precipice_open_cuda", problem),
+                            table_of<CudaMemory>(handle, "precipice_cuda_memory", problem),
+                            table_of<CudaQuantizeKernels>(handle, "precipice_cuda_quantize_kernels", problem),
+                            table_of<CudaRowKernels>(handle, "precipice_cuda_row_kernels", problem),
+                            table_of<CudaStepKernels>(handle, "precipice_cuda_step_kernels", problem),
+                            table_of<CudaMatrixKernels>(handle, "precipice_cuda_matrix_kernels", problem)};
   return problem.empty() ? std::optional(library) : std::nullopt;
 }
 
