@@ -20,13 +20,17 @@ float next_scale(const StoredFormat& stored, float amax, float previous) {
 
 }  // namespace
 
+ElementQuantizer element_of(const StoredFormat& stored) {
+  return {.format = stored.format,
+          .rounding = stored.rounding,
+          .overflow = stored.rule != StoredScaling::None ? Overflow::Propagate : Overflow::Native};
+}
+
 void store(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key) {
   PRECIPICE_CHECK(scales.size == stored.scales(values.size), scales.size, " scales for ", values.size, " values");
   if (stored.format.is_fp32()) return;
   const bool scaled = stored.rule != StoredScaling::None;
-  const ElementQuantizer spec{.format = stored.format,
-                              .rounding = stored.rounding,
-                              .overflow = scaled ? Overflow::Propagate : Overflow::Native};
+  const ElementQuantizer spec = element_of(stored);
   EventCounts counts;
   const std::int64_t block = stored.block == 0 ? values.size : stored.block;
   for (std::int64_t begin = 0, b = 0; begin < values.size; begin += block, ++b) {

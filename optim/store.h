@@ -11,6 +11,7 @@
 #include "optim/multi_tensor/multi_tensor.h"
 #include "optim/optimizer_machine.h"
 #include "optim/stored_format.h"
+#include "precision/rounding/element_quantizer.h"
 #include "precision/rounding/random_bits.h"
 
 namespace precipice {
@@ -18,6 +19,9 @@ namespace precipice {
 // Operands of kStorageStream (precision/rounding/random_streams.h), from which stochastic rounding draws; its sites are
 // the parameters.
 enum class StoredOperand : std::uint16_t { Weights, Moment1, Moment2, Gradients };
+
+// How an element is rounded, under its scale.
+ElementQuantizer element_of(const StoredFormat& stored);
 
 // scales: format.scales(values.size) of them; read for `previous` by MsAmp, then written. Under an infinite scale,
 // MS-AMP's of an amax below max_finite 2^-128, every value becomes NaN, as MS-AMP's fp16 does.

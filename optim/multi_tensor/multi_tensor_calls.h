@@ -5,6 +5,7 @@
 #include "optim/multi_tensor/cuda_kernels.h"
 #include "optim/multi_tensor/kahan_element.h"
 #include "optim/multi_tensor/multi_tensor_launch.h"
+#include "optim/multi_tensor/store_launch.h"
 
 namespace precipice {
 
@@ -19,49 +20,76 @@ inline TensorLists lists_of(const SpanTable& table) {
 
 template <class Machine>
 struct MultiTensorCalls {
-  static const char* l2norm(const CudaMultiTensorCall& call, double& norm) { return norm_of(call, NormBody{}, norm); }
-  static const char* scale_l2norm(const CudaMultiTensorCall& call, float factor, double& norm) {
-    return norm_of(call, ScaleBody{factor}, norm);
+  static const char* l2norm(const CudaMultiTensorCall& call, double* norm) {
+    return run(call, NormBody{}, norm, nullptr);
   }
-  static const char* distance(const CudaMultiTensorCall& call, double& norm) {
-    return norm_of(call, DistanceBody{}, norm);
+  static const char* scale_l2norm(const CudaMultiTensorCall& call, float factor, double* norm) {
+    return run(call, ScaleBody{factor}, norm, nullptr);
   }
-  static const char* update(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
+  static const char* distance(const CudaMultiTensorCall& call, double* norm) {
+    return run(call, DistanceBody{}, norm, nullptr);
+  }
+  static const char* update(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms* norms) {
     return update_as<UpdateBody>(call, rule, body, norms);
   }
-  static const char* update_kahan(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
+  static const char* update_kahan(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms* norms) {
     return update_as<KahanElement>(call, rule, body, norms);
   }
 
-  static constexpr CudaMultiTensorKernels table() { return {l2norm, scale_l2norm, distance, update, update_kahan}; }
+  static const char* fill(FloatSpan values, float value, Launch launch) {
+    return reason_of([&] {
+      Machine machine(launch);
+      machine.launch(FillLaunch{values, value});
+    });
+  }
+
+  static const char* store(const CudaStoreCall& given, Launch launch) {
+    return reason_of([&] {
+      CudaStoreCall call = given;
+      call.round.in = call.round.out = call.values.data;
+      call.round.size = call.values.size;
+      if (call.values.size == 0) return;
+      Machine machine(launch);
+      const LaunchCounts* amax = nullptr;
+      if (call.scaled && call.scales.size == 1) {
+        auto* counts = machine.template scratch<LaunchCounts>(1);
+        machine.template launch_blocks<LaunchCounts>(AmaxLaunch{call.values.data, call.values.size, counts});
+        amax = counts;
+      }
+      if (call.scaled) machine.launch(StoredScalesLaunch{call, amax});
+      machine.launch(StoredNumbersLaunch{call});
+    });
+  }
+
+  static constexpr CudaMultiTensorKernels table() {
+    return {l2norm, scale_l2norm, distance, update, update_kahan, fill, store};
+  }
 
  private:
   template <class Body>
-  static UpdateNorms run(const CudaMultiTensorCall& call, const Body& body) {
-    Machine machine(call.launch);
-    LaunchRunner<Machine> runner{machine};
-    return sum_over_chunks(runner, lists_of(call.table), body);
-  }
-
-  template <class Body>
-  static const char* norm_of(const CudaMultiTensorCall& call, const Body& body, double& norm) {
-    return reason_of([&] { norm = std::sqrt(run(call, body).update); });
+  static const char* run(const CudaMultiTensorCall& call, const Body& body, double* norm, UpdateNorms* norms) {
+    return reason_of([&] {
+      Machine machine(call.launch);
+      launch_over_chunks(machine, lists_of(call.table), body, {nullptr, 0, norm, norms});
+    });
   }
 
   template <template <class Rule> class Body>
-  static const char* update_as(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms& norms) {
-    return reason_of(
-        [&] { PRECIPICE_CHECK(update_by<Body>(OptimizerRules{}, call, rule, body, norms), "no rule ", rule); });
+  static const char* update_as(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms* norms) {
+    const char* reason = nullptr;
+    const char* const unknown = reason_of(
+        [&] { PRECIPICE_CHECK(update_by<Body>(OptimizerRules{}, call, rule, body, norms, reason), "no rule ", rule); });
+    return unknown != nullptr ? unknown : reason;
   }
 
   // Whether there is a rule of that number.
   template <template <class Rule> class Body, class... Rules>
   static bool update_by(RuleList<Rules...>, const CudaMultiTensorCall& call, int rule, const void* body,
-                        UpdateNorms& norms) {
+                        UpdateNorms* norms, const char*& reason) {
     int number = 0;
     const auto try_rule = [&]<class Rule>(const Body<Rule>* of_rule) {
       if (number++ != rule) return false;
-      norms = run(call, *of_rule);
+      reason = run(call, *of_rule, nullptr, norms);
       return true;
     };
     return (try_rule(static_cast<const Body<Rules>*>(body)) || ...);

@@ -7,8 +7,8 @@
 // CPU (tests/support/cuda_on_cpu).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
-#include <vector>
 
 #include "optim/multi_tensor/multi_tensor_functors.h"
 #include "optim/multi_tensor/multi_tensor_walk.h"
@@ -97,33 +97,113 @@ struct ChunkSumLaunch {
   }
 };
 
-// Runs a body over all chunks of a call on a machine as quantize_calls.h describes it.
-template <class Machine>
-struct LaunchRunner {
-  Machine& machine;
+// Third launch: what sum_over_chunks() makes of them, in their order. An item is the call.
+struct SumLaunch {
+  const ChunkResult* results;
+  std::int64_t chunk_count;
+  double* norm;        // the root of the first sum, or null
+  UpdateNorms* norms;  // both, or null
 
-  template <class Body, class OnChunk>
-  void operator()(const TensorLists& lists, const Body& body, OnChunk on_chunk) {
-    constexpr int kLists = Body::kLists;
-    std::vector<DeviceChunk<kLists>> chunks;
-    std::int64_t largest = 0;
-    cut_into_chunks<kLists>(lists, [&](float* const(&at)[kLists], std::int64_t size) {
-      DeviceChunk<kLists> one{};
-      for (int d = 0; d < kLists; ++d) one.at[d] = at[d];
-      one.size = size;
-      chunks.push_back(one);
-      largest = largest > size ? largest : size;
-    });
-    if (chunks.empty()) return;
-    const auto count = static_cast<std::int64_t>(chunks.size());
-    const std::int64_t blocks = blocks_of(largest);
-    const DeviceChunk<kLists>* table = machine.upload(chunks);
-    auto* lanes = machine.template scratch<double>(2 * count * blocks * kLanes);
-    auto* results = machine.template scratch<ChunkResult>(count);
-    machine.launch(LaneLaunch<Body>{body, table, count, blocks, lanes});
-    machine.launch(ChunkSumLaunch<kLists>{table, count, blocks, lanes, results});
-    for (const ChunkResult& result : machine.download(results, count)) on_chunk(result);
+  PRECIPICE_HD std::int64_t items() const { return 1; }
+
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    if (position.thread != 0) return;
+    double sums[2] = {0.0, 0.0};
+    for (std::int64_t chunk = 0; chunk < chunk_count; ++chunk)
+      for (int k = 0; k < 2; ++k) sums[k] += results[chunk].squares[k];
+    if (norm != nullptr) *norm = std::sqrt(sums[0]);
+    if (norms != nullptr) norms->update = sums[0], norms->weight = sums[1];
   }
 };
+
+// Before all: the table of chunks, cut from spans that come as parameters of the launch, as apex's
+// multi_tensor_apply.cuh passes them: parameters are copied when a launch is queued, so that nobody waits for an upload.
+template <int kLists>
+struct SpanOfLists {
+  float* at[kLists];
+  std::int64_t size, first_chunk;
+};
+template <int kLists>
+struct CutSpansLaunch {
+  static constexpr int kMost = 60;  // of five lists: 3,360 of the 4,096 bytes that parameters may have
+  SpanOfLists<kLists> spans[kMost];
+  int count;
+  std::int64_t first, end;  // chunks of these spans
+  DeviceChunk<kLists>* chunks;
+
+  PRECIPICE_HD std::int64_t items() const { return end - first; }
+
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    for (std::int64_t item = position.thread; item < items(); item += position.threads) {
+      const std::int64_t chunk = first + item;
+      int low = 0, high = count;  // the last span that begins at or before the chunk
+      while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        (spans[middle].first_chunk <= chunk ? low : high) = middle;
+      }
+      const SpanOfLists<kLists>& span = spans[low];
+      const std::int64_t begin = (chunk - span.first_chunk) * kChunkSize, left = span.size - begin;
+      DeviceChunk<kLists>& own = chunks[chunk];
+      for (int d = 0; d < kLists; ++d) own.at[d] = span.at[d] + begin;
+      own.size = left < kChunkSize ? left : kChunkSize;
+    }
+  }
+};
+
+// The chunks of lists, as a machine's table of them.
+template <int kLists>
+struct ChunkTable {
+  DeviceChunk<kLists>* chunks = nullptr;
+  std::int64_t count = 0, blocks = 0;  // blocks: of the largest
+
+  template <class Machine>
+  ChunkTable(Machine& machine, const TensorLists& lists) {
+    std::int64_t largest = 0;
+    for (const FloatSpan& span : lists[0]) {
+      count += chunks_of(span.size);
+      largest = largest > span.size ? largest : span.size;
+    }
+    blocks = blocks_of(largest < kChunkSize ? largest : kChunkSize);
+    if (count == 0) return;
+    chunks = machine.template unwritten<DeviceChunk<kLists>>(count);
+    CutSpansLaunch<kLists> launch{};
+    launch.chunks = chunks;
+    for (std::size_t t = 0; t < lists[0].size(); ++t) {
+      const std::int64_t size = lists[0][t].size;
+      if (size == 0) continue;
+      SpanOfLists<kLists>& span = launch.spans[launch.count++];
+      for (int d = 0; d < kLists; ++d) span.at[d] = lists[static_cast<std::size_t>(d)][t].data;
+      span.size = size;
+      span.first_chunk = launch.end;
+      launch.end += chunks_of(size);
+      if (launch.count < CutSpansLaunch<kLists>::kMost && launch.end < count) continue;
+      machine.launch(launch);
+      launch.count = 0;
+      launch.first = launch.end;
+    }
+  }
+
+ private:
+  static std::int64_t chunks_of(std::int64_t size) { return (size + kChunkSize - 1) / kChunkSize; }
+};
+
+// Runs a body over all chunks of lists on a machine as quantize_calls.h describes it. `sum` without its results.
+template <class Machine, class Body>
+void launch_over_chunks(Machine& machine, const TensorLists& lists, const Body& body, SumLaunch sum) {
+  constexpr int kLists = Body::kLists;
+  check_lists(lists, kLists);
+  const ChunkTable<kLists> table(machine, lists);
+  if (table.count > 0) {
+    auto* lanes = machine.template unwritten<double>(2 * table.count * table.blocks * kLanes);
+    auto* results = machine.template unwritten<ChunkResult>(table.count);
+    machine.launch(LaneLaunch<Body>{body, table.chunks, table.count, table.blocks, lanes});
+    machine.launch(ChunkSumLaunch<kLists>{table.chunks, table.count, table.blocks, lanes, results});
+    sum.results = results;
+    sum.chunk_count = table.count;
+  }
+  machine.launch(sum);
+}
 
 }  // namespace precipice

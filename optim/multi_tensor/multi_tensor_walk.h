@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the multi-tensor kernels of every machine share: how lists are cut into chunks, the fixed order of sums, and
 // what an operation makes of its chunks' results. A Runner runs one body over all chunks and reports their results in
-// order: multi_tensor_update.h has the CPU's, multi_tensor_launch.h the one for devices.
+// order: multi_tensor_update.h has the CPU's. On devices a launch adds them up, in the same order (multi_tensor_launch.h).
 #pragma once
 
 #include <cmath>

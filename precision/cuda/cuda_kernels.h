@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C interface of libprecipice_cuda.so for this folder's kernels: tables of functions, found by name after dlopen.
-// A function returns null, or the reason why it could not do its work, which stays readable until the thread's next
-// call. All arrays are device memory; results in references are on the host, and calls return when they are complete.
+// Functions take the calls of Machine (precision/quantize/machine.h), whose arrays and results are device memory, and
+// queue their launches on the stream of `launch`: they do not wait, and what they found out stays in device memory. Those
+// that wait say so. A function returns null, or the reason why it could not queue its work, which stays readable until the
+// thread's next call; what goes wrong in a kernel comes from the next call that waits.
 // optim/multi_tensor/cuda_kernels.h has the multi-tensor kernels. Free of CUDA includes.
 #pragma once
 
@@ -11,8 +13,11 @@
 #include <string>
 
 #include "precision/accumulator/prepared_gemm.h"
+#include "precision/accumulator/scaled_operands.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/matrix_arrays.h"
+#include "precision/kernels/logit_calls.h"
+#include "precision/kernels/number_rows.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/kernels/row_kernels.h"
 #include "precision/kernels/table_rows.h"
@@ -20,22 +25,27 @@
 
 namespace precipice {
 
-// Enough for a caller that does not link the CUDA run-time library.
+// Enough for a caller that does not link the CUDA run-time library. Memory is of the device's pool: it is there, and
+// another's, in the order of the stream's work.
 struct CudaMemory {
-  const char* (*allocate)(std::size_t bytes, void** memory);
-  const char* (*release)(void* memory);
-  const char* (*to_device)(void* device, const void* host, std::size_t bytes);
-  const char* (*to_host)(void* host, const void* device, std::size_t bytes);
+  const char* (*allocate)(std::size_t bytes, void* stream, void** memory);
+  const char* (*release)(void* memory, void* stream);
+  const char* (*copy)(void* to, const void* from, std::size_t bytes, void* stream);  // both of the device
+  // These wait for the stream.
+  const char* (*to_device)(void* device, const void* host, std::size_t bytes, void* stream);
+  const char* (*to_host)(void* host, const void* device, std::size_t bytes, void* stream);
 };
 
-// As QuantizeKernels: the bits and counts of the CPU's array loops. `in`, `out`, `multipliers` and `packed` of a call are
-// device memory, `smallest_result` is on the host. Events are counted whether or not call.count asks.
+// As QuantizeKernels: the bits and counts of the CPU's array loops. All arrays of a call, `smallest_result` too, are device
+// memory. Events are counted whether or not call.count asks.
 struct CudaQuantizeKernels {
-  const char* (*quantize)(const QuantizeCall& call, Launch launch, EventCounts& counts);
-  const char* (*quantize_wide)(const WideQuantizeCall& call, Launch launch, EventCounts& counts);
-  const char* (*amax)(const float* in, std::int64_t size, Launch launch, float& result);
+  const char* (*quantize)(const QuantizeCall& call, const FoundNumbers& found, Launch launch);
+  const char* (*quantize_wide)(const WideQuantizeCall& call, const FoundNumbers& found, Launch launch);
+  // `call` without arrays, of all numbers of the rows; `rows.scale`, where it is not known, in place of the call's.
+  const char* (*round)(const QuantizeCall& call, const NumberRows& rows, Launch launch);
   const char* (*encode)(const float* in, std::uint32_t* out, std::int64_t size, const CodeConstants& codes,
                         Launch launch);
+  const char* (*amax)(const float* in, std::int64_t size, Launch launch, float& result);  // waits
 };
 
 // As RowKernels, for all rows of a call. norm_backward: dgain and dbias as in Machine (precision/quantize/machine.h), (chunks,
@@ -49,65 +59,47 @@ struct CudaRowKernels {
   const char* (*gelu)(const float* x, std::int64_t size, float* y, float* derivative, Launch launch);
 };
 
-// All rows of logits (count, width), everything in device memory.
-struct LogitRowsOnDevice {
-  const float* z;
-  const std::int64_t* targets;  // (count), each below width
-  std::int64_t count, width;
-  bool moments;
-  float* e;              // (count, width): e^(z - m); null: not wanted
-  LogitRow* rows;        // (count)
-  float* target_logits;  // (count)
-};
-
-// Of e^(z - m), in place, share (e_i / sum - [i = target]).
-struct LogitGradientOnDevice {
-  float* e;
-  const std::int64_t* targets;
-  const double* sums;  // (count)
-  std::int64_t count, width;
-  double share;
-};
-
-// As the functions of these names in Machine. A number that a table does not have, or a target that is no logit, is a
-// reason.
+// As the functions of these names in Machine. A number that a table does not have, or a target that is no logit, makes NaN
+// of its row, and no gradient: who uploads a batch has looked at it (train/model/forward_pass.cpp).
 struct CudaStepKernels {
   const char* (*rotate)(const Rotation& call, Launch launch);
   const char* (*gather_rows)(const TableRows& rows, const float* table, float* out, Launch launch);
   const char* (*add_rows)(const TableRows& rows, const float* in, float* table, Launch launch);
-  const char* (*logit_rows)(const LogitRowsOnDevice& call, Launch launch);
-  const char* (*logit_gradient)(const LogitGradientOnDevice& call, Launch launch);
-  const char* (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, Launch launch,
-                               double& sum);
-  const char* (*scale)(float* x, std::int64_t size, float factor, Launch launch);
+  const char* (*logit_rows)(const LogitRowsCall& call, Launch launch);
+  const char* (*logit_gradient)(const LogitGradient& call, Launch launch);
+  const char* (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, double* sum,
+                               Launch launch);
+  const char* (*scale)(float* x, std::int64_t size, const MeanShare& share, Launch launch);
 };
 
-// Matrices with scales. quantize: as MatrixPlan (precision/scaling/block_quantize.h); `amax` of the whole matrix, on the host,
-// null where it is not known; elements.smallest_result is on the host. The others: as the functions of these names in
-// Machine; `smallest` is lowered to the smallest positive scale. gemm_emulated: as gemm_reference (emulated_gemm.h), operands
-// and scales in device memory.
+// Matrices with scales. quantize: as MatrixPlan (precision/scaling/block_quantize.h); `amax` of the whole matrix, or null. The
+// others: as the functions of these names in Machine. gemm_emulated: as gemm_reference (emulated_gemm.h).
 struct CudaMatrixKernels {
-  const char* (*quantize)(const MatrixCall& call, const MatrixArrays& arrays, const float* amax, Launch launch,
-                          EventCounts& counts);
-  const char* (*scale_sums)(const ScaledSumsOnDevice& call, Launch launch);
-  const char* (*scale_numbers)(const ScaledNumbersOnDevice& call, Launch launch, bool& inexact);
-  const char* (*range_of_scales)(const float* scales, std::int64_t size, Launch launch, float& smallest,
-                                 bool& powers_of_two);
-  const char* (*divide_outer_scale)(const float* scales, std::int64_t size, float outer, const FormatConstants& e4m3,
-                                    float* out, Launch launch);
+  const char* (*quantize)(const MatrixCall& call, const MatrixArrays& arrays, const float* amax,
+                          const FoundNumbers& found, Launch launch);
+  const char* (*scale_sums)(const ScaledSums& call, Launch launch);
+  const char* (*scale_numbers)(const ScaledNumbers& call, ScaleRange* range, Launch launch);
+  const char* (*range_of_scales)(const float* scales, std::int64_t size, ScaleRange* range, Launch launch);
+  const char* (*divide_outer_scale)(const float* scales, std::int64_t size, const Factor& outer,
+                                    const FormatConstants& e4m3, float* out, Launch launch);
   const char* (*gemm_emulated)(const PreparedGemm& call, Launch launch);
 };
+
+// One string for each thread of each library.
+inline const char* kept_reason(const char* text) {
+  static thread_local std::string reason;
+  reason = text;
+  return reason.c_str();
+}
 
 // Null, or why `work` failed.
 template <class Work>
 const char* reason_of(Work work) {
-  static thread_local std::string reason;
   try {
     work();
     return nullptr;
   } catch (const std::exception& error) {
-    reason = error.what();
-    return reason.c_str();
+    return kept_reason(error.what());
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether this machine has a GPU that libprecipice_cuda.so can use, and its memory.
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -20,6 +21,14 @@ std::string version_text(int version) {
 std::string visible_devices() {
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   return visible == nullptr ? "" : std::string("; CUDA_VISIBLE_DEVICES is \"") + visible + "\"";
+}
+
+// What is given back to the pool stays there, for the next call: by default a wait would return it to the system.
+void keep_pool(int device) {
+  cudaMemPool_t pool = nullptr;
+  std::uint64_t threshold = ~std::uint64_t{0};
+  check_cuda(cudaDeviceGetDefaultMemPool(&pool, device));
+  check_cuda(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
 }
 
 CudaDevice check_device() {
@@ -53,25 +62,42 @@ void describe_device(CudaDevice& found) {
   check_cuda(cudaMemGetInfo(&found.free_bytes, &found.total_bytes));
 }
 
-const char* allocate(std::size_t bytes, void** memory) {
-  return reason_of([&] { check_cuda(cudaMalloc(memory, bytes)); });
-}
-const char* release(void* memory) {
-  return reason_of([&] { check_cuda(cudaFree(memory)); });
-}
-const char* to_device(void* device, const void* host, std::size_t bytes) {
-  return reason_of([&] { check_cuda(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice)); });
-}
-const char* to_host(void* host, const void* device, std::size_t bytes) {
-  return reason_of([&] { check_cuda(cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost)); });
+cudaStream_t as_stream(void* stream) {
+  return static_cast<cudaStream_t>(stream);
 }
 
-constexpr CudaMemory kMemory = {allocate, release, to_device, to_host};
+const char* allocate(std::size_t bytes, void* stream, void** memory) {
+  return reason_of([&] { check_cuda(cudaMallocAsync(memory, bytes, as_stream(stream))); });
+}
+const char* release(void* memory, void* stream) {
+  return reason_of([&] { check_cuda(cudaFreeAsync(memory, as_stream(stream))); });
+}
+const char* copy(void* to, const void* from, std::size_t bytes, void* stream) {
+  return reason_of([&] { check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, as_stream(stream))); });
+}
+
+void copy_and_wait(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, void* stream) {
+  check_cuda(cudaMemcpyAsync(to, from, bytes, kind, as_stream(stream)));
+  check_cuda(cudaStreamSynchronize(as_stream(stream)));
+}
+const char* to_device(void* device, const void* host, std::size_t bytes, void* stream) {
+  return reason_of([&] { copy_and_wait(device, host, bytes, cudaMemcpyHostToDevice, stream); });
+}
+const char* to_host(void* host, const void* device, std::size_t bytes, void* stream) {
+  return reason_of([&] { copy_and_wait(host, device, bytes, cudaMemcpyDeviceToHost, stream); });
+}
+
+constexpr CudaMemory kMemory = {allocate, release, copy, to_device, to_host};
 
 }  // namespace
 
 const char* precipice_open_cuda() {
-  return reason_of(check_device);
+  return reason_of([] {
+    check_device();
+    int device = 0;
+    check_cuda(cudaGetDevice(&device));
+    keep_pool(device);
+  });
 }
 
 const char* precipice_cuda_device(CudaDevice* device) {

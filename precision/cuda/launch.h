@@ -10,11 +10,17 @@
 
 namespace precipice {
 
-// Blocks and threads per block; 0: what suits the kernel and the device.
+// Blocks and threads per block; 0: what suits the kernel and the device. Where the launch is queued: a cudaStream_t.
 struct Launch {
   int blocks = 0;
   int threads = 0;
+  void* stream = nullptr;
 };
+
+// Where nothing is said but the stream.
+inline Launch on_stream(void* stream) {
+  return {0, 0, stream};
+}
 
 // A body handles items `thread`, `thread + threads`, `thread + 2 threads`, ... below its number of items.
 struct ThreadPosition {

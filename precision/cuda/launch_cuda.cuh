@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device side of launch.h: kernels around bodies, the shape of a launch, device memory. CUDA's errors are thrown;
-// the C interface returns them as reasons (cuda_kernels.h).
+// The device side of launch.h: kernels around bodies, the shape of a launch, device memory. Nothing here waits for the
+// device but download(). CUDA's errors are thrown; the C interface returns them as reasons (cuda_kernels.h).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
@@ -26,6 +25,11 @@ struct DeviceAtomics {
   PRECIPICE_HD static void raise([[maybe_unused]] std::int64_t& to, [[maybe_unused]] std::int64_t value) {
 #if defined(__CUDA_ARCH__)
     atomicMax(reinterpret_cast<long long*>(&to), static_cast<long long>(value));
+#endif
+  }
+  PRECIPICE_HD static void raise([[maybe_unused]] std::uint32_t& to, [[maybe_unused]] std::uint32_t value) {
+#if defined(__CUDA_ARCH__)
+    atomicMax(&to, value);
 #endif
   }
 };
@@ -57,13 +61,19 @@ inline void check_cuda(cudaError_t status) {
   if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
 }
 
-// By default as many blocks as the items need, up to eight per multiprocessor, which is all that it holds at a time.
+inline cudaStream_t stream_of(const Launch& launch) {
+  return static_cast<cudaStream_t>(launch.stream);
+}
+
+// By default as many blocks as the items need, up to eight per multiprocessor, which is all that it holds at a time; a
+// launch of few items has one block of so many warps.
 inline Launch shape_of(Launch wanted, std::int64_t items) {
-  constexpr int kThreads = 256, kMaxThreads = 1024;
+  constexpr int kThreads = 256, kMaxThreads = 1024, kWarp = 32;
   if (wanted.blocks < 0 || wanted.threads < 0 || wanted.threads > kMaxThreads)
     throw std::runtime_error("a launch has at most 1024 threads per block, and no negative numbers");
   Launch shape = wanted;
-  if (shape.threads == 0) shape.threads = kThreads;
+  if (shape.threads == 0)
+    shape.threads = static_cast<int>(std::min<std::int64_t>(kThreads, (items + kWarp - 1) / kWarp * kWarp));
   if (shape.blocks == 0) {
     int device = 0, multiprocessors = 0;
     check_cuda(cudaGetDevice(&device));
@@ -80,38 +90,43 @@ void start(Launch shape, void (*kernel)(Body), const Body& body) {
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
   config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.stream = stream_of(shape);
   check_cuda(cudaLaunchKernelEx(&config, kernel, body));
   check_cuda(cudaGetLastError());
 }
 
-// Runs the launches of one call, in order, and keeps its memory, which comes from the device's pool.
+// Queues the launches of one call on its stream, in order, and what they need of memory: from the device's pool, whose
+// allocations and releases have their place among the work of the stream, so that memory is another's when the launches
+// before the release are done, and nobody waits. (A caching allocator outside, as libtorch's, would do as well, but could
+// not be asked by a library that knows no libtorch; CUDA's pool is also what a captured graph can hold.)
 class DeviceMachine {
  public:
   explicit DeviceMachine(Launch launch) : launch_(launch) {}
   DeviceMachine(const DeviceMachine&) = delete;
   DeviceMachine& operator=(const DeviceMachine&) = delete;
   ~DeviceMachine() {
-    for (void* memory : owned_) cudaFreeAsync(memory, nullptr);
+    for (int i = 0; i < count_; ++i) cudaFreeAsync(owned_[i], stream_of(launch_));
   }
 
   template <class T>
   T* scratch(std::int64_t count) {
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     T* memory = allocate<T>(static_cast<std::size_t>(count));
-    check_cuda(cudaMemsetAsync(memory, 0, static_cast<std::size_t>(count) * sizeof(T), nullptr));
+    check_cuda(cudaMemsetAsync(memory, 0, bytes, stream_of(launch_)));
     return memory;
   }
 
+  // The same without zeros, for what is written before it is read.
   template <class T>
-  T* upload(const std::vector<T>& host) {
-    T* memory = allocate<T>(host.size());
-    check_cuda(cudaMemcpy(memory, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice));
-    return memory;
+  T* unwritten(std::int64_t count) {
+    return allocate<T>(static_cast<std::size_t>(count));
   }
 
   template <class T>
-  std::vector<T> download(const T* device, std::int64_t count) {
-    std::vector<T> host(static_cast<std::size_t>(count));
-    check_cuda(cudaMemcpy(host.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost));
+  T download(const T* device) {
+    T host;
+    check_cuda(cudaMemcpyAsync(&host, device, sizeof(T), cudaMemcpyDeviceToHost, stream_of(launch_)));
+    check_cuda(cudaStreamSynchronize(stream_of(launch_)));
     return host;
   }
 
@@ -129,20 +144,21 @@ class DeviceMachine {
     start(shape, each_block<Body, Shared>, body);
   }
 
-  void wait() { check_cuda(cudaDeviceSynchronize()); }
-
  private:
+  static constexpr int kMost = 8;  // arrays of one call
+
   template <class T>
   T* allocate(std::size_t count) {
+    if (count_ == kMost) throw std::runtime_error("a call has more scratch memory than is expected");
     void* memory = nullptr;
-    owned_.reserve(owned_.size() + 1);
-    check_cuda(cudaMallocAsync(&memory, count * sizeof(T), nullptr));
-    owned_.push_back(memory);
+    check_cuda(cudaMallocAsync(&memory, count * sizeof(T), stream_of(launch_)));
+    owned_[count_++] = memory;
     return static_cast<T*>(memory);
   }
 
   Launch launch_;
-  std::vector<void*> owned_;
+  void* owned_[kMost] = {};
+  int count_ = 0;
 };
 
 }  // namespace precipice

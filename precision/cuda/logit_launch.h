@@ -7,16 +7,14 @@
 #include <limits>
 
 #include "precision/base/host_device.h"
-#include "precision/cuda/cuda_kernels.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/row_launch.h"
-#include "precision/kernels/row_kernels.h"
+#include "precision/kernels/logit_calls.h"
 
 namespace precipice {
 
 struct LogitRowsLaunch {
-  LogitRowsOnDevice call;
-  std::int64_t* outside;  // one more than the last row whose target is no logit; else 0
+  LogitRowsCall call;
 
   PRECIPICE_HD std::int64_t items() const { return call.count; }
   template <class Atomics>
@@ -26,11 +24,21 @@ struct LogitRowsLaunch {
       if (target >= 0 && target < call.width)
         read(row, target);
       else
-        Atomics::raise(*outside, row + 1);
+        leave(row);
     }
   }
 
  private:
+  // Of a target that is no logit: NaN, which the loss shows, and nothing is read.
+  PRECIPICE_HD void leave(std::int64_t row) const {
+    LogitRow nothing{};
+    nothing.others = nothing.target = std::numeric_limits<double>::quiet_NaN();
+    call.rows[row] = nothing;
+    call.target_logits[row] = std::numeric_limits<float>::quiet_NaN();
+    if (call.e == nullptr) return;
+    for (std::int64_t i = 0; i < call.width; ++i) call.e[row * call.width + i] = 0.0f;
+  }
+
   static constexpr std::int64_t kChunk = 64 * kRowLanes;
   static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -101,16 +109,18 @@ struct LogitRowsLaunch {
 
 // A thread has a stretch of a row, for whose factor one division suffices.
 struct LogitGradientLaunch {
-  LogitGradientOnDevice call;
+  LogitGradient call;
 
   PRECIPICE_HD std::int64_t items() const { return call.count * stretches(); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    const auto share = static_cast<float>(call.share);
+    const double share_of_row = call.share.value();
+    const auto share = static_cast<float>(share_of_row);
     for (std::int64_t item = position.thread; item < items(); item += position.threads) {
       const std::int64_t row = item / stretches(), begin = item % stretches() * kStretch;
       const std::int64_t end = begin + kStretch < call.width ? begin + kStretch : call.width;
-      const auto factor = static_cast<float>(call.share / call.sums[row]);
+      const double sum = call.rows[row].others + call.rows[row].target;
+      const auto factor = static_cast<float>(share_of_row / sum);
       float* e = call.e + row * call.width;
       for (std::int64_t i = begin; i < end; ++i) {
         const float y = e[i] * factor;

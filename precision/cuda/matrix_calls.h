@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "precision/base/check.h"
 #include "precision/cuda/cuda_kernels.h"
@@ -15,8 +14,8 @@ namespace precipice {
 
 template <class Machine>
 struct MatrixCalls {
-  static const char* quantize(const MatrixCall& call, const MatrixArrays& arrays, const float* amax, Launch launch,
-                              EventCounts& counts) {
+  static const char* quantize(const MatrixCall& call, const MatrixArrays& arrays, const float* amax,
+                              const FoundNumbers& found, Launch launch) {
     return reason_of([&] {
       const MatrixShape& shape = call.shape;
       PRECIPICE_CHECK(shape.rows > 0 && shape.cols > 0 && shape.row_stride >= shape.cols, shape.rows, " x ",
@@ -30,54 +29,39 @@ struct MatrixCalls {
         machine.launch(RotateMatrixLaunch{call, in, arrays.values});
         in = arrays.values;
       }
-      const LaunchCounts* all = amax_of_all(machine, call, in, amax);
-      auto* outers = machine.template scratch<OuterScale>(outers_of(call));
+      const MatrixAmax all = amax_of_all(machine, call, in, amax);
+      auto* outers = machine.template unwritten<OuterScale>(outers_of(call));
       machine.launch(OuterScalesLaunch{call, in, all, outers});
       float* const multipliers = arrays.multipliers != nullptr
                                      ? arrays.multipliers
-                                     : machine.template scratch<float>(call.grid.grid_rows * call.grid.grid_cols);
+                                     : machine.template unwritten<float>(call.grid.grid_rows * call.grid.grid_cols);
       machine.launch(BlockScalesLaunch{call, in, all, outers, arrays.scales, multipliers});
-      auto* device_counts = machine.template scratch<LaunchCounts>(1);
-      MatrixElementsLaunch elements{call, multipliers, device_counts};
+      auto* counts = machine.template scratch<LaunchCounts>(1);
+      MatrixElementsLaunch elements{call, multipliers, counts};
       elements.call.elements.in = in;
       elements.call.elements.out = arrays.values;
       elements.call.elements.packed = arrays.packed;
       machine.template launch_blocks<LaunchCounts>(elements);
-      const LaunchCounts found = machine.download(device_counts, 1)[0];
-      counts = event_counts<Binary32>(found, call.elements.size);
-      const auto smallest = ~static_cast<std::uint32_t>(found.above_smallest);
-      std::uint32_t* const lowered = call.elements.smallest_result;
-      if (lowered != nullptr && smallest < *lowered) *lowered = smallest;
+      machine.launch(FoundNumbersLaunch<Binary32>{found, counts, call.elements.size, call.elements.smallest_result});
     });
   }
 
-  static const char* scale_sums(const ScaledSumsOnDevice& call, Launch launch) {
-    return run(launch, ScaleSumsLaunch{call});
+  static const char* scale_sums(const ScaledSums& call, Launch launch) { return run(launch, ScaleSumsLaunch{call}); }
+
+  static const char* scale_numbers(const ScaledNumbers& call, ScaleRange* range, Launch launch) {
+    return run(launch, ScaleNumbersLaunch{call, range});
   }
 
-  static const char* scale_numbers(const ScaledNumbersOnDevice& call, Launch launch, bool& inexact) {
+  static const char* range_of_scales(const float* scales, std::int64_t size, ScaleRange* range, Launch launch) {
     return reason_of([&] {
       Machine machine(launch);
-      auto* found = machine.template scratch<std::int64_t>(1);
-      machine.launch(ScaleNumbersLaunch{call, found});
-      inexact = machine.download(found, 1)[0] != 0;
+      auto* extremes = machine.template scratch<ScaleExtremes>(1);
+      machine.template launch_blocks<ScaleExtremes>(RangeOfScalesLaunch{scales, size, extremes});
+      machine.launch(ScaleRangeLaunch{extremes, range});
     });
   }
 
-  static const char* range_of_scales(const float* scales, std::int64_t size, Launch launch, float& smallest,
-                                     bool& powers_of_two) {
-    return reason_of([&] {
-      Machine machine(launch);
-      auto* found = machine.template scratch<ScaleExtremes>(1);
-      machine.template launch_blocks<ScaleExtremes>(RangeOfScalesLaunch{scales, size, found});
-      const ScaleExtremes extremes = machine.download(found, 1)[0];
-      const float least = __builtin_bit_cast(float, ~static_cast<std::uint32_t>(extremes.above_smallest));
-      if (extremes.above_smallest != 0 && least < smallest) smallest = least;
-      powers_of_two = extremes.has_others == 0;
-    });
-  }
-
-  static const char* divide_outer_scale(const float* scales, std::int64_t size, float outer,
+  static const char* divide_outer_scale(const float* scales, std::int64_t size, const Factor& outer,
                                         const FormatConstants& e4m3, float* out, Launch launch) {
     return run(launch, DivideOuterLaunch{scales, size, outer, e4m3, out});
   }
@@ -96,21 +80,15 @@ struct MatrixCalls {
     return reason_of([&] {
       Machine machine(launch);
       machine.launch(body);
-      machine.wait();
     });
   }
 
   // The matrix's, where a scale follows from it; `amax` is known unless null.
-  static const LaunchCounts* amax_of_all(Machine& machine, const MatrixCall& call, const float* in, const float* amax) {
-    if (!call.is_one_amax && call.outer != MatrixCall::Outer::Matrix) return nullptr;
-    if (amax != nullptr) {
-      LaunchCounts known;
-      known.largest = __builtin_bit_cast(std::int32_t, *amax);
-      return machine.upload(std::vector<LaunchCounts>{known});
-    }
-    auto* all = machine.template scratch<LaunchCounts>(1);
-    machine.template launch_blocks<LaunchCounts>(MatrixAmaxLaunch{call, in, all});
-    return all;
+  static MatrixAmax amax_of_all(Machine& machine, const MatrixCall& call, const float* in, const float* amax) {
+    if (amax != nullptr || (!call.is_one_amax && call.outer != MatrixCall::Outer::Matrix)) return {amax, nullptr};
+    auto* counts = machine.template scratch<LaunchCounts>(1);
+    machine.template launch_blocks<LaunchCounts>(MatrixAmaxLaunch{call, in, counts});
+    return {nullptr, counts};
   }
 
   static std::int64_t outers_of(const MatrixCall& call) {

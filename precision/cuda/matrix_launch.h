@@ -89,10 +89,19 @@ struct MatrixAmaxLaunch {
   }
 };
 
+// The amax of the matrix, where something follows from it: known before, or found.
+struct MatrixAmax {
+  const float* known = nullptr;
+  const LaunchCounts* found = nullptr;
+  PRECIPICE_HD float value() const {
+    return known != nullptr ? *known : amax_of_pattern(static_cast<std::int32_t>(found->largest));
+  }
+};
+
 struct OuterScalesLaunch {
   MatrixCall call;
   const float* in;
-  const LaunchCounts* all;  // the matrix's, where it is one
+  MatrixAmax all;  // the matrix's, where it is one
   OuterScale* outers;
 
   PRECIPICE_HD std::int64_t items() const {
@@ -104,14 +113,14 @@ struct OuterScalesLaunch {
   PRECIPICE_HD void run(ThreadPosition position) const {
     const std::int64_t rows = call.shape.rows, cols = call.shape.cols;
     for (std::int64_t i = position.thread; i < items(); i += position.threads) {
-      std::int32_t pattern;
+      float amax;
       if (call.outer == MatrixCall::Outer::Matrix)
-        pattern = static_cast<std::int32_t>(all->largest);
+        amax = all.value();
       else if (call.outer == MatrixCall::Outer::Rows)
-        pattern = largest_pattern(call, in, {i, i + 1, 0, cols});
+        amax = amax_of_pattern(largest_pattern(call, in, {i, i + 1, 0, cols}));
       else
-        pattern = largest_pattern(call, in, {0, rows, i, i + 1});
-      outers[i] = scale_rule::of_tensor(call.scales, amax_as_seen(call, amax_of_pattern(pattern)));
+        amax = amax_of_pattern(largest_pattern(call, in, {0, rows, i, i + 1}));
+      outers[i] = scale_rule::of_tensor(call.scales, amax_as_seen(call, amax));
     }
   }
 };
@@ -120,7 +129,7 @@ struct OuterScalesLaunch {
 struct BlockScalesLaunch {
   MatrixCall call;
   const float* in;
-  const LaunchCounts* all;  // the matrix's, where one scale follows from it
+  MatrixAmax all;  // the matrix's, where one scale follows from it
   const OuterScale* outers;
   float *scales, *multipliers;
 
@@ -153,7 +162,7 @@ struct BlockScalesLaunch {
   }
 
   PRECIPICE_HD float amax_of(const MatrixPart& part) const {
-    if (call.is_one_amax) return amax_as_seen(call, amax_of_pattern(static_cast<std::int32_t>(all->largest)));
+    if (call.is_one_amax) return amax_as_seen(call, all.value());
     const std::int32_t pattern = largest_pattern(call, in, part);
     if (!call.passes_over_nan || pattern <= kInfinityPattern) return amax_as_seen(call, amax_of_pattern(pattern));
     std::int32_t largest = 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The functions of CudaQuantizeKernels on any machine that runs launches: the GPU (DeviceMachine, launch_cuda.cuh). A
+// The functions of CudaQuantizeKernels on any machine that queues launches: the GPU (DeviceMachine, launch_cuda.cuh). A
 // Machine(Launch) has
 //   T* scratch<T>(count)              zeroed device memory, the machine's to release
-//   T* upload(std::vector<T>)         the same with contents
-//   std::vector<T> download(T*, n)    waits for the launches before it, as wait() does; both throw what went wrong there
+//   T* unwritten<T>(count)            the same without zeros
 //   launch(body), launch_blocks<Shared>(body)
+//   T download(T*)                    waits for the launches before it, and throws what went wrong there
 #pragma once
 
 #include <cstdint>
@@ -31,25 +31,27 @@ void check_quantize_call(const QuantizeCallOf<Source>& call) {
 template <class Machine>
 struct QuantizeCalls {
   template <class Source>
-  static const char* quantize(const QuantizeCallOf<Source>& call, Launch launch, EventCounts& counts) {
+  static const char* quantize(const QuantizeCallOf<Source>& call, const FoundNumbers& found, Launch launch) {
     return reason_of([&] {
       check_quantize_call(call);
       Machine machine(launch);
-      auto* device_counts = machine.template scratch<LaunchCounts>(1);
-      machine.template launch_blocks<LaunchCounts>(QuantizeLaunch<Source>{call, device_counts});
-      const LaunchCounts found = machine.download(device_counts, 1)[0];
-      counts = event_counts<Source>(found, call.size);
-      const auto smallest = ~static_cast<std::uint32_t>(found.above_smallest);
-      if (call.smallest_result != nullptr && smallest < *call.smallest_result) *call.smallest_result = smallest;
+      auto* counts = machine.template scratch<LaunchCounts>(1);
+      machine.template launch_blocks<LaunchCounts>(QuantizeLaunch<Source>{call, counts});
+      machine.launch(FoundNumbersLaunch<Source>{found, counts, call.size, call.smallest_result});
     });
   }
 
-  static const char* amax(const float* in, std::int64_t size, Launch launch, float& result) {
+  static const char* round(const QuantizeCall& given, const NumberRows& rows, Launch launch) {
     return reason_of([&] {
+      PRECIPICE_CHECK(rows.rows >= 0 && rows.cols >= 0 && rows.stride >= rows.cols, rows.rows, " x ", rows.cols);
+      PRECIPICE_CHECK(rows.rows <= 1 || rows.stride == rows.cols || !is_stochastic(given.rounding),
+                      "random words are numbered without gaps");
+      QuantizeCall call = given;
+      call.in = call.out = rows.data;
+      call.size = rows.rows * rows.cols;
+      check_quantize_call(call);
       Machine machine(launch);
-      auto* device_counts = machine.template scratch<LaunchCounts>(1);
-      machine.template launch_blocks<LaunchCounts>(AmaxLaunch{in, size, device_counts});
-      result = amax_of<Binary32>(machine.download(device_counts, 1)[0].largest);
+      machine.launch(RoundRowsLaunch{call, rows});
     });
   }
 
@@ -58,11 +60,19 @@ struct QuantizeCalls {
     return reason_of([&] {
       Machine machine(launch);
       machine.launch(EncodeLaunch{in, out, size, codes});
-      machine.wait();
     });
   }
 
-  static constexpr CudaQuantizeKernels table() { return {quantize<Binary32>, quantize<Binary64>, amax, encode}; }
+  static const char* amax(const float* in, std::int64_t size, Launch launch, float& result) {
+    return reason_of([&] {
+      Machine machine(launch);
+      auto* counts = machine.template scratch<LaunchCounts>(1);
+      machine.template launch_blocks<LaunchCounts>(AmaxLaunch{in, size, counts});
+      result = amax_of<Binary32>(machine.download(counts).largest);
+    });
+  }
+
+  static constexpr CudaQuantizeKernels table() { return {quantize<Binary32>, quantize<Binary64>, round, encode, amax}; }
 };
 
 }  // namespace precipice

@@ -11,11 +11,14 @@
 
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
+#include "precision/cuda/matrix_arrays.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/format_codes.h"
+#include "precision/kernels/number_rows.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/kernels/quantize_kernels.h"
 #include "precision/rounding/round_to_format.h"
+#include "precision/scaling/scale_formulas.h"
 
 namespace precipice {
 
@@ -47,12 +50,12 @@ PRECIPICE_HD void merge(LaunchCounts& to, const LaunchCounts& from) {
 
 // Any NaN comes out as the one quiet NaN; binary64 is rounded to nearest even, as on the CPU.
 template <class Source>
-float amax_of(std::int64_t largest) {
+PRECIPICE_HD float amax_of(std::int64_t largest) {
   return amax_of_pattern(static_cast<typename Source::Int>(largest));
 }
 
 template <class Source>
-EventCounts event_counts(const LaunchCounts& counts, std::int64_t size) {
+PRECIPICE_HD EventCounts event_counts(const LaunchCounts& counts, std::int64_t size) {
   EventCounts events = counts.events;
   events.total = static_cast<std::uint64_t>(size);
   events.amax = amax_of<Source>(counts.largest);
@@ -195,6 +198,71 @@ struct QuantizeLaunch {
   template <class Atomics>
   PRECIPICE_HD void publish(const LaunchCounts& shared) const {
     merge<Atomics>(*counts, shared);
+  }
+};
+
+// After the elements: what QuantizeTask::numbers() says, from the events of all of them. An item is the matrix.
+template <class Source>
+struct FoundNumbersLaunch {
+  FoundNumbers found;
+  const LaunchCounts* counts;
+  std::int64_t size;
+  std::uint32_t* smallest_result;  // or null
+
+  PRECIPICE_HD std::int64_t items() const { return 1; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    if (position.thread != 0) return;
+    MatrixNumbers numbers;
+    numbers.events = event_counts<Source>(*counts, size);
+    if (found.scale != nullptr) numbers.scale = *found.scale;
+    const float amax = numbers.events.amax;
+    if (found.outer_max != 0 && amax > 0.0f) numbers.outer = nvfp4_outer_scale(amax, found.outer_max);
+    const auto smallest = ~static_cast<std::uint32_t>(counts->above_smallest);
+    ResultQuantum quantum = found.quantum;
+    if (quantum.depends_on_results()) quantum.record(smallest);
+    numbers.quantum = static_cast<float>(quantum.value());
+    put(numbers);
+    if (smallest_result != nullptr && smallest < *smallest_result) *smallest_result = smallest;
+  }
+
+ private:
+  // With the bytes between its members: the whole comes to the host.
+  PRECIPICE_HD void put(const MatrixNumbers& numbers) const {
+    static_assert(sizeof(MatrixNumbers) % sizeof(std::uint64_t) == 0);
+    auto* const words = reinterpret_cast<std::uint64_t*>(found.numbers);
+    for (std::size_t i = 0; i < sizeof(MatrixNumbers) / sizeof(std::uint64_t); ++i) words[i] = 0;
+    *found.numbers = numbers;
+  }
+};
+
+// Numbers where they lie, in rows (PieceRounder::round). Words of a random stream are numbered where rows have no gaps.
+struct RoundRowsLaunch {
+  QuantizeCall call;  // of all numbers
+  NumberRows rows;
+
+  PRECIPICE_HD std::int64_t items() const { return quantize_items(call); }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    dispatch_rounding(call.rounding, [&]<Rounding R>() {
+      if (call.format.general)
+        round_items<R, true>(position);
+      else
+        round_items<R, false>(position);
+    });
+  }
+
+ private:
+  template <Rounding R, bool General>
+  PRECIPICE_HD void round_items(ThreadPosition position) const {
+    QuantizeCall own = call;
+    if (!rows.scale.is_known()) own.scale = rows.scale.value();
+    LaunchCounts ignored{};
+    for_random_blocks<R>(own, position, [&](std::int64_t i, std::uint32_t random) {
+      const std::int64_t place = i / rows.cols * rows.stride + i % rows.cols;
+      const float x = source_number<Binary32>(own, own.in[place], ignored);
+      round_element<Binary32, R, General>(own, place, x, scaled<Binary32>(x, own, i), random, ignored);
+    });
   }
 };
 

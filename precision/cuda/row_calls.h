@@ -37,7 +37,6 @@ struct RowCalls {
     return reason_of([&] {
       Machine machine(launch);
       (machine.launch(bodies), ...);
-      machine.wait();
     });
   }
 };

@@ -5,29 +5,25 @@
 
 #include <cstdint>
 
-#include "precision/accumulator/accumulate_isa.h"
+#include "precision/accumulator/scaled_operands.h"
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
-#include "precision/cuda/matrix_arrays.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/log2_exponent.h"
-#include "precision/quantize/matrix_numbers.h"
+#include "precision/kernels/factor.h"
+#include "precision/kernels/matrix_numbers.h"
 #include "precision/rounding/round_to_format.h"
 
 namespace precipice {
 
-PRECIPICE_HD float factor_of(const ScalesOnDevice& scales, std::int64_t row, std::int64_t block) {
-  return scales.of_rows.data == nullptr ? scales.fixed : scale_at(scales.of_rows, row, block);
-}
-
 struct ScaleSumsLaunch {
-  ScaledSumsOnDevice call;
+  ScaledSums call;
 
   PRECIPICE_HD std::int64_t items() const { return call.rows * call.cols; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
     for (std::int64_t i = position.thread; i < items(); i += position.threads) {
-      const float factor = factor_of(call.a, i / call.cols, call.block) * factor_of(call.b, i % call.cols, call.block);
+      const float factor = call.a(i / call.cols, call.block) * call.b(i % call.cols, call.block);
       const float product = call.sums[i] * factor;
       call.y[i] = call.sums == call.y ? product : call.y[i] + product;
     }
@@ -35,16 +31,16 @@ struct ScaleSumsLaunch {
 };
 
 struct ScaleNumbersLaunch {
-  ScaledNumbersOnDevice call;
-  std::int64_t* inexact;  // raised to 1 where ScaleRange calls a product inexact
+  ScaledNumbers call;
+  ScaleRange* range;  // whose `inexact` is raised; or null
 
   PRECIPICE_HD std::int64_t items() const { return call.rows * call.cols; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    std::int64_t found = 0;
+    std::uint32_t found = 0;
     for (std::int64_t i = position.thread; i < items(); i += position.threads) {
       const std::int64_t row = i / call.cols / call.block_rows * call.block_rows, col = i % call.cols;
-      const float factor = factor_of(call.scales, row, col / call.block_k);
+      const float factor = call.scales(row, col / call.block_k);
       const float value = call.in_bf16 ? float_of_bf16(static_cast<const std::uint16_t*>(call.in)[i])
                                        : static_cast<const float*>(call.in)[i];
       const float product = value * factor;
@@ -58,7 +54,7 @@ struct ScaleNumbersLaunch {
       static_cast<std::uint16_t*>(call.out)[i] = bits;
       if (call.checks_bf16 && product == product && float_of_bf16(bits) != product) found = 1;
     }
-    if (found != 0) Atomics::raise(*inexact, found);
+    if (found != 0 && range != nullptr) Atomics::raise(range->inexact, found);
   }
 };
 
@@ -99,18 +95,36 @@ struct RangeOfScalesLaunch {
   }
 };
 
+// After RangeOfScalesLaunch: what it found, for the next functions. An item is the range.
+struct ScaleRangeLaunch {
+  const ScaleExtremes* extremes;
+  ScaleRange* range;
+
+  PRECIPICE_HD std::int64_t items() const { return 1; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    if (position.thread != 0) return;
+    ScaleRange found;
+    const float least = __builtin_bit_cast(float, ~static_cast<std::uint32_t>(extremes->above_smallest));
+    if (extremes->above_smallest != 0 && least < found.smallest) found.smallest = least;
+    found.powers_of_two = extremes->has_others == 0 ? 1 : 0;
+    *range = found;
+  }
+};
+
 struct DivideOuterLaunch {
   const float* scales;
   std::int64_t size;
-  float outer;
+  Factor outer;
   FormatConstants e4m3;
   float* out;  // may be `scales`
 
   PRECIPICE_HD std::int64_t items() const { return size; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
+    const float by = outer.value();
     for (std::int64_t i = position.thread; i < size; i += position.threads)
-      out[i] = round_to_format<Rounding::NearestEven>(scales[i] / outer, e4m3);
+      out[i] = round_to_format<Rounding::NearestEven>(scales[i] / by, e4m3);
   }
 };
 

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
+#include "precision/kernels/logit_calls.h"
 #include "precision/kernels/table_rows.h"
 
 namespace precipice {
@@ -30,21 +32,24 @@ struct RotateLaunch {
   }
 };
 
+// What stands for a row that a table does not have.
+inline constexpr float kNoNumber = std::numeric_limits<float>::quiet_NaN();
+
+PRECIPICE_HD bool is_in_table(const TableRows& rows, std::int64_t id) {
+  return id >= 0 && id < rows.entries;
+}
+
 struct GatherRowsLaunch {
   TableRows rows;
   const float* table;
   float* out;
-  std::int64_t* outside;  // one more than the place of the last number that the table does not have; else 0
 
   PRECIPICE_HD std::int64_t items() const { return rows.count * rows.width; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
     for (std::int64_t item = position.thread; item < items(); item += position.threads) {
-      const std::int64_t row = item / rows.width, id = rows.ids[row];
-      if (id >= 0 && id < rows.entries)
-        out[item] = table[id * rows.width + item % rows.width];
-      else
-        Atomics::raise(*outside, row + 1);
+      const std::int64_t id = rows.ids[item / rows.width];
+      out[item] = is_in_table(rows, id) ? table[id * rows.width + item % rows.width] : kNoNumber;
     }
   }
 };
@@ -86,7 +91,7 @@ struct AddRowsLaunch {
   PRECIPICE_HD void run(ThreadPosition position) const {
     for (std::int64_t item = position.thread; item < items(); item += position.threads) {
       const std::int64_t first = item / rows.width, column = item % rows.width;
-      if (links[first].is_first == 0) continue;
+      if (links[first].is_first == 0 || !is_in_table(rows, rows.ids[first])) continue;
       float* const entry = table + rows.ids[first] * rows.width + column;
       float sum = *entry;
       for (std::int64_t i = first; i < rows.count; i = links[i].next) sum += in[i * rows.width + column];
@@ -118,7 +123,7 @@ struct SquaredErrorLaunch {
   std::int64_t size;
   double* sum;
 
-  PRECIPICE_HD std::int64_t items() const { return size > 0 ? 1 : 0; }
+  PRECIPICE_HD std::int64_t items() const { return 1; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
     if (position.thread != 0) return;
@@ -134,11 +139,12 @@ struct SquaredErrorLaunch {
 struct ScaleLaunch {
   float* x;
   std::int64_t size;
-  float factor;
+  MeanShare share;
 
   PRECIPICE_HD std::int64_t items() const { return size; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
+    const auto factor = static_cast<float>(share.value());
     for (std::int64_t i = position.thread; i < size; i += position.threads) x[i] *= factor;
   }
 };

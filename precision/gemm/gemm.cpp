@@ -2,6 +2,7 @@
 #include "precision/gemm/gemm.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <c10/util/SmallVector.h>
 
 #include <algorithm>
@@ -100,15 +101,23 @@ struct OperandMatrix {
         block_k(block_of_k(operand)),
         outer(operand.outer_factor()),
         format(operand.format) {}
-  UnitOperand on_unit() const {
-    return {{values.const_data_ptr<float>(), values.stride(0), values.stride(1), scale.as_operand()},
+  UnitOperand on_unit() {
+    return {{values.const_data_ptr<float>(), values.stride(0), values.stride(1), scales_on_unit()},
             values.size(0),
             values.size(1),
             block_k,
             outer.known,
             format};
   }
-  at::Tensor values, scales;
+  // In memory that the unit reads: a number that the host knows goes to the device, if it is not 1.
+  OperandScales scales_on_unit() {
+    const RowScaleValues known = scale.values();
+    if (values.is_cpu() || known.of_rows.data != nullptr || !known.fixed.is_known()) return scale.as_operand();
+    if (known.fixed.known == 1.0f) return {};
+    scale_there = at::full({1}, known.fixed.known, values.options());
+    return {scale_there.const_data_ptr<float>(), 1, 0, 0};
+  }
+  at::Tensor values, scales, scale_there;
   RowScales scale;
   std::int64_t block_k;
   Factor outer;
@@ -162,7 +171,7 @@ at::Tensor run_matrices(const Quantized& given_a, const Quantized& given_b, cons
   const std::int64_t matrices = matrices_of(a.values);
   const std::int64_t block = block_of_k(a) != 0 ? block_of_k(a) : block_of_k(b);
   for (std::int64_t index = 0; index < matrices; ++index) {
-    const OperandMatrix of_a(a, index), of_b(b, index);
+    OperandMatrix of_a(a, index), of_b(b, index);
     const at::Tensor of_y = matrix_at(y, index);
     if (gemm.plan.kind.way == Way::Emulated)
       run_emulated(emulated_product(of_a.on_unit(), of_b.on_unit(), accumulator), index, matrices, key, of_y);
@@ -237,7 +246,7 @@ OutputTrace trace_gemm(const Quantized& given_a, const Quantized& given_b, const
                        std::int64_t m, std::int64_t n) {
   const Accumulator& accumulator = arithmetic.accumulator;
   const Quantized a = for_unit(given_a.widened(), accumulator), b = for_unit(given_b.widened(), accumulator);
-  const OperandMatrix of_a(a, 0), of_b(b, 0);
+  OperandMatrix of_a(a, 0), of_b(b, 0);
   return trace_output(emulated_product(of_a.on_unit(), of_b.on_unit(), accumulator), m, n);
 }
 

@@ -6,7 +6,7 @@
 #include "precision/format/format_presets.h"
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/pack_kernels.h"
-#include "precision/quantize/result_quantum.h"
+#include "precision/kernels/result_quantum.h"
 #include "precision/scaling/hadamard.h"
 
 namespace precipice {

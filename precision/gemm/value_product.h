@@ -5,7 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "precision/gemm/carrier.h"
-#include "precision/quantize/factor.h"
+#include "precision/kernels/factor.h"
 
 namespace precipice {
 

@@ -9,10 +9,13 @@
 #include <cstdint>
 
 #include "precision/accumulator/emulated_gemm.h"
+#include "precision/accumulator/scaled_operands.h"
+#include "precision/kernels/factor.h"
+#include "precision/kernels/logit_calls.h"
+#include "precision/kernels/matrix_numbers.h"
+#include "precision/kernels/number_rows.h"
 #include "precision/kernels/row_kernels.h"
 #include "precision/kernels/table_rows.h"
-#include "precision/quantize/factor.h"
-#include "precision/quantize/matrix_numbers.h"
 #include "precision/quantize/quantize_task.h"
 
 namespace precipice {
@@ -26,70 +29,6 @@ using Stream = void*;
 
 // Rows whose gradients of gains are summed before the sums are: fixed, so that no result depends on threads.
 inline constexpr std::int64_t kNormRowsPerChunk = 128;
-
-// All rows of logits (count, width) under cross-entropy.
-struct LogitRowsCall {
-  const float* z = nullptr;
-  const std::int64_t* targets = nullptr;  // (count), each below width
-  std::int64_t count = 0, width = 0;
-  bool moments = false;
-  float* e = nullptr;              // (count, width): e^(z - m); null: not wanted
-  LogitRow* rows = nullptr;        // (count)
-  float* target_logits = nullptr;  // (count)
-};
-
-// What each of `count` terms of a mean has of its gradient: times gradient / count, in double.
-struct MeanShare {
-  const float* gradient = nullptr;
-  double times = 1, count = 1;
-  double value() const { return times * double{*gradient} / count; }
-};
-
-// Of e^(z - m), in place, the gradient of the mean loss: share (e_i / sum - [i = target]).
-struct LogitGradient {
-  float* e = nullptr;
-  const std::int64_t* targets = nullptr;
-  const LogitRow* rows = nullptr;  // (count)
-  std::int64_t count = 0, width = 0;
-  MeanShare share;
-};
-
-// Rows of numbers in memory, `stride` apart; one row: all of an array.
-struct NumberRows {
-  float* data = nullptr;
-  std::int64_t rows = 0, cols = 0, stride = 0;
-  Factor scale;  // multiplies them first, where it is not known; what is known of it is the rounder's
-};
-
-// The scales of an operand's rows; without data `fixed` is all of them.
-struct RowScaleValues {
-  OperandScales of_rows;
-  Factor fixed;
-  float operator()(std::int64_t row, std::int64_t block) const {
-    return of_rows.data == nullptr
-               ? fixed.value()
-               : of_rows.data[row / of_rows.rows_per_scale * of_rows.row_stride + block * of_rows.block_stride];
-  }
-};
-
-// y[m, n] = sums[m, n] (a[m] b[n]) where y is sums, else y[m, n] += that; contiguous, with the scales of a block of K.
-struct ScaledSums {
-  const float* sums = nullptr;
-  float* y = nullptr;
-  std::int64_t rows = 0, cols = 0;
-  RowScaleValues a, b;
-  std::int64_t block = 0;
-};
-
-// out = in * scales of rows and blocks of `block_k` columns, rows side by side, in fp32; either side may be bf16
-// numbers, which the products then are: known before, or to be found out (`checks_bf16`).
-struct ScaledNumbers {
-  const void* in = nullptr;
-  void* out = nullptr;
-  bool in_bf16 = false, out_bf16 = false, checks_bf16 = false;
-  std::int64_t rows = 0, cols = 0, block_rows = 1, block_k = 1;
-  RowScaleValues scales;
-};
 
 // A product for what multiplies. `may_need_fp32`: bf16 operands may hold numbers too small for bf16's instructions
 // (precision/gemm/carrier.h). Where the quanta of operands are known, they were asked before, and operands that must be were

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "precision/kernels/quantize_isa.h"
-#include "precision/quantize/result_quantum.h"
+#include "precision/kernels/result_quantum.h"
 #include "precision/scaling/quantizer.h"
 
 namespace precipice {

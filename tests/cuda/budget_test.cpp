@@ -24,9 +24,11 @@ constexpr std::uint64_t kCounts = 4096;
 // What `work` costs.
 template <class Work>
 cuda_on_cpu::Counters cost_of(Work work) {
-  on_cpu().control->reset_counters();
+  const cuda_on_cpu::Control& control = *on_cpu().control;
+  control.reset_counters();
   work();
-  return on_cpu().control->counters();
+  control.memory_in_use(nullptr);  // what is queued is done, and nobody has waited
+  return control.counters();
 }
 
 struct Budget {
@@ -48,28 +50,33 @@ std::vector<float> some_values(std::int64_t size) {
 
 }  // namespace
 
-TEST_CASE("quantize, amax and encode read and write every element once, in one launch and one wait", "[cuda_on_cpu]") {
+TEST_CASE("quantize, amax and encode read and write every element once, and amax alone waits", "[cuda_on_cpu]") {
   const Kernels& kernels = kernels_on_cpu(0);
   DeviceArray<float> in(kernels, some_values(kSize)), out(kernels, std::vector<float>(kSize));
   DeviceArray<std::uint16_t> packed(kernels, std::vector<std::uint16_t>(kSize));
   DeviceArray<std::uint32_t> codes(kernels, std::vector<std::uint32_t>(kSize));
   const FloatFormat e4m3 = parse_float_format("e4m3");
   QuantizeCall call = prepare_call(in.data(), out.data(), kSize, {.format = e4m3}, 4.0f, {}, 0);
-  EventCounts counts;
+  const DeviceResult<MatrixNumbers> numbers(kernels);
+  const FoundNumbers found{numbers.data(), ResultQuantum(e4m3)};
   float largest = 0;
-  check_budget(cost_of([&] { require_done(kernels.quantize->quantize(call, {}, counts)); }), {1, kBytes, kBytes, 1});
+  // The second launch makes the matrix's numbers of what was counted.
+  check_budget(cost_of([&] { require_done(kernels.quantize->quantize(call, found, {})); }), {2, kBytes, kBytes, 0});
   call.packed = packed.data();
-  check_budget(cost_of([&] { require_done(kernels.quantize->quantize(call, {}, counts)); }),
-               {1, kBytes, kBytes / 2, 1});
+  check_budget(cost_of([&] { require_done(kernels.quantize->quantize(call, found, {})); }), {2, kBytes, kBytes / 2, 0});
+  check_budget(cost_of([&] {
+                 require_done(kernels.quantize->round(call, {out.data(), 1, kSize, kSize, {}}, {}));
+               }),
+               {1, kBytes, kBytes / 2, 0});
   check_budget(cost_of([&] { require_done(kernels.quantize->amax(in.data(), kSize, {}, largest)); }),
                {1, kBytes, 0, 1});
   check_budget(cost_of([&] {
                  require_done(kernels.quantize->encode(out.data(), codes.data(), kSize, prepare_codes(e4m3), {}));
                }),
-               {1, kBytes, kBytes, 1});
+               {1, kBytes, kBytes, 0});
 }
 
-TEST_CASE("a matrix in blocks is read twice and written once, in two launches and one wait", "[cuda_on_cpu]") {
+TEST_CASE("a matrix in blocks is read twice and written once, in three launches and no wait", "[cuda_on_cpu]") {
   const Kernels& kernels = kernels_on_cpu(0);
   Quantizer mx;
   mx.element.format = parse_float_format("e4m3");
@@ -79,16 +86,16 @@ TEST_CASE("a matrix in blocks is read twice and written once, in two launches an
   const MatrixCall call = MatrixPlan(mx, shape).plain();
   DeviceArray<float> in(kernels, some_values(kSize)), out(kernels, std::vector<float>(kSize)),
       scales(kernels, std::vector<float>(kSize / 32));
-  EventCounts counts;
+  const DeviceResult<MatrixNumbers> numbers(kernels);
+  const FoundNumbers found{numbers.data(), ResultQuantum(mx.element.format)};
   const MatrixArrays arrays{in.data(), out.data(), nullptr, scales.data(), nullptr};
-  // Every element reads what it is multiplied by. Multipliers are cleared before they are written.
-  check_budget(cost_of([&] { require_done(kernels.matrix->quantize(call, arrays, nullptr, {}, counts)); }),
-               {2, 3 * kBytes, kBytes + kScales, 1}, kCounts + kBytes / 32);
+  // Every element reads what it is multiplied by.
+  check_budget(cost_of([&] { require_done(kernels.matrix->quantize(call, arrays, nullptr, found, {})); }),
+               {3, 3 * kBytes, kBytes + kScales, 0});
 }
 
-TEST_CASE("an update touches each list once in two launches, whatever the number of tensors", "[cuda_on_cpu]") {
+TEST_CASE("an update touches each list once in four launches, whatever the number of tensors", "[cuda_on_cpu]") {
   const Kernels& kernels = kernels_on_cpu(0);
-  constexpr std::uint64_t kWaits = 2;  // for the table of chunks to go up, and for the sums to come down
   for (const std::int64_t tensors : {1, 4}) {
     const std::int64_t each = kSize / tensors;
     std::vector<std::unique_ptr<DeviceArray<float>>> arrays;
@@ -98,17 +105,34 @@ TEST_CASE("an update touches each list once in two launches, whatever the number
       spans.push_back({arrays.back()->data(), each});
     }
     const auto call = [&](std::int64_t lists) { return CudaMultiTensorCall{{spans.data(), lists, tensors}, {}}; };
-    // Sums of squares of the lanes: written once after they were cleared, and read once.
+    // Sums of squares of the lanes: written and read once.
     const std::uint64_t blocks = static_cast<std::uint64_t>((each + kBlock - 1) / kBlock * tensors);
     const std::uint64_t sums = blocks * kLanes * 2 * sizeof(double);
     // The place of its chunk, which every lane reads.
     const std::uint64_t room = kCounts + blocks * kLanes * sizeof(DeviceChunk<4>);
     const UpdateBody<AdamW> body({}, {});
-    UpdateNorms norms;
-    double norm = 0;
-    check_budget(cost_of([&] { require_done(kernels.multi_tensor->update(call(4), 0, &body, norms)); }),
-                 {2, 4 * kBytes + sums, 3 * kBytes + 2 * sums, kWaits}, room);
-    check_budget(cost_of([&] { require_done(kernels.multi_tensor->l2norm(call(1), norm)); }),
-                 {2, kBytes + sums, 2 * sums, kWaits}, room);
+    const DeviceResult<UpdateNorms> norms(kernels);
+    const DeviceResult<double> norm(kernels);
+    // The table of chunks is cut in the first launch, and the sums are added up in the last one.
+    check_budget(cost_of([&] { require_done(kernels.multi_tensor->update(call(4), 0, &body, norms.data())); }),
+                 {4, 4 * kBytes + sums, 3 * kBytes + sums, 0}, room);
+    check_budget(cost_of([&] { require_done(kernels.multi_tensor->l2norm(call(1), norm.data())); }),
+                 {4, kBytes + sums, sums, 0}, room);
   }
+}
+
+TEST_CASE("work is queued on the stream of its call, and on no other", "[cuda_on_cpu]") {
+  const Kernels& kernels = kernels_on_cpu(0);
+  const cuda_on_cpu::Control& control = *on_cpu().control;
+  void* const stream = control.create_stream();
+  DeviceArray<float> x(kernels, some_values(100));
+  const DeviceResult<double> norm(kernels);
+  const FloatSpan span{x.data(), 100};
+  control.reset_counters();
+  require_done(kernels.multi_tensor->l2norm({{&span, 1, 1}, {0, 0, stream}}, norm.data()));
+  control.memory_in_use(nullptr);
+  CHECK(control.counters().launches == 0);
+  control.memory_in_use(stream);
+  CHECK(control.counters().launches == 4);
+  CHECK(control.counters().uploads == 0);  // the table comes with its launch
 }

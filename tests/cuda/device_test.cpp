@@ -16,10 +16,10 @@ namespace {
 // The GPU's kernels, or null after saying why the test is skipped.
 const Kernels* gpu_kernels() {
   static std::string reason;
-  static const std::optional<CudaLibrary> library = [] {
-    std::optional<CudaLibrary> opened = load_cuda_library(cuda_library(), reason);
+  static const std::optional<OpenLibrary> library = [] {
+    std::optional<OpenLibrary> opened = load_cuda_library(cuda_library(), reason);
     if (opened) {
-      const char* problem = opened->open();
+      const char* problem = opened->cuda.open_gpu();
       reason = problem != nullptr ? problem : "";
     }
     return opened;
@@ -35,7 +35,7 @@ const Kernels* gpu_kernels() {
 
 TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can be used", "[cuda_library]") {
   std::string reason;
-  const std::optional<CudaLibrary> library = load_cuda_library(cuda_library(), reason);
+  const std::optional<OpenLibrary> library = load_cuda_library(cuda_library(), reason);
   if (cuda_library().empty()) {
     CHECK_FALSE(library);
     WARN("skipped: " << reason);
@@ -43,7 +43,7 @@ TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can
   }
   INFO(reason);
   REQUIRE(library);
-  const char* problem = library->open();
+  const char* problem = library->cuda.open_gpu();
   if (problem == nullptr) return;
   const std::string sentence = problem;
   CHECK(sentence.size() > 10);
@@ -52,7 +52,7 @@ TEST_CASE("the CUDA library opens where it was built, and says whether a GPU can
   double norm = 0;
   float value = 1.0f;
   const FloatSpan span{&value, 1};
-  CHECK(library->kernels.multi_tensor->l2norm({{&span, 1, 1}, {}}, norm) != nullptr);
+  CHECK(library->kernels.multi_tensor->l2norm({{&span, 1, 1}, {}}, &norm) != nullptr);
   CHECK(library->kernels.quantize->amax(&value, 1, {}, value) != nullptr);
 }
 
@@ -71,6 +71,7 @@ TEST_CASE("on the GPU, quantize handles every tail once", "[.cuda]") {
 TEST_CASE("on the GPU, amax and encode give the host's results", "[.cuda]") {
   if (const Kernels* gpu = gpu_kernels()) {
     compare_amax(*gpu);
+    compare_rounded_rows(*gpu);
     compare_encode(*gpu);
   }
 }
@@ -85,6 +86,7 @@ TEST_CASE("on the GPU, a large array fills every multiprocessor and gives the ho
 
 TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits and norms", "[.cuda]") {
   if (const Kernels* gpu = gpu_kernels()) {
+    compare_many_tensors(*gpu);
     for (const bool bad : {false, true}) {
       compare_norms(*gpu, bad);
       compare_all_updates(OptimizerRules{}, *gpu, bad);
@@ -106,7 +108,7 @@ TEST_CASE("on the GPU, rotary positions, embedding and loss give the host's bits
     compare_table_rows(*gpu);
     compare_logit_rows(*gpu);
     compare_squared_errors(*gpu);
-    check_refused_numbers(*gpu);
+    check_numbers_outside(*gpu);
   }
 }
 
@@ -135,6 +137,6 @@ TEST_CASE("on the GPU, what a kernel call cannot do comes back as a reason", "[.
   }
 }
 
-TEST_CASE("on the GPU, amax, quantize and a scaled copy keep an array as the host's store() does", "[.cuda]") {
+TEST_CASE("on the GPU, the kernels of store keep an array as the host's store() does", "[.cuda]") {
   if (const Kernels* gpu = gpu_kernels()) compare_stores(*gpu);
 }

@@ -1,55 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cuda/kernels_under_test.h"
 
-#include <dlfcn.h>
-
 #include "tests/support/paths.h"
 
 namespace precipice::test {
-namespace {
 
-// Null, and why, where a function of that name cannot be had.
-template <class Function>
-Function* find(void* handle, const char* name, std::string& reason) {
-  auto* const function = reinterpret_cast<Function*>(dlsym(handle, name));
-  if (function == nullptr) reason = std::string("no entry point ") + name;
-  return function;
-}
-
-}  // namespace
-
-std::optional<CudaLibrary> load_cuda_library(const std::string& path, std::string& reason) {
+std::optional<OpenLibrary> load_cuda_library(const std::string& path, std::string& reason) {
   if (path.empty()) {
     reason = "libprecipice_cuda.so was not built";
     return std::nullopt;
   }
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    reason = dlerror();
-    return std::nullopt;
-  }
-  auto* const open = find<decltype(precipice_open_cuda)>(handle, "precipice_open_cuda", reason);
-  auto* const memory = find<decltype(precipice_cuda_memory)>(handle, "precipice_cuda_memory", reason);
-  auto* const quantize =
-      find<decltype(precipice_cuda_quantize_kernels)>(handle, "precipice_cuda_quantize_kernels", reason);
-  auto* const multi_tensor =
-      find<decltype(precipice_cuda_multi_tensor_kernels)>(handle, "precipice_cuda_multi_tensor_kernels", reason);
-  auto* const rows = find<decltype(precipice_cuda_row_kernels)>(handle, "precipice_cuda_row_kernels", reason);
-  auto* const step = find<decltype(precipice_cuda_step_kernels)>(handle, "precipice_cuda_step_kernels", reason);
-  auto* const matrix = find<decltype(precipice_cuda_matrix_kernels)>(handle, "precipice_cuda_matrix_kernels", reason);
-  if (open == nullptr || memory == nullptr || quantize == nullptr || multi_tensor == nullptr || rows == nullptr ||
-      step == nullptr || matrix == nullptr)
-    return std::nullopt;
-  return CudaLibrary{handle, open, {memory(), quantize(), multi_tensor(), rows(), step(), matrix()}};
+  const std::optional<CudaLibrary> cuda = open_cuda_library(path, reason);
+  if (!cuda) return std::nullopt;
+  const auto multi_tensor = cuda_entry<decltype(precipice_cuda_multi_tensor_kernels)>(
+      cuda->handle, "precipice_cuda_multi_tensor_kernels", reason);
+  if (multi_tensor == nullptr) return std::nullopt;
+  return OpenLibrary{*cuda, {cuda->memory, cuda->quantize, multi_tensor(), cuda->rows, cuda->step, cuda->matrix}};
 }
 
 const OnCpu& on_cpu() {
   static const OnCpu one = [] {
     std::string reason;
-    const std::optional<CudaLibrary> library = load_cuda_library(cuda_on_cpu_library(), reason);
-    auto* const control =
-        !library ? nullptr
-                 : find<decltype(cuda_on_cpu::cuda_on_cpu_control)>(library->handle, "cuda_on_cpu_control", reason);
+    const std::optional<OpenLibrary> library = load_cuda_library(cuda_on_cpu_library(), reason);
+    auto* const control = !library ? nullptr
+                                   : cuda_entry<decltype(cuda_on_cpu::cuda_on_cpu_control)>(
+                                         library->cuda.handle, "cuda_on_cpu_control", reason);
     if (control == nullptr) FAIL(reason);
     return OnCpu{*library, control()};
   }();

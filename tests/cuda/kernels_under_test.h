@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "optim/multi_tensor/cuda_kernels.h"
-#include "precision/cuda/cuda_kernels.h"
+#include "precision/cuda/cuda_library.h"
 #include "tests/support/catch.h"
 #include "tests/support/cuda_on_cpu/control.h"
 
@@ -26,15 +26,14 @@ struct Kernels {
 };
 
 // The library's entry points; nothing, and why, where it was not built or does not open.
-struct CudaLibrary {
-  void* handle;
-  const char* (*open)();
+struct OpenLibrary {
+  CudaLibrary cuda;
   Kernels kernels;
 };
-std::optional<CudaLibrary> load_cuda_library(const std::string& path, std::string& reason);
+std::optional<OpenLibrary> load_cuda_library(const std::string& path, std::string& reason);
 
 struct OnCpu {
-  CudaLibrary library;
+  OpenLibrary library;
   const cuda_on_cpu::Control* control;
 };
 const OnCpu& on_cpu();
@@ -57,19 +56,19 @@ class DeviceArray {
       : memory_(*kernels.memory), shift_(shift), size_(host.size()), all_(kGuard + shift + size_ + kGuard, guard()) {
     std::copy(host.begin(), host.end(), all_.begin() + begin());
     void* memory = nullptr;
-    require_done(memory_.allocate(all_.size() * sizeof(T), &memory));
+    require_done(memory_.allocate(all_.size() * sizeof(T), nullptr, &memory));
     device_ = static_cast<T*>(memory);
-    require_done(memory_.to_device(device_, all_.data(), all_.size() * sizeof(T)));
+    require_done(memory_.to_device(device_, all_.data(), all_.size() * sizeof(T), nullptr));
   }
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;
-  ~DeviceArray() { memory_.release(device_); }
+  ~DeviceArray() { memory_.release(device_, nullptr); }
 
   T* data() const { return device_ + begin(); }
 
   // Fails where a guard was written.
   std::vector<T> contents() {
-    require_done(memory_.to_host(all_.data(), device_, all_.size() * sizeof(T)));
+    require_done(memory_.to_host(all_.data(), device_, all_.size() * sizeof(T), nullptr));
     const auto first = all_.begin() + begin(), last = first + static_cast<std::ptrdiff_t>(size_);
     const auto is_guard = [](T x) { return x == guard(); };
     CHECK(std::all_of(all_.begin(), first, is_guard));
@@ -86,6 +85,29 @@ class DeviceArray {
   std::size_t shift_, size_;
   std::vector<T> all_;
   T* device_ = nullptr;
+};
+
+// A number, or some, that kernels leave in device memory.
+template <class T>
+class DeviceResult {
+ public:
+  explicit DeviceResult(const Kernels& kernels, const T& before = T()) : words_(kernels, words_of(before)) {}
+  T* data() const { return reinterpret_cast<T*>(words_.data()); }
+  T value() {
+    const std::vector<std::uint32_t> words = words_.contents();
+    T result;
+    __builtin_memcpy(static_cast<void*>(&result), words.data(), sizeof(T));
+    return result;
+  }
+
+ private:
+  static_assert(sizeof(T) % sizeof(std::uint32_t) == 0);
+  static std::vector<std::uint32_t> words_of(const T& number) {
+    std::vector<std::uint32_t> words(sizeof(T) / sizeof(std::uint32_t));
+    __builtin_memcpy(words.data(), &number, sizeof(T));
+    return words;
+  }
+  DeviceArray<std::uint32_t> words_;
 };
 
 }  // namespace precipice::test

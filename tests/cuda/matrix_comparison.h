@@ -13,6 +13,7 @@
 #include "precision/kernels/hadamard_matrix.h"
 #include "precision/scaling/block_quantize.h"
 #include "precision/scaling/quantizer_settings.h"
+#include "precision/scaling/scale_formulas.h"
 #include "precision/scaling/scale_rule_table.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/cuda/multi_tensor_comparison.h"
@@ -55,24 +56,31 @@ inline HostMatrix on_host(const MatrixCase& c, const std::vector<float>& in) {
 inline void compare_matrix(const Kernels& kernels, const MatrixCase& c, MatrixCall call, Launch launch) {
   const std::vector<float> in = inputs_of(c.inputs, c.shape.rows, c.shape.row_stride);
   const HostMatrix host = on_host(c, in);
-  std::uint32_t smallest = ~0u;
+  DeviceResult<std::uint32_t> smallest(kernels, ~0u);
   call.elements.key = kMatrixKey;
-  call.elements.smallest_result = &smallest;
+  call.elements.smallest_result = smallest.data();
   DeviceArray<float> dev_in(kernels, in, 1), dev_values(kernels, std::vector<float>(host.values.size())),
       dev_scales(kernels, std::vector<float>(host.scales.size())), dev_multipliers(kernels, host.multipliers);
   DeviceArray<std::uint16_t> dev_packed(kernels, std::vector<std::uint16_t>(host.packed.size()));
   const float amax = precipice::amax(in.data(), static_cast<std::int64_t>(in.size()));
   const MatrixArrays arrays{dev_in.data(), c.in_place ? dev_in.data() : dev_values.data(),
                             c.packed ? dev_packed.data() : nullptr, dev_scales.data(), dev_multipliers.data()};
-  EventCounts counts;
-  require_done(kernels.matrix->quantize(call, arrays, c.knows_amax ? &amax : nullptr, launch, counts));
+  const DeviceResult<float> dev_amax(kernels, amax);
+  DeviceResult<MatrixNumbers> numbers(kernels);
+  FoundNumbers found_numbers{numbers.data(), ResultQuantum(c.quantizer.element.format)};
+  if (is_one_scale(c.quantizer.scaling)) found_numbers.scale = dev_scales.data();
+  found_numbers.outer_max = 448;
+  require_done(kernels.matrix->quantize(call, arrays, c.knows_amax ? dev_amax.data() : nullptr, found_numbers, launch));
   check_same_numbers(dev_scales, host.scales);
   check_same_numbers(dev_multipliers, host.multipliers);
   check_same_numbers(c.in_place ? dev_in : dev_values, host.values);
   const std::vector<float> found = unpacked(dev_packed.contents()), expected = unpacked(host.packed);
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(same_number(double{found[i]}, double{expected[i]}));
-  CHECK(same_counts(counts, host.counts));
-  CHECK(smallest == host.smallest);
+  CHECK(same_counts(numbers.value().events, host.counts));
+  CHECK(smallest.value() == host.smallest);
+  const float largest = host.counts.amax;
+  CHECK(same(numbers.value().outer, largest > 0 ? nvfp4_outer_scale(largest, 448) : 1.0f));
+  CHECK(same(numbers.value().scale, found_numbers.scale != nullptr ? host.scales[0] : 1.0f));
 }
 
 // Every arithmetic with every rule that it has, and the words that change them; elements, roundings, shapes of blocks,
@@ -195,16 +203,17 @@ inline void check_refused_matrices(const Kernels& kernels) {
   settings.rule = ScaleRule::Floor;
   const MatrixCall good = MatrixPlan(settings, {2, 32, 1}).plain();
   DeviceArray<float> in(kernels, std::vector<float>(64, 1.0f)), scales(kernels, std::vector<float>(2));
-  EventCounts counts;
+  DeviceResult<MatrixNumbers> numbers(kernels);
+  const FoundNumbers found{numbers.data(), ResultQuantum(kE4m3)};
   const MatrixArrays arrays{in.data(), in.data(), nullptr, scales.data(), nullptr};
-  CHECK(kernels.matrix->quantize(good, arrays, nullptr, {}, counts) == nullptr);
+  CHECK(kernels.matrix->quantize(good, arrays, nullptr, found, {}) == nullptr);
   MatrixCall call = good;
   call.shape.rows = 0;
-  CHECK(kernels.matrix->quantize(call, arrays, nullptr, {}, counts) != nullptr);
+  CHECK(kernels.matrix->quantize(call, arrays, nullptr, found, {}) != nullptr);
   call = good, call.elements.scale = 2.0f;
-  CHECK(kernels.matrix->quantize(call, arrays, nullptr, {}, counts) != nullptr);
+  CHECK(kernels.matrix->quantize(call, arrays, nullptr, found, {}) != nullptr);
   call = good, call.rotates = true;
-  CHECK(kernels.matrix->quantize(call, {in.data(), nullptr, nullptr, scales.data(), nullptr}, nullptr, {}, counts) !=
+  CHECK(kernels.matrix->quantize(call, {in.data(), nullptr, nullptr, scales.data(), nullptr}, nullptr, found, {}) !=
         nullptr);
 }
 

@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "optim/cuda_optimizer_machine.h"
 #include "optim/multi_tensor/kahan_element.h"
 #include "optim/multi_tensor/multi_tensor_update.h"
 #include "optim/store.h"
 #include "precision/kernels/quantize_isa.h"
-#include "precision/scaling/scale_formulas.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/optim/tensors.h"
 #include "tests/precision/rounding/support.h"
@@ -98,25 +98,39 @@ inline void compare_norms(const Kernels& kernels, bool bad) {
   compare_operation(
       kernels, {wide_tensors(1, bad)}, [](const TensorLists& l) { return Numbers{multi_tensor_l2norm(l[0])}; },
       [&](const CudaMultiTensorCall& call) {
-        double norm = -1;
-        require_done(device.l2norm(call, norm));
-        return Numbers{norm};
+        DeviceResult<double> norm(kernels, -1);
+        require_done(device.l2norm(call, norm.data()));
+        return Numbers{norm.value()};
       });
   compare_operation(
       kernels, {wide_tensors(3, bad)},
       [](const TensorLists& l) { return Numbers{multi_tensor_scale_l2norm(l[0], 1 / 3.0f)}; },
       [&](const CudaMultiTensorCall& call) {
-        double norm = -1;
-        require_done(device.scale_l2norm(call, 1 / 3.0f, norm));
-        return Numbers{norm};
+        DeviceResult<double> norm(kernels, -1);
+        require_done(device.scale_l2norm(call, 1 / 3.0f, norm.data()));
+        return Numbers{norm.value()};
       });
   compare_operation(
       kernels, {wide_tensors(5, bad), wide_tensors(6)},
       [](const TensorLists& l) { return Numbers{multi_tensor_distance(l[0], l[1])}; },
       [&](const CudaMultiTensorCall& call) {
-        double norm = -1;
-        require_done(device.distance(call, norm));
-        return Numbers{norm};
+        DeviceResult<double> norm(kernels, -1);
+        require_done(device.distance(call, norm.data()));
+        return Numbers{norm.value()};
+      });
+}
+
+// More tensors than one launch takes into the table of chunks, some of them empty, and some of several chunks.
+inline void compare_many_tensors(const Kernels& kernels) {
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t t = 0; t < 150; ++t) sizes.push_back(t % 70 == 40 ? 2 * kChunkSize + 3 : t % 13);
+  compare_operation(
+      kernels, {random_tensors(sizes, 21, 2.0f)},
+      [](const TensorLists& l) { return std::vector<double>{multi_tensor_scale_l2norm(l[0], 3.0f)}; },
+      [&](const CudaMultiTensorCall& call) {
+        DeviceResult<double> norm(kernels, -1);
+        require_done(kernels.multi_tensor->scale_l2norm(call, 3.0f, norm.data()));
+        return std::vector<double>{norm.value()};
       });
 }
 
@@ -134,15 +148,15 @@ void compare_update(const Kernels& kernels, bool bad, int number, const Optimize
   compare_operation(
       kernels, tensors, [&](const TensorLists& l) { return numbers(multi_tensor_update<Rule>(config, update, l)); },
       [&](const CudaMultiTensorCall& call) {
-        UpdateNorms norms;
+        DeviceResult<UpdateNorms> norms(kernels, {-1, -1});
         if (update.kahan) {
           const KahanElement<Rule> body(config, update);
-          require_done(device.update_kahan(call, number, &body, norms));
+          require_done(device.update_kahan(call, number, &body, norms.data()));
         } else {
           const UpdateBody<Rule> body(config, update);
-          require_done(device.update(call, number, &body, norms));
+          require_done(device.update(call, number, &body, norms.data()));
         }
-        return numbers(norms);
+        return numbers(norms.value());
       });
 }
 
@@ -164,15 +178,16 @@ void compare_all_updates(RuleList<Rules...>, const Kernels& kernels, bool bad) {
 
 // A broken contract comes back as a reason, not as an exception through the C interface.
 inline void check_refusals(const Kernels& kernels) {
-  double norm = 0;
+  DeviceResult<double> norm(kernels, -1);
   const FloatSpan span{nullptr, 10};
-  CHECK(kernels.multi_tensor->l2norm({{&span, 1, 1}, {}}, norm) != nullptr);
+  CHECK(kernels.multi_tensor->l2norm({{&span, 1, 1}, {}}, norm.data()) != nullptr);
   const FloatSpan nothing{nullptr, 0};
-  CHECK(kernels.multi_tensor->l2norm({{&nothing, 1, 1}, {}}, norm) == nullptr);
+  CHECK(kernels.multi_tensor->l2norm({{&nothing, 1, 1}, {}}, norm.data()) == nullptr);
+  CHECK(norm.value() == 0);
   const UpdateBody<Sgd> body({}, {});
-  UpdateNorms norms;
-  CHECK(kernels.multi_tensor->update({{&nothing, 1, 1}, {}}, 1000, &body, norms) != nullptr);
-  CHECK(kernels.multi_tensor->update_kahan({{&nothing, 1, 1}, {}}, -1, &body, norms) != nullptr);
+  DeviceResult<UpdateNorms> norms(kernels);
+  CHECK(kernels.multi_tensor->update({{&nothing, 1, 1}, {}}, 1000, &body, norms.data()) != nullptr);
+  CHECK(kernels.multi_tensor->update_kahan({{&nothing, 1, 1}, {}}, -1, &body, norms.data()) != nullptr);
   DeviceArray<float> one(kernels, {1.0f});
   float result = 0;
   CHECK(kernels.quantize->amax(one.data(), 1, {1, -1}, result) != nullptr);
@@ -184,12 +199,13 @@ inline void check_refused_quantize_calls(const Kernels& kernels) {
   DeviceArray<float> one(kernels, {1.0f});
   DeviceArray<double> wide(kernels, {1.0});
   const QuantizeCall good = prepare_call(one.data(), one.data(), 1, {}, 1.0f, {}, 0);
-  EventCounts counts;
-  CHECK(kernels.quantize->quantize(good, {}, counts) == nullptr);
+  DeviceResult<MatrixNumbers> numbers(kernels);
+  const FoundNumbers found{numbers.data(), ResultQuantum({})};
+  CHECK(kernels.quantize->quantize(good, found, {}) == nullptr);
   const auto is_refused = [&](auto change) {
     QuantizeCall call = good;
     change(call);
-    return kernels.quantize->quantize(call, {}, counts) != nullptr;
+    return kernels.quantize->quantize(call, found, {}) != nullptr;
   };
   CHECK(is_refused([&](QuantizeCall& call) { call.size = -1; }));
   CHECK(is_refused([&](QuantizeCall& call) { call.divide = true; }));
@@ -203,42 +219,29 @@ inline void check_refused_quantize_calls(const Kernels& kernels) {
     call.block_shift = 3;
   }));
   WideQuantizeCall call = prepare_call(wide.data(), one.data(), 1, {}, 1.0f, {}, 0);
-  CHECK(kernels.quantize->quantize_wide(call, {}, counts) == nullptr);
+  CHECK(kernels.quantize->quantize_wide(call, found, {}) == nullptr);
   call.multipliers = one.data();
-  CHECK(kernels.quantize->quantize_wide(call, {}, counts) != nullptr);
+  CHECK(kernels.quantize->quantize_wide(call, found, {}) != nullptr);
 }
 
-// Keeping an array (optim/store.h) out of amax, quantize and a scaled copy of itself, a block at a time: the host's bits.
-inline void compare_store(const Kernels& kernels, const StoredFormat& stored) {
-  std::vector<float> values = wide_tensors(14).data[20];
-  const auto size = static_cast<std::int64_t>(values.size());
-  DeviceArray<float> device(kernels, values, 1);
-  const RandomKey key{5, 6, 7, 2};
-  const std::vector<float> previous(static_cast<std::size_t>(stored.scales(size)), 0.5f);
-  std::vector<float> scales = previous;
-  store({values.data(), size}, stored, {scales.data(), static_cast<std::int64_t>(scales.size())}, key);
-  const bool scaled = stored.rule != StoredScaling::None;
-  const ElementQuantizer spec{.format = stored.format,
-                              .rounding = stored.rounding,
-                              .overflow = scaled ? Overflow::Propagate : Overflow::Native};
-  const std::int64_t block = stored.block == 0 ? size : stored.block;
-  for (std::int64_t begin = 0; begin < size; begin += block) {
-    float* const at = device.data() + begin;
-    const std::int64_t count = std::min(block, size - begin);
-    const float scale = scaled ? scales[static_cast<std::size_t>(begin / block)] : 1.0f;
-    float largest = 0;
-    require_done(kernels.quantize->amax(at, count, {}, largest));
-    if (stored.rule == StoredScaling::Current)
-      CHECK(te_current_scale({.amax = largest, .max_finite = stored.format.max_finite()}, false) == scale);
-    EventCounts counts;
-    const auto first = static_cast<std::uint64_t>(begin);
-    require_done(kernels.quantize->quantize(prepare_call(at, at, count, spec, scale, key, first), {}, counts));
-    const FloatSpan span{at, count};
-    double ignored = 0;
-    if (scale != 1.0f) require_done(kernels.multi_tensor->scale_l2norm({{&span, 1, 1}, {}}, 1.0f / scale, ignored));
+// Keeping an array (optim/store.h), twice: the second time what rules remember is not 1.
+inline void compare_store(const Kernels& kernels, const StoredFormat& stored, Launch launch) {
+  for (const std::size_t which : {std::size_t{20}, std::size_t{9}, std::size_t{3}}) {
+    std::vector<float> values = wide_tensors(14, which == 9).data[which];
+    const auto size = static_cast<std::int64_t>(values.size());
+    std::vector<float> scales(static_cast<std::size_t>(stored.scales(size)), 0.5f);
+    DeviceArray<float> device(kernels, values, 1), device_scales(kernels, scales, 1);
+    for (const std::uint32_t step : {5u, 6u}) {
+      const RandomKey key{5, step, 7, 2};
+      const auto count = static_cast<std::int64_t>(scales.size());
+      store({values.data(), size}, stored, {scales.data(), count}, key);
+      const CudaStoreCall call = cuda_store_call({device.data(), size}, stored, {device_scales.data(), count}, key);
+      require_done(kernels.multi_tensor->store(call, launch));
+      const std::vector<float> result = device.contents(), found_scales = device_scales.contents();
+      CHECK(std::equal(result.begin(), result.end(), values.begin(), same));
+      CHECK(std::equal(found_scales.begin(), found_scales.end(), scales.begin(), same));
+    }
   }
-  const std::vector<float> result = device.contents();
-  CHECK(std::equal(result.begin(), result.end(), values.begin(), same));
 }
 
 inline void compare_stores(const Kernels& kernels) {
@@ -250,7 +253,8 @@ inline void compare_stores(const Kernels& kernels) {
     StateConfig config;
     config.moment1 = format;
     config.state_scaling = scaling;
-    compare_store(kernels, parse_stored_formats(config).moment1);
+    for (const Launch launch : next_launches(kernels))
+      compare_store(kernels, parse_stored_formats(config).moment1, launch);
   }
 }
 

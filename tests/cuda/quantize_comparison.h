@@ -130,7 +130,8 @@ void compare_quantize(const Kernels& kernels, const std::vector<Float>& in, cons
   call.divide = c.own_multipliers && c.divide;
   call.count = c.count;
   EventCounts expected_counts = host_kernel<Float>()(call);
-  std::uint32_t expected_smallest = ~0u, smallest = ~0u;
+  std::uint32_t expected_smallest = ~0u;
+  DeviceResult<std::uint32_t> smallest(kernels, ~0u);
   const bool packed = c.packed && are_bf16(expected);
   if (packed) {
     std::vector<std::uint16_t> halves(in.size());
@@ -149,15 +150,16 @@ void compare_quantize(const Kernels& kernels, const std::vector<Float>& in, cons
   call.out = device_out.data();
   if constexpr (std::is_same_v<Float, float>) call.out = c.in_place ? device_in.data() : call.out;
   if (packed) call.packed = device_packed.data();
-  if (packed) call.smallest_result = &smallest;
+  if (packed) call.smallest_result = smallest.data();
   if (c.own_multipliers) call.multipliers = device_multipliers.data();
-  EventCounts counts;
+  DeviceResult<MatrixNumbers> numbers(kernels);
+  const FoundNumbers found{numbers.data(), ResultQuantum(c.spec.format)};
   std::vector<float> out;
   if constexpr (std::is_same_v<Float, double>) {
-    require_done(kernels.quantize->quantize_wide(call, launch, counts));
+    require_done(kernels.quantize->quantize_wide(call, found, launch));
     out = device_out.contents();
   } else {
-    require_done(kernels.quantize->quantize(call, launch, counts));
+    require_done(kernels.quantize->quantize(call, found, launch));
     out = c.in_place && !packed ? device_in.contents() : device_out.contents();
   }
   if (packed) {
@@ -170,11 +172,48 @@ void compare_quantize(const Kernels& kernels, const std::vector<Float>& in, cons
     wrong += !agrees<Float>(in[i], c.divide && c.own_multipliers ? in[i] / by : in[i] * by, out[i], expected[i]);
   }
   CHECK(wrong == 0);
-  CHECK(smallest == expected_smallest);
+  CHECK(smallest.value() == expected_smallest);
+  ResultQuantum quantum(c.spec.format);
+  quantum.record(expected_smallest);
+  CHECK(numbers.value().quantum == static_cast<float>(quantum.value()));
+  const EventCounts counts = numbers.value().events;
   if (c.count)
     CHECK(same_counts(counts, expected_counts));
   else
     CHECK((counts.total == expected_counts.total && bits_of(counts.amax) == bits_of(expected_counts.amax)));
+}
+
+// Rows where they lie, with gaps of the host's numbers, and a factor in device memory: as one call on a row at a time.
+inline void compare_rounded_rows(const Kernels& kernels) {
+  const DeviceResult<float> factor(kernels, 0.3f);
+  for (const char* name : {"e4m3", "bf16", "e5m2"}) {
+    for (const bool known : {true, false}) {
+      const ElementQuantizer spec{.format = parse_float_format(name)};
+      constexpr std::int64_t kRows = 5, kCols = 33, kStride = 40;
+      std::vector<float> in = quantize_inputs<float>(spec.format, kRows * kStride), expected = in;
+      for (std::int64_t row = 0; row < kRows; ++row) {
+        float* const at = expected.data() + row * kStride;
+        active_kernels().quantize(prepare_call(at, at, kCols, spec, known ? 2.0f : 0.3f, {}, 0));
+      }
+      DeviceArray<float> device(kernels, in, 1);
+      const QuantizeCall call = prepare_call(static_cast<const float*>(nullptr), nullptr, 0, spec, 2.0f, {}, 0);
+      const Factor scale = known ? Factor() : Factor{1.0f, factor.data()};
+      require_done(kernels.quantize->round(call, {device.data(), kRows, kCols, kStride, scale}, {2, 16}));
+      const std::vector<float> found = device.contents();
+      CHECK(std::equal(found.begin(), found.end(), expected.begin(), same));
+    }
+  }
+  // Without gaps words of the random stream are numbered over all of them.
+  ElementQuantizer random{.format = parse_float_format("e4m3"), .rounding = Rounding::Stochastic};
+  std::vector<float> in = quantize_inputs<float>(random.format, 150), expected(in.size());
+  const RandomKey key{3, 4, 5, 6};
+  active_kernels().quantize(prepare_call(in.data(), expected.data(), 150, random, 0.5f, key, 0));
+  DeviceArray<float> device(kernels, in);
+  const QuantizeCall call = prepare_call(static_cast<const float*>(nullptr), nullptr, 0, random, 0.5f, key, 0);
+  require_done(kernels.quantize->round(call, {device.data(), 3, 50, 50, {}}, {}));
+  const std::vector<float> found = device.contents();
+  CHECK(std::equal(found.begin(), found.end(), expected.begin(), same));
+  CHECK(kernels.quantize->round(call, {device.data(), 3, 49, 50, {}}, {}) != nullptr);
 }
 
 // Every preset and every kind of format in every mode; policies, scales, bits and shapes take turns. `sizes_each`: of the

@@ -37,7 +37,7 @@ struct OtherDevice {
 
 CudaFinding found_on(const cuda_on_cpu::Device& device) {
   const OtherDevice other(device);
-  const char* reason = on_cpu().library.open();
+  const char* reason = on_cpu().library.cuda.open_gpu();
   CudaFinding found = find_cuda(cuda_on_cpu_library());
   CHECK(found.problem == (reason != nullptr ? std::string("no GPU can be used: ") + reason : ""));
   return found;
@@ -96,7 +96,7 @@ TEST_CASE("the host cannot read or write device memory", "[cuda_on_cpu]") {
     dup2(out[1], STDERR_FILENO);
     std::signal(SIGSEGV, SIG_DFL);  // of the test framework, which would report the child's end
     float number = 0;
-    on_cpu().library.kernels.memory->to_host(&number, array.data(), sizeof(number));
+    on_cpu().library.kernels.memory->to_host(&number, array.data(), sizeof(number), nullptr);
     const volatile float* const closed = array.data();
     _exit(closed[0] == 1.0f ? 0 : 1);
   }
@@ -140,11 +140,11 @@ TEST_CASE("device memory that is used up is a reason, and none of it is lost", "
   const OtherDevice small({.memory = 1 << 20});
   const CudaMemory& device = *on_cpu().library.kernels.memory;
   void *first = nullptr, *second = nullptr;
-  require_done(device.allocate(700'000, &first));
-  const char* reason = device.allocate(700'000, &second);
+  require_done(device.allocate(700'000, nullptr, &first));
+  const char* reason = device.allocate(700'000, nullptr, &second);
   REQUIRE(reason != nullptr);
   CHECK(std::string(reason) == "out of memory");
-  require_done(device.release(first));
-  require_done(device.allocate(700'000, &second));
-  require_done(device.release(second));
+  require_done(device.release(first, nullptr));
+  require_done(device.allocate(700'000, nullptr, &second));
+  require_done(device.release(second, nullptr));
 }

@@ -24,20 +24,23 @@ inline void compare_scaled_sums(const Kernels& kernels) {
   const std::vector<float> sums = row_numbers(kRows * kCols, 61), of_rows = row_numbers(4 * kBlocks, 62),
                            of_cols = row_numbers(kCols * kBlocks, 63), before = row_numbers(kRows * kCols, 64);
   DeviceArray<float> dev_rows(kernels, of_rows), dev_cols(kernels, of_cols);
+  const DeviceResult<float> tenth(kernels, 0.1f);
   for (const bool in_place : {false, true})
     for (const bool fixed : {false, true})
       for (const Launch launch : next_launches(kernels)) {
         std::vector<float> expected = in_place ? sums : before;
         for (std::size_t m = 0; m < kRows; ++m)
           for (std::size_t n = 0; n < kCols; ++n) {
-            const float factor = (fixed ? 0.3f : of_rows[m / 2 * kBlocks + kBlock]) * of_cols[kBlock * kCols + n];
+            const float factor =
+                (fixed ? 3.0f * 0.1f : of_rows[m / 2 * kBlocks + kBlock]) * of_cols[kBlock * kCols + n];
             const float product = sums[m * kCols + n] * factor;
             expected[m * kCols + n] = in_place ? product : before[m * kCols + n] + product;
           }
         DeviceArray<float> dev_sums(kernels, sums), dev_y(kernels, before);
         DeviceArray<float>& y = in_place ? dev_sums : dev_y;
-        const ScalesOnDevice a =
-            fixed ? ScalesOnDevice{{}, 0.3f} : ScalesOnDevice{{dev_rows.data(), 2, kBlocks, 1}, 1.0f};
+        // A number in device memory, times one that is known.
+        const RowScaleValues a =
+            fixed ? RowScaleValues{{}, {3.0f, tenth.data()}} : RowScaleValues{{dev_rows.data(), 2, kBlocks, 1}, 1.0f};
         require_done(kernels.matrix->scale_sums(
             {dev_sums.data(), y.data(), kRows, kCols, a, {{dev_cols.data(), 1, 1, kCols}, 1.0f}, kBlock}, launch));
         check_same_numbers(y, expected);
@@ -67,7 +70,7 @@ inline void compare_scaled_numbers(const Kernels& kernels, bool in_bf16, bool ou
   DeviceArray<float> dev_in(kernels, in), dev_out(kernels, in), dev_scales(kernels, scales);
   DeviceArray<std::uint16_t> in_halves(kernels, halves_of(in)), out_halves(kernels, halves_of(in));
   for (const bool checks_bf16 : {false, true}) {
-    bool inexact = !large;
+    DeviceResult<ScaleRange> range(kernels);
     require_done(kernels.matrix->scale_numbers({in_bf16 ? static_cast<const void*>(in_halves.data()) : dev_in.data(),
                                                 out_bf16 ? static_cast<void*>(out_halves.data()) : dev_out.data(),
                                                 in_bf16,
@@ -78,8 +81,8 @@ inline void compare_scaled_numbers(const Kernels& kernels, bool in_bf16, bool ou
                                                 kBlockRows,
                                                 kBlockCols,
                                                 {{dev_scales.data(), kBlockRows, kGridCols, 1}, 1.0f}},
-                                               launch, inexact));
-    CHECK(inexact == (large || (fine && out_bf16 && checks_bf16)));
+                                               range.data(), launch));
+    CHECK((range.value().inexact != 0) == (large || (fine && out_bf16 && checks_bf16)));
   }
   const std::vector<float> found = out_bf16 ? unpacked(out_halves.contents()) : dev_out.contents();
   if (out_bf16) expected = unpacked(halves_of(expected));
@@ -108,12 +111,12 @@ inline void compare_scale_ranges(const Kernels& kernels) {
   for (const Case& c : cases)
     for (const Launch launch : next_launches(kernels)) {
       DeviceArray<float> scales(kernels, c.scales);
-      float smallest = 0x1p127f;
-      bool powers = !c.powers;
+      DeviceResult<ScaleRange> range(kernels, {1.0f, 7, 7});
       const auto size = static_cast<std::int64_t>(c.scales.size());
-      require_done(kernels.matrix->range_of_scales(scales.data(), size, launch, smallest, powers));
-      CHECK(smallest == c.smallest);
-      CHECK(powers == c.powers);
+      require_done(kernels.matrix->range_of_scales(scales.data(), size, range.data(), launch));
+      CHECK(range.value().smallest == c.smallest);
+      CHECK(range.value().powers_of_two == (c.powers ? 1 : 0));
+      CHECK(range.value().inexact == 0);
     }
 }
 
@@ -128,7 +131,9 @@ inline void compare_outer_scales(const Kernels& kernels) {
   }
   for (const Launch launch : next_launches(kernels)) {
     DeviceArray<float> scales(kernels, products);
-    require_done(kernels.matrix->divide_outer_scale(scales.data(), 127, outer, e4m3, scales.data(), launch));
+    const DeviceResult<float> there(kernels, outer);
+    const Factor factor{1.0f, there.data()};
+    require_done(kernels.matrix->divide_outer_scale(scales.data(), 127, factor, e4m3, scales.data(), launch));
     check_same_numbers(scales, block_scales);
   }
 }

@@ -10,15 +10,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <csignal>
 #include <thread>
 
 #include "precision/autograd/operation.h"
 #include "precision/quantize/device.h"
+#include "tests/cuda/kernels_under_test.h"
 #include "tests/support/catch.h"
 #include "tests/support/test_device/device_memory.h"
 #include "tests/support/test_device/test_device.h"
+#include "tests/support/test_device/waits.h"
 
 using namespace precipice;
 
@@ -73,7 +74,7 @@ TEST_CASE("the host's access to device memory ends the process, outside of what 
         }) == 0);
   // The CPU's own loop, called past the device's table.
   CHECK(signal_of([&] { cpu_machine().scale(memory, 8, {memory}, {}); }) == SIGSEGV);
-  CHECK(signal_of([&] { machine_of(x).scale(memory, 8, {memory}, {}); }) == 0);
+  CHECK(signal_of([&] { machine_of(x).scale(memory, 8, {memory}, test_device::stream()); }) == 0);
 }
 
 TEST_CASE("operations and views on the device have the CPU's numbers, and views share memory") {
@@ -88,8 +89,34 @@ TEST_CASE("operations and views on the device have the CPU's numbers, and views 
   CHECK(x.select(0, 1)[3].item<float>() == 7.0f);
 }
 
-TEST_CASE("memory that nobody wrote is NaN") {
-  CHECK(std::isnan(at::empty({5}, on_device())[4].item<float>()));
+TEST_CASE("what nobody wrote comes to no host, and no operation reads it") {
+  const at::Tensor x = at::empty({5}, on_device());
+  x.narrow(0, 0, 3).zero_();
+  CHECK(x[2].item<float>() == 0.0f);
+  CHECK_THROWS_WITH(x[3].item<float>(), Catch::Contains("a copy reads what nobody wrote, at byte 12 of 20"));
+  CHECK_THROWS_WITH(x.cpu(), Catch::Contains("a copy reads what nobody wrote"));
+  CHECK_THROWS_WITH(x.mul(2), Catch::Contains("aten::mul reads device memory that nobody wrote"));
+}
+
+TEST_CASE("kernels are queued until somebody waits, and what goes wrong in them comes from there") {
+  const auto launches = [] { return test::on_cpu().control->counters().launches; };
+  const at::Tensor x = at::full({8}, 3.0, on_device());
+  const Machine& machine = machine_of(x);
+  float* const memory = x.mutable_data_ptr<float>();
+  const at::Tensor three = at::full({}, 3.0, on_device());
+  const MeanShare share{three.const_data_ptr<float>()};
+  const std::uint64_t before = launches();
+  const test_device::Waits waits = test_device::waits();
+  machine.scale(memory, 8, share, machine.current_stream());
+  CHECK(launches() == before);
+  CHECK(test_device::since(waits).empty());
+  CHECK(x[7].item<float>() == 9.0f);
+  CHECK(launches() == before + 1);
+  CHECK(test_device::sum_of(test_device::since(waits)) == 1);
+
+  machine.scale(memory, 9, share, machine.current_stream());
+  CHECK_THROWS_WITH(x.sum(), Catch::Contains("bytes of device memory 0 bytes behind the end of an allocation of 32"));
+  CHECK(x[6].item<float>() > 3.0f);  // and the device goes on
 }
 
 TEST_CASE("autograd walks backward on the device in a thread of its own") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often a training step waits for its device: the test device counts every number that the host is given.
+// What a training step costs on its device, counted where no GPU is: waits, launches of the library's kernels, the bytes that
+// they read and write, and what goes up and down. ATen's operations and products are not among the launches.
 #include "tests/support/test_device/waits.h"
 
 #include <memory>
@@ -7,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "tests/cuda/kernels_under_test.h"
 #include "tests/support/catch.h"
+#include "tests/support/test_device/device_memory.h"
 #include "tests/support/test_device/test_device.h"
 #include "tests/support/tiny_run.h"
 #include "train/config/metric_intervals.h"
@@ -29,6 +32,21 @@ class Run {
   }
   test_device::Waits of_an_evaluation() {
     return count([&] { trainer_.evaluate(); });
+  }
+  // Of the second step.
+  cuda_on_cpu::Counters cost_of_a_step() {
+    trainer_.step();
+    const cuda_on_cpu::Control& control = *test::on_cpu().control;
+    control.memory_in_use(test_device::stream());  // nothing of the first is left
+    const cuda_on_cpu::Counters before = control.counters();
+    trainer_.step();
+    control.memory_in_use(test_device::stream());
+    cuda_on_cpu::Counters cost = control.counters();
+    cost.launches -= before.launches, cost.synchronisations -= before.synchronisations;
+    cost.bytes_read -= before.bytes_read, cost.bytes_written -= before.bytes_written;
+    cost.uploads -= before.uploads, cost.uploaded_bytes -= before.uploaded_bytes;
+    cost.downloads -= before.downloads, cost.downloaded_bytes -= before.downloaded_bytes;
+    return cost;
   }
 
  private:
@@ -86,11 +104,37 @@ TEST_CASE("other models, accumulators, optimizers and losses wait for their devi
 
 TEST_CASE("an evaluation waits for its device once, and MS-AMP's first steps for each amax") {
   CHECK(test_device::sum_of(Run({"precision.recipe=nvfp4"}).of_an_evaluation()) == 1);
-  CHECK(Run({"precision.recipe=ms-amp-o1"}).of_a_step().at("amax") == 8);  // of x and w of four linears
+  // Of x and w of four linears; the norm of gradients that are stored, and the update's.
+  CHECK(Run({"precision.recipe=ms-amp-o1"}).of_a_step().at("library") == 8 + 2);
 }
 
 TEST_CASE("a step that takes something for granted that does not hold is done again") {
   // Products of tiny numbers with their scales are no bf16 numbers; sums of logits that are not finite give no loss.
   CHECK(test_device::sum_of(Run({"precision.recipe=mxfp8", "init.scale=1e-36"}).of_a_step(0)) > kWaitsOfAStep);
   CHECK(test_device::sum_of(Run({"precision.recipe=bf16", "optimizer.lr=1e30"}).of_a_step(2)) > kWaitsOfAStep);
+}
+
+TEST_CASE("a training step launches no more kernels, and moves no more bytes, than its budget") {
+  // Of a GPT of one layer and 16 tokens: what kernels do now, with a hundredth of room for bytes, so that a pass or a launch
+  // more shows. Who takes some away lowers them.
+  const struct {
+    const char* recipe;
+    std::uint64_t launches, read, written;
+  } budgets[] = {
+      {"fp32", 29, 165'000, 73'000},    {"bf16", 92, 245'000, 157'000},   {"fp8", 116, 318'000, 158'000},
+      {"mxfp8", 167, 515'000, 243'000}, {"nvfp4", 209, 550'000, 248'000},
+  };
+  for (const auto& budget : budgets) {
+    // On every CPU the same: elsewhere quantized numbers are bf16 where it has instructions for them.
+    const std::vector<std::string> own = {std::string("precision.recipe=") + budget.recipe, "precision.carrier=fp32"};
+    const cuda_on_cpu::Counters cost = Run(own).cost_of_a_step();
+    CAPTURE(budget.recipe, cost.launches, cost.bytes_read, cost.bytes_written, cost.downloaded_bytes);
+    CHECK(cost.launches <= budget.launches);
+    CHECK(cost.bytes_read <= budget.read);
+    CHECK(cost.bytes_written <= budget.written);
+    // The batch goes up, the ledger and the update's norms come down.
+    CHECK(cost.uploads == 2);
+    CHECK(cost.downloads == 2);
+    CHECK(cost.synchronisations == cost.uploads + cost.downloads);
+  }
 }

@@ -40,7 +40,7 @@ TORCH = re.compile(r"(ATen|c10|torch)/")
 # These must build without torch: their tests build in seconds, and the rounding code stays readable alone.
 TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(base|format|rounding|kernels|scaling|accumulator|cuda|policy)/"
                         r"|precision/gemm/(carrier|dims|emulated_product|gemm_arithmetic|gemm_plan|onednn|unit_operands)"
-                        r"|precision/quantize/(factor|machine|matrix_numbers|piece_quantizer|quantize_task|result_quantum)"
+                        r"|precision/quantize/(cuda_machine|machine|piece_quantizer|quantize_task)"
                         r"|train/(config|recipes)/")
 SOURCE = (".h", ".cpp", ".cu", ".cuh", ".py")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

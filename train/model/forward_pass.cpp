@@ -5,12 +5,22 @@
 #include <ATen/ops/full.h>
 
 #include <memory>
+#include <vector>
+
+#include "precision/base/check.h"
 
 namespace precipice {
 
 namespace {
 
-BatchTensors on_cpu(const Batch& batch, const ModelConfig& model) {
+void check_tokens(const std::vector<std::int64_t>& tokens, std::int64_t vocabulary) {
+  for (const std::int64_t token : tokens)
+    PRECIPICE_CHECK(token >= 0 && token < vocabulary, "token ", token, " of ", vocabulary);
+}
+
+}  // namespace
+
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model) {
   // clone(): the batch's memory goes away before backward has run.
   if (!model.kind->predicts_tokens()) {
     const auto samples = static_cast<std::int64_t>(batch.inputs.size()) / model.width;
@@ -24,18 +34,18 @@ BatchTensors on_cpu(const Batch& batch, const ModelConfig& model) {
           at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone()};
 }
 
-}  // namespace
-
-BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model, at::Device device) {
-  const BatchTensors tensors = on_cpu(batch, model);
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const Model& model) {
+  const BatchTensors tensors = batch_tensors(batch, config);
+  const at::Device device = model.device();
   if (device.is_cpu()) return tensors;
+  for (const auto* tokens : {&batch.x, &batch.y}) check_tokens(*tokens, model.vocabulary());
   const auto moved = [&](const at::Tensor& x) { return x.to(x.options().device(device)); };
   return {moved(tensors.inputs), moved(tensors.targets)};
 }
 
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons) {
-  const BatchTensors tensors = batch_tensors(batch, config.model, model.device());
+  const BatchTensors tensors = batch_tensors(batch, config.model, model);
   ForwardPass out;
   out.targets = tensors.targets;
   out.logits = model.forward(tensors.inputs, context);

@@ -12,7 +12,10 @@ namespace precipice {
 struct BatchTensors {
   at::Tensor inputs, targets;
 };
-BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model, at::Device device = at::kCPU);
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model);
+// The same where the model lies. What a device's kernels do not say is looked at here, before the upload: that every token
+// is one of the model's.
+BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const Model& model);
 
 struct ForwardPass {
   at::Tensor logits, targets;             // (B * T, V), (B * T); of vectors outputs and targets (B, C)

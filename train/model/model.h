@@ -56,6 +56,7 @@ class Model {
 
   const std::vector<NamedParameter>& parameters() const { return parameters_; }
   std::int64_t num_parameters() const;
+  std::int64_t vocabulary() const { return vocabulary_; }
   // Where the parameters lie: host memory, until to() has moved them, and the constants of the forward pass with them.
   at::Device device() const { return parameters_.front().value.device(); }
   void to(at::Device device);

@@ -47,7 +47,7 @@ class HessianProbe : public Probe {
     row.assign(group().row_width(), kNotMeasured);
     if (!std::isfinite(step.objective)) return;
     const std::shared_ptr<const Model> model = exact_.at(step);
-    const PlainLoss loss(model, {batch_tensors(step.batch, step.config.model, model->device())});
+    const PlainLoss loss(model, {batch_tensors(step.batch, step.config.model, *model)});
     const LinearOperator product = [&](std::span<const float> v) { return loss.hessian_product(v); };
     TopOptions options;
     options.count = 1;

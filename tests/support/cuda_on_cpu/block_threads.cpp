@@ -339,6 +339,7 @@ void Runner::run(const Launch& launch) {
 }
 
 void Runner::look_at(const char* at, std::size_t bytes, Access access) {
+  if (at >= current_->stack && at + bytes <= current_->stack + kStackBytes) return;  // most are the thread's own
   is_on_device = false;
   const auto* parameters = reinterpret_cast<const char*>(launch_);
   const KernelMemory memory{current_->stack, current_->stack + kStackBytes, parameters, parameters + launch_->bytes};
@@ -355,12 +356,8 @@ void run_launch(const Launch& launch) {
   runner().run(launch);
 }
 
-bool on_device() {
-  return is_on_device;
-}
-
 void look_at(const void* at, std::size_t bytes, Access access) {
-  runner().look_at(static_cast<const char*>(at), bytes, access);
+  if (is_on_device) runner().look_at(static_cast<const char*>(at), bytes, access);
 }
 
 void meet_block(const std::source_location& at) {

@@ -17,9 +17,7 @@ namespace cuda_on_cpu {
 // Runs all blocks of a launch, until its end or its first mistake, which is reported.
 void run_launch(const Launch& launch);
 
-// Whether a kernel runs in this thread of the CPU.
-bool on_device();
-// Of an access by the thread that runs, which does not go on if something is wrong with it.
+// Of an access by the kernel's thread that runs, which does not go on if something is wrong with it. Elsewhere nothing.
 void look_at(const void* at, std::size_t bytes, Access access);
 
 }  // namespace cuda_on_cpu

@@ -3,6 +3,7 @@
 // of blocks and threads, the device that it claims to be, what was counted, and kernels with mistakes on purpose.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace cuda_on_cpu {
@@ -32,6 +33,19 @@ struct Control {
   Counters (*counters)();
   // Runs one of the kernels of example_kernels.cu: null, or the sentence that it ended with. "": no such example.
   const char* (*run_example)(const char* name);
+
+  // For code that stands in the place of work on the device, as the CPU's operations do for a test device of libtorch:
+  // a stream that waits for no other;
+  void* (*create_stream)();
+  // the memory open to the host when all work of the stream is done, which is no wait of the host's. Null, or what went wrong
+  // in the work: then the memory is closed;
+  const char* (*open_memory)(void* stream);
+  void (*close_memory)();
+  // what the host wrote meanwhile, and whether all of what it reads was written;
+  void (*mark_written)(const void* memory, std::size_t bytes);
+  bool (*is_written)(const void* memory, std::size_t bytes);
+  // bytes that are allocated when the stream is done.
+  std::size_t (*memory_in_use)(void* stream);
 };
 
 extern "C" __attribute__((visibility("default"))) const Control* cuda_on_cpu_control();

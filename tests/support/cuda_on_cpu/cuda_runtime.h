@@ -41,6 +41,7 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76
 };
+enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
 inline constexpr unsigned cudaStreamDefault = 0, cudaStreamNonBlocking = 1;
 
 struct uint3 {
@@ -54,9 +55,11 @@ struct dim3 {
 namespace cuda_on_cpu {
 class Stream;
 struct Event;
+struct Pool;
 }  // namespace cuda_on_cpu
 using cudaStream_t = cuda_on_cpu::Stream*;  // null: the default stream, which waits for all that block on it
 using cudaEvent_t = cuda_on_cpu::Event*;
+using cudaMemPool_t = cuda_on_cpu::Pool*;  // there is one, which keeps nothing
 
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
@@ -81,6 +84,9 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
 
 cudaError_t cudaMalloc(void** memory, std::size_t bytes);
 cudaError_t cudaFree(void* memory);
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device);
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value);
+// Memory that was freed on the stream before is used again where there is no other.
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream);
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream);
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind);

@@ -50,7 +50,10 @@ DeviceMemory::DeviceMemory()
       page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {}
 
 void DeviceMemory::open() {
-  if (openings_++ > 0) return;
+  if (openings_++ == 0) make_accessible();
+}
+
+void DeviceMemory::make_accessible() {
   mprotect(begin_, used_, PROT_READ | PROT_WRITE);
   for (const auto& [memory, bytes] : fresh_) std::memset(memory, kPoison, bytes);
   fresh_.clear();
@@ -88,6 +91,7 @@ void* DeviceMemory::allocate(std::size_t bytes) {
   ByteRecord fresh{};
   fresh.state = ByteRecord::Fresh;
   std::fill_n(&record(memory), bytes, fresh);
+  if (openings_ > 0) make_accessible();
   return memory;
 }
 

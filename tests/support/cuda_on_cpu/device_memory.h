@@ -46,7 +46,9 @@ class DeviceMemory {
   std::string problem_of_copy(const void* memory, std::size_t bytes, bool reads) const;
   void mark_written(const void* memory, std::size_t bytes);
 
-  // While one lives, the memory is open.
+  // Open in between; may be nested.
+  void open();
+  void close();
   class Opened {
    public:
     Opened() { instance().open(); }
@@ -61,8 +63,7 @@ class DeviceMemory {
   static constexpr std::size_t kWindow = std::size_t{1} << 22;
 
   DeviceMemory();
-  void open();
-  void close();
+  void make_accessible();
   char* find_gap(std::size_t bytes);
 
   char* begin_;

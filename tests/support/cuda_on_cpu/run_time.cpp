@@ -109,6 +109,45 @@ Counters counters_now() {
   return counters();
 }
 
+void* create_stream() {
+  const Lock lock(run_time_lock());
+  return Stream::create(false);
+}
+
+// The lock is held until the memory is closed.
+const char* open_memory(void* stream) {
+  run_time_lock().lock();
+  Stream::of(static_cast<Stream*>(stream)).run();
+  if (has_problem()) {
+    last_sentence = take_problem();
+    run_time_lock().unlock();
+    return last_sentence.c_str();
+  }
+  DeviceMemory::instance().open();
+  return nullptr;
+}
+
+void close_memory() {
+  DeviceMemory::instance().close();
+  run_time_lock().unlock();
+}
+
+void mark_written(const void* memory, std::size_t bytes) {
+  const Lock lock(run_time_lock());
+  DeviceMemory::instance().mark_written(memory, bytes);
+}
+
+bool is_written(const void* memory, std::size_t bytes) {
+  const Lock lock(run_time_lock());
+  return DeviceMemory::instance().problem_of_copy(memory, bytes, true).empty();
+}
+
+std::size_t memory_in_use(void* stream) {
+  const Lock lock(run_time_lock());
+  Stream::of(static_cast<Stream*>(stream)).run();
+  return DeviceMemory::instance().in_use();
+}
+
 }  // namespace
 
 std::recursive_mutex& run_time_lock() {
@@ -222,8 +261,21 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   return allocate(memory, bytes);
 }
 
-cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t /*stream*/) {
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int /*device*/) {
+  *pool = nullptr;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t /*pool*/, cudaMemPoolAttr /*attribute*/, void* /*value*/) {
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(run_time_lock());
+  const cudaError_t first = allocate(memory, bytes);
+  if (first != cudaErrorMemoryAllocation) return first;
+  Stream::of(stream).run();
+  last_error = cudaSuccess;
   return allocate(memory, bytes);
 }
 
@@ -312,6 +364,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 const Control* cuda_on_cpu::cuda_on_cpu_control() {
-  static constexpr Control kControl = {Order::set_seed, set_device, reset_counters, counters_now, run_example};
+  static constexpr Control kControl = {Order::set_seed, set_device,    reset_counters, counters_now,
+                                       run_example,     create_stream, open_memory,    close_memory,
+                                       mark_written,    is_written,    memory_in_use};
   return &kControl;
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "tests/support/cuda_on_cpu/device_memory.h"
 #include "tests/support/cuda_on_cpu/run_time.h"
 
 namespace cuda_on_cpu {
@@ -54,6 +55,8 @@ void Stream::wait_for(const Event& event) {
 }
 
 void Stream::run_until(std::uint64_t work) {
+  if (done_ == work) return;
+  const DeviceMemory::Opened opened;  // once for all of the work
   while (done_ < work) {
     const Work next = std::move(queue_.front());
     queue_.pop_front();

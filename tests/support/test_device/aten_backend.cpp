@@ -8,19 +8,23 @@
 #include <ATen/detail/PrivateUse1HooksInterface.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/as_strided_native.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/empty_strided.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/view_native.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "precision/base/check.h"
+#include "precision/quantize/cuda_machine.h"
+#include "tests/cuda/kernels_under_test.h"
 #include "tests/support/test_device/device_memory.h"
 #include "tests/support/test_device/waits.h"
 
@@ -28,7 +32,6 @@ namespace precipice::test_device {
 namespace {
 
 constexpr c10::DeviceType kDevice = c10::DeviceType::PrivateUse1;
-std::atomic<std::size_t> operations = 0;
 
 bool is_ours(const at::Tensor& x) {
   return x.defined() && x.device().type() == kDevice;
@@ -60,11 +63,47 @@ c10::IValue on_cpu(const c10::IValue& value) {
   return value;
 }
 
+// While the memory is open.
 at::Tensor copied(const at::Tensor& x) {
   const at::Tensor y = at::empty_strided(x.sizes(), x.strides(), x.options().device(c10::Device(kDevice, 0)));
   on_cpu(y).copy_(x);
+  mark_written(numbers_of(y));
   return y;
 }
+
+// Of the operations that the CPU does here those that give memory and read no numbers.
+bool reads_numbers(const std::string& operation) {
+  return operation.find("empty") == std::string::npos && operation.find("_like") == std::string::npos &&
+         operation.find("::new_") == std::string::npos && operation.find("::set_") == std::string::npos;
+}
+
+// What an operation reads was written before; what it writes is written after.
+class Accesses {
+ public:
+  explicit Accesses(const c10::FunctionSchema& schema) : schema_(schema), reads_(reads_numbers(schema.name())) {}
+
+  void add(const c10::IValue& given, const c10::AliasInfo* alias) {
+    if (alias != nullptr && !alias->isWrite()) return;  // of which a view is made
+    if (given.isTensor()) add(given.toTensor(), alias != nullptr);
+    if (given.isTensorList())
+      for (const at::Tensor& x : given.toTensorVector()) add(x, alias != nullptr);
+  }
+  void done() const {
+    for (const at::Tensor& x : written_) mark_written(numbers_of(x));
+  }
+
+ private:
+  void add(const at::Tensor& x, bool writes) {
+    if (!is_ours(x)) return;
+    if (writes) written_.push_back(x);
+    if (!writes && reads_)
+      PRECIPICE_CHECK(are_written(numbers_of(x)), schema_.name(), " reads device memory that nobody wrote");
+  }
+
+  const c10::FunctionSchema& schema_;
+  bool reads_;
+  std::vector<at::Tensor> written_;
+};
 
 // What the CPU gave back for one of the arguments is that argument or a view of it; the rest is new memory of the
 // device.
@@ -105,16 +144,18 @@ class Results {
 void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below;
   const DeviceMemory::Opened at_work;
-  ++operations;
   const std::size_t begin = stack->size() - operation.schema().arguments().size();
   Results results;
+  Accesses accesses(operation.schema());
   torch::jit::Stack cpu;
   for (std::size_t i = begin; i < stack->size(); ++i) {
     cpu.push_back(on_cpu((*stack)[i]));
     results.expect((*stack)[i], cpu.back());
+    accesses.add((*stack)[i], operation.schema().arguments()[i - begin].alias_info());
   }
   operation.callBoxed(cpu);
   results.resize_given();
+  accesses.done();
   stack->resize(begin);
   for (const c10::IValue& value : cpu) {
     if (value.isTensor()) {
@@ -124,7 +165,7 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
       for (const at::Tensor& x : value.toTensorVector()) list.push_back(results.on_device(x));
       stack->push_back(list);
     } else {
-      count_wait(operation.schema().name());
+      count_wait(operation.schema().name(), false);
       stack->push_back(value);
     }
   }
@@ -143,17 +184,45 @@ at::Tensor empty_strided(c10::IntArrayRef size, c10::IntArrayRef stride, std::op
                                            type.value_or(at::kFloat));
 }
 
+void download(const at::Tensor& contiguous, const at::Tensor& to, const std::string& cause) {
+  count_wait(cause, true);
+  if (contiguous.numel() == 0) return;
+  require_queued(test::on_cpu().library.cuda.memory->to_host(to.mutable_data_ptr(), contiguous.const_data_ptr(),
+                                                             contiguous.nbytes(), stream()));
+}
+
+void upload(const at::Tensor& contiguous, const at::Tensor& to) {
+  if (contiguous.numel() == 0) return;
+  count_wait("upload", true);
+  require_queued(test::on_cpu().library.cuda.memory->to_device(to.mutable_data_ptr(), contiguous.const_data_ptr(),
+                                                               contiguous.nbytes(), stream()));
+}
+
+// As CUDA's: between host and device go numbers side by side of one type, of which a view is made before or after.
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
-  const DeviceMemory::Opened at_work;
-  if (!is_ours(to)) count_wait("copy");
-  on_cpu(to).copy_(on_cpu(from));
+  if (is_ours(from) && is_ours(to)) {
+    const DeviceMemory::Opened at_work;
+    PRECIPICE_CHECK(are_written(numbers_of(from)), "a copy reads device memory that nobody wrote");
+    on_cpu(to).copy_(on_cpu(from));
+    mark_written(numbers_of(to));
+  } else if (is_ours(from)) {
+    const at::Tensor there = from.to(to.scalar_type()).contiguous();
+    const at::Tensor here = to.is_contiguous() && to.sizes() == there.sizes() ? to : at::empty_like(there, to.device());
+    download(there, here, "copy");
+    if (!here.is_same(to)) to.copy_(here);
+  } else {
+    const at::Tensor here = from.to(to.scalar_type()).expand(to.sizes()).contiguous();
+    const at::Tensor there = to.is_contiguous() ? to : at::empty_like(here, to.device());
+    upload(here, there);
+    if (!there.is_same(to)) to.copy_(there);
+  }
   return to;
 }
 
 at::Scalar first_number(const at::Tensor& x) {
-  const DeviceMemory::Opened at_work;
-  count_wait("item");
-  return on_cpu(x).item();
+  const at::Tensor number = at::empty({}, at::TensorOptions(x.scalar_type()));
+  download(x, number, "item");
+  return number.item();
 }
 
 // For set_data, which moves a parameter.
@@ -167,7 +236,7 @@ struct Hooks : at::PrivateUse1HooksInterface {
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
 };
 
-// Its one stream does everything at once, so that events have nothing to wait for.
+// It has one stream, so that events have nothing to wait for.
 struct Guard : c10::impl::NoOpDeviceGuardImpl<kDevice> {
   c10::Device getDevice() const override { return c10::Device(kDevice, 0); }
   c10::Device exchangeDevice(c10::Device) const override { return getDevice(); }
@@ -223,10 +292,6 @@ void register_backend() {
   static Hooks hooks;
   at::RegisterPrivateUse1HooksInterface(&hooks);
   take_the_cpus_kernels();
-}
-
-std::size_t operations_done() {
-  return operations;
 }
 
 }  // namespace precipice::test_device

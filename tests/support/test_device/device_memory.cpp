@@ -1,79 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/test_device/device_memory.h"
 
-#include <sys/mman.h>
-
-#include <algorithm>
-#include <cstring>
-
 #include "precision/base/check.h"
+#include "precision/quantize/cuda_machine.h"
+#include "tests/cuda/kernels_under_test.h"
 
 namespace precipice::test_device {
 namespace {
 
-constexpr std::size_t kPage = 4096;
+const CudaMemory& library_memory() {
+  return *test::on_cpu().library.cuda.memory;
+}
+const cuda_on_cpu::Control& library_control() {
+  return *test::on_cpu().control;
+}
 
-std::size_t rounded_up(std::size_t bytes, std::size_t to) {
-  return (bytes + to - 1) / to * to;
+// use(first byte, bytes) of every stretch of numbers side by side, from axis `axis` on; false where one of them is.
+template <class Use>
+bool for_stretches(const Numbers& numbers, std::size_t axis, const char* first, const Use& use) {
+  std::int64_t count = 1;
+  bool side_by_side = true;
+  for (std::size_t d = numbers.sizes.size(); d-- > axis;) {
+    side_by_side = side_by_side && (numbers.sizes[d] == 1 || numbers.strides[d] == count);
+    count *= numbers.sizes[d];
+  }
+  if (count == 0) return true;
+  if (side_by_side) return use(first, static_cast<std::size_t>(count) * numbers.bytes);
+  const std::int64_t step = numbers.strides[axis] * static_cast<std::int64_t>(numbers.bytes);
+  for (std::int64_t i = 0; i < numbers.sizes[axis]; ++i)
+    if (!for_stretches(numbers, axis + 1, first + i * step, use)) return false;
+  return true;
+}
+
+template <class Use>
+bool for_stretches(const Numbers& numbers, const Use& use) {
+  return for_stretches(numbers, 0, static_cast<const char*>(numbers.memory), use);
 }
 
 }  // namespace
 
-DeviceMemory::DeviceMemory()
-    : begin_(static_cast<char*>(mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
-  PRECIPICE_CHECK(begin_ != MAP_FAILED, "no addresses for the test device");
+Stream stream() {
+  static const Stream one = library_control().create_stream();
+  return one;
+}
+
+// Outlives whatever frees memory at the end of the program.
+DeviceMemory& DeviceMemory::instance() {
+  static auto* const memory = new DeviceMemory;
+  return *memory;
 }
 
 c10::DataPtr DeviceMemory::allocate(std::size_t bytes) {
   const c10::Device device(c10::DeviceType::PrivateUse1, 0);
-  if (bytes == 0) return {nullptr, nullptr, &release, device};
-  const std::lock_guard lock(mutex_);
-  const std::size_t size = rounded_up(bytes, kAlignment), place = find_gap(size);
-  PRECIPICE_CHECK(place + size <= kSize, "the test device has no ", bytes, " bytes left");
-  blocks_.emplace(place, size);
-  in_use_ += size;
-  fresh_.emplace_back(place, size);
-  const std::size_t used = std::max(used_, rounded_up(place + size, kPage));
-  if (openings_ > 0) mprotect(begin_ + used_, used - used_, PROT_READ | PROT_WRITE);
-  used_ = used;
-  if (openings_ > 0) open(), close();
-  return {begin_ + place, begin_ + place, &release, device};
+  void* memory = nullptr;
+  if (bytes > 0) require_queued(library_memory().allocate(bytes, stream(), &memory));
+  return {memory, memory, &release, device};
 }
 
 void DeviceMemory::release(void* memory) {
-  if (memory == nullptr) return;
-  DeviceMemory& own = instance();
-  const std::lock_guard lock(own.mutex_);
-  const auto block = own.blocks_.find(static_cast<std::size_t>(static_cast<char*>(memory) - own.begin_));
-  PRECIPICE_CHECK(block != own.blocks_.end(), "not an allocation of the test device");
-  own.in_use_ -= block->second;
-  own.blocks_.erase(block);
+  if (memory != nullptr) require_queued(library_memory().release(memory, stream()));
 }
 
 void DeviceMemory::copy_data(void* to, const void* from, std::size_t bytes) const {
-  const Opened at_work;
-  std::memcpy(to, from, bytes);
+  require_queued(library_memory().copy(to, from, bytes, stream()));
 }
 
-std::size_t DeviceMemory::find_gap(std::size_t bytes) const {
-  std::size_t place = 0;
-  for (const auto& [begin, size] : blocks_) {
-    if (begin - place >= bytes) break;
-    place = begin + size;
-  }
-  return place;
+std::size_t DeviceMemory::in_use() const {
+  return library_control().memory_in_use(stream());
 }
 
-void DeviceMemory::open() {
-  mutex_.lock();
-  if (openings_++ == 0 && used_ > 0) mprotect(begin_, used_, PROT_READ | PROT_WRITE);
-  for (const auto& [place, size] : fresh_) std::memset(begin_ + place, kPattern, size);
-  fresh_.clear();
+DeviceMemory::Opened::Opened() {
+  require_queued(library_control().open_memory(stream()));
+}
+DeviceMemory::Opened::~Opened() {
+  library_control().close_memory();
 }
 
-void DeviceMemory::close() {
-  if (--openings_ == 0 && used_ > 0) mprotect(begin_, used_, PROT_NONE);
-  mutex_.unlock();
+void mark_written(const Numbers& numbers) {
+  for_stretches(numbers, [](const char* first, std::size_t bytes) {
+    library_control().mark_written(first, bytes);
+    return true;
+  });
+}
+
+bool are_written(const Numbers& numbers) {
+  return for_stretches(numbers,
+                       [](const char* first, std::size_t bytes) { return library_control().is_written(first, bytes); });
+}
+
+Numbers numbers_of(const at::Tensor& x) {
+  return {x.numel() == 0 ? nullptr : x.const_data_ptr(), x.sizes(), x.strides(),
+          static_cast<std::size_t>(x.element_size())};
 }
 
 }  // namespace precipice::test_device

@@ -1,60 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-// The test device's memory: one range of addresses that is closed to the host (mprotect) unless somebody says that the
-// device is at work. Fresh memory is filled with a pattern, a NaN as a float, so that a read of what nobody wrote shows.
+// The test device's memory and stream: those of the CUDA run-time library that is the CPU (tests/support/cuda_on_cpu).
+// Memory is closed to the host, is there and given back in the order of the stream's work, as a GPU's caching allocator has
+// it, and every byte knows whether it was written.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Allocator.h>
 
 #include <cstddef>
-#include <map>
-#include <mutex>
-#include <utility>
-#include <vector>
+
+#include "precision/quantize/machine.h"
 
 namespace precipice::test_device {
 
+// It runs nothing before somebody waits.
+Stream stream();
+
 class DeviceMemory : public c10::Allocator {
  public:
-  // Outlives whatever frees memory at the end of the program.
-  static DeviceMemory& instance() {
-    static auto* const memory = new DeviceMemory;
-    return *memory;
-  }
+  static DeviceMemory& instance();
 
   c10::DataPtr allocate(std::size_t bytes) override;
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override;
 
-  bool contains(const void* address) const {
-    return address >= begin_ && address < static_cast<const void*>(begin_ + kSize);
-  }
-  std::size_t in_use() const { return in_use_; }
+  // When all that is queued is done.
+  std::size_t in_use() const;
 
-  // While one lives, the device is at work, and its memory open to this process.
+  // While one lives, what was queued is done, and the memory open to this thread: for operations of the CPU's in the place
+  // of kernels, before which nobody waits on a GPU. Throws what went wrong in the kernels.
   class Opened {
    public:
-    Opened() { instance().open(); }
-    ~Opened() { instance().close(); }
+    Opened();
+    ~Opened();
     Opened(const Opened&) = delete;
     Opened& operator=(const Opened&) = delete;
   };
 
  private:
-  static constexpr std::size_t kSize = std::size_t{1} << 32, kAlignment = 64;
-  static constexpr unsigned char kPattern = 0xFF;
-
-  DeviceMemory();
   static void release(void* memory);
-  void open();
-  void close();
-  std::size_t find_gap(std::size_t bytes) const;
-
-  std::recursive_mutex mutex_;
-  char* begin_;
-  std::map<std::size_t, std::size_t> blocks_;               // where they begin -> their bytes
-  std::vector<std::pair<std::size_t, std::size_t>> fresh_;  // to be filled when the memory is opened
-  std::size_t used_ = 0, in_use_ = 0;                       // used_: addresses above were never in use
-  int openings_ = 0;
 };
+
+// Of what was written, and is read, while the memory was open: the numbers of an array of the device, which may have gaps.
+struct Numbers {
+  const void* memory;
+  c10::IntArrayRef sizes, strides;
+  std::size_t bytes;  // of a number
+};
+void mark_written(const Numbers& numbers);
+bool are_written(const Numbers& numbers);
+Numbers numbers_of(const at::Tensor& x);
 
 }  // namespace precipice::test_device

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device for libtorch (PrivateUse1) that is the CPU behind a wall: ATen's operations on it are the CPU's on the same
-// numbers, its memory is closed to the host, and autograd walks backward in a thread of its own, as on CUDA. What runs
-// on it with the CPU's bits touches device memory through the machine's table and ATen alone.
+// A device for libtorch (PrivateUse1) that is the CUDA library on the CPU (tests/support/cuda_on_cpu): its machines are those
+// of a GPU, whose kernels are queued and run when somebody waits; ATen's operations and products are the CPU's on the same
+// memory, which is closed to the host else; autograd walks backward in a thread of its own, as on CUDA. What runs on it with
+// the CPU's bits touches device memory through the machines' tables and ATen alone.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -10,7 +11,7 @@
 
 namespace precipice::test_device {
 
-// From the first call on libtorch knows the device, and it has a machine: the CPU's loops with the memory opened.
+// From the first call on libtorch knows the device, and it has a machine: cuda_machine().
 TrainingDevice test_device();
 
 }  // namespace precipice::test_device

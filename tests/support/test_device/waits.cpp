@@ -3,22 +3,28 @@
 
 #include <mutex>
 
+#include "tests/cuda/kernels_under_test.h"
+
 namespace precipice::test_device {
 namespace {
 
 std::mutex counting;  // autograd's thread waits too
 Waits counted;
+std::int64_t of_library = 0;  // those of `counted` that the library counts too
 
 }  // namespace
 
 Waits waits() {
+  const auto all = static_cast<std::int64_t>(test::on_cpu().control->counters().synchronisations);
   const std::lock_guard<std::mutex> lock(counting);
-  return counted;
+  Waits result = counted;
+  result["library"] = all - of_library;
+  return result;
 }
 
 std::int64_t sum_of(const Waits& waits) {
   std::int64_t sum = 0;
-  for (const auto& [cause, times] : waits) sum += times;
+  for (const auto& [cause, times] : waits) sum += cause == "upload" ? 0 : times;
   return sum;
 }
 
@@ -29,9 +35,10 @@ Waits since(const Waits& before) {
   return after;
 }
 
-void count_wait(const std::string& cause) {
+void count_wait(const std::string& cause, bool by_library) {
   const std::lock_guard<std::mutex> lock(counting);
   ++counted[cause];
+  if (by_library) ++of_library;
 }
 
 }  // namespace precipice::test_device

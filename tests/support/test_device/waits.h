@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often the host waited for the test device: once for each number, or array of numbers, that it was given.
+// How often the host waited for the test device: once for each number, or array of numbers, that it was given, and once for
+// each array that went up from memory that is not pinned.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +9,18 @@
 
 namespace precipice::test_device {
 
-// By what it waited for: "copy" and "item" of ATen, other operations of ATen by their names, functions of the machines'
-// tables by theirs.
+// By what it waited for: "copy" and "item" of ATen, other operations of ATen by their names; "upload"; "library": functions
+// of the CUDA library, as an optimizer's read() and a machine's amax().
 using Waits = std::map<std::string, std::int64_t>;
 
 // Since the start of the process.
 Waits waits();
+// Of all but uploads: those of a batch are before anything is queued.
 std::int64_t sum_of(const Waits& waits);
 // What came after `before`, of the same process.
 Waits since(const Waits& before);
 
-void count_wait(const std::string& cause);
+// `by_library`: the library counts it too.
+void count_wait(const std::string& cause, bool by_library);
 
 }  // namespace precipice::test_device

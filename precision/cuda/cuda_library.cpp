@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "precision/cuda/cuda_library.h"
+
+#include <dlfcn.h>
+
+namespace precipice {
+namespace {
+
+// The table that a function of that name returns.
+template <class Table>
+const Table* table_of(void* library, const char* name, std::string& problem) {
+  const auto table = cuda_entry<const Table*()>(library, name, problem);
+  return table != nullptr ? table() : nullptr;
+}
+
+}  // namespace
+
+void* cuda_entry(void* library, const char* name, std::string& problem) {
+  void* const entry = dlsym(library, name);
+  if (entry == nullptr) problem = std::string("the CUDA library has no entry point ") + name;
+  return entry;
+}
+
+std::optional<CudaLibrary> open_cuda_library(const std::string& path, std::string& problem) {
+  problem.clear();
+  void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    problem = dlerror();
+    return std::nullopt;
+  }
+  const CudaLibrary library{handle,
+                            cuda_entry<decltype(precipice_open_cuda)>(handle, "precipice_open_cuda", problem),
+                            table_of<CudaMemory>(handle, "precipice_cuda_memory", problem),
+                            table_of<CudaQuantizeKernels>(handle, "precipice_cuda_quantize_kernels", problem),
+                            table_of<CudaRowKernels>(handle, "precipice_cuda_row_kernels", problem),
+                            table_of<CudaStepKernels>(handle, "precipice_cuda_step_kernels", problem),
+                            table_of<CudaMatrixKernels>(handle, "precipice_cuda_matrix_kernels", problem)};
+  return problem.empty() ? std::optional(library) : std::nullopt;
+}
+
+}  // namespace precipice

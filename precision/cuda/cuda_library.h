@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// libprecipice_cuda.so as the program has it once it is open: its tables of functions, by name.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "precision/cuda/cuda_kernels.h"
+
+namespace precipice {
+
+struct CudaLibrary {
+  void* handle = nullptr;               // for tables of other folders: cuda_entry()
+  const char* (*open_gpu)() = nullptr;  // before any other: null, or why no GPU can be used
+  const CudaMemory* memory = nullptr;
+  const CudaQuantizeKernels* quantize = nullptr;
+  const CudaRowKernels* rows = nullptr;
+  const CudaStepKernels* step = nullptr;
+  const CudaMatrixKernels* matrix = nullptr;
+};
+
+// The library stays open. Nothing, and why, where it does not open or is of another version.
+std::optional<CudaLibrary> open_cuda_library(const std::string& path, std::string& problem);
+
+// A function of an open library by its name; null, and why, where there is none.
+void* cuda_entry(void* library, const char* name, std::string& problem);
+template <class Function>
+Function* cuda_entry(void* library, const char* name, std::string& problem) {
+  return reinterpret_cast<Function*>(cuda_entry(library, name, problem));
+}
+
+}  // namespace precipice

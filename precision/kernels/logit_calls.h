@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loss and its gradient over all rows of logits, as calls on plain arrays (row_kernels.h has the formulas). Host and
+// device.
+#pragma once
+
+#include <cstdint>
+
+#include "precision/base/host_device.h"
+#include "precision/kernels/row_kernels.h"
+
+namespace precipice {
+
+// All rows of logits (count, width) under cross-entropy.
+struct LogitRowsCall {
+  const float* z = nullptr;
+  const std::int64_t* targets = nullptr;  // (count), each below width
+  std::int64_t count = 0, width = 0;
+  bool moments = false;
+  float* e = nullptr;              // (count, width): e^(z - m); null: not wanted
+  LogitRow* rows = nullptr;        // (count)
+  float* target_logits = nullptr;  // (count)
+};
+
+// What each of `count` terms of a mean has of its gradient: times gradient / count, in double.
+struct MeanShare {
+  const float* gradient = nullptr;
+  double times = 1, count = 1;
+  PRECIPICE_HD double value() const { return times * static_cast<double>(*gradient) / count; }
+};
+
+// Of e^(z - m), in place, the gradient of the mean loss: share (e_i / sum - [i = target]).
+struct LogitGradient {
+  float* e = nullptr;
+  const std::int64_t* targets = nullptr;
+  const LogitRow* rows = nullptr;  // (count)
+  std::int64_t count = 0, width = 0;
+  MeanShare share;
+};
+
+}  // namespace precipice
