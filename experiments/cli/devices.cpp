@@ -23,11 +23,11 @@ std::string libtorch_line() {
 
 int show_devices() {
   const CudaFinding found = find_cuda(cuda_library_path());
-  print_result(
-      fmt::format("cpu   {}, {} threads, {}\ncuda  {}\n      {}\n\nThis version trains on the CPU: device = "
-                  "\"cuda\" is refused.\n",
-                  cpu_model(), std::thread::hardware_concurrency(), active_isa(),
-                  found.usable() ? found.gpu : found.problem, libtorch_line()));
+  print_result(fmt::format(
+      "cpu   {}, {} threads, {}\ncuda  {}\n      {}\n\nNo GPU has run device = \"cuda\" yet: docs/CUDA.md says "
+      "what is proven, and how.\n",
+      cpu_model(), std::thread::hardware_concurrency(), active_isa(), found.usable() ? found.gpu : found.problem,
+      libtorch_line()));
   return kSuccess;
 }
 

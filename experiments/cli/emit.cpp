@@ -16,7 +16,6 @@
 #include "experiments/sweep/jobs.h"
 #include "experiments/sweep/plan.h"
 #include "metrics/files/files.h"
-#include "train/run/opened_device.h"
 
 namespace precipice {
 namespace {
@@ -120,8 +119,6 @@ int emit_sweep(const EmittedSweep& emitted, const EmitOptions& options) {
   if (options.tasks > options.max_array)
     refuse_option("--tasks", std::to_string(options.tasks),
                   fmt::format("more than --max-array, {}", options.max_array));
-  // The machine that a script is made on need not have what those have that run it.
-  for (const SweepRun& run : emitted.runs) refuse_untrained_device(run.config.device);
   check_plan(emitted.runs.front().config);
   const SweepWork work = work_left(emitted.runs, emitted.directory, emitted.selection);
   if (work.to_go.empty()) {

@@ -17,7 +17,7 @@
 #include "experiments/sweep/plan.h"
 #include "experiments/sweep/step_timing.h"
 #include "experiments/sweep/sweep_work.h"
-#include "train/run/run.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -140,6 +140,7 @@ void print_run_plan(const ResolvedRun& run, const std::filesystem::path& directo
   const RunConfig& config = run.config;
   const AvailableMemory available = available_memory();
   const RunPlan plan = plan_run(run);
+  open_device(config.device);
   check_plan(config);
   const std::string problem = memory_problem(run, available);
   const RunStatus status = observe_run(directory);
@@ -173,7 +174,7 @@ void print_sweep_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, con
   const RunConfig& first = runs.front().config;
   const RunPlan plan = plan_run(first);
   check_plan(first);
-  for (const SweepRun& run : runs) require_training_device(run.config.device);
+  for (const SweepRun& run : runs) open_device(run.config.device);
   const SweepWork work = work_left(runs, options.directory, options.selection);
   const Jobs jobs = plan_jobs(work.to_go, options.jobs, available);
   std::map<std::string, double> disks;

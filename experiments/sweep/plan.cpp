@@ -18,8 +18,6 @@
 #include "train/data/tokens.h"
 #include "train/estimates/log_size.h"
 #include "train/model/model.h"
-#include "train/run/opened_device.h"
-#include "train/run/run.h"
 
 namespace precipice {
 namespace {
@@ -180,7 +178,6 @@ void open_devices(const std::vector<const RunConfig*>& runs, std::size_t jobs) {
   const CudaDevice& gpu = open_cuda().gpu;
   const std::string problem = gpu_memory_problem(on_gpu, jobs, static_cast<double>(gpu.free_bytes));
   if (!problem.empty()) throw ConfigError({"", 0, "device", to_string(DeviceKind::Cuda)}, problem);
-  refuse_untrained_device(DeviceKind::Cuda);
 }
 
 void require_memory(const ResolvedRun& run, const AvailableMemory& available) {
@@ -204,7 +201,6 @@ std::string data_remark(const RunConfig& config) {
 
 void check_plan(const RunConfig& config) {
   constexpr double kReadAtOnce = 64e6;  // bytes
-  require_training_device(config.device);
   if (!config.init.from.empty() && !fs::exists(config.init.from))
     throw DataError("init.from = " + config.init.from + ": no such file");
   std::error_code error;

@@ -52,8 +52,8 @@ double free_bytes(const std::filesystem::path& path);
 
 // A remark where the data's file is not there yet: a plan needs only the vocabulary. Empty otherwise.
 std::string data_remark(const RunConfig& config);
-// What a run refuses at its start and a plan can see without reading much: a device that does not train, an init.from
-// that is missing, data of at most 64 MB that is bad. Throws what the run would throw.
+// What a run refuses at its start and a plan can see without reading much: an init.from that is missing, data of at most
+// 64 MB that is bad. Throws what the run would throw. The device is not asked for: a plan may be for another machine.
 void check_plan(const RunConfig& config);
 
 }  // namespace precipice

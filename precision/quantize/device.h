@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seam to accelerators: which machine (machine.h) works on a tensor, and what a tensor is to code that reads it on
 // the host. CUDA code lives in a library of its own, libprecipice_cuda.so beside the program, which is opened only when
-// a run asks for `device = "cuda"`: a CPU run never pays for it. The library has the kernels of cuda_kernels.h and
-// optim/multi_tensor/cuda_kernels.h, which do not make a training step yet: train/run/run.cpp refuses every device but
-// the CPU after this.
+// a run asks for `device = "cuda"`: a CPU run never pays for it. train/run/opened_device.cpp makes a machine of it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

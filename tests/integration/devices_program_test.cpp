@@ -14,5 +14,5 @@ TEST_CASE("devices shows the processor and, of the GPU, what is found or what is
   CHECK(contains(result.out, " threads, "));
   CHECK((contains(result.out, "\ncuda  no GPU can be used: ") || contains(result.out, "\ncuda  this build has no ") ||
          contains(result.out, "compute capability")));
-  CHECK(contains(result.out, "This version trains on the CPU"));
+  CHECK(contains(result.out, "No GPU has run device = \"cuda\" yet"));
 }

@@ -96,7 +96,10 @@ TEST_CASE("device = cuda is refused by the first of its doors that is closed, in
   program.check_refused({"train"}, "cannot open libtorch_cuda.so (", {free});
   fs::remove(program.place.path(kTorch));
   program.put_beside(kTorch, fake_torch_cuda_library());
-  program.check_refused({"train"}, "this version trains on the CPU: use device = \"cpu\"", {free});
+  // The library of this test answers for a GPU and has no kernels.
+  program.check_refused({"train"}, "libprecipice_cuda.so is of another version of the program, build again: ", {free});
+  program.check_refused({"train", "precision.rules=attn.pv -> flash=true"},
+                        "h.0.attn.pv: flash attention has no kernels for it yet", {free});
 }
 
 TEST_CASE("a run or runs at once that need more than a GPU has free are refused with what they need", "[integration]") {
@@ -139,7 +142,7 @@ TEST_CASE("libtorch's CUDA side opens or says which of its libraries is missing,
   CHECK(devices.exit_code == 0);
   CHECK_THAT(devices.out, Catch::Contains("\ncuda  Fake GPU, compute capability 9.0, "));
   if (contains(devices.out, "\n      libtorch_cuda.so opens, cuBLAS 13.")) {
-    program.check_refused({"train"}, "this version trains on the CPU", environment);
+    program.check_refused({"train"}, "libprecipice_cuda.so is of another version", environment);
   } else {
     CHECK_THAT(devices.out, Catch::Contains(": cannot open shared object file: No such file or directory): run "
                                             "scripts/setup --cuda\n"));

@@ -95,7 +95,7 @@ void add_run(Fields& f, RunConfig& c) {
       "CPU threads of the run. They are part of its id, although in all runs tried no bit of a result depends on "
       "them. Small runs use a machine best side by side."));
   f.push_back(choice("device", &c.device, kDeviceWords,
-                     "Where the run computes. This version trains on the CPU and refuses cuda."));
+                     "Where the run computes. For cuda `precipice devices` says what is there and what is missing."));
   f.push_back(text("note", &c.note, {},
                    "Words for people, such as the name of a sweep's arm that differs from others in several keys. They "
                    "change nothing but the run's id."));

@@ -3,7 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+#include <string>
+
+#include "optim/cuda_optimizer_machine.h"
+#include "precision/cuda/find_cuda.h"
+#include "precision/gemm/aten_product.h"
 #include "precision/gemm/matmuls_of.h"
+#include "precision/quantize/cuda_machine.h"
+#include "precision/quantize/device.h"
 #include "precision/quantize/open_cuda.h"
 #include "train/run/provenance.h"
 
@@ -19,26 +27,35 @@ DeviceFields fields_of(const OpenedCuda& cuda, const ResolvedRun& run) {
           .carrier = fmt::format("{} (cuBLAS, sm_{}{})", carriers_of(run.schedule, kGpuMatmuls), gpu.major, gpu.minor)};
 }
 
-// The machine of a GPU: its functions on arrays (set_machine) and on the optimizer's state, with multiply_by_aten()
-// (precision/gemm/aten_product.h) for its products and kGpuMatmuls (set_matmuls) for who plans them.
-TrainingDevice cuda_training_device(const OpenedCuda&) {
-  refuse_untrained_device(DeviceKind::Cuda);
-  return {};
+// The first of those that are visible.
+const c10::Device kGpu(c10::DeviceType::CUDA, 0);
+
+Stream stream_of_libtorch() {
+  return open_cuda().torch->current_stream(kGpu.index());
+}
+
+void multiply_on_gpu(const ProductCall& call, Stream) {
+  multiply_by_aten(call, kGpu);
+}
+
+// From here on this process speaks to the driver.
+TrainingDevice cuda_training_device() {
+  std::string problem;
+  const std::optional<CudaLibrary> library = open_cuda_library(cuda_library_path(), problem);
+  if (!library)
+    throw ConfigError({"", 0, "device", to_string(DeviceKind::Cuda)},
+                      fmt::format("{} is of another version of the program, build again: {}", kCudaLibrary, problem));
+  set_matmuls(kGpu.type(), kGpuMatmuls);
+  set_machine(kGpu.type(), cuda_machine(*library, {stream_of_libtorch, multiply_on_gpu}));
+  return {kGpu, &cuda_optimizer_machine(*library, stream_of_libtorch)};
 }
 
 }  // namespace
 
-void refuse_untrained_device(DeviceKind device) {
-  if (device != DeviceKind::Cpu)
-    throw ConfigError(
-        {"", 0, "device", to_string(device)},
-        "this version trains on the CPU: use device = \"cpu\" (the CUDA library has kernels, not training)");
-}
-
 OpenedDevice open_training_device(const ResolvedRun& run) {
   if (run.config.device == DeviceKind::Cpu) return {};
   const OpenedCuda& cuda = open_cuda();
-  return {cuda_training_device(cuda), fields_of(cuda, run)};
+  return {cuda_training_device(), fields_of(cuda, run)};
 }
 
 }  // namespace precipice

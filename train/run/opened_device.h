@@ -13,11 +13,8 @@ struct OpenedDevice {
   DeviceFields fields;  // empty for the CPU
 };
 
-// Throws ConfigError where this version does not train on such a device, whatever the machine has.
-void refuse_untrained_device(DeviceKind device);
-
 // The run's device, ready: its machine works on its tensors from now on (precision/quantize/device.h). Throws ConfigError
-// where it cannot be had (open_cuda()), or where this version does not train on it.
+// where it cannot be had (open_cuda()).
 OpenedDevice open_training_device(const ResolvedRun& run);
 
 }  // namespace precipice

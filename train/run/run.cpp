@@ -401,9 +401,4 @@ RunStatus execute_run(const RunRequest& request) {
   return RunSession(request).execute();
 }
 
-void require_training_device(DeviceKind device) {
-  open_device(device);
-  refuse_untrained_device(device);
-}
-
 }  // namespace precipice

@@ -46,7 +46,4 @@ inline constexpr const char* kRunIsTaken = "another process is running this run"
 // on, of which nothing is written elsewhere. The returned status is what status.json says.
 RunStatus execute_run(const RunRequest& request);
 
-// Throws ConfigError where `device` cannot be used, or is not one that this version trains on.
-void require_training_device(DeviceKind device);
-
 }  // namespace precipice
