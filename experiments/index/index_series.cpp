@@ -64,11 +64,12 @@ std::map<std::string, GroupShape> shapes_of(const SweepData& data, const std::se
   return shapes;
 }
 
-// Row-major (run, step, site), NaN where a run has no row or no such site.
-std::vector<double> cube_of(const SweepData& data, const std::string& name, const GroupShape& shape,
-                            const std::string& series) {
+// Row-major (run, step, site), NaN where a run has no row or no such site. Into memory that is there: fresh pages take
+// as long as what is written to them.
+void fill_cube(const SweepData& data, const std::string& name, const GroupShape& shape, const std::string& series,
+               std::vector<double>& cube) {
   const std::size_t width = shape.width(), row = shape.steps.size() * width;
-  std::vector<double> cube(data.runs.size() * row, kNaN);
+  cube.assign(data.runs.size() * row, kNaN);
   for (std::size_t r = 0; r < data.runs.size(); ++r) {
     const ColumnGroup* group = group_of(data.runs[r], name, shape.has_sites);
     if (group == nullptr || !group->series.contains(series)) continue;
@@ -82,7 +83,6 @@ std::vector<double> cube_of(const SweepData& data, const std::string& name, cons
       for (std::size_t k = 0; k < sites.size(); ++k) cube[r * row + at * width + sites[k]] = own[s * sites.size() + k];
     }
   }
-  return cube;
 }
 
 void write_group(Hdf5Writer& file, const SweepData& data, const std::string& name, const GroupShape& shape) {
@@ -103,9 +103,11 @@ void write_group(Hdf5Writer& file, const SweepData& data, const std::string& nam
     extents.push_back(shape.sites.size());
     axes.emplace_back(kNoAxis);
   }
+  std::vector<double> cube;
   for (const auto& [series, meaning] : shape.series) {
     const std::string of_series = path + "/" + series;
-    file.write(of_series, cube_of(data, name, shape, series), extents);
+    fill_cube(data, name, shape, series, cube);
+    file.write(of_series, cube, extents);
     if (!meaning.units.empty()) file.attribute(of_series, "units", meaning.units);
     if (!meaning.long_name.empty()) file.attribute(of_series, "long_name", meaning.long_name);
     file.attribute(of_series, "coordinates", coordinates);

@@ -234,6 +234,7 @@ SweepData arranged(const StatusReport& report, const std::string& reference,
   std::vector<std::string> plain_formats, plain_of_runs;  // by values, without labels and hashes
   const std::vector<std::size_t> axes = format_axes(report);
   std::set<double> rates;
+  data.runs.reserve(report.runs.size());
   for (const ReportedRun& reported : report.runs) {
     AnalysedRun run;
     run.id = reported.id, run.directory = reported.directory;

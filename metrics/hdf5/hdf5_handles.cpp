@@ -29,8 +29,9 @@ std::string hdf5_error_text() {
 }
 
 std::string memory_file_name() {
+  // The library looks for such a file on the disk first; below /dev/null there is none, which the system knows at once.
   static std::atomic<std::uint64_t> count{0};
-  return "precipice-memory-" + std::to_string(count.fetch_add(1));
+  return "/dev/null/precipice-memory-" + std::to_string(count.fetch_add(1));
 }
 
 Hdf5Handle open_hdf5_image(const std::string& bytes) {

@@ -117,9 +117,19 @@ struct Hdf5Reader::Impl {
     return link;
   }
 
+  // A dataset is read whole and once: its chunks need no cache, whose table would be made for each.
+  static hid_t without_chunk_cache() {
+    static const hid_t list = [] {
+      const hid_t made = H5Pcreate(H5P_DATASET_ACCESS);
+      H5Pset_chunk_cache(made, 0, 0, H5D_CHUNK_CACHE_W0_DEFAULT);
+      return made;
+    }();
+    return list;
+  }
+
   Hdf5Handle open_dataset(const std::string& path) const {
     const Link link = link_to(path, path);
-    Hdf5Handle dataset(H5Dopen2(link.group, link.name.c_str(), H5P_DEFAULT), H5Dclose);
+    Hdf5Handle dataset(H5Dopen2(link.group, link.name.c_str(), without_chunk_cache()), H5Dclose);
     if (!dataset.valid()) refuse_by_library(path);
     return dataset;
   }
