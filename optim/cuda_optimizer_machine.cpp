@@ -20,10 +20,6 @@ struct OpenedLibrary {
 };
 OpenedLibrary cuda_optimizer;  // what cuda_optimizer_machine() was given last
 
-void require_done(const char* reason) {
-  if (reason != nullptr) throw Error(join_parts("the CUDA device does not go on: ", reason));
-}
-
 Launch next_launch() {
   return on_stream(cuda_optimizer.current_stream());
 }
@@ -32,9 +28,10 @@ float* allocate_there(std::int64_t size, float value) {
   if (size == 0) return nullptr;
   void* memory = nullptr;
   const Launch launch = next_launch();
-  require_done(cuda_optimizer.memory->allocate(static_cast<std::size_t>(size) * sizeof(float), launch.stream, &memory));
+  require_queued(
+      cuda_optimizer.memory->allocate(static_cast<std::size_t>(size) * sizeof(float), launch.stream, &memory));
   auto* const values = static_cast<float*>(memory);
-  require_done(cuda_optimizer.kernels->fill({values, size}, value, launch));
+  require_queued(cuda_optimizer.kernels->fill({values, size}, value, launch));
   return values;
 }
 
@@ -45,8 +42,8 @@ void release_there(float* memory) {
 
 void copy_there(FloatSpan from, FloatSpan to) {
   PRECIPICE_CHECK(from.size == to.size, from.size, " numbers for ", to.size);
-  require_done(cuda_optimizer.memory->copy(to.data, from.data, static_cast<std::size_t>(from.size) * sizeof(float),
-                                           cuda_optimizer.current_stream()));
+  require_queued(cuda_optimizer.memory->copy(to.data, from.data, static_cast<std::size_t>(from.size) * sizeof(float),
+                                             cuda_optimizer.current_stream()));
 }
 
 // Lists of tensors as the library takes them.
@@ -68,15 +65,15 @@ class Spans {
 };
 
 void l2norm_there(const TensorList& x, double* norm) {
-  require_done(cuda_optimizer.kernels->l2norm(Spans({x}).call(), norm));
+  require_queued(cuda_optimizer.kernels->l2norm(Spans({x}).call(), norm));
 }
 
 void scale_l2norm_there(const TensorList& x, float factor, double* norm) {
-  require_done(cuda_optimizer.kernels->scale_l2norm(Spans({x}).call(), factor, norm));
+  require_queued(cuda_optimizer.kernels->scale_l2norm(Spans({x}).call(), factor, norm));
 }
 
 void distance_there(const TensorList& a, const TensorList& b, double* norm) {
-  require_done(cuda_optimizer.kernels->distance(Spans({a, b}).call(), norm));
+  require_queued(cuda_optimizer.kernels->distance(Spans({a, b}).call(), norm));
 }
 
 template <class Rule>
@@ -85,10 +82,10 @@ bool update_by(int number, const std::string& name, const OptimizerConfig& confi
   if (name != Rule::kName) return false;
   if (update.kahan) {
     const KahanElement<Rule> body(config, update);
-    require_done(cuda_optimizer.kernels->update_kahan(call, number, &body, norms));
+    require_queued(cuda_optimizer.kernels->update_kahan(call, number, &body, norms));
   } else {
     const UpdateBody<Rule> body(config, update);
-    require_done(cuda_optimizer.kernels->update(call, number, &body, norms));
+    require_queued(cuda_optimizer.kernels->update(call, number, &body, norms));
   }
   return true;
 }
@@ -109,13 +106,13 @@ void update_there(const OptimizerKind& kind, const OptimizerConfig& config, cons
 }
 
 void read_there(const double* from, std::int64_t count, double* to) {
-  require_done(cuda_optimizer.memory->to_host(to, from, static_cast<std::size_t>(count) * sizeof(double),
-                                              cuda_optimizer.current_stream()));
+  require_queued(cuda_optimizer.memory->to_host(to, from, static_cast<std::size_t>(count) * sizeof(double),
+                                                cuda_optimizer.current_stream()));
 }
 
 void store_there(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key) {
   if (stored.format.is_fp32()) return;
-  require_done(cuda_optimizer.kernels->store(cuda_store_call(values, stored, scales, key), next_launch()));
+  require_queued(cuda_optimizer.kernels->store(cuda_store_call(values, stored, scales, key), next_launch()));
 }
 
 }  // namespace

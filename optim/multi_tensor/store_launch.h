@@ -60,12 +60,7 @@ struct StoredNumbersLaunch {
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call.round); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    dispatch_rounding(call.round.rounding, [&]<Rounding R>() {
-      if (call.round.format.general)
-        round_items<R, true>(position);
-      else
-        round_items<R, false>(position);
-    });
+    dispatch_call(call.round, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
   }
 
  private:

@@ -3,6 +3,8 @@
 
 #include <dlfcn.h>
 
+#include "precision/base/check.h"
+
 namespace precipice {
 namespace {
 
@@ -14,6 +16,10 @@ const Table* table_of(void* library, const char* name, std::string& problem) {
 }
 
 }  // namespace
+
+void require_queued(const char* reason) {
+  if (reason != nullptr) throw Error(join_parts("the CUDA device does not go on: ", reason));
+}
 
 void* cuda_entry(void* library, const char* name, std::string& problem) {
   void* const entry = dlsym(library, name);

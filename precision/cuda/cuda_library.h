@@ -22,6 +22,9 @@ struct CudaLibrary {
 // The library stays open. Nothing, and why, where it does not open or is of another version.
 std::optional<CudaLibrary> open_cuda_library(const std::string& path, std::string& problem);
 
+// Throws Error unless `reason`, which a function of the library gave, is null.
+void require_queued(const char* reason);
+
 // A function of an open library by its name; null, and why, where there is none.
 void* cuda_entry(void* library, const char* name, std::string& problem);
 template <class Function>

@@ -192,12 +192,7 @@ struct MatrixElementsLaunch {
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
     LaunchCounts own{};
-    dispatch_rounding(call.elements.rounding, [&]<Rounding R>() {
-      if (call.elements.format.general)
-        round_items<R, true>(position, own);
-      else
-        round_items<R, false>(position, own);
-    });
+    dispatch_call(call.elements, [&]<Rounding R, bool General>() { round_items<R, General>(position, own); });
     merge<Atomics>(shared, own);
   }
   template <class Atomics>

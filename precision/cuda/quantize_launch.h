@@ -171,16 +171,23 @@ PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadP
   });
 }
 
+// f.operator()<R, General>() for what a call rounds to.
+template <class Call, class F>
+PRECIPICE_HD void dispatch_call(const Call& call, F&& f) {
+  dispatch_rounding(call.rounding, [&]<Rounding R>() {
+    if (call.format.general)
+      f.template operator()<R, true>();
+    else
+      f.template operator()<R, false>();
+  });
+}
+
 // One body for all modes: every thread of a launch takes the same branch, and one kernel per source builds quickly.
 template <class Source>
 PRECIPICE_HD LaunchCounts quantize_thread(const QuantizeCallOf<Source>& call, ThreadPosition position) {
   LaunchCounts counts{};
-  dispatch_rounding(call.rounding, [&]<Rounding R>() {
-    if (call.format.general)
-      quantize_thread_as<Source, R, true>(call, position, counts);
-    else
-      quantize_thread_as<Source, R, false>(call, position, counts);
-  });
+  dispatch_call(call,
+                [&]<Rounding R, bool General>() { quantize_thread_as<Source, R, General>(call, position, counts); });
   return counts;
 }
 
@@ -244,12 +251,7 @@ struct RoundRowsLaunch {
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    dispatch_rounding(call.rounding, [&]<Rounding R>() {
-      if (call.format.general)
-        round_items<R, true>(position);
-      else
-        round_items<R, false>(position);
-    });
+    dispatch_call(call, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
   }
 
  private:

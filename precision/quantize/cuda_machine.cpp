@@ -110,10 +110,6 @@ void emulate_gemm(const EmulatedGemm& call, Stream stream) {
 
 }  // namespace
 
-void require_queued(const char* reason) {
-  if (reason != nullptr) throw Error(join_parts("the CUDA device does not go on: ", reason));
-}
-
 const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
   require_queued(library.open_gpu());
   cuda = library;

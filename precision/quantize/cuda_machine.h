@@ -19,7 +19,4 @@ struct CudaHost {
 // one where there is no GPU.
 const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host);
 
-// Throws Error unless `reason` is null.
-void require_queued(const char* reason);
-
 }  // namespace precipice
