@@ -6,7 +6,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/base/host_device.h"
-#include "precision/kernels/factor.h"
+#include "precision/calls/factor.h"
 
 namespace precipice {
 

@@ -14,13 +14,13 @@
 
 #include "precision/accumulator/prepared_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
+#include "precision/calls/logit_calls.h"
+#include "precision/calls/number_rows.h"
+#include "precision/calls/table_rows.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/matrix_arrays.h"
-#include "precision/kernels/logit_calls.h"
-#include "precision/kernels/number_rows.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/kernels/row_kernels.h"
-#include "precision/kernels/table_rows.h"
 #include "precision/scaling/matrix_call.h"
 
 namespace precipice {

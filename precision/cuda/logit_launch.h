@@ -7,9 +7,9 @@
 #include <limits>
 
 #include "precision/base/host_device.h"
+#include "precision/calls/logit_calls.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/row_launch.h"
-#include "precision/kernels/logit_calls.h"
 
 namespace precipice {
 

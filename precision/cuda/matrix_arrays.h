@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "precision/kernels/matrix_numbers.h"
-#include "precision/kernels/result_quantum.h"
+#include "precision/calls/matrix_numbers.h"
+#include "precision/calls/result_quantum.h"
 
 namespace precipice {
 

@@ -10,11 +10,11 @@
 #include <cstdint>
 
 #include "precision/base/host_device.h"
+#include "precision/calls/number_rows.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/matrix_arrays.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/format_codes.h"
-#include "precision/kernels/number_rows.h"
 #include "precision/kernels/quantize_isa.h"
 #include "precision/kernels/quantize_kernels.h"
 #include "precision/rounding/round_to_format.h"

@@ -7,11 +7,11 @@
 
 #include "precision/accumulator/scaled_operands.h"
 #include "precision/base/host_device.h"
+#include "precision/calls/factor.h"
+#include "precision/calls/matrix_numbers.h"
 #include "precision/cuda/launch.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/log2_exponent.h"
-#include "precision/kernels/factor.h"
-#include "precision/kernels/matrix_numbers.h"
 #include "precision/rounding/round_to_format.h"
 
 namespace precipice {

@@ -8,9 +8,9 @@
 #include <limits>
 
 #include "precision/base/host_device.h"
+#include "precision/calls/logit_calls.h"
+#include "precision/calls/table_rows.h"
 #include "precision/cuda/launch.h"
-#include "precision/kernels/logit_calls.h"
-#include "precision/kernels/table_rows.h"
 
 namespace precipice {
 

@@ -3,10 +3,10 @@
 
 #include <ATen/native/CPUBlas.h>
 
+#include "precision/calls/result_quantum.h"
 #include "precision/format/format_presets.h"
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/pack_kernels.h"
-#include "precision/kernels/result_quantum.h"
 #include "precision/scaling/hadamard.h"
 
 namespace precipice {

@@ -4,8 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "precision/calls/factor.h"
 #include "precision/gemm/carrier.h"
-#include "precision/kernels/factor.h"
 
 namespace precipice {
 

@@ -10,12 +10,12 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
-#include "precision/kernels/factor.h"
-#include "precision/kernels/logit_calls.h"
-#include "precision/kernels/matrix_numbers.h"
-#include "precision/kernels/number_rows.h"
+#include "precision/calls/factor.h"
+#include "precision/calls/logit_calls.h"
+#include "precision/calls/matrix_numbers.h"
+#include "precision/calls/number_rows.h"
+#include "precision/calls/table_rows.h"
 #include "precision/kernels/row_kernels.h"
-#include "precision/kernels/table_rows.h"
 #include "precision/quantize/quantize_task.h"
 
 namespace precipice {

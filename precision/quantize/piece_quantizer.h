@@ -5,8 +5,8 @@
 
 #include <optional>
 
+#include "precision/calls/result_quantum.h"
 #include "precision/kernels/quantize_isa.h"
-#include "precision/kernels/result_quantum.h"
 #include "precision/scaling/quantizer.h"
 
 namespace precipice {

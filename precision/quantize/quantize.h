@@ -6,8 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "precision/kernels/factor.h"
-#include "precision/kernels/matrix_numbers.h"
+#include "precision/calls/factor.h"
+#include "precision/calls/matrix_numbers.h"
 #include "precision/rounding/random_bits.h"
 #include "precision/scaling/block_quantize.h"
 

@@ -9,8 +9,8 @@
 #include <optional>
 #include <vector>
 
-#include "precision/kernels/matrix_numbers.h"
-#include "precision/kernels/result_quantum.h"
+#include "precision/calls/matrix_numbers.h"
+#include "precision/calls/result_quantum.h"
 #include "precision/rounding/random_bits.h"
 #include "precision/scaling/block_quantize.h"
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "precision/calls/table_rows.h"
 #include "precision/kernels/row_kernels.h"
-#include "precision/kernels/table_rows.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/row_comparison.h"

@@ -18,7 +18,7 @@ ALLOWED = {
 # The folders of each part, lowest first: a file includes its own folder's files and those of lower levels. Folders of one
 # level do not see each other; files outside a part's folders lie above them.
 LEVELS = {
-    "precision": "base < format < rounding < kernels < scaling accumulator < cuda < quantize < gemm < policy < autograd",
+    "precision": "base < format < rounding < kernels < calls < scaling accumulator < cuda < quantize < gemm < policy < autograd",
     "optim": "rules < multi_tensor",
     "metrics": "files < hdf5 < log curvature statistics < divergence tensors logits warning",
     "train": "config < data recipes < attention < model < curvature < probes < estimates < run < analysis",
@@ -38,7 +38,7 @@ ALONE = {
 }
 TORCH = re.compile(r"(ATen|c10|torch)/")
 # These must build without torch: their tests build in seconds, and the rounding code stays readable alone.
-TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(base|format|rounding|kernels|scaling|accumulator|cuda|policy)/"
+TORCH_FREE = re.compile(r"(optim|metrics)/|precision/(base|format|rounding|kernels|calls|scaling|accumulator|cuda|policy)/"
                         r"|precision/gemm/(carrier|dims|emulated_product|gemm_arithmetic|gemm_plan|onednn|unit_operands)"
                         r"|precision/quantize/(cuda_machine|machine|piece_quantizer|quantize_task)"
                         r"|train/(config|recipes)/")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "precision/kernels/factor.h"
+#include "precision/calls/factor.h"
 
 #include "precision/base/check.h"
 #include "tests/support/catch.h"

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "precision/kernels/factor.h"
+#include "precision/calls/factor.h"
 
 namespace precipice {
 
