@@ -25,24 +25,29 @@ struct FillLaunch {
   }
 };
 
+PRECIPICE_HD bool is_closed(const CudaStoreCall& call) {
+  return call.gate != nullptr && call.gate->is_open == 0;
+}
+
 // The next scale of every block.
 struct StoredScalesLaunch {
   CudaStoreCall call;
-  const LaunchCounts* whole;  // of all values, where they have one scale; else null
+  const float* amax_of_all;  // where all values have one scale; else null
 
   PRECIPICE_HD std::int64_t items() const { return call.scales.size; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
+    if (is_closed(call)) return;
     for (std::int64_t block = position.thread; block < items(); block += position.threads) {
-      const ScaleEnds ends{amax_of_pattern(static_cast<std::int32_t>(largest(block))), call.max_finite};
+      const ScaleEnds ends{amax(block), call.max_finite};
       float& scale = call.scales.data[block];
       scale = call.ms_amp ? ms_amp_scale(ends, scale) : te_current_scale(ends, call.power_of_two);
     }
   }
 
  private:
-  PRECIPICE_HD std::int64_t largest(std::int64_t block) const {
-    if (whole != nullptr) return whole->largest;
+  PRECIPICE_HD float amax(std::int64_t block) const {
+    if (amax_of_all != nullptr) return *amax_of_all;
     const std::int64_t begin = block * call.block, left = call.values.size - begin;
     const std::int64_t end = begin + (left < call.block ? left : call.block);
     std::int32_t found = 0;
@@ -50,7 +55,7 @@ struct StoredScalesLaunch {
       const std::int32_t pattern = pattern_in<Binary32>(call.values.data[i]);
       found = pattern > found ? pattern : found;
     }
-    return found;
+    return amax_of_pattern(found);
   }
 };
 
@@ -60,6 +65,7 @@ struct StoredNumbersLaunch {
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call.round); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
+    if (is_closed(call)) return;
     dispatch_call(call.round, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
   }
 

@@ -22,6 +22,14 @@ inline Launch on_stream(void* stream) {
   return {0, 0, stream};
 }
 
+// What the blocks of a launch add up in memory, as integers: zeros before it, and zeros again once its last block has taken
+// what there is.
+template <class T>
+struct LaunchSums {
+  T sums;
+  unsigned long long blocks_done;
+};
+
 // A body handles items `thread`, `thread + threads`, `thread + 2 threads`, ... below its number of items.
 struct ThreadPosition {
   std::int64_t thread;   // among all threads of the launch

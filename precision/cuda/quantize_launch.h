@@ -4,7 +4,7 @@
 // array loops (quantize-inl.h) whatever the numbers of blocks and threads. quantize_cuda.cu wraps the bodies in
 // kernels; tests run those on the CPU (tests/support/cuda_on_cpu). Of a QuantizeCall, `stream` and `count` say nothing to
 // a GPU: events are always counted. A block counts its events in shared memory first:
-//   clear (one thread), barrier, run (every thread), barrier, publish (one thread)
+//   clear (one thread), barrier, run (every thread), barrier, publish (one thread), finish (one thread of the last block)
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,19 @@ PRECIPICE_HD void merge(LaunchCounts& to, const LaunchCounts& from) {
   if (from.events.subnormal != 0) Atomics::add(to.events.subnormal, from.events.subnormal);
   if (from.largest != 0) Atomics::raise(to.largest, from.largest);
   if (from.above_smallest != 0) Atomics::raise(to.above_smallest, from.above_smallest);
+}
+
+template <class Atomics>
+PRECIPICE_HD LaunchCounts take(LaunchCounts& from) {
+  LaunchCounts taken;
+  taken.events.nan_in = Atomics::take(from.events.nan_in);
+  taken.events.saturated = Atomics::take(from.events.saturated);
+  taken.events.overflowed = Atomics::take(from.events.overflowed);
+  taken.events.underflowed = Atomics::take(from.events.underflowed);
+  taken.events.subnormal = Atomics::take(from.events.subnormal);
+  taken.largest = Atomics::take(from.largest);
+  taken.above_smallest = Atomics::take(from.above_smallest);
+  return taken;
 }
 
 // Any NaN comes out as the one quiet NaN; binary64 is rounded to nearest even, as on the CPU.
@@ -191,10 +204,36 @@ PRECIPICE_HD LaunchCounts quantize_thread(const QuantizeCallOf<Source>& call, Th
   return counts;
 }
 
+// With the bytes between its members: the whole comes to the host.
+PRECIPICE_HD void put_numbers(MatrixNumbers* to, const MatrixNumbers& numbers) {
+  static_assert(sizeof(MatrixNumbers) % sizeof(std::uint64_t) == 0);
+  auto* const words = reinterpret_cast<std::uint64_t*>(to);
+  for (std::size_t i = 0; i < sizeof(MatrixNumbers) / sizeof(std::uint64_t); ++i) words[i] = 0;
+  *to = numbers;
+}
+
+// What QuantizeTask::numbers() says, from the events of all elements. `scale`: the matrix's, where it has one; else 1.
+template <class Source>
+PRECIPICE_HD void put_found(const FoundNumbers& found, const LaunchCounts& counts, const QuantizeCallOf<Source>& call,
+                            float scale) {
+  MatrixNumbers numbers;
+  numbers.events = event_counts<Source>(counts, call.size);
+  numbers.scale = scale;
+  const float amax = numbers.events.amax;
+  if (found.outer_max != 0 && amax > 0.0f) numbers.outer = nvfp4_outer_scale(amax, found.outer_max);
+  const auto smallest = ~static_cast<std::uint32_t>(counts.above_smallest);
+  ResultQuantum quantum = found.quantum;
+  if (quantum.depends_on_results()) quantum.record(smallest);
+  numbers.quantum = static_cast<float>(quantum.value());
+  put_numbers(found.numbers, numbers);
+  if (call.smallest_result != nullptr && smallest < *call.smallest_result) *call.smallest_result = smallest;
+}
+
 template <class Source>
 struct QuantizeLaunch {
   QuantizeCallOf<Source> call;
-  LaunchCounts* counts;  // of the launch
+  LaunchSums<LaunchCounts>* sums;
+  FoundNumbers found;
 
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call); }
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
@@ -204,42 +243,11 @@ struct QuantizeLaunch {
   }
   template <class Atomics>
   PRECIPICE_HD void publish(const LaunchCounts& shared) const {
-    merge<Atomics>(*counts, shared);
+    merge<Atomics>(sums->sums, shared);
   }
-};
-
-// After the elements: what QuantizeTask::numbers() says, from the events of all of them. An item is the matrix.
-template <class Source>
-struct FoundNumbersLaunch {
-  FoundNumbers found;
-  const LaunchCounts* counts;
-  std::int64_t size;
-  std::uint32_t* smallest_result;  // or null
-
-  PRECIPICE_HD std::int64_t items() const { return 1; }
   template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    if (position.thread != 0) return;
-    MatrixNumbers numbers;
-    numbers.events = event_counts<Source>(*counts, size);
-    if (found.scale != nullptr) numbers.scale = *found.scale;
-    const float amax = numbers.events.amax;
-    if (found.outer_max != 0 && amax > 0.0f) numbers.outer = nvfp4_outer_scale(amax, found.outer_max);
-    const auto smallest = ~static_cast<std::uint32_t>(counts->above_smallest);
-    ResultQuantum quantum = found.quantum;
-    if (quantum.depends_on_results()) quantum.record(smallest);
-    numbers.quantum = static_cast<float>(quantum.value());
-    put(numbers);
-    if (smallest_result != nullptr && smallest < *smallest_result) *smallest_result = smallest;
-  }
-
- private:
-  // With the bytes between its members: the whole comes to the host.
-  PRECIPICE_HD void put(const MatrixNumbers& numbers) const {
-    static_assert(sizeof(MatrixNumbers) % sizeof(std::uint64_t) == 0);
-    auto* const words = reinterpret_cast<std::uint64_t*>(found.numbers);
-    for (std::size_t i = 0; i < sizeof(MatrixNumbers) / sizeof(std::uint64_t); ++i) words[i] = 0;
-    *found.numbers = numbers;
+  PRECIPICE_HD void finish() const {
+    put_found(found, take<Atomics>(sums->sums), call, 1.0f);
   }
 };
 
@@ -271,7 +279,8 @@ struct RoundRowsLaunch {
 struct AmaxLaunch {
   const float* in;
   std::int64_t size;
-  LaunchCounts* counts;  // `largest` is raised
+  LaunchSums<LaunchCounts>* sums;
+  float* amax;
 
   PRECIPICE_HD std::int64_t items() const { return size; }
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
@@ -286,7 +295,11 @@ struct AmaxLaunch {
   }
   template <class Atomics>
   PRECIPICE_HD void publish(const LaunchCounts& shared) const {
-    merge<Atomics>(*counts, shared);
+    merge<Atomics>(sums->sums, shared);
+  }
+  template <class Atomics>
+  PRECIPICE_HD void finish() const {
+    *amax = amax_of<Binary32>(take<Atomics>(sums->sums).largest);
   }
 };
 

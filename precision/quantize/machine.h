@@ -10,6 +10,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
+#include "precision/calls/assumption.h"
 #include "precision/calls/factor.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/calls/matrix_numbers.h"
@@ -84,6 +85,9 @@ struct Machine {
   // Products.
   void (*multiply)(const ProductCall& call, Stream stream);
   void (*gemm_emulated)(const EmulatedGemm& call, Stream stream);
+
+  // Raises *failed, which is 0 before, if something does not hold. Null on the CPU, which takes nothing for granted.
+  void (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Stream stream);
 };
 
 // Defined in precision/gemm/cpu_machine.cpp, which sees what multiplies.

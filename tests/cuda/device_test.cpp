@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
 #include "tests/cuda/matrix_comparison.h"
+#include "tests/cuda/gate_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
 #include "tests/cuda/row_comparison.h"
@@ -91,6 +92,7 @@ TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits and norms",
       compare_norms(*gpu, bad);
       compare_all_updates(OptimizerRules{}, *gpu, bad);
     }
+    compare_gates(*gpu);
   }
 }
 
