@@ -66,19 +66,25 @@ struct StoredNumbersLaunch {
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
     if (is_closed(call)) return;
-    dispatch_call(call.round, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
+    dispatch_call<KernelRounding::Any>(call.round,
+                                       [&]<Rounding R, bool General>() { round_items<R, General>(position); });
   }
 
  private:
   template <Rounding R, bool General>
   PRECIPICE_HD void round_items(ThreadPosition position) const {
     LaunchCounts ignored{};
-    for_random_blocks<R>(call.round, position, [&](std::int64_t i, std::uint32_t random) {
-      const float scale = call.scaled ? call.scales.data[i / call.block] : 1.0f;
-      const float x = call.round.in[i];
-      const float kept =
-          round_element<Binary32, R, General>(call.round, i, x, scaled_by(x, scale, false), random, ignored);
-      if (scale != 1.0f) call.round.out[i] = kept * (1.0f / scale);
+    for_random_blocks<R>(call.round, position, [&](const Quad& quad, const QuadWords& random) {
+      float x[4];
+      load_quad(call.round.in, quad, x);
+      for (int k = 0; k < 4; ++k) {
+        if (!quad.has(k)) continue;
+        const float scale = call.scaled ? call.scales.data[(quad.first + k) / call.block] : 1.0f;
+        const float product = scaled_by(x[k], scale, false);
+        x[k] = round_element<Binary32, R, General>(call.round, x[k], product, random.at[k], ignored);
+        if (scale != 1.0f) x[k] *= 1.0f / scale;
+      }
+      store_quad(x, quad, call.round.out);
     });
   }
 };

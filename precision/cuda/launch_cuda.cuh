@@ -84,6 +84,37 @@ __global__ void each_block(const __grid_constant__ Body body) {
   body.template finish<DeviceAtomics>();
 }
 
+// Half a warp, whose threads share a row (row_launch.h).
+class HalfWarp {
+ public:
+  PRECIPICE_HD explicit HalfWarp(int thread_of_block)
+      : index_(thread_of_block % kRowLanes), mask_(0xFFFFu << (thread_of_block / kRowLanes % 2 * kRowLanes)) {}
+  PRECIPICE_HD int index() const { return index_; }
+  // The lower lane's number is the first of a pair, as in the CPU's tree.
+  template <class T, class Join>
+  PRECIPICE_HD T fold(T own, [[maybe_unused]] const Join& join) const {
+#if defined(__CUDA_ARCH__)
+    for (int step = kRowLanes / 2; step > 0; step /= 2) {
+      const T other = __shfl_xor_sync(mask_, own, step);
+      own = (index_ & step) == 0 ? join(own, other) : join(other, own);
+    }
+#endif
+    return own;
+  }
+
+ private:
+  int index_;
+  unsigned mask_;
+};
+
+template <class Body>
+__global__ void each_row(const __grid_constant__ Body body) {
+  const ThreadPosition position = this_thread();
+  const HalfWarp lanes(static_cast<int>(threadIdx.x));
+  for (std::int64_t row = position.thread / kRowLanes; row < body.rows; row += position.threads / kRowLanes)
+    body.run_row(row, lanes);
+}
+
 // Zeros for the sums of the launches of a stream, which leave zeros again: they follow one another, so that one set serves
 // all, without memory and zeros for every call. Kept as long as the process.
 template <class T>
@@ -168,6 +199,15 @@ class DeviceMachine {
     if (body.items() == 0) return;
     const Launch shape = shape_of(launch_, body.items());
     start(shape, each_thread<Body>, body);
+  }
+
+  // Of whole lanes, whatever was asked for.
+  template <class Body>
+  void launch_rows(const Body& body) {
+    if (body.rows == 0) return;
+    Launch shape = shape_of(launch_, body.rows * kRowLanes);
+    shape.threads = (shape.threads + kRowLanes - 1) / kRowLanes * kRowLanes;
+    start(shape, each_row<Body>, body);
   }
 
   // Without items too, for what is made of their sums.

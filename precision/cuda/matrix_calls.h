@@ -39,11 +39,13 @@ struct MatrixCalls {
           scales.multipliers = machine.template unwritten<float>(call.grid.grid_rows * call.grid.grid_cols);
         machine.launch(scales);
       }
-      MatrixElementsLaunch elements{call, scales, machine.template sums<LaunchCounts>(), found};
-      elements.call.elements.in = in;
-      elements.call.elements.out = arrays.values;
-      elements.call.elements.packed = arrays.packed;
-      machine.template launch_blocks<LaunchCounts>(elements);
+      with_kernel_of(call.elements, [&]<KernelRounding K>() {
+        MatrixElementsLaunch<K> elements{call, scales, machine.template sums<LaunchCounts>(), found};
+        elements.call.elements.in = in;
+        elements.call.elements.out = arrays.values;
+        elements.call.elements.packed = arrays.packed;
+        machine.template launch_blocks<LaunchCounts>(elements);
+      });
     });
   }
 

@@ -72,15 +72,17 @@ struct MatrixAmaxLaunch {
   LaunchSums<LaunchCounts>* sums;
   float* amax;
 
-  PRECIPICE_HD std::int64_t items() const { return call.shape.rows * call.shape.cols; }
+  PRECIPICE_HD std::int64_t size() const { return call.shape.rows * call.shape.cols; }
+  PRECIPICE_HD std::int64_t items() const { return (size() + 3) / 4; }
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
     LaunchCounts own{};
-    for (std::int64_t i = position.thread; i < items(); i += position.threads) {
-      const std::int32_t pattern =
-          pattern_in<Binary32>(*element_at(call, in, i / call.shape.cols, i % call.shape.cols));
-      own.largest = pattern > own.largest ? pattern : own.largest;
+    for (std::int64_t item = position.thread; item < items(); item += position.threads) {
+      const Quad quad = quad_of(4 * item, size());
+      float x[4];
+      load_elements(call, in, quad, x);
+      raise_largest(quad, x, own);
     }
     merge<Atomics>(shared, own);
   }
@@ -185,6 +187,7 @@ PRECIPICE_HD bool has_only_scale(const MatrixCall& call) {
 }
 
 // An item is a block of the random stream, as in QuantizeLaunch.
+template <KernelRounding K>
 struct MatrixElementsLaunch {
   MatrixCall call;           // `elements` with its arrays: in, out and packed
   BlockScalesLaunch scales;  // launched before, but for the only scale, which every thread makes
@@ -204,8 +207,8 @@ struct MatrixElementsLaunch {
         if (scales.multipliers != nullptr) *scales.multipliers = only.multiply;
       }
     }
-    dispatch_call(call.elements,
-                  [&]<Rounding R, bool General>() { round_items<R, General>(position, only.multiply, own); });
+    dispatch_call<K>(call.elements,
+                     [&]<Rounding R, bool General>() { round_items<R, General>(position, only.multiply, own); });
     merge<Atomics>(shared, own);
   }
   template <class Atomics>
@@ -222,39 +225,33 @@ struct MatrixElementsLaunch {
   template <Rounding R, bool General>
   PRECIPICE_HD void round_items(ThreadPosition position, float only, LaunchCounts& own) const {
     const bool has_only = has_only_scale(call);
-    for_random_blocks<R>(call.elements, position, [&](std::int64_t i, std::uint32_t random) {
-      const std::int64_t row = i / call.shape.cols, col = i % call.shape.cols;
-      const float by =
-          has_only ? only
-                   : scales.multipliers[row / call.grid.block_rows * call.grid.grid_cols + col / call.grid.block_cols];
-      float x = source_number<Binary32>(call.elements, *element_at(call, call.elements.in, row, col), own);
-      float product = scaled_by(x, by, call.elements.divide);
-      if (call.element != MatrixCall::Element::General) {
-        own.largest = pattern_in<Binary32>(x) > own.largest ? pattern_in<Binary32>(x) : own.largest;
-        put(i,
-            call.element == MatrixCall::Element::Microxcaling ? microxcaling_element(call, x, product, own)
-                                                              : deepgemm_element(x, product, own),
-            own);
-        return;
+    for_random_blocks<R>(call.elements, position, [&](const Quad& quad, const QuadWords& random) {
+      float given[4], results[4];
+      load_elements(call, call.elements.in, quad, given);
+      for (int k = 0; k < 4; ++k) {
+        if (!quad.has(k)) continue;
+        const float by = has_only ? only : multiplier_at(quad.first + k);
+        const float x = source_number<Binary32>(call.elements, given[k], own);
+        results[k] = rounded<R, General>(x, scaled_by(x, by, call.elements.divide), random.at[k], own);
       }
-      if (call.is_zero_positive && __builtin_bit_cast(std::uint32_t, product) == kSignBit) product = 0.0f;
-      const float result = round_element<Binary32, R, General>(call.elements, i, x, product, random, own);
-      if (call.has_stand_in && result != result) put_stand_in(i);
+      store_results(call.elements, quad, results, call.has_stand_in ? &call.stand_in : nullptr, own);
     });
   }
 
-  PRECIPICE_HD void put(std::int64_t i, float value, LaunchCounts& own) const {
-    if (call.elements.packed != nullptr)
-      store_packed(call.elements, i, value, own);
-    else
-      call.elements.out[i] = value;
+  PRECIPICE_HD float multiplier_at(std::int64_t i) const {
+    const std::int64_t row = i / call.shape.cols, col = i % call.shape.cols;
+    return scales.multipliers[row / call.grid.block_rows * call.grid.grid_cols + col / call.grid.block_cols];
   }
 
-  PRECIPICE_HD void put_stand_in(std::int64_t i) const {
-    if (call.elements.packed != nullptr)
-      call.elements.packed[i] = bf16_bits(__builtin_bit_cast(std::uint32_t, call.stand_in));
-    else
-      call.elements.out[i] = call.stand_in;
+  template <Rounding R, bool General>
+  PRECIPICE_HD float rounded(float x, float product, std::uint32_t random, LaunchCounts& own) const {
+    if (call.element != MatrixCall::Element::General) {
+      own.largest = pattern_in<Binary32>(x) > own.largest ? pattern_in<Binary32>(x) : own.largest;
+      return call.element == MatrixCall::Element::Microxcaling ? microxcaling_element(call, x, product, own)
+                                                               : deepgemm_element(x, product, own);
+    }
+    if (call.is_zero_positive && __builtin_bit_cast(std::uint32_t, product) == kSignBit) product = 0.0f;
+    return round_element<Binary32, R, General>(call.elements, x, product, random, own);
   }
 };
 

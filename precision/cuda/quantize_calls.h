@@ -3,7 +3,7 @@
 // Machine(Launch) has
 //   T* unwritten<T>(count)            device memory, the machine's to release
 //   LaunchSums<T>* sums<T>()          for one launch_blocks<T> after the other
-//   launch(body), launch_blocks<Shared>(body)
+//   launch(body), launch_blocks<Shared>(body), launch_rows(body)
 //   T download(T*)                    waits for the launches before it, and throws what went wrong there
 #pragma once
 
@@ -35,8 +35,10 @@ struct QuantizeCalls {
     return reason_of([&] {
       check_quantize_call(call);
       Machine machine(launch);
-      machine.template launch_blocks<LaunchCounts>(
-          QuantizeLaunch<Source>{call, machine.template sums<LaunchCounts>(), found});
+      with_kernel_of(call, [&]<KernelRounding K>() {
+        machine.template launch_blocks<LaunchCounts>(
+            QuantizeLaunch<K, Source>{call, machine.template sums<LaunchCounts>(), found});
+      });
     });
   }
 
@@ -50,7 +52,7 @@ struct QuantizeCalls {
       call.size = rows.rows * rows.cols;
       check_quantize_call(call);
       Machine machine(launch);
-      machine.launch(RoundRowsLaunch{call, rows});
+      with_kernel_of(call, [&]<KernelRounding K>() { machine.launch(RoundRowsLaunch<K>{call, rows}); });
     });
   }
 

@@ -13,6 +13,7 @@
 #include "precision/calls/number_rows.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/matrix_arrays.h"
+#include "precision/cuda/quad.h"
 #include "precision/format/bf16_bits.h"
 #include "precision/format/format_codes.h"
 #include "precision/kernels/quantize_isa.h"
@@ -100,13 +101,32 @@ PRECIPICE_HD typename Source::Float scaled(typename Source::Float x, const Quant
 }
 
 // The result as a bf16 number, as pack_bf16 (fast_rounding-inl.h) makes it.
-template <class Source>
-PRECIPICE_HD void store_packed(const QuantizeCallOf<Source>& call, std::int64_t i, float value, LaunchCounts& counts) {
+PRECIPICE_HD std::uint16_t packed_result(float value, LaunchCounts& counts) {
   const std::uint16_t half = bf16_bits(__builtin_bit_cast(std::uint32_t, value));
-  call.packed[i] = half;
   const std::uint32_t less_one = ((half & 0x7FFFu) << 16) - 1;  // zero wraps around to the largest
   const auto above = static_cast<std::int64_t>(~less_one);
   counts.above_smallest = above > counts.above_smallest ? above : counts.above_smallest;
+  return half;
+}
+
+// `stand_in`: of results that are NaN, once they were counted; or null.
+template <class Source>
+PRECIPICE_HD void store_results(const QuantizeCallOf<Source>& call, const Quad& quad, const float (&results)[4],
+                                const float* stand_in, LaunchCounts& counts) {
+  float kept[4];
+  std::uint16_t packed[4];
+  for (int k = 0; k < 4; ++k) {
+    if (!quad.has(k)) continue;
+    const bool is_replaced = stand_in != nullptr && results[k] != results[k];
+    kept[k] = is_replaced ? *stand_in : results[k];
+    if (call.packed == nullptr) continue;
+    packed[k] = packed_result(results[k], counts);
+    if (is_replaced) packed[k] = bf16_bits(__builtin_bit_cast(std::uint32_t, *stand_in));
+  }
+  if (call.packed == nullptr)
+    store_quad(kept, quad, call.out);
+  else
+    store_quad(packed, quad, call.packed);
 }
 
 // An item is a block of the random stream: its neighbours share one evaluation of Philox.
@@ -136,15 +156,11 @@ PRECIPICE_HD typename Source::Float source_number(const QuantizeCallOf<Source>& 
   return given;
 }
 
-// x, scaled to `product`, is rounded to element i.
+// x, scaled to `product`, rounded.
 template <class Source, Rounding R, bool General>
-PRECIPICE_HD float round_element(const QuantizeCallOf<Source>& call, std::int64_t i, typename Source::Float x,
+PRECIPICE_HD float round_element(const QuantizeCallOf<Source>& call, typename Source::Float x,
                                  typename Source::Float product, std::uint32_t word, LaunchCounts& counts) {
   const Rounded rounded = round_and_check<R, General, Source>(product, call.format, word, call.random_bits);
-  if (call.packed != nullptr)
-    store_packed(call, i, rounded.value, counts);
-  else
-    call.out[i] = rounded.value;
   const auto before = pattern_in<Source>(x);
   const std::int32_t after = pattern_in<Binary32>(rounded.value);
   const bool is_nan = before > Source::kInfinity, is_finite = after < kInfinityPattern, beyond = rounded.beyond != 0;
@@ -157,7 +173,12 @@ PRECIPICE_HD float round_element(const QuantizeCallOf<Source>& call, std::int64_
   return rounded.value;
 }
 
-// round(i, random) for the elements of this thread.
+// Random words of the elements of a quad.
+struct QuadWords {
+  std::uint32_t at[4];
+};
+
+// round(quad, words) for the elements of this thread.
 template <Rounding R, class Source, class Round>
 PRECIPICE_HD void for_random_blocks(const QuantizeCallOf<Source>& call, ThreadPosition position, const Round& round) {
   const std::int64_t items = quantize_items(call);
@@ -166,11 +187,13 @@ PRECIPICE_HD void for_random_blocks(const QuantizeCallOf<Source>& call, ThreadPo
     const std::uint64_t block = call.first_element / each + static_cast<std::uint64_t>(item);
     Philox4 words{};
     if constexpr (is_stochastic(R)) words = random_block(call.key, block);
-    for (std::uint64_t k = 0; k < each; ++k) {
+    for (std::uint64_t begin = 0; begin < each; begin += 4) {
       // Negative: inside the first block.
-      const auto i = static_cast<std::int64_t>(each * block + k - call.first_element);
-      const std::uint32_t random = random_part(words.word[k * 4 / each], k, call.random_bits);
-      if (i >= 0 && i < call.size) round(i, random);
+      const Quad quad = quad_of(static_cast<std::int64_t>(each * block + begin - call.first_element), call.size);
+      QuadWords random{};
+      for (std::uint64_t k = 0; k < 4; ++k)
+        random.at[k] = random_part(words.word[(begin + k) * 4 / each], begin + k, call.random_bits);
+      if (quad.begin < quad.end) round(quad, random);
     }
   }
 }
@@ -178,29 +201,54 @@ PRECIPICE_HD void for_random_blocks(const QuantizeCallOf<Source>& call, ThreadPo
 template <class Source, Rounding R, bool General>
 PRECIPICE_HD void quantize_thread_as(const QuantizeCallOf<Source>& call, ThreadPosition position,
                                      LaunchCounts& counts) {
-  for_random_blocks<R>(call, position, [&](std::int64_t i, std::uint32_t random) {
-    const typename Source::Float x = source_number(call, call.in[i], counts);
-    round_element<Source, R, General>(call, i, x, scaled<Source>(x, call, i), random, counts);
+  for_random_blocks<R>(call, position, [&](const Quad& quad, const QuadWords& random) {
+    typename Source::Float given[4];
+    float results[4];
+    load_quad(call.in, quad, given);
+    for (int k = 0; k < 4; ++k) {
+      if (!quad.has(k)) continue;
+      const typename Source::Float x = source_number(call, given[k], counts);
+      const typename Source::Float product = scaled<Source>(x, call, quad.first + k);
+      results[k] = round_element<Source, R, General>(call, x, product, random.at[k], counts);
+    }
+    store_results(call, quad, results, nullptr, counts);
   });
+}
+
+// What a kernel was compiled for: one rounding of formats that need nothing special (FormatConstants::general), in few
+// registers, or all, of which every thread takes the call's branch.
+enum class KernelRounding : std::uint8_t { Any, NearestEven, Stochastic };
+
+// f.operator()<K>() for the kernel that serves a call.
+template <class Call, class F>
+void with_kernel_of(const Call& call, F&& f) {
+  if (!call.format.general && call.rounding == Rounding::NearestEven)
+    f.template operator()<KernelRounding::NearestEven>();
+  else if (!call.format.general && call.rounding == Rounding::Stochastic)
+    f.template operator()<KernelRounding::Stochastic>();
+  else
+    f.template operator()<KernelRounding::Any>();
 }
 
 // f.operator()<R, General>() for what a call rounds to.
-template <class Call, class F>
+template <KernelRounding K, class Call, class F>
 PRECIPICE_HD void dispatch_call(const Call& call, F&& f) {
-  dispatch_rounding(call.rounding, [&]<Rounding R>() {
-    if (call.format.general)
-      f.template operator()<R, true>();
-    else
-      f.template operator()<R, false>();
-  });
+  if constexpr (K == KernelRounding::NearestEven) return f.template operator()<Rounding::NearestEven, false>();
+  if constexpr (K == KernelRounding::Stochastic) return f.template operator()<Rounding::Stochastic, false>();
+  if constexpr (K == KernelRounding::Any)
+    dispatch_rounding(call.rounding, [&]<Rounding R>() {
+      if (call.format.general)
+        f.template operator()<R, true>();
+      else
+        f.template operator()<R, false>();
+    });
 }
 
-// One body for all modes: every thread of a launch takes the same branch, and one kernel per source builds quickly.
-template <class Source>
+template <KernelRounding K, class Source>
 PRECIPICE_HD LaunchCounts quantize_thread(const QuantizeCallOf<Source>& call, ThreadPosition position) {
   LaunchCounts counts{};
-  dispatch_call(call,
-                [&]<Rounding R, bool General>() { quantize_thread_as<Source, R, General>(call, position, counts); });
+  dispatch_call<K>(call,
+                   [&]<Rounding R, bool General>() { quantize_thread_as<Source, R, General>(call, position, counts); });
   return counts;
 }
 
@@ -229,7 +277,7 @@ PRECIPICE_HD void put_found(const FoundNumbers& found, const LaunchCounts& count
   if (call.smallest_result != nullptr && smallest < *call.smallest_result) *call.smallest_result = smallest;
 }
 
-template <class Source>
+template <KernelRounding K, class Source>
 struct QuantizeLaunch {
   QuantizeCallOf<Source> call;
   LaunchSums<LaunchCounts>* sums;
@@ -239,7 +287,7 @@ struct QuantizeLaunch {
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
-    merge<Atomics>(shared, quantize_thread(call, position));
+    merge<Atomics>(shared, quantize_thread<K>(call, position));
   }
   template <class Atomics>
   PRECIPICE_HD void publish(const LaunchCounts& shared) const {
@@ -252,6 +300,7 @@ struct QuantizeLaunch {
 };
 
 // Numbers where they lie, in rows (PieceRounder::round). Words of a random stream are numbered where rows have no gaps.
+template <KernelRounding K>
 struct RoundRowsLaunch {
   QuantizeCall call;  // of all numbers
   NumberRows rows;
@@ -259,7 +308,7 @@ struct RoundRowsLaunch {
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    dispatch_call(call, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
+    dispatch_call<K>(call, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
   }
 
  private:
@@ -268,13 +317,33 @@ struct RoundRowsLaunch {
     QuantizeCall own = call;
     if (!rows.scale.is_known()) own.scale = rows.scale.value();
     LaunchCounts ignored{};
-    for_random_blocks<R>(own, position, [&](std::int64_t i, std::uint32_t random) {
-      const std::int64_t place = i / rows.cols * rows.stride + i % rows.cols;
-      const float x = source_number<Binary32>(own, own.in[place], ignored);
-      round_element<Binary32, R, General>(own, place, x, scaled<Binary32>(x, own, i), random, ignored);
+    for_random_blocks<R>(own, position, [&](const Quad& quad, const QuadWords& random) {
+      float given[4], results[4];
+      const auto place = [&](int k) {
+        const std::int64_t i = quad.first + k;
+        return i / rows.cols * rows.stride + i % rows.cols;
+      };
+      const bool has_gaps = rows.stride != rows.cols;
+      if (!has_gaps) load_quad(own.in, quad, given);
+      for (int k = 0; k < 4; ++k) {
+        if (!quad.has(k)) continue;
+        const float x = source_number<Binary32>(own, has_gaps ? own.in[place(k)] : given[k], ignored);
+        const float product = scaled<Binary32>(x, own, quad.first + k);
+        results[k] = round_element<Binary32, R, General>(own, x, product, random.at[k], ignored);
+        if (has_gaps) own.out[place(k)] = results[k];
+      }
+      if (!has_gaps) store_quad(results, quad, own.out);
     });
   }
 };
+
+PRECIPICE_HD void raise_largest(const Quad& quad, const float (&x)[4], LaunchCounts& counts) {
+  for (int k = 0; k < 4; ++k) {
+    if (!quad.has(k)) continue;
+    const std::int32_t pattern = pattern_in<Binary32>(x[k]);
+    counts.largest = pattern > counts.largest ? pattern : counts.largest;
+  }
+}
 
 struct AmaxLaunch {
   const float* in;
@@ -282,14 +351,16 @@ struct AmaxLaunch {
   LaunchSums<LaunchCounts>* sums;
   float* amax;
 
-  PRECIPICE_HD std::int64_t items() const { return size; }
+  PRECIPICE_HD std::int64_t items() const { return (size + 3) / 4; }
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
     LaunchCounts own{};
-    for (std::int64_t i = position.thread; i < size; i += position.threads) {
-      const std::int32_t pattern = pattern_in<Binary32>(in[i]);
-      own.largest = pattern > own.largest ? pattern : own.largest;
+    for (std::int64_t item = position.thread; item < items(); item += position.threads) {
+      const Quad quad = quad_of(4 * item, size);
+      float x[4];
+      load_quad(in, quad, x);
+      raise_largest(quad, x, own);
     }
     merge<Atomics>(shared, own);
   }

@@ -27,7 +27,12 @@ struct StepCalls {
     });
   }
 
-  static const char* logit_rows(const LogitRowsCall& call, Launch launch) { return run(launch, LogitRowsLaunch{call}); }
+  static const char* logit_rows(const LogitRowsCall& call, Launch launch) {
+    return reason_of([&] {
+      Machine machine(launch);
+      machine.launch_rows(LogitRowsLaunch{call, call.count});
+    });
+  }
 
   static const char* logit_gradient(const LogitGradient& call, Launch launch) {
     return run(launch, LogitGradientLaunch{call});

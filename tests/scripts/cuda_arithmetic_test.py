@@ -35,8 +35,8 @@ def kernels():
     return found
 
 
-def operations(command, source):
-    """Floating-point operations in the PTX of a source, compiled by the command with only its file exchanged."""
+def ptx(command, source):
+    """The PTX of a source, compiled by the command with only its file exchanged."""
     start = next(i for i, word in enumerate(command) if word.endswith("nvcc"))
     words, skip = [], False
     for word in command[start:]:
@@ -49,7 +49,18 @@ def operations(command, source):
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "kernels.ptx"
         subprocess.run([*words, "-arch=compute_80", "--ptx", str(source), "-o", str(output)], check=True, cwd=ROOT)
-        return OPERATION.findall(output.read_text())
+        return output.read_text()
+
+
+def operations(command, source):
+    """Its floating-point operations."""
+    return OPERATION.findall(ptx(command, source))
+
+
+def entries(text):
+    """The kernels in a PTX by their mangled names."""
+    parts = re.split(r"^\.visible \.entry (\w+)\(", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
 
 
 class CudaArithmetic(unittest.TestCase):
@@ -70,6 +81,23 @@ class CudaArithmetic(unittest.TestCase):
             found = set(operations(command, source))
             self.assertLessEqual(expected[name], found)
             self.assertEqual([op for op in sorted(found) if not EXACT.fullmatch(op)], [], name)
+
+    def test_kernels_that_quantize_move_four_numbers_at_a_time(self):
+        stores = {"QuantizeLaunch": r"st\.global\.v4\.[uf]32", "RoundRowsLaunch": r"st\.global\.v4\.[uf]32",
+                  "MatrixElementsLaunch": r"st\.global\.v4\.u16", "AmaxLaunch": r"st\.global"}
+        seen = set()
+        for name in ("quantize_cuda.cu", "matrix_kernels_cuda.cu"):
+            [source] = ROOT.glob(f"*/*/{name}")
+            for entry, text in entries(ptx(self.kernels[name], source)).items():
+                body = next((body for body in stores if body in entry), None)
+                if body is None or "Binary64" in entry:
+                    continue
+                seen.add(body)
+                self.assertRegex(text, r"ld\.global\.v4\.[uf]32", entry)
+                self.assertRegex(text, stores[body], entry)
+                if "KernelRoundingE1" in entry and body != "MatrixElementsLaunch":  # to nearest even: all in registers
+                    self.assertNotIn("ld.local", text, entry)
+        self.assertEqual(seen, set(stores))
 
     def test_what_the_compiler_does_by_default_would_be_seen(self):
         command = [word for word in self.kernels["multi_tensor_cuda.cu"] if word != "--fmad=false"]
