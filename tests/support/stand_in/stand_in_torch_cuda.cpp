@@ -6,6 +6,7 @@
 //   PRECIPICE_STAND_IN_PRODUCTS  "aten": products by ATen, as on a GPU, in its order of sums; else by the CPU's carrier
 #include <ATen/core/Tensor.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/ops/flip.h>
 #include <ATen/ops/matmul.h>
 #include <torch/headeronly/version.h>
 #include <torch/library.h>
@@ -50,14 +51,14 @@ namespace {
 
 using test_device::DeviceMemory;
 
-// ATen's CPU lacks the products of bf16 numbers with fp32 results.
-at::Tensor& multiply_bf16(const at::Tensor& a, const at::Tensor& b, at::ScalarType type, at::Tensor& out) {
-  TORCH_CHECK(a.scalar_type() == at::kBFloat16 && b.scalar_type() == at::kBFloat16 && type == at::kFloat);
-  return out.copy_(at::matmul(a.to(at::kFloat), b.to(at::kFloat)));
-}
+// ATen's CPU lacks the products of bf16 numbers with fp32 results. From the last k to the first: a GPU's sums have another order
+// than the CPU's, and so have these.
 at::Tensor product_of_bf16(const at::Tensor& a, const at::Tensor& b, at::ScalarType type) {
   TORCH_CHECK(a.scalar_type() == at::kBFloat16 && b.scalar_type() == at::kBFloat16 && type == at::kFloat);
-  return at::matmul(a.to(at::kFloat), b.to(at::kFloat));
+  return at::matmul(a.to(at::kFloat).flip(-1), b.to(at::kFloat).flip(-2));
+}
+at::Tensor& multiply_bf16(const at::Tensor& a, const at::Tensor& b, at::ScalarType type, at::Tensor& out) {
+  return out.copy_(product_of_bf16(a, b, type));
 }
 
 TORCH_LIBRARY_IMPL(aten, CPU, library) {
