@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/cuda_on_cpu/example_kernels.h"
+#include "tests/support/cuda_on_cpu/example_matrices.cuh"
 
 namespace cuda_on_cpu {
 namespace {
@@ -239,6 +240,14 @@ std::string before_the_start() {
   return sentence_of(cudaDeviceSynchronize());
 }
 
+template <MatrixMistake kMistake>
+std::string matrices(dim3 block = kThreads) {
+  constexpr int kNumbers = kSide * kSide;
+  const Numbers out(kBlocks * 3 * kNumbers, kMistake != MatrixMistake::None);
+  launch_on(nullptr, kBlocks, block, warp_product<kMistake>, out.data);
+  return compare(out, [](int i) { return matrix_product(i / kNumbers, i % kSide, i / kSide % kSide); });
+}
+
 std::string counts() {
   const Numbers out(2);
   launch(count_all, out.data);
@@ -305,6 +314,13 @@ const Example kExamples[] = {
     {"use after free", use_after_free},
     {"host memory", host_memory},
     {"too many threads", too_many_threads},
+    {"matrices", [] { return matrices<MatrixMistake::None>(); }},
+    {"matrices in part of a warp", [] { return matrices<MatrixMistake::None>(kThreads - 12); }},
+    {"matrix that a lane left", [] { return matrices<MatrixMistake::LaneLeft>(); }},
+    {"matrix that is not aligned", [] { return matrices<MatrixMistake::Unaligned>(); }},
+    {"matrix with a stride", [] { return matrices<MatrixMistake::Stride>(); }},
+    {"matrices that differ", [] { return matrices<MatrixMistake::OtherMatrices>(); }},
+    {"matrix without syncwarp", [] { return matrices<MatrixMistake::NoSyncwarp>(); }},
 };
 
 }  // namespace
