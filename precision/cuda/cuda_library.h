@@ -17,6 +17,7 @@ struct CudaLibrary {
   const CudaRowKernels* rows = nullptr;
   const CudaStepKernels* step = nullptr;
   const CudaMatrixKernels* matrix = nullptr;
+  const CudaAttentionKernels* attention = nullptr;
 };
 
 // The library stays open. Nothing, and why, where it does not open or is of another version.

@@ -108,6 +108,13 @@ void emulate_gemm(const EmulatedGemm& call, Stream stream) {
   if (call.m > 0 && call.n > 0) require_queued(cuda.matrix->gemm_emulated(prepare_gemm(call), on_stream(stream)));
 }
 
+void attention_forward(const AttentionForward& call, Stream stream) {
+  require_queued(cuda.attention->forward(call, on_stream(stream)));
+}
+void attention_backward(const AttentionBackward& call, Stream stream) {
+  require_queued(cuda.attention->backward(call, on_stream(stream)));
+}
+
 }  // namespace
 
 const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
@@ -134,9 +141,12 @@ const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
                          .scale_numbers = scale_numbers,
                          .divide_outer_scale = divide_outer_scale,
                          .multiply = nullptr,
-                         .gemm_emulated = emulate_gemm};
+                         .gemm_emulated = emulate_gemm,
+                         .attention_forward = attention_forward,
+                         .attention_backward = attention_backward};
   machine.current_stream = host.current_stream;
   machine.multiply = host.multiply;
+  machine.has_free_sums = host.has_free_sums;
   return machine;
 }
 

@@ -31,7 +31,7 @@ TrainingDevice test_device() {
   static const OptimizerMachine* const optimizer = [] {
     const CudaLibrary& library = test::on_cpu().library.cuda;
     register_backend();
-    set_machine(c10::DeviceType::PrivateUse1, cuda_machine(library, {stream, multiply_by_the_cpu}));
+    set_machine(c10::DeviceType::PrivateUse1, cuda_machine(library, {stream, multiply_by_the_cpu, false}));
     return &cuda_optimizer_machine(library, stream);
   }();
   return {c10::Device(c10::DeviceType::PrivateUse1, 0), optimizer};
