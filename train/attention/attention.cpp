@@ -11,9 +11,12 @@
 #include "precision/autograd/operation.h"
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
+#include "precision/gemm/matmuls_of.h"
+#include "precision/quantize/device.h"
 #include "precision/quantize/parallel.h"
 #include "train/attention/causal_softmax.h"
 #include "train/attention/flash_softmax.h"
+#include "train/attention/fused_attention.h"
 #include "train/attention/headwise_attention.h"
 
 namespace precipice {
@@ -172,10 +175,13 @@ at::Tensor run_attention(const Heads& heads, const Tensors& inputs, const Matmul
   check(heads);
   PRECIPICE_CHECK(inputs[0].is_cpu() || !pv.precision->flash.is_on, "no kernels for attention block by block on ",
                   inputs[0].device().str());
-  if (inputs[0].is_cpu() && observer == nullptr && softmax.is_identity() && serves_headwise(heads, qk, pv)) {
+  if (observer == nullptr && softmax.is_identity()) {
     const bool keeps = at::GradMode::is_enabled() &&
                        std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
-    return run_operation(headwise_attention(heads, qk, pv, keeps), inputs)[0];
+    if (inputs[0].is_cpu() && serves_headwise(heads, qk, pv))
+      return run_operation(headwise_attention(heads, qk, pv, keeps), inputs)[0];
+    if (!inputs[0].is_cpu() && serves_fused_attention(machine_of(inputs[0]), matmuls_of(inputs[0]), heads, qk, pv))
+      return run_operation(fused_attention(heads, qk, pv, keeps), inputs)[0];
   }
   return run_operation(std::make_unique<AttentionOperation>(heads, qk, pv, softmax, observer, layer), inputs)[0];
 }
