@@ -16,19 +16,31 @@
 
 namespace precipice {
 
+// The nearest bf16 number, beyond the largest one infinity.
+PRECIPICE_HD float nearest_bf16(float x) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, x);
+  if (is_nan_pattern(bits)) return quiet<Binary32>(x);
+  return __builtin_bit_cast(float, (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);
+}
+
 // x as a quantizer without a scale rounds number `place` of its tensor.
 template <Rounding R>
 PRECIPICE_HD float rounded_number(const QuantizeCall& call, float x, std::uint64_t place) {
+  if (R == Rounding::NearestEven && call.is_bf16 && !call.through_bf16) return nearest_bf16(x);
   LaunchCounts ignored{};
   const float source = source_number<Binary32>(call, x, ignored);
   const std::uint32_t word = is_stochastic(R) ? random_for(call.key, place, call.random_bits) : 0;
   return round_and_check<R>(scaled<Binary32>(source, call, 0), call.format, word, call.random_bits).value;
 }
-PRECIPICE_HD float rounded_number(const NumberRounding& rounding, float x, std::int64_t place) {
+// Of what is multiplied next, and of results, which draw no words.
+PRECIPICE_HD float rounded_factor(const NumberRounding& rounding, float x, std::int64_t place) {
   if (!rounding.rounds) return x;
   const auto at = static_cast<std::uint64_t>(place);
   return is_stochastic(rounding.call.rounding) ? rounded_number<Rounding::Stochastic>(rounding.call, x, at)
                                                : rounded_number<Rounding::NearestEven>(rounding.call, x, at);
+}
+PRECIPICE_HD float rounded_result(const NumberRounding& rounding, float x) {
+  return rounding.rounds ? rounded_number<Rounding::NearestEven>(rounding.call, x, 0) : x;
 }
 
 // softmax's e^(scale s - m) of one score, and what comes back of its weight.
@@ -72,17 +84,30 @@ struct AttentionBlock {
     return row_place(head, query) * shape.length + key;
   }
 
-  // Positions `begin` and on of a head; zeros behind the last one.
+  // Positions `begin` and on of a head, a few depths at a time; zeros behind the last position and depth.
   template <int kRows>
   __device__ void load(Number (&tile)[kRows][Products::kStride], const HeadNumbers& x, std::int64_t head,
                        std::int64_t begin) const {
-    const int stored = Products::stored_depth(depth());
-    for (int i = static_cast<int>(threadIdx.x); i < kRows * stored; i += kAttentionThreads) {
-      const int position = i / stored, d = i % stored;
-      const bool is_there = begin + position < shape.length && d < depth();
-      const std::int64_t place = x.strides.place(batch, begin + position, head) + d * x.strides.element;
-      tile[position][d] = is_there ? static_cast<const Number*>(x.data)[place] : Products::number_of(0.0f);
+    constexpr int kAtOnce = Products::kLoadedAtOnce;
+    const int parts_of_row = (Products::stored_depth(depth()) + kAtOnce - 1) / kAtOnce;
+    const bool lie_at_once = is_loaded_at_once(x);
+    for (int i = static_cast<int>(threadIdx.x); i < kRows * parts_of_row; i += kAttentionThreads) {
+      const int position = i / parts_of_row, d = i % parts_of_row * kAtOnce;
+      Number* const to = &tile[position][d];
+      const Number* const from =
+          static_cast<const Number*>(x.data) + x.strides.place(batch, begin + position, head) + d * x.strides.element;
+      const int there = begin + position < shape.length ? depth() - d : 0;
+      if (there >= kAtOnce && lie_at_once)
+        Products::copy_at_once(from, to);
+      else
+        for (int k = 0; k < kAtOnce; ++k) to[k] = k < there ? from[k * x.strides.element] : Products::number_of(0.0f);
     }
+  }
+  // Side by side, at addresses that vectors of 16 bytes may have.
+  __device__ static bool is_loaded_at_once(const HeadNumbers& x) {
+    constexpr auto kBytes = static_cast<std::uint64_t>(sizeof(Number));
+    const auto strides = static_cast<std::uint64_t>(x.strides.batch | x.strides.position | x.strides.head) * kBytes;
+    return x.strides.element == 1 && ((reinterpret_cast<std::uint64_t>(x.data) | strides) & (kVectorBytes - 1)) == 0;
   }
 
   // memory.scores: products of own numbers with others, rounded where `is_asked(row, column)`. Everybody is done with what was
@@ -94,7 +119,7 @@ struct AttentionBlock {
     if (!rounding.rounds) return;
     PRECIPICE_ROLLED
     for (int k = 0; k < kMine; ++k)
-      if (is_asked(row(), column(k))) score(k) = rounded_number(rounding, score(k), 0);
+      if (is_asked(row(), column(k))) score(k) = rounded_result(rounding, score(k));
   }
   __device__ float& score(int mine) const { return memory.scores[row()][column(mine)]; }
 
@@ -104,7 +129,7 @@ struct AttentionBlock {
     PRECIPICE_ROLLED
     for (int k = 0; k < kMine; ++k) {
       const int at = column(k);
-      const float x = is_asked(row(), at) ? rounded_number(rounding, score(k), place(row(), at)) : 0.0f;
+      const float x = is_asked(row(), at) ? rounded_factor(rounding, score(k), place(row(), at)) : 0.0f;
       memory.weights[row()][at] = Products::number_of(x);
     }
   }
@@ -126,7 +151,7 @@ struct AttentionBlock {
     sums.for_all(memory.scores, depth(), [&](int own, int d, float sum) {
       if (first + own >= shape.length) return;
       results.data[results.strides.place(batch, first + own, head) + d * results.strides.element] =
-          rounded_number(rounding, sum, 0);
+          rounded_result(rounding, sum);
     });
   }
 };

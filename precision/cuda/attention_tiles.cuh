@@ -28,6 +28,7 @@
 namespace precipice {
 
 inline constexpr int kAttentionThreads = 128, kOther = 32, kDepth = static_cast<int>(kAttentionDepth);
+inline constexpr int kVectorBytes = 16;  // that a thread loads at once
 
 // Shared memory of a block; `kTensors` tiles of either side.
 template <class Products, int kTensors>
@@ -45,7 +46,12 @@ struct OrderedProducts {
   using Number = float;
   static constexpr int kOwn = 32, kStride = kDepth + 1, kScoreStride = kOther + 1, kWeightStride = kOther + 1;
   static constexpr int kRows = 4, kAcross = 16;
+  static constexpr int kLoadedAtOnce = 4;
 
+  __device__ static void copy_at_once(const Number* from, Number* to) {
+    const float4 numbers = *reinterpret_cast<const float4*>(from);
+    to[0] = numbers.x, to[1] = numbers.y, to[2] = numbers.z, to[3] = numbers.w;  // rows are no whole vectors
+  }
   __device__ static Number number_of(float x) { return x; }
   __device__ static int stored_depth(int depth) { return depth; }
   __device__ static int first_row() { return static_cast<int>(threadIdx.x) / kAcross * kRows; }
@@ -74,13 +80,22 @@ struct OrderedProducts {
       for (int i = 0; i < kRows; ++i)
         sums_[i][j] = std::fma(weights[first_row() + i][other], x[other][column(j)], sums_[i][j]);
     }
-    // take(own position, depth, sum); room: of scores that nobody needs.
+    // take(own position, depth, sum); room: scores that nobody needs.
     template <class Take>
-    __device__ void for_all(float (&/*room*/)[kOwn][kScoreStride], int depth, const Take& take) const {
+    __device__ void for_all(float (&room)[kOwn][kScoreStride], int depth, const Take& take) const {
+      constexpr int kAtOnce = kOther / kAcross;
       PRECIPICE_UNROLLED
-      for (int i = 0; i < kRows; ++i) PRECIPICE_UNROLLED
-      for (int j = 0; j < kColumns; ++j)
-        if (column(j) < depth) take(first_row() + i, column(j), finished(sums_[i][j]));
+      for (int first = 0; first < kColumns; first += kAtOnce) {
+        PRECIPICE_UNROLLED
+        for (int i = 0; i < kRows; ++i) PRECIPICE_UNROLLED
+        for (int j = 0; j < kAtOnce; ++j) room[first_row() + i][column(j)] = finished(sums_[i][first + j]);
+        // What this thread put there.
+        PRECIPICE_ROLLED
+        for (int k = 0; k < kRows * kAtOnce; ++k) {
+          const int row = first_row() + k / kAtOnce, d = column(first + k % kAtOnce);
+          if (d < depth) take(row, d, room[row][column(k % kAtOnce)]);
+        }
+      }
     }
 
    private:
@@ -95,12 +110,16 @@ struct MatrixProducts {
   static constexpr int kSide = 16, kWarp = 32;
   static constexpr int kOwn = kAttentionThreads / kWarp * kSide;
   static constexpr int kStride = kDepth + 8, kScoreStride = kOther + 4, kWeightStride = kOther + 8;
+  static constexpr int kLoadedAtOnce = 8;
   using SumMatrix = nvcuda::wmma::fragment<nvcuda::wmma::accumulator, kSide, kSide, kSide, float>;
   using RowMatrix =
       nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, kSide, kSide, kSide, Number, nvcuda::wmma::row_major>;
   template <class Order>
   using ColumnMatrix = nvcuda::wmma::fragment<nvcuda::wmma::matrix_b, kSide, kSide, kSide, Number, Order>;
 
+  __device__ static void copy_at_once(const Number* from, Number* to) {
+    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
+  }
   // Of a number of bf16's.
   __device__ static Number number_of(float x) {
     return __ushort_as_bfloat16(bf16_bits(__builtin_bit_cast(std::uint32_t, x)));

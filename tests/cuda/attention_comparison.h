@@ -4,6 +4,7 @@
 // with a bound of its own for each number.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -99,6 +100,8 @@ class WholeAttention {
     for (Floats* result : {&results.out, &results.dq, &results.dk, &results.dv}) round(*result, to_.output, 0);
     return results;
   }
+  // Of the magnitudes of a product's terms, among all sums.
+  double largest_sum() const { return largest_sum_; }
 
  private:
   std::size_t depth() const { return static_cast<std::size_t>(s_.depth); }
@@ -124,8 +127,15 @@ class WholeAttention {
     for (std::int64_t head = 0; head < s_.batch * s_.heads; ++head)
       body(static_cast<std::size_t>(head), static_cast<std::size_t>(head / (s_.heads / s_.groups)));
   }
-  static void multiply(const GemmOperand& a, const GemmOperand& b, std::int64_t m, std::int64_t n, std::int64_t k,
-                       float* out) {
+  void multiply(const GemmOperand& a, const GemmOperand& b, std::int64_t m, std::int64_t n, std::int64_t k,
+                float* out) {
+    for (std::int64_t i = 0; i < m * n; ++i) {
+      double sum = 0;
+      for (std::int64_t j = 0; j < k; ++j)
+        sum += std::abs(double{a.data[i / n * a.row_stride + j * a.k_stride]} *
+                        b.data[i % n * b.row_stride + j * b.k_stride]);
+      largest_sum_ = std::max(largest_sum_, sum);
+    }
     EmulatedGemm gemm;
     gemm.accumulator = parse_accumulator("every:format=fp32");
     gemm.m = m, gemm.n = n, gemm.k = k, gemm.a = a, gemm.b = b, gemm.out = out, gemm.out_stride = n;
@@ -141,6 +151,7 @@ class WholeAttention {
   AttentionRoundings to_;
   const AttentionInputs& in_;
   float scale_;
+  double largest_sum_ = 0;
 };
 
 // body(place in (B, heads, T, D), place in (B, T, columns)) for heads that begin at column `first`.
@@ -224,17 +235,24 @@ inline std::size_t differing(const Floats& a, const Floats& b) {
   return count;
 }
 
-inline void compare_attention(const Kernels& kernels, const AttentionCase& given, const AttentionInputs& inputs) {
+inline AttentionResults attention_by_kernels(const Kernels& kernels, const AttentionCase& given,
+                                             const AttentionInputs& inputs) {
+  return given.on_bf16 ? attention_by_kernels<std::uint16_t>(kernels, given, inputs)
+                       : attention_by_kernels<float>(kernels, given, inputs);
+}
+
+// Returns the largest sum of magnitudes.
+inline double compare_attention(const Kernels& kernels, const AttentionCase& given, const AttentionInputs& inputs) {
   const AttentionShape& s = given.shape;
   INFO("batch " << s.batch << ", length " << s.length << ", heads " << s.heads << " on " << s.groups << ", depth "
                 << s.depth << ", bf16 " << given.on_bf16);
-  const AttentionResults whole = WholeAttention(given, inputs).run(),
-                         found = given.on_bf16 ? attention_by_kernels<std::uint16_t>(kernels, given, inputs)
-                                               : attention_by_kernels<float>(kernels, given, inputs);
+  WholeAttention definition(given, inputs);
+  const AttentionResults whole = definition.run(), found = attention_by_kernels(kernels, given, inputs);
   CHECK(differing(found.out, whole.out) == 0);
   CHECK(differing(found.dq, whole.dq) == 0);
   CHECK(differing(found.dk, whole.dk) == 0);
   CHECK(differing(found.dv, whole.dv) == 0);
+  return definition.largest_sum();
 }
 
 inline AttentionInputs attention_inputs(const AttentionShape& s,
@@ -257,6 +275,24 @@ inline void compare_ordered_attention(const Kernels& kernels) {
     compare_attention(kernels, one, attention_inputs(one.shape, [](std::int64_t size, std::uint32_t seed) {
                         return row_numbers(size, seed);
                       }));
+}
+
+// Operands of few bits, whose sums are whole multiples of 2^-9, E4M3's smallest number, below 2^15: 24 bits, so that they are
+// exact in whatever order a tensor core takes them.
+inline void compare_matrix_attention(const Kernels& kernels) {
+  const ElementQuantizer e4m3 = rounded_to("e4m3"), random = rounded_to("e4m3", Rounding::Stochastic),
+                         bf16 = rounded_to("bf16");
+  const AttentionCase cases[] = {{{1, 70, 2, 1, 24}, {bf16, e4m3, bf16, bf16, e4m3}, true},
+                                 {{2, 33, 2, 2, 64}, {{}, random, {}, {}, random}, true},
+                                 {{1, 1, 1, 1, 8}, {{}, e4m3, {}, {}, e4m3}, true}};
+  const auto small_numbers = [](std::int64_t size, std::uint32_t seed) {
+    Stream stream{seed};
+    Floats numbers(static_cast<std::size_t>(size));
+    for (float& x : numbers) x = static_cast<float>(static_cast<int>(stream.next() % 5) - 2);
+    return numbers;
+  };
+  for (const AttentionCase& one : cases)
+    CHECK(compare_attention(kernels, one, attention_inputs(one.shape, small_numbers)) < 0x1p15);
 }
 
 }  // namespace precipice::test

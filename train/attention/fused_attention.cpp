@@ -76,7 +76,9 @@ NumberRounding rounding_to(const ElementQuantizer& element, const RandomKey& key
 class FusedAttention : public Operation {
  public:
   FusedAttention(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, bool keeps)
-      : h_(heads), qk_site_(qk), pv_site_(pv), qk_(*qk.precision), pv_(*pv.precision), keeps_(keeps) {}
+      : h_(heads), qk_site_(qk), pv_site_(pv), qk_(*qk.precision), pv_(*pv.precision), keeps_(keeps) {
+    for (MatmulSite* site : {&qk_site_, &pv_site_}) site->observer = nullptr;
+  }
 
   Tensors forward(const Tensors& inputs) override {
     const HeadParts parts = HeadParts::of(inputs, h_);
@@ -172,13 +174,13 @@ class FusedAttention : public Operation {
 
 }  // namespace
 
-bool serves_fused_attention(const Machine& machine, const MatmulCpu& matmuls, const Heads& h, const MatmulSite& qk,
-                            const MatmulSite& pv) {
-  if (machine.attention_forward == nullptr || qk.observer != nullptr || pv.observer != nullptr) return false;
-  if (h.batch * h.length == 0 || h.depth > kAttentionDepth || pv.precision->flash.is_on) return false;
-  if (!operands_are_served(*qk.precision, *pv.precision)) return false;
-  const std::optional<int> of_qk = served_products(*qk.precision, matmuls, machine.has_free_sums),
-                           of_pv = served_products(*pv.precision, matmuls, machine.has_free_sums);
+bool serves_fused_attention(const Machine& machine, const MatmulCpu& matmuls, const Heads& h, const SitePrecision& qk,
+                            const SitePrecision& pv) {
+  if (machine.attention_forward == nullptr || h.batch * h.length == 0 || h.depth > kAttentionDepth || pv.flash.is_on)
+    return false;
+  if (!operands_are_served(qk, pv)) return false;
+  const std::optional<int> of_qk = served_products(qk, matmuls, machine.has_free_sums),
+                           of_pv = served_products(pv, matmuls, machine.has_free_sums);
   constexpr int kProducts = 6;
   return of_qk && of_pv && (*of_qk + *of_pv == 0 || *of_qk + *of_pv == kProducts);
 }

@@ -15,10 +15,11 @@ namespace precipice {
 // Whether it serves these sites: heads of at most 64 numbers, nothing scaled, elements rounded to nearest or, of weights,
 // their gradients and the upstream gradient, with random words; sums as above, or of bf16 or fp32 operands throughout where
 // the machine's products have no order to keep.
-bool serves_fused_attention(const Machine& machine, const MatmulCpu& matmuls, const Heads& heads, const MatmulSite& qk,
-                            const MatmulSite& pv);
+bool serves_fused_attention(const Machine& machine, const MatmulCpu& matmuls, const Heads& heads,
+                            const SitePrecision& qk, const SitePrecision& pv);
 
-// {qkv} or {q, k, v} -> what the heads mixed, (B, T, H * D). `keeps`: a backward pass may follow.
+// {qkv} or {q, k, v} -> what the heads mixed, (B, T, H * D). `keeps`: a backward pass may follow. Of weights and their
+// gradients, which it does not have, nobody is told: the sites' observers are the general operation's.
 std::unique_ptr<Operation> fused_attention(const Heads& heads, const MatmulSite& qk, const MatmulSite& pv, bool keeps);
 
 }  // namespace precipice
