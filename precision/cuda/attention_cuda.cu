@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention without weights in memory on the GPU: the launches of attention_kernels.cuh.
+// Attention without weights in memory on the GPU: the launches of attention_kernels_cuda.cuh.
 #include <algorithm>
 #include <cstdint>
 
 #include "precision/base/check.h"
-#include "precision/cuda/attention_kernels.cuh"
+#include "precision/cuda/attention_kernels_cuda.cuh"
 #include "precision/cuda/cuda_kernels.h"
 
 namespace precipice {

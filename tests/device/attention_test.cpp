@@ -9,13 +9,17 @@
 #include <utility>
 #include <vector>
 
+#include "precision/gemm/matmuls_of.h"
 #include "precision/quantize/device.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 #include "tests/support/test_device/device_memory.h"
 #include "tests/support/test_device/test_device.h"
+#include "tests/support/tiny_run.h"
 #include "train/attention/attention.h"
+#include "train/estimates/kept_memory.h"
+#include "train/recipes/recipes.h"
 
 using namespace precipice;
 using test::random_tensor;
@@ -104,8 +108,7 @@ void check_same_on_device(const std::vector<at::Tensor>& inputs, std::int64_t he
 
 bool is_served(const Sites& sites, std::int64_t depth = 16) {
   const at::Tensor there = at::empty({1}, at::TensorOptions(test_device::test_device().device));
-  return serves_fused_attention(machine_of(there), {true, true, false, false}, {2, 40, 4, 2, depth}, sites.qk,
-                                sites.pv);
+  return serves_fused_attention(machine_of(there).has_free_sums, kGpuMatmuls, {2, 40, 4, 2, depth}, sites.qk, sites.pv);
 }
 
 class Counter : public QuantizationObserver, public AttentionObserver {
@@ -200,4 +203,31 @@ TEST_CASE("attention in one kernel serves what has its bits, and other orders of
   for (const char* format : {"bf16", "fp32"}) CHECK(is_served(sites_in(format, "library")));
   CHECK_FALSE(is_served(mixed));
   CHECK(is_served(sites_in("bf16")));  // in order, although it need not be
+}
+
+TEST_CASE("on a GPU attention is one kernel in every recipe but these") {
+  const test_device::FreeSums free;
+  std::vector<std::string> others;
+  for (const Recipe& recipe : recipes()) {
+    const RunConfig config = test::tiny_config({"precision.recipe=" + recipe.name});
+    const PrecisionPolicy policy = make_policy(config.precision, config.model);
+    const Sites sites{policy.at(policy.site_index(SiteKind::AttnQk, 0)),
+                      policy.at(policy.site_index(SiteKind::AttnPv, 0))};
+    if (!is_served(sites)) others.push_back(recipe.name);
+  }
+  // Roundings of other kinds; scales of weights.
+  CHECK(others == std::vector<std::string>{"e8m0", "e8m1", "e8m2", "e8m3", "e8m4", "e8m5", "e8m6", "e8m7", "e7m7",
+                                           "mask", "fp8-all", "mx-systems-scaling"});
+}
+
+TEST_CASE("a plan of a GPU's memory has weights of attention only where somebody looks at them") {
+  const RunConfig config =
+      test::tiny_config({"device=cuda", "precision.recipe=fp8", "model.context=64", "train.batch=2"});
+  const PrecisionPolicy policy = make_policy(config.precision, config.model);
+  PassOptions options;
+  options.batch = 2;
+  const double rows = static_cast<double>(2 * 64 * config.model.heads * config.model.layers), number = 4;
+  CHECK(pass_memory(config, policy, options).attention == 2 * number * rows);
+  options.observed = true;
+  CHECK(pass_memory(config, policy, options).attention >= number * 64 * rows);
 }

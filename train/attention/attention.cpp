@@ -203,7 +203,9 @@ std::unique_ptr<Operation> operation_for(const Heads& heads, const Tensors& inpu
                      std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
   if (first.is_cpu())
     return observer == nullptr && serves_headwise(heads, qk, pv) ? headwise_attention(heads, qk, pv, keeps) : general();
-  if (!serves_fused_attention(machine_of(first), matmuls_of(first), heads, *qk.precision, *pv.precision))
+  const Machine& machine = machine_of(first);
+  if (machine.attention_forward == nullptr ||
+      !serves_fused_attention(machine.has_free_sums, matmuls_of(first), heads, *qk.precision, *pv.precision))
     return general();
   if (observer == nullptr && qk.observer == nullptr && pv.observer == nullptr)
     return fused_attention(heads, qk, pv, keeps);

@@ -174,13 +174,12 @@ class FusedAttention : public Operation {
 
 }  // namespace
 
-bool serves_fused_attention(const Machine& machine, const MatmulCpu& matmuls, const Heads& h, const SitePrecision& qk,
+bool serves_fused_attention(bool has_free_sums, const MatmulCpu& matmuls, const Heads& h, const SitePrecision& qk,
                             const SitePrecision& pv) {
-  if (machine.attention_forward == nullptr || h.batch * h.length == 0 || h.depth > kAttentionDepth || pv.flash.is_on)
-    return false;
+  if (h.batch * h.length == 0 || h.depth > kAttentionDepth || pv.flash.is_on) return false;
   if (!operands_are_served(qk, pv)) return false;
-  const std::optional<int> of_qk = served_products(qk, matmuls, machine.has_free_sums),
-                           of_pv = served_products(pv, matmuls, machine.has_free_sums);
+  const std::optional<int> of_qk = served_products(qk, matmuls, has_free_sums),
+                           of_pv = served_products(pv, matmuls, has_free_sums);
   constexpr int kProducts = 6;
   return of_qk && of_pv && (*of_qk + *of_pv == 0 || *of_qk + *of_pv == kProducts);
 }

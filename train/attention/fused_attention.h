@@ -7,15 +7,14 @@
 
 #include "precision/autograd/operation.h"
 #include "precision/autograd/quantized_matmul.h"
-#include "precision/quantize/machine.h"
 #include "train/attention/attention_heads.h"
 
 namespace precipice {
 
-// Whether it serves these sites: heads of at most 64 numbers, nothing scaled, elements rounded to nearest or, of weights,
+// Whether it serves these sites, on a machine that has it: heads of at most 64 numbers, nothing scaled, elements rounded to nearest or, of weights,
 // their gradients and the upstream gradient, with random words; sums as above, or of bf16 or fp32 operands throughout where
-// the machine's products have no order to keep.
-bool serves_fused_attention(const Machine& machine, const MatmulCpu& matmuls, const Heads& heads,
+// the machine's products have no order to keep (Machine::has_free_sums).
+bool serves_fused_attention(bool has_free_sums, const MatmulCpu& matmuls, const Heads& heads,
                             const SitePrecision& qk, const SitePrecision& pv);
 
 // {qkv} or {q, k, v} -> what the heads mixed, (B, T, H * D). `keeps`: a backward pass may follow. Of weights and their

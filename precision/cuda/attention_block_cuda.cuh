@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernels of attention (attention_kernels.cuh) are made of: the place of a block and its threads, tiles of its
+// What the kernels of attention (attention_kernels_cuda.cuh) are made of: the place of a block and its threads, tiles of its
 // operands, and what happens to the scores of a pair of tiles, of which every thread has the same ones throughout: a part of a
 // row, so that the sums of a row go through the lanes and the tree of row_launch.h.
 #pragma once
@@ -10,7 +10,7 @@
 
 #include "precision/base/host_device.h"
 #include "precision/calls/attention_calls.h"
-#include "precision/cuda/attention_tiles.cuh"
+#include "precision/cuda/attention_tiles_cuda.cuh"
 #include "precision/cuda/quantize_launch.h"
 #include "precision/cuda/row_launch.h"
 

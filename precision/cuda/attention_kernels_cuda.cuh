@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "precision/cuda/attention_block.cuh"
+#include "precision/cuda/attention_block_cuda.cuh"
 #include "precision/cuda/launch_cuda.cuh"
 
 namespace precipice {
