@@ -4,7 +4,7 @@
 // is added to by two blocks, so that nothing depends on which comes first.
 //   forward       a block has queries: the largest score; the sum of e; weights times values
 //   backward      a block has queries: delta = sum of p dp; dQ. Then a block has keys: dK and dV, over all queries from its own on
-// In their simple form: numbers are loaded one by one, and nothing is loaded while tiles are multiplied.
+// In their simple form: nothing is loaded while tiles are multiplied, and scores go through shared memory.
 #pragma once
 
 #include <cstdint>

@@ -284,7 +284,7 @@ inline void compare_matrix_attention(const Kernels& kernels) {
                          bf16 = rounded_to("bf16");
   const AttentionCase cases[] = {{{1, 70, 2, 1, 24}, {bf16, e4m3, bf16, bf16, e4m3}, true},
                                  {{2, 33, 2, 2, 64}, {{}, random, {}, {}, random}, true},
-                                 {{1, 1, 1, 1, 8}, {{}, e4m3, {}, {}, e4m3}, true}};
+                                 {{1, 3, 1, 1, 12}, {{}, e4m3, {}, {}, e4m3}, true}};
   const auto small_numbers = [](std::int64_t size, std::uint32_t seed) {
     Stream stream{seed};
     Floats numbers(static_cast<std::size_t>(size));

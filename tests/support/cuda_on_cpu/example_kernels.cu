@@ -112,6 +112,10 @@ __global__ void others_local(int* out) {
   out[place()] = *local + own;
 }
 
+__global__ void vectors(const int* in, int* out, int shift) {
+  if (threadIdx.x == 0) *reinterpret_cast<uint4*>(out + shift) = *reinterpret_cast<const uint4*>(in);
+}
+
 // Device memory with the numbers 0, 1, 2, ..., or with nothing yet.
 struct Numbers {
   explicit Numbers(int size, bool filled = true) : count(size) {
@@ -248,6 +252,12 @@ std::string matrices(dim3 block = kThreads) {
   return compare(out, [](int i) { return matrix_product(i / kNumbers, i % kSide, i / kSide % kSide); });
 }
 
+std::string four_at_once(int shift) {
+  const Numbers in(4), out(8);
+  launch_on(nullptr, 1, 32, vectors, static_cast<const int*>(in.data), out.data, shift);
+  return compare(out, [](int i) { return i; });
+}
+
 std::string counts() {
   const Numbers out(2);
   launch(count_all, out.data);
@@ -314,6 +324,8 @@ const Example kExamples[] = {
     {"use after free", use_after_free},
     {"host memory", host_memory},
     {"too many threads", too_many_threads},
+    {"four at once", [] { return four_at_once(0); }},
+    {"four at once in an odd place", [] { return four_at_once(1); }},
     {"matrices", [] { return matrices<MatrixMistake::None>(); }},
     {"matrices in part of a warp", [] { return matrices<MatrixMistake::None>(kThreads - 12); }},
     {"matrix that a lane left", [] { return matrices<MatrixMistake::LaneLeft>(); }},
