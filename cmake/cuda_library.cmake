@@ -31,7 +31,8 @@ message(STATUS "libprecipice_cuda.so: built with nvcc ${CMAKE_CUDA_COMPILER_VERS
 
 add_library(precipice_cuda SHARED
   precision/base/check.cpp precision/cuda/device_cuda.cu precision/cuda/quantize_cuda.cu precision/cuda/row_kernels_cuda.cu
-  precision/cuda/step_kernels_cuda.cu precision/cuda/matrix_kernels_cuda.cu optim/multi_tensor/multi_tensor_cuda.cu)
+  precision/cuda/step_kernels_cuda.cu precision/cuda/matrix_kernels_cuda.cu
+  precision/cuda/attention_cuda.cu optim/multi_tensor/multi_tensor_cuda.cu)
 target_include_directories(precipice_cuda PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(precipice_cuda PRIVATE precipice_numerics precipice_warnings fmt::fmt-header-only)
 # round_to_format.h asks constexpr host functions of its template arguments: known when it is compiled.

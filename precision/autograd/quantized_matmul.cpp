@@ -13,12 +13,6 @@
 namespace precipice {
 namespace {
 
-RandomKey key_of(const MatmulSite& site, Slot slot) {
-  static_assert(static_cast<int>(Slot::WgradOut) == kMatmulStream.last_operand);
-  return random_key(site.evaluation ? kEvaluationStream : kMatmulStream, site.seed, site.step, site.site,
-                    static_cast<std::uint16_t>(slot));
-}
-
 void notify_quantized(const MatmulSite& site, Slot slot, const Quantizer& quantizer, const at::Tensor& operand,
                       const Quantized& taken) {
   if (site.observer && !quantizer.is_identity()) site.observer->take(site.site, slot, operand, taken);
@@ -32,29 +26,6 @@ void record_amax(const MatmulSite& site, std::uint16_t slot, const Quantized& ta
     scales->record_amax(place, slot, number_at<MatrixNumbers>(numbers).events.amax);
   };
   site.ledger->add(taken.numbers, record);
-}
-
-Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction,
-                        const MatmulSite& site, Slot slot, bool as_bf16, const float* known_amax = nullptr) {
-  const auto number = static_cast<std::uint16_t>(slot);
-  if (site.observer) site.observer->see(site.site, slot, x);
-  ScaleState state;
-  const bool is_delayed = site.scales != nullptr && quantizer.scaling_if<DelayedScaling>() != nullptr;
-  if (is_delayed) {
-    const bool needs_amax = site.scales->needs_amax(site.site, number, quantizer);
-    const float amax = needs_amax ? amax_of(x) : 0.0f;
-    state = site.scales->scale_for(site.site, number, quantizer, amax);
-  }
-  Quantized result =
-      quantize(x, quantizer, contraction, key_of(site, slot), state, {as_bf16, site.observer != nullptr, known_amax});
-  if (site.observer || (is_delayed && !site.evaluation && site.ledger == nullptr)) result.know_numbers();
-  if (is_delayed && !site.evaluation) record_amax(site, number, result);
-  if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
-  if (site.observer) {
-    const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
-    notify_quantized(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
-  }
-  return result;
 }
 
 bool runs_on_bf16(const GemmPrecision& gemm, const at::Tensor& operand) {
@@ -95,6 +66,35 @@ class MatmulOperation : public Operation {
 
 }  // namespace
 
+RandomKey slot_key(const MatmulSite& site, Slot slot) {
+  static_assert(static_cast<int>(Slot::WgradOut) == kMatmulStream.last_operand);
+  return random_key(site.evaluation ? kEvaluationStream : kMatmulStream, site.seed, site.step, site.site,
+                    static_cast<std::uint16_t>(slot));
+}
+
+Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction,
+                        const MatmulSite& site, Slot slot, bool as_bf16, const float* known_amax) {
+  const auto number = static_cast<std::uint16_t>(slot);
+  if (site.observer) site.observer->see(site.site, slot, x);
+  ScaleState state;
+  const bool is_delayed = site.scales != nullptr && quantizer.scaling_if<DelayedScaling>() != nullptr;
+  if (is_delayed) {
+    const bool needs_amax = site.scales->needs_amax(site.site, number, quantizer);
+    const float amax = needs_amax ? amax_of(x) : 0.0f;
+    state = site.scales->scale_for(site.site, number, quantizer, amax);
+  }
+  Quantized result =
+      quantize(x, quantizer, contraction, slot_key(site, slot), state, {as_bf16, site.observer != nullptr, known_amax});
+  if (site.observer || (is_delayed && !site.evaluation && site.ledger == nullptr)) result.know_numbers();
+  if (is_delayed && !site.evaluation) record_amax(site, number, result);
+  if (site.observer && result.events.total > 0) site.observer->observe(site.site, slot, result.events);
+  if (site.observer) {
+    const at::Tensor oriented = contraction == Contraction::AxisBefore ? x.transpose(-2, -1) : x;
+    notify_quantized(site, slot, quantizer, quantizer.hadamard ? at::Tensor() : oriented, result);
+  }
+  return result;
+}
+
 // Deterministic rounding of the same values gives the same bits where the scales do not depend on the contraction.
 // Stochastic slots draw from different streams and never share.
 bool share_quantization(const Quantizer& first, const Quantizer& second) {
@@ -133,7 +133,7 @@ void QuantizedProduct::forward_by_parts(const at::Tensor& x, const at::Tensor& w
 }
 
 void QuantizedProduct::round_product(const at::Tensor& y) const {
-  round_output(y, 1.0f, site_.precision->fprop.arithmetic.output, key_of(site_, Slot::FpropOut));
+  round_output(y, 1.0f, site_.precision->fprop.arithmetic.output, slot_key(site_, Slot::FpropOut));
 }
 
 // One choice for both passes keeps the quantized operand, else the original.
@@ -168,7 +168,7 @@ at::Tensor QuantizedProduct::multiply(Pass pass, const GemmArithmetic& arithmeti
   by_ledger.ledger = site_.ledger;
   const PlannedGemm planned = plan_gemm(a, b, arithmetic, by_ledger);
   if (site_.products) site_.products->multiply(site_.site, pass, planned.plan.kind);
-  return run_gemm(planned, key_of(site_, output_of(pass)));
+  return run_gemm(planned, slot_key(site_, output_of(pass)));
 }
 
 QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, const Needs& needs) {

@@ -49,6 +49,13 @@ struct MatmulSite {
   StepLedger* ledger = nullptr;              // for a device's numbers; null: what is wanted is waited for at once
 };
 
+// The random stream of a slot or output.
+RandomKey slot_key(const MatmulSite& site, Slot slot);
+
+// x as a slot's product takes it; observers and delayed scales are told. `known_amax`: QuantizeOptions::amax.
+Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction,
+                        const MatmulSite& site, Slot slot, bool as_bf16, const float* known_amax = nullptr);
+
 // What of y = x w^T knows nothing of the future, where x or y is a matrix of pairs of positions: of y only y[m, n] with
 // n <= m is wanted and the rest not specified, its gradient being zero there, or x[m, k] is zero for k > m.
 enum class CausalPart : std::uint8_t { None, Y, X };

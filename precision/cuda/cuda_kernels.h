@@ -15,6 +15,7 @@
 #include "precision/accumulator/prepared_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
 #include "precision/calls/assumption.h"
+#include "precision/calls/attention_calls.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/calls/number_rows.h"
 #include "precision/calls/table_rows.h"
@@ -88,6 +89,13 @@ struct CudaMatrixKernels {
   const char* (*gemm_emulated)(const PreparedGemm& call, Launch launch);
 };
 
+// As the functions of these names in Machine; a launch has the shape that suits it. Refused: a rounding that
+// attention_calls.h does not have, random words for anything but weights and their gradients.
+struct CudaAttentionKernels {
+  const char* (*forward)(const AttentionForward& call, Launch launch);    // one launch
+  const char* (*backward)(const AttentionBackward& call, Launch launch);  // two
+};
+
 // One string for each thread of each library.
 inline const char* kept_reason(const char* text) {
   static thread_local std::string reason;
@@ -124,5 +132,6 @@ PRECIPICE_EXPORT const CudaQuantizeKernels* precipice_cuda_quantize_kernels();
 PRECIPICE_EXPORT const CudaRowKernels* precipice_cuda_row_kernels();
 PRECIPICE_EXPORT const CudaStepKernels* precipice_cuda_step_kernels();
 PRECIPICE_EXPORT const CudaMatrixKernels* precipice_cuda_matrix_kernels();
+PRECIPICE_EXPORT const CudaAttentionKernels* precipice_cuda_attention_kernels();
 
 }  // namespace precipice

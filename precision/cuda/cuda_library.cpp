@@ -48,7 +48,8 @@ std::optional<CudaLibrary> open_cuda_library(const std::string& path, std::strin
                             table_of<CudaQuantizeKernels>(handle, "precipice_cuda_quantize_kernels", problem),
                             table_of<CudaRowKernels>(handle, "precipice_cuda_row_kernels", problem),
                             table_of<CudaStepKernels>(handle, "precipice_cuda_step_kernels", problem),
-                            table_of<CudaMatrixKernels>(handle, "precipice_cuda_matrix_kernels", problem)};
+                            table_of<CudaMatrixKernels>(handle, "precipice_cuda_matrix_kernels", problem),
+                            table_of<CudaAttentionKernels>(handle, "precipice_cuda_attention_kernels", problem)};
   return problem.empty() ? std::optional(library) : std::nullopt;
 }
 

@@ -18,6 +18,7 @@ struct CudaLibrary {
   const CudaRowKernels* rows = nullptr;
   const CudaStepKernels* step = nullptr;
   const CudaMatrixKernels* matrix = nullptr;
+  const CudaAttentionKernels* attention = nullptr;
 };
 
 // The device's memory is used up (exit code 6).

@@ -21,6 +21,15 @@ concept RowLanes = requires(const Lanes& lanes) {
   lanes.index();
 };
 
+// The same of lanes that one thread has.
+template <class Join>
+PRECIPICE_HD float fold_row_lanes(const float (&x)[kRowLanes], const Join& join) {
+  float a[8], b[4];
+  for (int k = 0; k < 8; ++k) a[k] = join(x[k], x[k + 8]);
+  for (int k = 0; k < 4; ++k) b[k] = join(a[k], a[k + 4]);
+  return join(join(b[0], b[2]), join(b[1], b[3]));
+}
+
 // Sum of value(i) for i below `size`, and above as far as the lanes go, where value(i) is what a lane without a number
 // adds.
 template <RowLanes Lanes, class Value>

@@ -110,6 +110,13 @@ void look(const Assumption* assumptions, std::int64_t count, std::uint32_t* fail
   require_queued(cuda.step->look(assumptions, count, failed, on_stream(stream)));
 }
 
+void attention_forward(const AttentionForward& call, Stream stream) {
+  require_queued(cuda.attention->forward(call, on_stream(stream)));
+}
+void attention_backward(const AttentionBackward& call, Stream stream) {
+  require_queued(cuda.attention->backward(call, on_stream(stream)));
+}
+
 }  // namespace
 
 const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
@@ -137,9 +144,12 @@ const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
                          .divide_outer_scale = divide_outer_scale,
                          .multiply = nullptr,
                          .gemm_emulated = emulate_gemm,
-                         .look = look};
+                         .look = look,
+                         .attention_forward = attention_forward,
+                         .attention_backward = attention_backward};
   machine.current_stream = host.current_stream;
   machine.multiply = host.multiply;
+  machine.has_free_sums = host.has_free_sums;
   return machine;
 }
 

@@ -12,6 +12,7 @@ namespace precipice {
 struct CudaHost {
   Stream (*current_stream)();
   void (*multiply)(const ProductCall& call, Stream stream);  // queues, as the others
+  bool has_free_sums = true;                                 // Machine's
 };
 
 // Opens the GPU. One for each process: a second call with another library or host changes what the first one gave. Its functions throw

@@ -11,6 +11,7 @@
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
 #include "precision/calls/assumption.h"
+#include "precision/calls/attention_calls.h"
 #include "precision/calls/factor.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/calls/matrix_numbers.h"
@@ -87,7 +88,13 @@ struct Machine {
   void (*gemm_emulated)(const EmulatedGemm& call, Stream stream);
 
   // Raises *failed, which is 0 before, if something does not hold. Null on the CPU, which takes nothing for granted.
-  void (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Stream stream);
+  void (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Stream stream) = nullptr;
+  // Attention as a whole; null where there is none. train/attention/fused_attention.h says when it stands for the functions
+  // above.
+  void (*attention_forward)(const AttentionForward& call, Stream stream) = nullptr;
+  void (*attention_backward)(const AttentionBackward& call, Stream stream) = nullptr;
+  // Whether sums of products that multiply() makes have an order that others need not keep.
+  bool has_free_sums = false;
 };
 
 // Defined in precision/gemm/cpu_machine.cpp, which sees what multiplies.

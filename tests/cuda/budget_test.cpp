@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What calls cost, counted where no GPU is: launches, bytes that kernels read and write, waits of the host. The budgets
 // are what the operations must move, with room for counts and tables, so that a pass or a wait too many shows.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -141,6 +142,62 @@ TEST_CASE("an update touches each list once in four launches, whatever the numbe
     check_budget(cost_of([&] { require_done(kernels.multi_tensor->l2norm(call(1), norm.data())); }),
                  {4, kBytes + sums, sums, 0}, room);
   }
+}
+
+namespace {
+
+// Positions of a head that are read as a block's own, `positions` at a time, and as the others of all blocks.
+struct HeadCost {
+  std::uint64_t own, others;
+
+  HeadCost(std::uint64_t length, std::uint64_t positions, bool past) : own(length), others(0) {
+    for (std::uint64_t first = 0; first < length; first += positions)
+      others += past ? std::min(first + positions, length) : length - first;
+  }
+};
+
+void check_attention_budget(const Kernels& kernels, std::int64_t length, bool on_bf16) {
+  const AttentionShape shape{1, length, 2, 2, 16};
+  const auto size = static_cast<std::size_t>(2 * length * 16);
+  DeviceArray<float> x(kernels, std::vector<float>(size)), out(kernels, std::vector<float>(size)),
+      dq(kernels, std::vector<float>(size)), dk(kernels, std::vector<float>(size)),
+      dv(kernels, std::vector<float>(size)),
+      statistics(kernels, std::vector<float>(static_cast<std::size_t>(4 * length), 1));
+  const HeadStrides strides{0, 32, 16, 1};
+  AttentionForward forward;
+  forward.shape = shape, forward.on_bf16 = on_bf16;
+  forward.q = forward.k = forward.v = {x.data(), strides};
+  forward.out = {out.data(), strides}, forward.statistics = statistics.data();
+  AttentionBackward backward;
+  backward.shape = shape, backward.on_bf16 = on_bf16;
+  backward.q = backward.k = backward.v = backward.of_weights = backward.of_values = forward.q;
+  backward.statistics = statistics.data();
+  backward.dq = {dq.data(), strides}, backward.dk = {dk.data(), strides}, backward.dv = {dv.data(), strides};
+
+  const std::uint64_t own = on_bf16 ? 64 : 32, row = 16 * (on_bf16 ? 2 : 4), result = 16 * 4,
+                      threads_of_row = 128 / own;
+  const auto t = static_cast<std::uint64_t>(length);
+  const HeadCost past(t, own, true), future(t, own, false);
+  // Keys three times, values once.
+  check_budget(cost_of([&] { require_done(kernels.attention->forward(forward, {})); }),
+               {1, 2 * row * (past.own + 4 * past.others), 2 * t * (result + 8), 0}, 0);
+  // Keys and values twice, and the numbers of a row by each of its threads; then queries once, with three numbers of a row.
+  const std::uint64_t read = 2 * row * (2 * past.own + 4 * past.others) + 2 * t * threads_of_row * 8 +
+                             2 * (row * (2 * future.own + 2 * future.others) + future.others * 12);
+  const cuda_on_cpu::Counters cost = cost_of([&] { require_done(kernels.attention->backward(backward, {})); });
+  check_budget(cost, {2, read, 2 * t * (3 * result + 4), 0}, 0);
+  CHECK(cost.allocations == 1);  // a number for each row
+}
+
+}  // namespace
+
+TEST_CASE("attention moves no weights: operands for each pass over keys or queries, in one launch and in two",
+          "[cuda_on_cpu]") {
+  for (const std::int64_t length : {33, 100})
+    for (const bool on_bf16 : {false, true}) {
+      INFO("length " << length << ", bf16 " << on_bf16);
+      check_attention_budget(kernels_on_cpu(0), length, on_bf16);
+    }
 }
 
 TEST_CASE("work is queued on the stream of its call, and on no other", "[cuda_on_cpu]") {

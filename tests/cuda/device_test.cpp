@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
-#include "tests/cuda/matrix_comparison.h"
+#include "tests/cuda/attention_bounds.h"
+#include "tests/cuda/attention_comparison.h"
 #include "tests/cuda/gate_comparison.h"
+#include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
 #include "tests/cuda/row_comparison.h"
@@ -129,6 +131,15 @@ TEST_CASE("on the GPU, operands with scales and emulated accumulators have the h
     compare_peers(*gpu);
     compare_gemms(*gpu);
     compare_sum_near_tie(*gpu);
+  }
+}
+
+TEST_CASE("on the GPU, attention in one kernel has the bits of whole products where sums have an order, or need none",
+          "[.cuda]") {
+  if (const Kernels* gpu = gpu_kernels()) {
+    compare_ordered_attention(*gpu);
+    compare_matrix_attention(*gpu);
+    bound_matrix_attention(*gpu);
   }
 }
 

@@ -16,7 +16,8 @@ std::optional<OpenLibrary> load_cuda_library(const std::string& path, std::strin
   const auto multi_tensor = cuda_entry<decltype(precipice_cuda_multi_tensor_kernels)>(
       cuda->handle, "precipice_cuda_multi_tensor_kernels", reason);
   if (multi_tensor == nullptr) return std::nullopt;
-  return OpenLibrary{*cuda, {cuda->memory, cuda->quantize, multi_tensor(), cuda->rows, cuda->step, cuda->matrix}};
+  return OpenLibrary{
+      *cuda, {cuda->memory, cuda->quantize, multi_tensor(), cuda->rows, cuda->step, cuda->matrix, cuda->attention}};
 }
 
 const OnCpu& on_cpu() {

@@ -23,6 +23,7 @@ struct Kernels {
   const CudaRowKernels* rows;
   const CudaStepKernels* step;
   const CudaMatrixKernels* matrix;
+  const CudaAttentionKernels* attention;
 };
 
 // The library's entry points; nothing, and why, where it was not built or does not open.

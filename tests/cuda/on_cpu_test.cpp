@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The .cu files on the CPU: every kernel, launched as on a GPU, against the host's function of the same meaning, bit for
 // bit; device_test.cpp has the same comparisons on a GPU. Every load and store is looked at on the way.
+#include "tests/cuda/attention_bounds.h"
+#include "tests/cuda/attention_comparison.h"
 #include "tests/cuda/gate_comparison.h"
 #include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
@@ -84,6 +86,17 @@ TEST_CASE("on the CPU, the kernels of operands with scales, and of peers, give t
   compare_outer_scales(kernels_on_cpu(22));
   check_refused_matrices(kernels_on_cpu(23));
   compare_peers(kernels_on_cpu(25));
+}
+
+TEST_CASE("on the CPU, attention in one kernel has the bits of whole products with a softmax between",
+          "[cuda_on_cpu]") {
+  compare_ordered_attention(kernels_on_cpu(28));
+}
+
+TEST_CASE("on the CPU, attention by warp matrices has these bits where no sum depends on its order, else small errors",
+          "[cuda_on_cpu]") {
+  compare_matrix_attention(kernels_on_cpu(29));
+  bound_matrix_attention(kernels_on_cpu(30));
 }
 
 TEST_CASE("on the CPU, the kernel of emulated accumulators gives the definition's bits", "[cuda_on_cpu]") {

@@ -45,9 +45,10 @@ CudaFinding found_on(const cuda_on_cpu::Device& device) {
 
 }  // namespace
 
-TEST_CASE("barriers, warps, atomics, grids, streams and copies do what CUDA's do, in any order", "[cuda_on_cpu]") {
+TEST_CASE("barriers, warps, matrices, atomics, grids, streams and copies do what CUDA's do, in any order",
+          "[cuda_on_cpu]") {
   for (const char* example : {"block sum", "warp sum", "warp votes", "turn with syncwarp", "atomic counts",
-                              "two dimensions", "streams with an event", "download"}) {
+                              "two dimensions", "streams with an event", "download", "four at once", "matrices"}) {
     for (const std::uint64_t order : {0, 1, 2, 3, 4}) {
       INFO(example << " in order " << order);
       CHECK(sentence_of(example, order).empty());
@@ -74,7 +75,14 @@ TEST_CASE("each kind of mistake in a kernel or a launch ends with a sentence tha
       {"before the start", "writes 4 bytes of device memory where nothing is allocated"},
       {"use after free", "writes 4 bytes of device memory where nothing is allocated"},
       {"host memory", "writes 4 bytes of host memory"},
-      {"too many threads", "invalid configuration argument"}};
+      {"too many threads", "invalid configuration argument"},
+      {"four at once in an odd place", "is at an access of 16 bytes that is not aligned"},
+      {"matrices in part of a warp", "is at a matrix operation in a warp of fewer than 32 threads"},
+      {"matrix that a lane left", "whose mask names a thread that ended"},
+      {"matrix that is not aligned", "on memory that is not aligned to 32 bytes"},
+      {"matrix with a stride", "with a stride that is no multiple of 16 bytes"},
+      {"matrices that differ", "whose lanes bring other matrices"},
+      {"matrix without syncwarp", "of shared memory, which"}};
   for (const auto& [example, part] : sentences) {
     for (const std::uint64_t order : {0, 1, 2}) {
       INFO(example << " in order " << order);

@@ -114,6 +114,10 @@ TEST_CASE("on a device other models, accumulators, roundings and carriers have t
        "model.layers=1"},  // scales of whole tensors, known and not
       {"precision.recipe=nvfp4", "precision.accumulator=every:format=fp32", "model.layers=1"},
       {"precision.recipe=fp8", "precision.carrier=fp32", "precision.softmax=bf16"},
+      // Attention in one kernel, of more than a tile of positions.
+      {"precision.recipe=fp32", "precision.accumulator=every:format=fp32", "model.layers=1", "model.context=40"},
+      {"model.kind=llama", "precision.recipe=bf16", "precision.accumulator=every:format=fp32", "model.layers=1",
+       "model.context=40", "model.kv_heads=1", "precision.dy_rounding=sr"},
   };
   for (const std::vector<std::string>& own : settings) {
     INFO(own[0] << " " << own[1]);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The GPU's kernels, compiled as the build compiles them, keep what bit-exactness needs: no fused multiply-add, no
-flushed subnormals, no approximate division or square root. PTX shows it without a GPU: its `.rn` operations are IEEE
-754's, and the assembler never fuses them."""
+"""The GPU's kernels, compiled as the build compiles them, keep what bit-exactness needs: no fused multiply-add but those
+that attention asks for, no flushed subnormals, no approximate division or square root. PTX shows it without a GPU: its
+`.rn` operations are IEEE 754's, and the assembler never fuses them. And they keep what speed needs: registers that suffice,
+and matrix operations in attention."""
 
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -35,7 +37,7 @@ def kernels():
     return found
 
 
-def ptx(command, source):
+def ptx_of(command, source):
     """The PTX of a source, compiled by the command with only its file exchanged."""
     start = next(i for i, word in enumerate(command) if word.endswith("nvcc"))
     words, skip = [], False
@@ -52,9 +54,9 @@ def ptx(command, source):
         return output.read_text()
 
 
-def operations(command, source):
+def operations(ptx):
     """Its floating-point operations."""
-    return OPERATION.findall(ptx(command, source))
+    return OPERATION.findall(ptx)
 
 
 def entries(text):
@@ -63,32 +65,61 @@ def entries(text):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
+# What kernels use of a multiprocessor's 65,536 registers: 255 for each thread would leave room for 256 threads.
+REGISTERS = {"quantize_cuda.cu": 104, "row_kernels_cuda.cu": 48, "step_kernels_cuda.cu": 128,
+             "matrix_kernels_cuda.cu": 128, "multi_tensor_cuda.cu": 64, "attention_cuda.cu": 168}
+
+
 class CudaArithmetic(unittest.TestCase):
-    def setUp(self):
-        self.kernels = kernels()
-        if not self.kernels:
-            self.skipTest("libprecipice_cuda.so was not built")
+    @classmethod
+    def setUpClass(cls):
+        cls.kernels = kernels()
+        if not cls.kernels:
+            raise unittest.SkipTest("libprecipice_cuda.so was not built")
+        cls.ptx = {}
+        for name, command in cls.kernels.items():
+            [source] = ROOT.glob(f"*/*/{name}")
+            cls.ptx[name] = ptx_of(command, source)
 
     def test_kernels_use_ieee_operations_alone(self):
         expected = {"quantize_cuda.cu": {"mul.rn.f32", "mul.rn.f64", "div.rn.f32"},
                     "row_kernels_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f32"},
                     "step_kernels_cuda.cu": {"mul.rn.f32", "add.rn.f32", "add.rn.f64", "mul.rn.f64", "div.rn.f64"},
                     "matrix_kernels_cuda.cu": {"mul.rn.f32", "div.rn.f32", "add.rn.f64", "cvt.rzi.f64.f64"},
+                    "attention_cuda.cu": {"mul.rn.f32", "add.rn.f32", "div.rn.f32", "fma.rn.f32"},
                     "multi_tensor_cuda.cu": {"mul.rn.f32", "div.rn.f32", "sqrt.rn.f32", "add.rn.f64"}}
-        self.assertEqual(set(self.kernels), set(expected))
-        for name, command in self.kernels.items():
-            [source] = ROOT.glob(f"*/*/{name}")
-            found = set(operations(command, source))
+        self.assertEqual(set(self.ptx), set(expected))
+        for name, ptx in self.ptx.items():
+            found = set(operations(ptx))
             self.assertLessEqual(expected[name], found)
-            self.assertEqual([op for op in sorted(found) if not EXACT.fullmatch(op)], [], name)
+            # Sums in order are fused by their definition: std::fma is the operation itself.
+            asked_for = {"fma.rn.f32"} if name == "attention_cuda.cu" else set()
+            self.assertEqual([op for op in sorted(found - asked_for) if not EXACT.fullmatch(op)], [], name)
+
+    def test_attention_multiplies_bf16_by_matrix_operations(self):
+        self.assertIn("wmma.mma.sync.aligned.row.col.m16n16k16.f32.bf16.bf16.f32", self.ptx["attention_cuda.cu"])
+
+    def test_no_kernel_keeps_registers_in_memory(self):
+        nvcc = next(word for word in self.kernels["attention_cuda.cu"] if word.endswith("nvcc"))
+        ptxas = shutil.which("ptxas", path=str(Path(nvcc).parent)) or shutil.which("ptxas")
+        if ptxas is None:
+            self.skipTest("no ptxas was found")
+        self.assertEqual(set(self.ptx), set(REGISTERS))
+        for name, ptx in self.ptx.items():
+            done = subprocess.run([ptxas, "-v", "-arch=sm_90", "-o", "/dev/null", "/dev/stdin"], input=ptx, text=True,
+                                  capture_output=True, check=True)
+            spilled = re.findall(r"(\d+) bytes spill stores", done.stderr)
+            used = [int(count) for count in re.findall(r"Used (\d+) registers", done.stderr)]
+            self.assertEqual(len(used), ptx.count(".entry "), name)
+            self.assertEqual(set(spilled), {"0"}, name)
+            self.assertLessEqual(max(used), REGISTERS[name], name)
 
     def test_kernels_that_quantize_move_four_numbers_at_a_time(self):
         stores = {"QuantizeLaunch": r"st\.global\.v4\.[uf]32", "RoundRowsLaunch": r"st\.global\.v4\.[uf]32",
                   "MatrixElementsLaunch": r"st\.global\.v4\.u16", "AmaxLaunch": r"st\.global"}
         seen = set()
         for name in ("quantize_cuda.cu", "matrix_kernels_cuda.cu"):
-            [source] = ROOT.glob(f"*/*/{name}")
-            for entry, text in entries(ptx(self.kernels[name], source)).items():
+            for entry, text in entries(self.ptx[name]).items():
                 body = next((body for body in stores if body in entry), None)
                 if body is None or "Binary64" in entry:
                     continue
@@ -104,7 +135,7 @@ class CudaArithmetic(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "fused.cu"
             source.write_text("__global__ void f(float* x) { x[0] = x[0] * x[1] + x[2]; }\n")
-            self.assertTrue(any(not EXACT.fullmatch(op) for op in operations(command, source)))
+            self.assertTrue(any(not EXACT.fullmatch(op) for op in operations(ptx_of(command, source))))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <utility>
 
 #include "precision/autograd/operation.h"
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
+#include "precision/gemm/matmuls_of.h"
+#include "precision/quantize/device.h"
 #include "precision/quantize/parallel.h"
 #include "train/attention/causal_softmax.h"
 #include "train/attention/flash_softmax.h"
+#include "train/attention/fused_attention.h"
 #include "train/attention/headwise_attention.h"
 
 namespace precipice {
@@ -167,17 +172,54 @@ void check(const Heads& h) {
   PRECIPICE_CHECK(h.heads % h.groups == 0, h.groups, " key heads do not divide ", h.heads, " query heads");
 }
 
+// Results by one operation, and for who looks what the general one says: of steps that nobody looks at the bits are the same.
+class ObservedAttention : public Operation {
+ public:
+  ObservedAttention(std::unique_ptr<Operation> results, std::unique_ptr<Operation> general)
+      : results_(std::move(results)), general_(std::move(general)) {}
+
+  Tensors forward(const Tensors& inputs) override {
+    general_->forward(inputs);
+    return results_->forward(inputs);
+  }
+  Tensors backward(const Tensors& gradients, const WantedGradients& wanted) override {
+    general_->backward(gradients, wanted);
+    return results_->backward(gradients, wanted);
+  }
+
+ private:
+  std::unique_ptr<Operation> results_, general_;
+};
+
+std::unique_ptr<Operation> operation_for(const Heads& heads, const Tensors& inputs, const MatmulSite& qk,
+                                         const MatmulSite& pv, const ElementQuantizer& softmax,
+                                         AttentionObserver* observer, std::int64_t layer) {
+  const auto general = [&]() -> std::unique_ptr<Operation> {
+    return std::make_unique<AttentionOperation>(heads, qk, pv, softmax, observer, layer);
+  };
+  if (!softmax.is_identity()) return general();
+  const at::Tensor& first = inputs[0];
+  const bool keeps = at::GradMode::is_enabled() &&
+                     std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
+  if (first.is_cpu())
+    return observer == nullptr && serves_headwise(heads, qk, pv) ? headwise_attention(heads, qk, pv, keeps) : general();
+  const Machine& machine = machine_of(first);
+  if (machine.attention_forward == nullptr ||
+      !serves_fused_attention(machine.has_free_sums, matmuls_of(first), heads, *qk.precision, *pv.precision))
+    return general();
+  if (observer == nullptr && qk.observer == nullptr && pv.observer == nullptr)
+    return fused_attention(heads, qk, pv, keeps);
+  MatmulSite of_qk = qk, of_pv = pv;
+  of_qk.products = of_pv.products = nullptr;  // the general operation tells of them
+  return std::make_unique<ObservedAttention>(fused_attention(heads, of_qk, of_pv, keeps), general());
+}
+
 at::Tensor run_attention(const Heads& heads, const Tensors& inputs, const MatmulSite& qk, const MatmulSite& pv,
                          const ElementQuantizer& softmax, AttentionObserver* observer, std::int64_t layer) {
   check(heads);
   PRECIPICE_CHECK(inputs[0].is_cpu() || !pv.precision->flash.is_on, "no kernels for attention block by block on ",
                   inputs[0].device().str());
-  if (inputs[0].is_cpu() && observer == nullptr && softmax.is_identity() && serves_headwise(heads, qk, pv)) {
-    const bool keeps = at::GradMode::is_enabled() &&
-                       std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& x) { return x.requires_grad(); });
-    return run_operation(headwise_attention(heads, qk, pv, keeps), inputs)[0];
-  }
-  return run_operation(std::make_unique<AttentionOperation>(heads, qk, pv, softmax, observer, layer), inputs)[0];
+  return run_operation(operation_for(heads, inputs, qk, pv, softmax, observer, layer), inputs)[0];
 }
 
 }  // namespace

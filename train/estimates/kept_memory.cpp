@@ -6,6 +6,7 @@
 #include "precision/gemm/gemm.h"
 #include "precision/gemm/matmuls_of.h"
 #include "precision/quantize/shared_quantization.h"
+#include "train/attention/fused_attention.h"
 #include "train/attention/headwise_attention.h"
 #include "train/config/model_shapes.h"
 #include "train/model/model.h"
@@ -167,12 +168,17 @@ class PassCount {
     keep_linear(down, tokens_ * hidden_, matrix);
   }
 
+  Heads heads() const { return {options_.batch, model_.context, model_.heads, model_.key_heads(), model_.head_size()}; }
   bool is_headwise(const SitePrecision& qk, const SitePrecision& pv) const {
     if (device_ != DeviceKind::Cpu) return false;
-    const Heads heads{options_.batch, model_.context, model_.heads, model_.key_heads(), model_.head_size()};
     MatmulSite of_qk, of_pv;
     of_qk.precision = &qk, of_pv.precision = &pv;
-    return !options_.observed && policy_.elements().softmax.is_identity() && serves_headwise(heads, of_qk, of_pv);
+    return !options_.observed && policy_.elements().softmax.is_identity() && serves_headwise(heads(), of_qk, of_pv);
+  }
+  // In one kernel on a GPU; who observes it makes its weights too.
+  bool is_fused(const SitePrecision& qk, const SitePrecision& pv) const {
+    return device_ == DeviceKind::Cuda && !options_.observed && policy_.elements().softmax.is_identity() &&
+           serves_fused_attention(true, kGpuMatmuls, heads(), qk, pv);
   }
 
   // Of a quantized copy of the weights of attention, beside the softmax's result.
@@ -193,12 +199,12 @@ class PassCount {
 
   void keep_attention(std::int64_t layer) {
     const SitePrecision &qk = site(SiteKind::AttnQk, layer), &pv = site(SiteKind::AttnPv, layer);
-    const bool headwise = is_headwise(qk, pv);
-    // The weights, or of flash attention the scores that they are made of twice.
-    result_.attention += kFloat * scores_ + flash_rows(layer);
+    const bool headwise = is_headwise(qk, pv), fused = is_fused(qk, pv);
+    // The weights, or of flash attention the scores that they are made of twice, or two numbers for each row.
+    result_.attention += fused ? 2 * kFloat * tokens_ * number(model_.heads) : kFloat * scores_ + flash_rows(layer);
     const KeptOperand q = kept_x(qk), k = kept_w(qk), v = kept_w(pv);
     const double copies_of_vectors = tokens_ * (q.copy * width_ + (k.copy + v.copy) * keys_),
-                 copies_of_weights = headwise || pv.flash.is_on ? 0 : weights_copy(pv) * scores_;
+                 copies_of_weights = headwise || fused || pv.flash.is_on ? 0 : weights_copy(pv) * scores_;
     result_.attention += copies_of_weights;
     result_.operands += copies_of_vectors;
     result_.copies += copies_of_vectors + copies_of_weights;
@@ -233,6 +239,12 @@ class PassCount {
     if (is_headwise(qk, pv)) {
       const double number_bytes = on_bf16(qk.fprop) ? 2 : kFloat;
       return vectors + number_bytes * tokens_ * width_ + threads_ * 2 * number_bytes * length_ * length_;
+    }
+    if (is_fused(qk, pv)) {
+      const bool is_one = share_quantization(pv.dgrad.first, pv.wgrad.first);
+      const double upstream =
+          made_bytes(pv.dgrad.first, on_bf16(pv.dgrad)) + (is_one ? 0 : made_bytes(pv.wgrad.first, on_bf16(pv.wgrad)));
+      return vectors + tokens_ * (upstream * width_ + kFloat * number(model_.heads));
     }
     const bool bf16_d = on_bf16(qk.dgrad), bf16_w = on_bf16(qk.wgrad);
     double copies = used_bytes(qk.dgrad.first, bf16_d);
@@ -282,8 +294,9 @@ class PassCount {
                         &head = site(SiteKind::LmHead, 0);
     const double stream = kFloat * tokens_ * width_;
     const double attention =
-        kFloat * tokens_ * qkv() +
-        (is_headwise(qk, pv) ? 0 : (kFloat + weights_copy(pv) + (pv.flash.is_on ? kFloat : 0)) * scores_);
+        kFloat * tokens_ * qkv() + (is_headwise(qk, pv) || is_fused(qk, pv)
+                                        ? 0
+                                        : (kFloat + weights_copy(pv) + (pv.flash.is_on ? kFloat : 0)) * scores_);
     const double mlp = kFloat * tokens_ * hidden_ * (is_gated() ? 3 : 2) +
                        kept_w(site(SiteKind::MlpUp, layer)).copy * width_ * hidden_;
     const double at_head = result_.logits * (cap_ ? 2 : 1) + kept_w(head).copy * vocabulary_ * width_;

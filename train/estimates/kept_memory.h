@@ -7,7 +7,8 @@
 //                bf16 carrier, 4 on the fp32 one), else the original (precision/autograd/quantized_matmul.h); an
 //                original of weights is the parameter itself
 //   attention    the softmax's result in fp32, 4 S; where attention does not go head by head (observed, grouped or
-//                scaled; train/attention/headwise_attention.h) its quantized copy as well
+//                scaled; train/attention/headwise_attention.h) its quantized copy as well. On a GPU in place of both 8 T H,
+//                where it is one kernel and not observed (train/attention/fused_attention.h)
 //   activation   GELU's derivative, 4 F T (train/model/gelu.cpp); of SwiGLU gate, silu(gate) and up, 12 F T
 //                (train/model/swiglu.cpp)
 #pragma once

@@ -85,7 +85,8 @@ class Runner {
   // Called by kernels.
   Fiber& current() { return *current_; }
   void wait(State state, const std::source_location& at);
-  void look_at(const char* at, std::size_t bytes, Access access);
+  void look_at(const char* at, std::size_t bytes, Access access, std::size_t alignment);
+  [[noreturn]] void end_thread(const std::string& problem);
   void enter();
 
  private:
@@ -338,16 +339,21 @@ void Runner::run(const Launch& launch) {
   }
 }
 
-void Runner::look_at(const char* at, std::size_t bytes, Access access) {
+void Runner::look_at(const char* at, std::size_t bytes, Access access, std::size_t alignment) {
   if (at >= current_->stack && at + bytes <= current_->stack + kStackBytes) return;  // most are the thread's own
   is_on_device = false;
   const auto* parameters = reinterpret_cast<const char*>(launch_);
   const KernelMemory memory{current_->stack, current_->stack + kStackBytes, parameters, parameters + launch_->bytes};
-  if (!is_allowed(at, bytes, access, clock_, memory)) {
-    fail(current_->thread, problem_of(at, bytes, access, clock_));
-    _longjmp(scheduler_, 1);  // over nothing that has a destructor
-  }
+  if (reinterpret_cast<std::uintptr_t>(at) % alignment != 0)
+    end_thread("is at an access of " + std::to_string(bytes) + " bytes that is not aligned");
+  if (!is_allowed(at, bytes, access, clock_, memory)) end_thread(problem_of(at, bytes, access, clock_));
   is_on_device = true;
+}
+
+void Runner::end_thread(const std::string& problem) {
+  is_on_device = false;
+  fail(current_->thread, problem);
+  _longjmp(scheduler_, 1);  // over nothing that has a destructor but the sentence
 }
 
 }  // namespace
@@ -356,8 +362,20 @@ void run_launch(const Launch& launch) {
   runner().run(launch);
 }
 
-void look_at(const void* at, std::size_t bytes, Access access) {
-  if (is_on_device) runner().look_at(static_cast<const char*>(at), bytes, access);
+void look_at(const void* at, std::size_t bytes, Access access, std::size_t alignment) {
+  if (is_on_device) runner().look_at(static_cast<const char*>(at), bytes, access, alignment);
+}
+
+void end_thread(const char* problem) {
+  is_on_device = false;
+  runner().end_thread(problem);
+}
+
+NotOnDevice::NotOnDevice() {
+  is_on_device = false;
+}
+NotOnDevice::~NotOnDevice() {
+  is_on_device = true;
 }
 
 void meet_block(const std::source_location& at) {

@@ -18,6 +18,19 @@ namespace cuda_on_cpu {
 void run_launch(const Launch& launch);
 
 // Of an access by the kernel's thread that runs, which does not go on if something is wrong with it. Elsewhere nothing.
-void look_at(const void* at, std::size_t bytes, Access access);
+// `alignment`: that the access needs.
+void look_at(const void* at, std::size_t bytes, Access access, std::size_t alignment = 1);
+
+// The kernel's thread that runs does not go on: this is wrong with what it does. Over nothing that has a destructor.
+[[noreturn]] void end_thread(const char* problem);
+
+// While one lives, in a function that kernels call, accesses are not looked at.
+class NotOnDevice {
+ public:
+  NotOnDevice();
+  ~NotOnDevice();
+  NotOnDevice(const NotOnDevice&) = delete;
+  NotOnDevice& operator=(const NotOnDevice&) = delete;
+};
 
 }  // namespace cuda_on_cpu

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/cuda_on_cpu/example_kernels.h"
+#include "tests/support/cuda_on_cpu/example_matrices.cuh"
 
 namespace cuda_on_cpu {
 namespace {
@@ -109,6 +110,10 @@ __global__ void others_local(int* out) {
   if (threadIdx.x == 0) local = &own;
   __syncthreads();
   out[place()] = *local + own;
+}
+
+__global__ void vectors(const int* in, int* out, int shift) {
+  if (threadIdx.x == 0) *reinterpret_cast<uint4*>(out + shift) = *reinterpret_cast<const uint4*>(in);
 }
 
 // Device memory with the numbers 0, 1, 2, ..., or with nothing yet.
@@ -239,6 +244,20 @@ std::string before_the_start() {
   return sentence_of(cudaDeviceSynchronize());
 }
 
+template <MatrixMistake kMistake>
+std::string matrices(dim3 block = kThreads) {
+  constexpr int kNumbers = kSide * kSide;
+  const Numbers out(kBlocks * 3 * kNumbers, kMistake != MatrixMistake::None);
+  launch_on(nullptr, kBlocks, block, warp_product<kMistake>, out.data);
+  return compare(out, [](int i) { return matrix_product(i / kNumbers, i % kSide, i / kSide % kSide); });
+}
+
+std::string four_at_once(int shift) {
+  const Numbers in(4), out(8);
+  launch_on(nullptr, 1, 32, vectors, static_cast<const int*>(in.data), out.data, shift);
+  return compare(out, [](int i) { return i; });
+}
+
 std::string counts() {
   const Numbers out(2);
   launch(count_all, out.data);
@@ -305,6 +324,15 @@ const Example kExamples[] = {
     {"use after free", use_after_free},
     {"host memory", host_memory},
     {"too many threads", too_many_threads},
+    {"four at once", [] { return four_at_once(0); }},
+    {"four at once in an odd place", [] { return four_at_once(1); }},
+    {"matrices", [] { return matrices<MatrixMistake::None>(); }},
+    {"matrices in part of a warp", [] { return matrices<MatrixMistake::None>(kThreads - 12); }},
+    {"matrix that a lane left", [] { return matrices<MatrixMistake::LaneLeft>(); }},
+    {"matrix that is not aligned", [] { return matrices<MatrixMistake::Unaligned>(); }},
+    {"matrix with a stride", [] { return matrices<MatrixMistake::Stride>(); }},
+    {"matrices that differ", [] { return matrices<MatrixMistake::OtherMatrices>(); }},
+    {"matrix without syncwarp", [] { return matrices<MatrixMistake::NoSyncwarp>(); }},
 };
 
 }  // namespace

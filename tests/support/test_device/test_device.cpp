@@ -25,13 +25,26 @@ void multiply_by_the_cpu(const ProductCall& call, Stream) {
   mark_written({product.y, sizes, {product.y_strides.begin(), product.y_strides.size()}, sizeof(float)});
 }
 
+// The machine of the process.
+const Machine& machine(bool has_free_sums) {
+  return cuda_machine(test::on_cpu().library.cuda, {stream, multiply_by_the_cpu, has_free_sums});
+}
+
 }  // namespace
+
+FreeSums::FreeSums() {
+  test_device();  // whose first call makes the machine
+  machine(true);
+}
+FreeSums::~FreeSums() {
+  machine(false);
+}
 
 TrainingDevice test_device() {
   static const OptimizerMachine* const optimizer = [] {
     const CudaLibrary& library = test::on_cpu().library.cuda;
     register_backend();
-    set_machine(c10::DeviceType::PrivateUse1, cuda_machine(library, {stream, multiply_by_the_cpu}));
+    set_machine(c10::DeviceType::PrivateUse1, machine(false));
     return &cuda_optimizer_machine(library, stream);
   }();
   return {c10::Device(c10::DeviceType::PrivateUse1, 0), optimizer};

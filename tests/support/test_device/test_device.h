@@ -14,4 +14,13 @@ namespace precipice::test_device {
 // From the first call on libtorch knows the device, and it has a machine: cuda_machine().
 TrainingDevice test_device();
 
+// While one lives, its products have no order of sums to keep (Machine::has_free_sums), as a GPU's.
+class FreeSums {
+ public:
+  FreeSums();
+  ~FreeSums();
+  FreeSums(const FreeSums&) = delete;
+  FreeSums& operator=(const FreeSums&) = delete;
+};
+
 }  // namespace precipice::test_device
