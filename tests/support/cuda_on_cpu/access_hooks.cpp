@@ -15,10 +15,9 @@ void look(const void* at, std::size_t bytes, Access access) {
   cuda_on_cpu::look_at(at, bytes, access);
 }
 
-// As a GPU needs it, but that the compiler takes a copy of two words of eight bytes for one access.
+// At a multiple of its bytes, as a GPU needs it.
 void look_aligned(const void* at, std::size_t bytes, Access access) {
-  constexpr std::size_t kMost = 8;
-  cuda_on_cpu::look_at(at, bytes, access, bytes < kMost ? bytes : kMost);
+  cuda_on_cpu::look_at(at, bytes, access, bytes);
 }
 
 }  // namespace
