@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program with device = cuda, from its command line to its files, where the CPU stands in for a GPU (tests/support/stand_in):
 // the same numbers as with device = cpu, to the byte, since every sum has the CPU's order there.
-#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 

@@ -2,7 +2,6 @@
 // The product by ATen on a GPU, by cuBLAS: of whole numbers, whose sums are exact in any order, of subnormal bf16 numbers, and
 // twice. Oracle: the product in double.
 #include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 
