@@ -69,6 +69,8 @@ bool is_allowed_on_device(const char* at, std::size_t bytes, Access access, cons
   const auto is_allowed_at = [&](ByteRecord& byte) {
     return byte.state != ByteRecord::Nobodys && record_access(byte, byte.state == ByteRecord::Written, access, clock);
   };
+  const bool is_first_write = records->written_at < clock.launch_began,
+             is_first_read = is_first_write && records->read_at < clock.launch_began;
   // Numbers are mostly touched as wholes: what is known of their bytes is the same then.
   if (std::memcmp(records, records + 1, (bytes - 1) * sizeof(ByteRecord)) == 0) {
     if (!is_allowed_at(records[0])) return false;
@@ -78,6 +80,8 @@ bool is_allowed_on_device(const char* at, std::size_t bytes, Access access, cons
   }
   if (access != Access::Write) counters().bytes_read += bytes;
   if (access != Access::Read) counters().bytes_written += bytes;
+  if (access != Access::Write && is_first_read) counters().first_bytes += bytes;
+  if (access != Access::Read && is_first_write) counters().first_bytes += bytes;
   return true;
 }
 

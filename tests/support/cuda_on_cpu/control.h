@@ -20,6 +20,8 @@ struct Device {
 struct Counters {
   std::uint64_t launches = 0, threads = 0, barriers = 0;  // barriers: of blocks
   std::uint64_t bytes_read = 0, bytes_written = 0;        // of device memory by kernels; an atomic counts as both
+  // The same of the first read and the first write of a byte in a launch: what goes through caches that keep the rest.
+  std::uint64_t first_bytes = 0;
   std::uint64_t uploads = 0, uploaded_bytes = 0, downloads = 0, downloaded_bytes = 0;
   std::uint64_t allocations = 0;
   std::uint64_t synchronisations = 0;  // calls for which the host waits

@@ -78,6 +78,7 @@ void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   } else {
     all.bytes_read += bytes;
     all.bytes_written += bytes;
+    all.first_bytes += 2 * bytes;
   }
 }
 
@@ -88,6 +89,7 @@ void set(void* to, int byte, std::size_t bytes) {
   if (bytes != 0) std::memset(to, byte, bytes);
   DeviceMemory::instance().mark_written(to, bytes);
   counters().bytes_written += bytes;
+  counters().first_bytes += bytes;
 }
 
 std::uint64_t product(const dim3& size) {
