@@ -55,7 +55,8 @@ TrainingDevice cuda_training_device() {
 OpenedDevice open_training_device(const ResolvedRun& run) {
   if (run.config.device == DeviceKind::Cpu) return {};
   const OpenedCuda& cuda = open_cuda();
-  return {cuda_training_device(), fields_of(cuda, run)};
+  static const TrainingDevice of_process = cuda_training_device();  // runs in several threads have one
+  return {of_process, fields_of(cuda, run)};
 }
 
 }  // namespace precipice

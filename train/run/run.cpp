@@ -62,6 +62,7 @@ class RunSession {
   void heartbeat(bool force);
   void end(RunState state, const std::string& reason);
   RunOutcome outcome() const;
+  double processor_time() const { return request_.is_alone ? processor_seconds() : thread_seconds(); }
   void mark_failed(const std::string& reason);
   void log(const std::string& line) const;
   bool stop_requested() const { return request_.stop && request_.stop->load(); }
@@ -81,7 +82,7 @@ class RunSession {
   RunSeries series_;
   RunStatus status_;
   std::string doubt_;  // why the status that lay there was not believed
-  double wall_before_ = 0, cpu_before_ = 0, cpu_started_ = processor_seconds();
+  double wall_before_ = 0, cpu_before_ = 0, cpu_started_ = processor_time();
   std::int64_t first_step_ = 0;
   Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
 };
@@ -267,7 +268,7 @@ void RunSession::update_status() {
   stamp(status_);
   status_.step = trainer_->steps_done();
   status_.wall_seconds = wall_before_ + seconds_since(started_);
-  status_.cpu_seconds = cpu_before_ + processor_seconds() - cpu_started_;
+  status_.cpu_seconds = cpu_before_ + processor_time() - cpu_started_;
   const double here = static_cast<double>(status_.step - first_step_);
   status_.steps_per_second = here / std::max(seconds_since(started_), 1e-9);
   last_status_ = Clock::now();
@@ -346,6 +347,9 @@ void RunSession::train() {
 RunStatus RunSession::execute() {
   // Everything that can be refused is refused before anything is written.
   device_ = request_.device != nullptr ? *request_.device : open_training_device(resolved_);
+  if (!request_.is_alone) set_up_thread(device_.training.device);
+  // A thread that asks ATen for the first time gets what any other thread set last.
+  at::get_num_threads();
   at::set_num_threads(static_cast<int>(config_.threads));
   // A finished run needs no trainer, which reads init.from.
   const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
