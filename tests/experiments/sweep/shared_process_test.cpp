@@ -100,6 +100,11 @@ const std::map<std::string, std::string>& results_alone() {
   return results;
 }
 
+// In a worker; ten seconds at most.
+void wait_for_stop() {
+  for (int i = 0; i < 2000 && !stop_requested(); ++i) usleep(5000);
+}
+
 void check_results(const SharedProcess& runs) {
   const std::map<std::string, std::string> own = runs.results();
   CHECK(own.size() == results_alone().size());
@@ -197,10 +202,11 @@ TEST_CASE("told to stop, all runs of a process write checkpoints, and go on from
   SharedProcess one;
   const pid_t launcher = fork();
   if (launcher == 0) {  // for what a signal leaves behind in it
-    const SweepSummary summary = one.train(kRuns, [](std::size_t run, std::int64_t step) {
-      if (run == 0 && step == kMiddle) kill(getppid(), SIGTERM);
-      if (step == kMiddle + 1)  // all are in the middle until they are told
-        for (int i = 0; i < 2000 && !stop_requested(); ++i) usleep(5000);
+    std::atomic<std::size_t> there{0};
+    const SweepSummary summary = one.train(kRuns, [&](std::size_t, std::int64_t step) {
+      if (step != kMiddle) return;
+      if (++there == kRuns) kill(getppid(), SIGTERM);
+      wait_for_stop();
     });
     _exit(summary.interrupted == kRuns ? 0 : 1);
   }
@@ -209,8 +215,8 @@ TEST_CASE("told to stop, all runs of a process write checkpoints, and go on from
   CHECK(WEXITSTATUS(end) == 0);
   for (std::size_t run = 0; run < kRuns; ++run) {
     CHECK(one.status(run).state == RunState::Interrupted);
-    CHECK(one.status(run).step == kMiddle + 1);
-    CHECK(RunDirectory(one.dir.path() / one.runs[run].id).checkpoint_steps().back() == kMiddle + 1);
+    CHECK(one.status(run).step == kMiddle);
+    CHECK(RunDirectory(one.dir.path() / one.runs[run].id).checkpoint_steps().back() == kMiddle);
   }
   one.train(kRuns);
   // The checkpoints that a stop makes are others; what was computed is not.
@@ -225,8 +231,7 @@ TEST_CASE("after the first failure the other runs of the process stop, and the s
       kRuns,
       [](std::size_t run, std::int64_t step) {
         if (run == 3 && step == kMiddle) throw std::runtime_error("planted");
-        if (step == kMiddle + 1)
-          for (int i = 0; i < 2000 && !stop_requested(); ++i) usleep(5000);
+        if (step == kMiddle + 1) wait_for_stop();
       },
       true);
   CHECK(summary.failed == 1);
