@@ -140,6 +140,8 @@ std::vector<std::string> words_for_tasks(const SweepArguments& options) {
   if (options.add) words.emplace_back("--add");
   if (options.fewer_seeds) words.emplace_back("--fewer-seeds");
   if (options.fail_fast) words.emplace_back("--fail-fast");
+  if (options.runs_per_process > 0)
+    words.insert(words.end(), {"--runs-per-process", std::to_string(options.runs_per_process)});
   return words;
 }
 

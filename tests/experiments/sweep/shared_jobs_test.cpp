@@ -20,10 +20,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
-volatile std::sig_atomic_t told_to_stop = 0;
+std::atomic<bool> told_to_stop{false};
 
 void note_stop(int) {
-  told_to_stop = 1;
+  told_to_stop = true;
 }
 
 // Ten seconds at most.
@@ -146,7 +146,7 @@ TEST_CASE("fail-fast stops the other jobs of the process and starts no further o
   SchedulerOptions options;
   options.workers = options.jobs_per_process = 2;
   options.fail_fast = true;
-  const auto until_told = [](const Job&) { return wait_for([] { return told_to_stop != 0; }) ? 143 : 1; };
+  const auto until_told = [](const Job&) { return wait_for([] { return told_to_stop.load(); }) ? 143 : 1; };
   const SharedOutcome outcome =
       run_functions(dir.path(), {{"a", until_told}, {"b", [](const Job&) { return 2; }}, {"c", until_told}}, options);
   std::signal(SIGTERM, before);
