@@ -11,8 +11,8 @@
 
 namespace precipice {
 
-// The library is not thread-safe in Debian: who has a reader or a writer has the library for itself, and other threads
-// wait. A thread may have several.
+// The library need not be thread-safe, though Debian's is, and its high-level part (H5DS) never is: who has a reader or a
+// writer has the library for itself, and other threads wait. A thread may have several.
 class Hdf5Lock {
  public:
   Hdf5Lock() : held_(library()) {}
