@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <system_error>
@@ -90,6 +91,16 @@ class RunSession {
 std::int64_t count_skipped(std::span<const SeriesRow> rows) {
   return std::ranges::count_if(
       rows, [](const SeriesRow& row) { return row.group == kMetricsGroup && step_record_of(row.values).skipped != 0; });
+}
+
+// Of OpenMP and ATen, for this thread, before it does anything else with ATen: who asks ATen for the first time gets what
+// another thread set last. One thread at a time: in a fork libtorch makes its pool anew for the first that asks, and whoever
+// asks meanwhile finds none.
+void take_threads(std::int64_t threads) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  at::get_num_threads();
+  at::set_num_threads(static_cast<int>(threads));
 }
 
 RunSession::RunSession(const RunRequest& request)
@@ -345,12 +356,10 @@ void RunSession::train() {
 }
 
 RunStatus RunSession::execute() {
+  take_threads(config_.threads);
   // Everything that can be refused is refused before anything is written.
   device_ = request_.device != nullptr ? *request_.device : open_training_device(resolved_);
   if (!request_.is_alone) set_up_thread(device_.training.device);
-  // A thread that asks ATen for the first time gets what any other thread set last.
-  at::get_num_threads();
-  at::set_num_threads(static_cast<int>(config_.threads));
   // A finished run needs no trainer, which reads init.from.
   const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
   if (!old || !is_finished(old->state) || shorter_run_there(run_, config_)) open_inputs();
