@@ -19,6 +19,7 @@
 #include "experiments/console/lost_output.h"
 #include "experiments/console/printable.h"
 #include "experiments/console/process_setup.h"
+#include "experiments/console/thread_output.h"
 #include "experiments/sweep/plan.h"
 #include "precision/base/check.h"
 #include "precision/cuda/cuda_library.h"
@@ -49,7 +50,7 @@ int report_error(int exit_code, std::string message) {
                           message.size() - kMostMessage, message.substr(message.size() - kMostMessage / 2));
   const std::string line = "precipice: " + printable_line(message) + "\n";
   // Nobody is left to be told when this fails.
-  if (write(STDERR_FILENO, line.data(), line.size()) < 0) return exit_code;
+  if (write(ThreadOutput::instead_of(STDERR_FILENO), line.data(), line.size()) < 0) return exit_code;
   return exit_code;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// precipice sweep: many runs, one process each.
+// precipice sweep: many runs, a process each or several in one.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,7 +41,8 @@ constexpr double kSweepInterval = 15;  // seconds
 struct SweepArguments {
   std::string config, out, only, shard, budget, invocation;
   std::vector<std::string> assignments;
-  std::size_t workers = 0;  // 0: as cores and memory allow
+  std::size_t workers = 0;           // 0: as cores and memory allow
+  std::size_t runs_per_process = 0;  // 0: as the device has it (jobs.h)
   bool dry_run = false, all_runs = false, fail_fast = false, quiet = false, add = false, fewer_seeds = false;
   EmitOptions emit;
   bool pack = false;
@@ -72,19 +73,23 @@ std::int64_t count_seeds(const Sweep& sweep, const std::vector<SweepRun>& runs) 
   return static_cast<std::int64_t>(seeds.size());
 }
 
+struct Workers {
+  std::size_t runs = 1, runs_per_process = 1;  // at once; at most
+};
+
 // Of the runs that are to be run: as many as asked for, or as cores and memory allow. Throws NotEnoughMemory. Their devices
 // are open then, for the processes that are forked from this one.
-std::size_t jobs_for(const std::vector<SweepRun>& runs, const SweepArguments& options) {
+Workers workers_for(const std::vector<SweepRun>& runs, const SweepArguments& options) {
   std::vector<const SweepRun*> to_go;
   for (const SweepRun& run : runs)
     if (is_selected(observe_run(std::filesystem::path(options.out) / run.id, run.id).state, selection_of(options.only)))
       to_go.push_back(&run);
-  const Jobs jobs = plan_jobs(to_go, options.workers, available_memory());
+  const Jobs jobs = plan_jobs_here(to_go, options.workers, available_memory());
   std::vector<const RunConfig*> configs;
   for (const SweepRun* run : to_go) configs.push_back(&run->config);
   open_devices(configs, jobs.count);
   if (!jobs.problem.empty()) throw NotEnoughMemory(jobs.problem);
-  return jobs.count;
+  return {jobs.count, runs_per_process(to_go, jobs.count, options.runs_per_process)};
 }
 
 // What the record of a sweep says: the command of all its shards, without a share and a budget of one of them.
@@ -111,16 +116,17 @@ std::vector<std::int64_t> lengths_of(const std::filesystem::path& directory, con
   return {lengths.begin(), lengths.end()};
 }
 
-// The work of a run's own process: what `precipice train CONFIG --out DIR --quiet` does.
-int train_run(const SweepRun& run, const std::filesystem::path& directory, const std::vector<std::int64_t>& lengths,
+// The work of a run's worker: what `precipice train CONFIG --out DIR --quiet` does.
+int train_run(const SweepRun& run, const Job& job, const std::vector<std::int64_t>& lengths,
               const std::function<void()>& guard, const OptionNames& names) {
+  const std::filesystem::path& directory = job.directory;
   const std::string config = shell_word(path_argument(RunDirectory(directory).config_file()));
   const std::string invocation =
       fmt::format("precipice train {} --out {} --quiet", config, shell_word(path_argument(directory)));
   return exit_code_of([&] {
     return names.translate([&] {
-      const RunStatus status =
-          execute_run({run.config, directory, invocation, &stop_requested(), {}, {}, lengths, guard});
+      const RunStatus status = execute_run(
+          {run.config, directory, invocation, &stop_requested(), {}, {}, lengths, guard, nullptr, job.is_alone});
       print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
       return status.state == RunState::Interrupted ? stop_exit_code() : static_cast<int>(kSuccess);
     });
@@ -134,6 +140,8 @@ std::vector<std::string> words_for_tasks(const SweepArguments& options) {
   if (options.add) words.emplace_back("--add");
   if (options.fewer_seeds) words.emplace_back("--fewer-seeds");
   if (options.fail_fast) words.emplace_back("--fail-fast");
+  if (options.runs_per_process > 0)
+    words.insert(words.end(), {"--runs-per-process", std::to_string(options.runs_per_process)});
   return words;
 }
 
@@ -175,7 +183,9 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   if (options.dry_run) {
     // What a sweep would refuse, its plan refuses.
     const JoinedSweep joined = join_sweep(directory, sweep, runs, options.invocation, options.add);
-    print_sweep_plan(sweep, runs, {directory, selection_of(options.only), options.workers, options.all_runs});
+    print_sweep_plan(
+        sweep, runs,
+        {directory, selection_of(options.only), options.workers, options.all_runs, options.runs_per_process});
     if (planned)
       for (Claim& claim : claims) claim.n = std::min(claim.n, *planned);
     for (const std::string& line : undecidable_claims(claims)) print_result(line + "\n");
@@ -192,7 +202,7 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
                       options.emit);
   }
   check_bundles(directory);  // lost runs would look as if they had never begun
-  const std::size_t workers = jobs_for(runs, options);
+  const Workers workers = workers_for(runs, options);
 
   check_sweep_inputs(directory, runs);
   // Runs are forks of this process: what they share is read once. Bad data is each run's own error.
@@ -211,15 +221,17 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   });
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
-  const auto train = [&names, &shared, lengths = lengths_of(directory, joined.record, runs)](
-                         const SweepRun& run, const std::filesystem::path& place) {
-    return train_run(run, place, lengths, shared.guard(run.id), names);
+  const auto train = [&names, &shared, lengths = lengths_of(directory, joined.record, runs)](const SweepRun& run,
+                                                                                             const Job& job) {
+    return train_run(run, job, lengths, shared.guard(run.id, job.claim), names);
   };
+  if (workers.runs_per_process > 1) printer.note(describe_processes(workers.runs, workers.runs_per_process));
   Packing packing(directory, options.pack, shard);
-  SweepSession session(runs,
-                       {directory, train, workers, selection_of(options.only), options.fail_fast, &stop_requested(),
-                        &shared, budget, [&packing](const std::string& id) { packing.ended(id); }},
-                       printer);
+  SweepSession session(
+      runs,
+      {directory, train, workers.runs, selection_of(options.only), options.fail_fast, &stop_requested(), &shared,
+       budget, [&packing](const std::string& id) { packing.ended(id); }, workers.runs_per_process},
+      printer);
   const SweepSummary summary = session.run();
   if (!stop_requested()) packing.pack_rest(joined.record);
   // Shards end together: one of them is enough.
@@ -237,17 +249,21 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
 Command add_sweep(CLI::App& app, const std::string& invocation) {
   auto options = std::make_shared<SweepArguments>();
   options->invocation = invocation;
-  CLI::App* parser = app.add_subcommand("sweep", "Train every combination of several values, one process per run");
+  CLI::App* parser = app.add_subcommand("sweep", "Train every combination of several values, as many at once as fit");
   parser->add_option("SWEEP", options->config, "TOML file of settings with a [sweep] table")->required();
   parser->add_option("SETTING", options->assignments,
                      "key=value over the file's, or key=a,b,c  key=0..7  key=range(0,8)  key=logspace(1e-4,1e-1,7)");
   parser->add_option("--out", options->out, "Sweep directory; each run gets DIR/<id of its config>")
       ->required()
       ->check(refuse_empty_path);
-  parser
-      ->add_option("--jobs", options->workers,
-                   "Processes at once [cores / threads of a run, fewer where memory is short]")
+  parser->add_option("--jobs", options->workers, "Runs at once [cores / threads of a run, fewer where memory is short]")
       ->check(CLI::Range(1, 1024));
+  parser
+      ->add_option("--runs-per-process", options->runs_per_process,
+                   "Runs that share a process, a thread each, at most [device=cuda: all at once up to 16, else 1]. It "
+                   "saves start-up and memory, on a GPU a context each; a crash costs the runs of one process, which "
+                   "go on from their checkpoints")
+      ->check(CLI::Range(std::size_t{1}, kMostRunsPerProcess));
   parser->add_option("--only", options->only, "Run only what failed, or only what is missing")
       ->check(CLI::IsMember({"failed", "missing"}));
   parser->add_option("--shard", options->shard,

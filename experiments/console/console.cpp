@@ -12,6 +12,7 @@
 
 #include "experiments/console/lost_output.h"
 #include "experiments/console/printable.h"
+#include "experiments/console/thread_output.h"
 #include "precision/base/check.h"
 
 namespace precipice {
@@ -66,7 +67,7 @@ void clear_screen() {
 }
 
 void print_note(std::string_view text) {
-  write_or_errno(STDOUT_FILENO, printable(text));
+  write_or_errno(ThreadOutput::instead_of(STDOUT_FILENO), printable(text));
 }
 
 ProgressPrinter standard_progress(bool quiet, double pipe_interval) {

@@ -188,6 +188,10 @@ std::optional<RunClaim> ClaimBoard::wait_for(const std::string& id, std::chrono:
   }
 }
 
+RunClaim ClaimBoard::claim_of_launcher(const std::string& id, std::int64_t number) const {
+  return RunClaim(folder_, id, number, {});
+}
+
 RunClaim::RunClaim(const Directory& folder, std::string id, std::int64_t number, SeenClaim before)
     : folder_(&folder),
       id_(std::move(id)),

@@ -87,6 +87,8 @@ class ClaimBoard {
 
   // Nothing where another process has it, or was faster.
   std::optional<RunClaim> take(const std::string& id);
+  // In a fork of the process that has taken it since: its claim with this number, whether it is still the run's or not.
+  RunClaim claim_of_launcher(const std::string& id, std::int64_t number) const;
   // The same, waiting for it; nothing where `patience` is over.
   std::optional<RunClaim> wait_for(const std::string& id, std::chrono::milliseconds patience);
 

@@ -138,13 +138,22 @@ std::string SharedRuns::holder_text(const std::string& id) {
   return fmt::format("{} ({})", claim.record.holder, process_text(claim.record.process));
 }
 
-std::function<void()> SharedRuns::guard(const std::string& id) const {
+std::int64_t SharedRuns::claim_number(const std::string& id) const {
   const auto claim = claims_.find(id);
-  if (claim == claims_.end()) return {};
-  return [&held = claim->second, path = path_ / id, asked = std::optional<Steady::time_point>()]() mutable {
+  return claim == claims_.end() ? -1 : claim->second.number();
+}
+
+std::function<void()> SharedRuns::guard(const std::string& id, std::int64_t number) const {
+  std::shared_ptr<const RunClaim> claim;
+  if (const auto known = claims_.find(id); known != claims_.end() && (number < 0 || known->second.number() == number))
+    claim = std::shared_ptr<const RunClaim>(std::shared_ptr<void>(), &known->second);
+  else if (board_ && number >= 0)
+    claim = std::make_shared<const RunClaim>(board_->claim_of_launcher(id, number));
+  if (!claim) return {};
+  return [claim, path = path_ / id, asked = std::optional<Steady::time_point>()]() mutable {
     const auto now = Steady::now();
     if (asked && now - *asked < kGuardInterval) return;
-    if (!held.is_ours())
+    if (!claim->is_ours())
       throw OutputError(
           fmt::format("{}: another process has taken the run over, since this one was silent for too "
                       "long; nothing more was written",

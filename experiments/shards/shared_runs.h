@@ -3,6 +3,7 @@
 // (claim_board.h), keeps its claims alive, notices what it has lost, and says in a file what it is doing (shard_files.h).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -47,7 +48,9 @@ class SharedRuns {
 
   // For what is written to a run that this process holds, also by a fork of it: throws OutputError once another process
   // has the run. It asks the file system at most once a second, which is much less than claims take to be stale.
-  std::function<void()> guard(const std::string& id) const;
+  // `number`: of the claim, where it was taken after the fork, as claim_number() gave it; -1: there is none.
+  std::function<void()> guard(const std::string& id, std::int64_t number = -1) const;
+  std::int64_t claim_number(const std::string& id) const;  // of a run that this process holds; else -1
   // Whether a run that this process took was taken over; false for what it does not hold.
   bool is_lost(const std::string& id);
   void drop(const std::string& id) { claims_.erase(id); }  // what is lost

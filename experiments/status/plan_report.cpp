@@ -176,7 +176,7 @@ void print_sweep_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, con
   check_plan(first);
   for (const SweepRun& run : runs) open_device(run.config.device);
   const SweepWork work = work_left(runs, options.directory, options.selection);
-  const Jobs jobs = plan_jobs(work.to_go, options.jobs, available);
+  const Jobs jobs = plan_jobs_here(work.to_go, options.jobs, available);
   std::map<std::string, double> disks;
   double disk = 0;
   for (const SweepRun* run : work.to_go) {
@@ -185,6 +185,8 @@ void print_sweep_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, con
     disk += place->second;
   }
   print_result(fmt::format("runs        {}, {} to go, {} steps\n", runs.size(), work.to_go.size(), work.steps));
+  if (const std::size_t shared = runs_per_process(work.to_go, jobs.count, options.runs_per_process); shared > 1)
+    print_result(fmt::format("processes   {}\n", describe_processes(jobs.count, shared)));
   print_result(fmt::format("parameters  {} (first run)\n", plan.parameters));
   print_memory(plan.memory, fmt::format("{} with {} at once", format_bytes(jobs.bytes), jobs.count), available, "");
   print_result(

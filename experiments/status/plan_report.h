@@ -18,8 +18,9 @@ void print_run_plan(const ResolvedRun& run, const std::filesystem::path& directo
 struct SweepPlanOptions {
   std::filesystem::path directory;
   RunSelection selection = RunSelection::Unfinished;
-  std::size_t jobs = 0;   // as asked for; 0: as many as fit
-  bool all_runs = false;  // the table is not cut
+  std::size_t jobs = 0;              // as asked for; 0: as many as fit
+  bool all_runs = false;             // the table is not cut
+  std::size_t runs_per_process = 0;  // as asked for; 0: as the device has it
 };
 void print_sweep_plan(const Sweep& sweep, const std::vector<SweepRun>& runs, const SweepPlanOptions& options);
 

@@ -49,7 +49,8 @@ std::int64_t usable_cores() {
   return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
-Jobs plan_jobs(const std::vector<const SweepRun*>& runs, std::size_t asked, const AvailableMemory& available) {
+Jobs plan_jobs(const std::vector<const SweepRun*>& runs, std::size_t asked, const AvailableMemory& available,
+               std::size_t gpu_room) {
   Jobs jobs;
   if (runs.empty()) return jobs;
   std::int64_t threads = 1;
@@ -63,7 +64,7 @@ Jobs plan_jobs(const std::vector<const SweepRun*>& runs, std::size_t asked, cons
   for (const Need& need : needs) sums.push_back(sum += need.bytes - library_bytes());
   const auto first_too_many = std::find_if(sums.begin(), sums.end(), [&](double s) { return s > available.bytes; });
   jobs.fitting = static_cast<std::size_t>(std::max<std::ptrdiff_t>(1, first_too_many - sums.begin()));
-  jobs.count = std::min(asked > 0 ? asked : std::min(by_cores, jobs.fitting), runs.size());
+  jobs.count = std::min(asked > 0 ? asked : std::min({by_cores, jobs.fitting, gpu_room}), runs.size());
   jobs.bytes = library_bytes() + sums[jobs.count - 1];
   jobs.problem = memory_problem(needs.front().run->config, available);
   if (!jobs.problem.empty())
@@ -74,6 +75,29 @@ Jobs plan_jobs(const std::vector<const SweepRun*>& runs, std::size_t asked, cons
         "`jobs` {} (up to {} fits)",
         jobs.count, format_bytes(jobs.bytes), format_bytes(available.bytes), available.source, asked, jobs.fitting);
   return jobs;
+}
+
+Jobs plan_jobs_here(const std::vector<const SweepRun*>& runs, std::size_t asked, const AvailableMemory& available) {
+  std::vector<const RunConfig*> configs;
+  for (const SweepRun* run : runs) configs.push_back(&run->config);
+  return plan_jobs(runs, asked, available, runs_fitting_gpu(configs));
+}
+
+std::size_t runs_per_process(const std::vector<const SweepRun*>& runs, std::size_t at_once, std::size_t asked) {
+  if (asked > 0) return asked;
+  const bool on_gpu =
+      std::ranges::any_of(runs, [](const SweepRun* run) { return run->config.device == DeviceKind::Cuda; });
+  if (!on_gpu) return 1;
+  const std::size_t processes = (at_once + kMostRunsPerProcess - 1) / kMostRunsPerProcess;
+  return (at_once + processes - 1) / processes;
+}
+
+std::string describe_processes(std::size_t at_once, std::size_t per_process) {
+  const std::size_t processes = (at_once + per_process - 1) / per_process;
+  const std::string where = per_process == 1 ? "a process each"
+                            : processes == 1 ? "one process"
+                                             : fmt::format("{} processes", processes);
+  return fmt::format("{} run{} at once, in {}", at_once, at_once == 1 ? "" : "s", where);
 }
 
 }  // namespace precipice

@@ -81,7 +81,10 @@ void record_failure(const fs::path& directory, const std::string& id, const Work
     return;  // damaged: it stays for whoever wants to know
   }
   const RunState state = observed_state(status);
-  if (is_finished(state) || state == RunState::Running || is_of_another_run(directory, id, status.run_id)) return;
+  // A run that ended and could not say so, in a process that has others, still seems to be running.
+  const bool is_that_one = status.pid == end.pid && status.host == host_name();
+  const bool is_running = state == RunState::Running && !is_that_one;
+  if (is_finished(state) || is_running || is_of_another_run(directory, id, status.run_id)) return;
   const std::string line = last_log_line(directory);
   status.run_id = id;
   status.state = RunState::Failed;

@@ -83,6 +83,26 @@ std::int64_t largest_fit(const MemoryByKey& needed, const SizeKey& key, double a
   return fits * key.step;
 }
 
+std::vector<const RunConfig*> runs_on_gpu(const std::vector<const RunConfig*>& runs) {
+  std::vector<const RunConfig*> on_gpu;
+  for (const RunConfig* run : runs)
+    if (run->device == DeviceKind::Cuda) on_gpu.push_back(run);
+  return on_gpu;
+}
+
+// The largest first.
+std::vector<double> gpu_needs(const std::vector<const RunConfig*>& runs) {
+  std::map<std::string, double> known;
+  std::vector<double> needs;
+  for (const RunConfig* run : runs) {
+    const auto [place, is_new] = known.try_emplace(size_key(*run));
+    if (is_new) place->second = estimate_gpu_memory(*run).bytes();
+    needs.push_back(place->second);
+  }
+  std::sort(needs.begin(), needs.end(), std::greater<>());
+  return needs;
+}
+
 }  // namespace
 
 double library_bytes() {
@@ -151,15 +171,24 @@ std::string memory_problem(const ResolvedRun& run, const AvailableMemory& availa
                      format_bytes(available.bytes), available.source, keys);
 }
 
-std::string gpu_memory_problem(const std::vector<const RunConfig*>& runs, std::size_t jobs, double free) {
-  std::map<std::string, double> known;
-  std::vector<double> needs;
-  for (const RunConfig* run : runs) {
-    const auto [place, is_new] = known.try_emplace(size_key(*run));
-    if (is_new) place->second = estimate_gpu_memory(*run).bytes();
-    needs.push_back(place->second);
+std::size_t runs_fitting_gpu(const std::vector<const RunConfig*>& runs, double free) {
+  std::size_t count = 0;
+  for (const double need : gpu_needs(runs)) {
+    free -= need;
+    if (free < 0) break;
+    ++count;
   }
-  std::sort(needs.begin(), needs.end(), std::greater<>());
+  return std::max<std::size_t>(1, count);
+}
+
+std::size_t runs_fitting_gpu(const std::vector<const RunConfig*>& runs) {
+  const std::vector<const RunConfig*> on_gpu = runs_on_gpu(runs);
+  if (on_gpu.empty()) return runs.size();
+  return runs_fitting_gpu(on_gpu, static_cast<double>(open_cuda().gpu.free_bytes));
+}
+
+std::string gpu_memory_problem(const std::vector<const RunConfig*>& runs, std::size_t jobs, double free) {
+  std::vector<double> needs = gpu_needs(runs);
   needs.resize(std::min(needs.size(), std::max<std::size_t>(1, jobs)));
   const double need = std::accumulate(needs.begin(), needs.end(), 0.0);
   if (need <= free) return "";
@@ -171,9 +200,7 @@ std::string gpu_memory_problem(const std::vector<const RunConfig*>& runs, std::s
 }
 
 void open_devices(const std::vector<const RunConfig*>& runs, std::size_t jobs) {
-  std::vector<const RunConfig*> on_gpu;
-  for (const RunConfig* run : runs)
-    if (run->device == DeviceKind::Cuda) on_gpu.push_back(run);
+  const std::vector<const RunConfig*> on_gpu = runs_on_gpu(runs);
   if (on_gpu.empty()) return;
   const CudaDevice& gpu = open_cuda().gpu;
   const std::string problem = gpu_memory_problem(on_gpu, jobs, static_cast<double>(gpu.free_bytes));

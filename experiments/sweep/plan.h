@@ -42,6 +42,11 @@ std::string memory_problem(const ResolvedRun& run, const AvailableMemory& availa
 // Opens the devices of these runs, before anything was trained (open_device()). Throws ConfigError where one cannot be had,
 // or where `jobs` of the runs on a GPU, the largest, need more than it has free.
 void open_devices(const std::vector<const RunConfig*>& runs, std::size_t jobs);
+// As many of these runs, the largest of them and at least one, as the free memory of the GPU has room for at once, which is
+// opened; all where none trains on one.
+std::size_t runs_fitting_gpu(const std::vector<const RunConfig*>& runs);
+// The same for so many free bytes.
+std::size_t runs_fitting_gpu(const std::vector<const RunConfig*>& runs, double free);
 // Why `jobs` of these runs need more than so many free bytes of a GPU, or "".
 std::string gpu_memory_problem(const std::vector<const RunConfig*>& runs, std::size_t jobs, double free);
 // Throws NotEnoughMemory where memory_problem() says something.

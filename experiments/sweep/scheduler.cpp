@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "experiments/sweep/scheduler.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
 #include <deque>
+#include <functional>
+#include <iterator>
+#include <list>
 #include <optional>
+#include <ranges>
 #include <thread>
+#include <utility>
 
+#include "experiments/sweep/worker_process.h"
 #include "metrics/files/directory.h"
+#include "metrics/files/files.h"
 #include "metrics/files/run_files.h"
 #include "precision/base/check.h"
 
@@ -25,53 +28,29 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kOutputFailed = 5;  // as a worker would exit
+constexpr int kEndedEarly = 1;
 
-void enter_worker(int input, int log, pid_t launcher) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != launcher) _exit(143);  // it died before the line above took effect
-  dup2(input, STDIN_FILENO);
-  dup2(log, STDOUT_FILENO);
-  dup2(log, STDERR_FILENO);
-}
-
-// Less than 0 with errno set where the system has no process to give at present.
-pid_t start_worker(int log, const Job& job, const SchedulerOptions& options) {
-  const FileDescriptor input("/dev/null", O_RDONLY);
-  if (!input.valid()) throw OutputError(fmt::format("/dev/null: {}", std::strerror(errno)));
-  const pid_t launcher = getpid();
-  std::fflush(nullptr);  // or a copy of what waits there would be written by the worker too
-  const pid_t pid = options.fork ? options.fork() : fork();
-  if (pid == 0) {
-    enter_worker(input.get(), log, launcher);
-    const int code = options.work(job);
-    std::fflush(nullptr);
-    _exit(code);
+// To the log of a job that its process's end cut short.
+void append_to_log(const Job& job, const std::string& text) {
+  try {
+    write_all(Directory(job.directory).open_log(kLogFileName).get(), text);
+  } catch (const std::exception&) {  // it is gone, or the disk is full
   }
-  return pid;
-}
-
-std::optional<WorkerEnd> poll_worker(pid_t pid) {
-  int status = 0;
-  pid_t result = 0;
-  do result = waitpid(pid, &status, WNOHANG);
-  while (result < 0 && errno == EINTR);
-  PRECIPICE_CHECK(result >= 0, "waitpid: ", std::strerror(errno));
-  if (result == 0) return std::nullopt;
-  if (WIFSIGNALED(status)) return WorkerEnd{true, WTERMSIG(status), pid};
-  return WorkerEnd{false, WEXITSTATUS(status), pid};
 }
 
 class Scheduler {
  public:
-  Scheduler(const std::vector<Job>& jobs, const SchedulerOptions& options) : options_(options) {
-    for (const Job& job : jobs) waiting_.push_back({job});
+  Scheduler(const std::vector<Job>& jobs, const SchedulerOptions& options) : jobs_(jobs), options_(options) {
+    for (std::size_t place = 0; place < jobs.size(); ++place) waiting_.push_back({jobs[place], place});
   }
 
   void run() {
     for (;;) {
       if (options_.stop && *options_.stop) begin_stop();
       start_next();
-      if (running_.empty() && (stopping_ || waiting_.empty())) return;
+      if (stopping_ || waiting_.empty())
+        for (WorkerProcess& process : processes_) process.close();
+      if (processes_.empty() && (stopping_ || waiting_.empty())) return;
       if (options_.tick) options_.tick(running_jobs());
       std::this_thread::sleep_for(options_.poll);
       collect_ended();
@@ -82,7 +61,8 @@ class Scheduler {
  private:
   struct Worker {
     Job job;
-    pid_t pid = 0;
+    std::size_t place;  // among the jobs
+    WorkerProcess* process = nullptr;
     int restarts = 0;
     Clock::time_point not_before{};
   };
@@ -117,8 +97,13 @@ class Scheduler {
       end.problem = error.what();
       return handle_end(std::move(worker), end);
     }
-    worker.pid = start_worker(log.get(), worker.job, options_);
-    if (worker.pid >= 0) {
+    worker.job.is_alone = options_.jobs_per_process == 1 || worker.restarts > 0;
+    if (options_.claim_of) worker.job.claim = options_.claim_of(worker.job);
+    worker.process = worker.job.is_alone
+                         ? add_process(WorkerProcess::of_one_job(worker.job, log.get(), options_, leave()))
+                         : process_with_room();
+    if (worker.process != nullptr) {
+      if (!worker.job.is_alone) worker.process->give(worker.place, worker.job.claim);
       refused_since_.reset();
       running_.push_back(std::move(worker));
       return;
@@ -134,17 +119,56 @@ class Scheduler {
     if (now > *refused_since_ + options_.patience) throw OutputError("cannot start a process: " + why);
   }
 
+  // In a new process: the descriptors of others are the launcher's.
+  std::function<void()> leave() {
+    return [this] { processes_.clear(); };
+  }
+
+  WorkerProcess* add_process(std::optional<WorkerProcess> process) {
+    return process ? &processes_.emplace_back(std::move(*process)) : nullptr;
+  }
+
+  // The first that has room, so that there are as few as serve; null, with errno set, where there is none to be had.
+  WorkerProcess* process_with_room() {
+    for (WorkerProcess& process : processes_) {
+      const auto jobs = std::ranges::count(running_, &process, &Worker::process);
+      if (process.takes_jobs() && static_cast<std::size_t>(jobs) < options_.jobs_per_process) return &process;
+    }
+    return add_process(WorkerProcess::of_several_jobs(jobs_, options_, leave()));
+  }
+
   void collect_ended() {
-    for (std::size_t i = 0; i < running_.size();) {
-      std::optional<WorkerEnd> end = poll_worker(running_[i].pid);
-      if (!end) {
-        ++i;
-        continue;
-      }
-      end->stopped = stopping_ || (options_.stop && *options_.stop);
-      Worker worker = running_[i];
-      running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
-      handle_end(std::move(worker), *end);
+    for (auto process = processes_.begin(); process != processes_.end();) {
+      const std::optional<WorkerEnd> end = process->poll();  // first: after it there is no further message
+      for (const JobEnd& job : process->ended()) end_job(*process, job);
+      if (end) end_process(*process, *end);
+      process = end ? processes_.erase(process) : std::next(process);
+    }
+  }
+
+  bool is_told_to_stop() const { return stopping_ || (options_.stop && *options_.stop); }
+
+  void end_job(const WorkerProcess& process, const JobEnd& job) {
+    const auto at = std::ranges::find(running_, job.place, &Worker::place);
+    PRECIPICE_CHECK(at != running_.end(), "job ", job.place, " ended that did not run");
+    Worker worker = std::move(*at);
+    running_.erase(at);
+    handle_end(std::move(worker), {false, job.code, process.pid(), is_told_to_stop(), job.problem});
+  }
+
+  // Its unfinished jobs end with it.
+  void end_process(const WorkerProcess& process, WorkerEnd end) {
+    end.stopped = is_told_to_stop();
+    std::vector<Worker> unfinished;
+    for (const Worker& worker : running_)
+      if (worker.process == &process) unfinished.push_back(worker);
+    std::erase_if(running_, [&](const Worker& worker) { return worker.process == &process; });
+    const std::string said = process.said();
+    // The last first: the next to be started is the first again.
+    for (Worker& worker : std::views::reverse(unfinished)) {
+      if (!worker.job.is_alone && !end.killed && end.code == 0) end.code = kEndedEarly;
+      if (!said.empty()) append_to_log(worker.job, said);
+      handle_end(std::move(worker), end);
     }
   }
 
@@ -172,7 +196,7 @@ class Scheduler {
   }
 
   void signal_all(int signal) {
-    for (const Worker& worker : running_) kill(worker.pid, signal);
+    for (const WorkerProcess& process : processes_) process.signal(signal);
   }
 
   std::vector<Job> running_jobs() const {
@@ -181,7 +205,9 @@ class Scheduler {
     return jobs;
   }
 
+  const std::vector<Job>& jobs_;
   const SchedulerOptions& options_;
+  std::list<WorkerProcess> processes_;
   std::deque<Worker> waiting_;
   std::vector<Worker> running_;
   std::optional<Clock::time_point> stopping_, refused_since_;

@@ -58,8 +58,10 @@ SweepSession::SweepSession(const std::vector<SweepRun>& runs, Options options, P
 SweepSummary SweepSession::run() {
   const std::vector<Job> jobs = prepare_jobs();
   SchedulerOptions scheduler;
-  scheduler.work = [this](const Job& job) { return options_.train(*by_id_.at(job.id), job.directory); };
+  scheduler.work = [this](const Job& job) { return options_.train(*by_id_.at(job.id), job); };
   scheduler.workers = options_.workers;
+  scheduler.jobs_per_process = options_.runs_per_process;
+  if (options_.shared) scheduler.claim_of = [this](const Job& job) { return options_.shared->claim_number(job.id); };
   scheduler.fail_fast = options_.fail_fast;
   scheduler.stop = &stop_;
   scheduler.turn = [this](const Job& job) { return turn_of(job); };

@@ -42,10 +42,10 @@ class SweepSession {
  public:
   struct Options {
     std::filesystem::path directory;
-    // Trains the run in its directory, which has its config.toml; called in a process of its own, whose exit code it
-    // gives.
-    std::function<int(const SweepRun&, const std::filesystem::path& directory)> train;
-    std::size_t workers = 1;
+    // Trains the run in its job's directory, which has its config.toml, and gives its exit code; called in a worker
+    // (SchedulerOptions::work).
+    std::function<int(const SweepRun&, const Job&)> train;
+    std::size_t workers = 1;  // runs at once
     RunSelection selection = RunSelection::Unfinished;
     bool fail_fast = false;
     const std::atomic<bool>* stop = nullptr;
@@ -53,6 +53,7 @@ class SweepSession {
     std::optional<double> budget{};  // seconds from now on, after which the runs checkpoint and the session ends
     // Told of each run that has ended here, or by another process meanwhile, so that nothing is left to train.
     std::function<void(const std::string& id)> ended{};
+    std::size_t runs_per_process = 1;  // at most
   };
   SweepSession(const std::vector<SweepRun>& runs, Options options, ProgressPrinter& printer);
   SweepSummary run();

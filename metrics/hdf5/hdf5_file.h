@@ -4,7 +4,8 @@
 // crash) and never opens one (no locks). Equal contents give equal bytes: libver bounds (EARLIEST, V110), no object
 // times. (A low bound from V18 on makes H5Fget_file_image write a wrong superblock checksum before HDF5 2.0.)
 // Reading: our own schema by name only, through hard links inside the file; type, rank, extent, filters and stored size
-// are checked before anything is allocated. Readers and writers belong to one thread at a time.
+// are checked before anything is allocated. Readers and writers belong to the thread that made them; while one
+// lives, other threads wait for theirs.
 #pragma once
 
 #include <cstdint>

@@ -5,10 +5,25 @@
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
+#include <mutex>
 #include <string>
 #include <utility>
 
 namespace precipice {
+
+// The library need not be thread-safe, though Debian's is, and its high-level part (H5DS) never is: who has a reader or a
+// writer has the library for itself, and other threads wait. A thread may have several.
+class Hdf5Lock {
+ public:
+  Hdf5Lock() : held_(library()) {}
+
+ private:
+  static std::recursive_mutex& library() {
+    static auto* const one = new std::recursive_mutex;  // outlives readers that are destroyed at the end of the program
+    return *one;
+  }
+  std::unique_lock<std::recursive_mutex> held_;
+};
 
 // Owner of one identifier, of whatever kind.
 class Hdf5Handle {
@@ -34,7 +49,7 @@ class Hdf5Handle {
 };
 
 // To be called before anything else: silences the library's printing and its exit handler, which crashes after a write
-// error. The library is not thread-safe in Debian: one thread at a time may hold readers and writers.
+// error. The caller has a Hdf5Lock.
 void prepare_hdf5();
 
 // The innermost message on HDF5's error stack, which is then cleared.

@@ -54,6 +54,7 @@ herr_t keep_name(hid_t, const char* name, const H5L_info_t*, void* out) {
 }  // namespace
 
 struct Hdf5Reader::Impl {
+  Hdf5Lock lock;  // the first to come, the last to go
   std::string name;
   std::string bytes;
   Hdf5Handle file;

@@ -100,6 +100,7 @@ Hdf5Handle create_memory_file() {
 }  // namespace
 
 struct Hdf5Writer::Impl {
+  Hdf5Lock lock;  // the first to come, the last to go
   Hdf5Handle file;
   std::vector<std::string> datasets;
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "precision/quantize/device.h"
 
+#include <c10/core/AutogradState.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <array>
 #include <cstddef>
 
@@ -50,6 +53,14 @@ const Machine& machine_of(const at::Tensor& x) {
   const Machine* const machine = machines()[static_cast<std::size_t>(x.device().type())];
   PRECIPICE_CHECK(machine != nullptr, "no kernels for device ", x.device().str());
   return *machine;
+}
+
+void set_up_thread(c10::Device device) {
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+  if (device.is_cpu()) return;
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  if (guard.getStream(device) == guard.getDefaultStream(device))
+    guard.exchangeStream(guard.getStreamFromGlobalPool(device));
 }
 
 void set_machine(c10::DeviceType device, const Machine& machine) {

@@ -20,6 +20,10 @@ const Machine& machine_of(const at::Tensor& x);
 // From now on `machine`, which stays, works on tensors of this kind of device. Before any tensor of it is used.
 void set_machine(c10::DeviceType device, const Machine& machine);
 
+// For a thread beside others that train too, each its own model: from now on autograd walks backward in it, where on a device
+// one thread of libtorch's would do so for all, and on a device it queues on a stream of its own, as long as it lives.
+void set_up_thread(c10::Device device);
+
 // x itself where it is host memory, else a copy that is.
 inline at::Tensor on_host(const at::Tensor& x) {
   return x.defined() && !x.is_cpu() ? x.cpu() : x;

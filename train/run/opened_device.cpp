@@ -62,7 +62,7 @@ TrainingDevice cuda_training_device() {
   const bool by_aten = torch_side().multiply == nullptr;
   if (by_aten) set_matmuls(gpu().type(), kGpuMatmuls);
   set_machine(gpu().type(),
-              cuda_machine(*library, {stream_of_libtorch, by_aten ? multiply_on_gpu : multiply_by_library}));
+              cuda_machine(*library, {stream_of_libtorch, by_aten ? multiply_on_gpu : multiply_by_library, by_aten}));
   return {gpu(), &cuda_optimizer_machine(*library, stream_of_libtorch)};
 }
 
@@ -71,7 +71,8 @@ TrainingDevice cuda_training_device() {
 OpenedDevice open_training_device(const ResolvedRun& run) {
   if (run.config.device == DeviceKind::Cpu) return {};
   const OpenedCuda& cuda = open_cuda();
-  return {cuda_training_device(), fields_of(cuda, run), static_cast<double>(cuda.gpu.free_bytes)};
+  static const TrainingDevice of_process = cuda_training_device();  // runs in several threads have one
+  return {of_process, fields_of(cuda, run), static_cast<double>(cuda.gpu.free_bytes)};
 }
 
 bool is_out_of_device_memory(const std::exception& error) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <system_error>
@@ -65,6 +66,7 @@ class RunSession {
   void heartbeat(bool force);
   void end(RunState state, const std::string& reason);
   RunOutcome outcome() const;
+  double processor_time() const { return request_.is_alone ? processor_seconds() : thread_seconds(); }
   void mark_failed(const std::string& reason);
   void log(const std::string& line) const;
   bool stop_requested() const { return request_.stop && request_.stop->load(); }
@@ -84,7 +86,7 @@ class RunSession {
   RunSeries series_;
   RunStatus status_;
   std::string doubt_;  // why the status that lay there was not believed
-  double wall_before_ = 0, cpu_before_ = 0, cpu_started_ = processor_seconds();
+  double wall_before_ = 0, cpu_before_ = 0, cpu_started_ = processor_time();
   std::int64_t first_step_ = 0;
   Clock::time_point started_ = Clock::now(), last_status_ = Clock::now(), last_publish_ = Clock::now();
 };
@@ -92,6 +94,16 @@ class RunSession {
 std::int64_t count_skipped(std::span<const SeriesRow> rows) {
   return std::ranges::count_if(
       rows, [](const SeriesRow& row) { return row.group == kMetricsGroup && step_record_of(row.values).skipped != 0; });
+}
+
+// Of OpenMP and ATen, for this thread, before it does anything else with ATen: who asks ATen for the first time gets what
+// another thread set last. One thread at a time: in a fork libtorch makes its pool anew for the first that asks, and whoever
+// asks meanwhile finds none.
+void take_threads(std::int64_t threads) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  at::get_num_threads();
+  at::set_num_threads(static_cast<int>(threads));
 }
 
 RunSession::RunSession(const RunRequest& request)
@@ -270,7 +282,7 @@ void RunSession::update_status() {
   stamp(status_);
   status_.step = trainer_->steps_done();
   status_.wall_seconds = wall_before_ + seconds_since(started_);
-  status_.cpu_seconds = cpu_before_ + processor_seconds() - cpu_started_;
+  status_.cpu_seconds = cpu_before_ + processor_time() - cpu_started_;
   const double here = static_cast<double>(status_.step - first_step_);
   status_.steps_per_second = here / std::max(seconds_since(started_), 1e-9);
   last_status_ = Clock::now();
@@ -351,9 +363,10 @@ void RunSession::train() {
 }
 
 RunStatus RunSession::execute() {
+  take_threads(config_.threads);
   // Everything that can be refused is refused before anything is written.
   device_ = request_.device != nullptr ? *request_.device : open_training_device(resolved_);
-  at::set_num_threads(static_cast<int>(config_.threads));
+  if (!request_.is_alone) set_up_thread(device_.training.device);
   // A finished run needs no trainer, which reads init.from.
   const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
   if (!old || !is_finished(old->state) || shorter_run_there(run_, config_)) open_inputs();

@@ -36,6 +36,9 @@ struct RunRequest {
   std::function<void()> guard{};
   // Where it trains, which outlives the run; null: on the device of its config, opened by open_training_device().
   const OpenedDevice* device = nullptr;
+  // False: other threads of this process train runs too. Then this one has its thread for itself: it walks backward in it,
+  // and on a device has a stream of its own (set_up_thread()); its processor time is this thread's.
+  bool is_alone = true;
 };
 
 // What a run says that finds its directory locked.

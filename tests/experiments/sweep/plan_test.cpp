@@ -100,6 +100,25 @@ TEST_CASE("a run on a GPU keeps its steps in the GPU's memory and its checkpoint
              Catch::StartsWith("2 runs at once need about ") && Contains(" are free; fewer `jobs` need less"));
   CHECK(gpu_memory_problem(runs, 9, 3 * gpu).empty());  // there are no more than three
   CHECK_THAT(gpu_memory_problem({&there}, 1, gpu / 2), Catch::StartsWith("the run needs about "));
+  CHECK(runs_fitting_gpu(runs, 2 * gpu) == 2);
+  CHECK(runs_fitting_gpu(runs, gpu / 2) == 1);
+  CHECK(runs_fitting_gpu(runs, 9 * gpu) == 3);
+  CHECK(runs_fitting_gpu({&here, &here}) == 2);  // no GPU is asked
+}
+
+TEST_CASE("runs on a GPU share as few processes as a crash may cost runs of, others have one each") {
+  const auto planned = [](const char* device, std::size_t at_once, std::size_t asked = 0) {
+    const std::vector<SweepRun> runs =
+        expand_sweep(make_sweep({}, read_assignments({std::string("device=") + device})));
+    const std::size_t shared = runs_per_process({&runs.front()}, at_once, asked);
+    return describe_processes(at_once, shared);
+  };
+  CHECK(planned("cuda", 16) == "16 runs at once, in one process");
+  CHECK(planned("cuda", 20) == "20 runs at once, in 2 processes");
+  CHECK(planned("cuda", 1) == "1 run at once, in a process each");
+  CHECK(planned("cuda", 8, 1) == "8 runs at once, in a process each");
+  CHECK(planned("cpu", 2) == "2 runs at once, in a process each");
+  CHECK(planned("cpu", 8, 3) == "8 runs at once, in 3 processes");
 }
 
 TEST_CASE("what is too large is named with the largest value that fits") {

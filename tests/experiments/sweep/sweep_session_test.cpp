@@ -42,8 +42,8 @@ struct Session {
                    bool fail_fast = false) {
     const std::string finish = "finish() { cp " + (dir / kRunFileName).string() + " $dir; cp " + dir.path().string() +
                                "/${dir##*/}$1 $dir/status.json; }; dir=$1; ";
-    const auto train = [&](const SweepRun&, const fs::path& place) {
-      return become_script(finish + script, {place.string()});
+    const auto train = [&](const SweepRun&, const Job& job) {
+      return become_script(finish + script, {job.directory.string()});
     };
     ProgressPrinter printer([this](std::string_view text) { output += text; }, {terminal});
     return SweepSession(runs, {dir.path() / "sweep", train, 2, selection, fail_fast, nullptr}, printer).run();

@@ -18,8 +18,10 @@
 namespace cuda_on_cpu {
 namespace {
 
-std::string problem, last_sentence;  // the first of the kernels; what cudaGetErrorString says
-cudaError_t last_error = cudaSuccess;
+std::string problem;  // the first of the kernels
+// What cudaGetErrorString says to this thread, and its last error, as CUDA has one for each.
+thread_local std::string last_sentence;
+thread_local cudaError_t last_error = cudaSuccess;
 std::uint64_t order_seed = 0, orders = 0;
 
 using Lock = std::lock_guard<std::recursive_mutex>;

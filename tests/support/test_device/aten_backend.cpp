@@ -255,17 +255,26 @@ struct Hooks : at::PrivateUse1HooksInterface {
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
 };
 
-// It has one stream, so that events have nothing to wait for.
+// Each thread that trains stays on one stream, so that events have nothing to wait for; an event is its stream's number.
 struct Guard : c10::impl::NoOpDeviceGuardImpl<kDevice> {
   c10::Device getDevice() const override { return c10::Device(kDevice, 0); }
   c10::Device exchangeDevice(c10::Device) const override { return getDevice(); }
-  c10::Stream getStream(c10::Device) const noexcept override {
-    return c10::Stream(c10::Stream::DEFAULT, c10::Device(kDevice, 0));
+  static c10::Stream numbered(c10::StreamId number) {
+    return c10::Stream(c10::Stream::UNSAFE, c10::Device(kDevice, 0), number);
   }
-  c10::Stream getNewStream(c10::Device device, int) const override { return getStream(device); }
-  c10::Stream exchangeStream(c10::Stream) const noexcept override { return getStream(getDevice()); }
-  void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
-  void block(void*, const c10::Stream&) const override {}
+  c10::Stream getStream(c10::Device) const noexcept override { return numbered(stream_number()); }
+  c10::Stream getDefaultStream(c10::Device) const override { return numbered(0); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return numbered(stream_of_pool()); }
+  c10::Stream getNewStream(c10::Device, int) const override { return numbered(stream_of_pool()); }
+  c10::Stream exchangeStream(c10::Stream stream) const noexcept override {
+    return numbered(exchange_stream(stream.id()));
+  }
+  void record(void** event, const c10::Stream& stream, const c10::DeviceIndex, const c10::EventFlag) const override {
+    *event = reinterpret_cast<void*>(static_cast<std::intptr_t>(stream.id()));
+  }
+  void block(void* event, const c10::Stream& stream) const override {
+    PRECIPICE_CHECK(reinterpret_cast<std::intptr_t>(event) == stream.id(), "a stream waits for another");
+  }
   bool queryEvent(void*) const override { return true; }
 };
 

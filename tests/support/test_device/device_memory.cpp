@@ -3,6 +3,12 @@
 
 #include <c10/util/Exception.h>
 
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
 #include "precision/base/check.h"
 #include "precision/quantize/cuda_machine.h"
 #include "tests/cuda/kernels_under_test.h"
@@ -41,9 +47,60 @@ bool for_stretches(const Numbers& numbers, const Use& use) {
 
 }  // namespace
 
-Stream stream() {
-  static const Stream one = library_control().create_stream();
+namespace {
+
+constexpr c10::StreamId kPool = 32;
+thread_local c10::StreamId number_of_thread = 0;
+
+// Of the library; made when they are first asked for.
+Stream stream_numbered(c10::StreamId number) {
+  static std::mutex mutex;
+  static std::array<Stream, kPool + 1> all{};
+  const std::lock_guard lock(mutex);
+  Stream& one = all.at(static_cast<std::size_t>(number));
+  if (one == nullptr) one = library_control().create_stream();
   return one;
+}
+
+// By its address, the stream for which memory was allocated: it goes back there, whoever is the last to hold it.
+class StreamsOfMemory {
+ public:
+  static StreamsOfMemory& instance() {
+    static auto* const all = new StreamsOfMemory;
+    return *all;
+  }
+  void add(void* memory, Stream own) {
+    const std::lock_guard lock(mutex_);
+    all_[memory] = own;
+  }
+  Stream take(void* memory) {
+    const std::lock_guard lock(mutex_);
+    const auto found = all_.find(memory);
+    PRECIPICE_CHECK(found != all_.end(), "memory goes back that was not allocated");
+    const Stream own = found->second;
+    all_.erase(found);
+    return own;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<void*, Stream> all_;
+};
+
+}  // namespace
+
+Stream stream() {
+  return stream_numbered(number_of_thread);
+}
+c10::StreamId stream_number() {
+  return number_of_thread;
+}
+c10::StreamId exchange_stream(c10::StreamId number) {
+  return std::exchange(number_of_thread, number);
+}
+c10::StreamId stream_of_pool() {
+  static std::atomic<c10::StreamId> taken{0};
+  return 1 + taken++ % kPool;
 }
 
 // Outlives whatever frees memory at the end of the program.
@@ -55,15 +112,17 @@ DeviceMemory& DeviceMemory::instance() {
 c10::DataPtr DeviceMemory::allocate(std::size_t bytes) {
   const c10::Device device(c10::DeviceType::PrivateUse1, 0);
   void* memory = nullptr;
-  const char* const reason = bytes > 0 ? library_memory().allocate(bytes, stream(), &memory) : nullptr;
+  const Stream own = stream();
+  const char* const reason = bytes > 0 ? library_memory().allocate(bytes, own, &memory) : nullptr;
   // As libtorch's allocator for GPUs says it.
   TORCH_CHECK_WITH(OutOfMemoryError, reason == nullptr, "CUDA out of memory. Tried to allocate ", bytes,
                    " bytes: ", reason);
+  if (bytes > 0) StreamsOfMemory::instance().add(memory, own);
   return {memory, memory, &release, device};
 }
 
 void DeviceMemory::release(void* memory) {
-  if (memory != nullptr) require_queued(library_memory().release(memory, stream()));
+  if (memory != nullptr) require_queued(library_memory().release(memory, StreamsOfMemory::instance().take(memory)));
 }
 
 void DeviceMemory::copy_data(void* to, const void* from, std::size_t bytes) const {
