@@ -55,8 +55,8 @@ class Spans {
       spans_.insert(spans_.end(), list.begin(), list.end());
     }
   }
-  CudaMultiTensorCall call() const {
-    return {{spans_.data(), lists_, static_cast<std::int64_t>(spans_.size()) / lists_}, next_launch()};
+  CudaMultiTensorCall call(const UpdateGate* gate = nullptr) const {
+    return {{spans_.data(), lists_, static_cast<std::int64_t>(spans_.size()) / lists_}, next_launch(), gate};
   }
 
  private:
@@ -99,9 +99,9 @@ bool update_by_any(RuleList<Rules...>, const std::string& name, const OptimizerC
 }
 
 void update_there(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
-                  const TensorLists& lists, UpdateNorms* norms) {
+                  const TensorLists& lists, const UpdateGate* gate, UpdateNorms* norms) {
   PRECIPICE_CHECK(update.step >= 1, "step is ", update.step);
-  if (!update_by_any(OptimizerRules{}, kind.name, config, update, Spans(lists).call(), norms))
+  if (!update_by_any(OptimizerRules{}, kind.name, config, update, Spans(lists).call(gate), norms))
     throw ConfigError({"", 0, "optimizer.kind", kind.name}, "the CUDA library has no kernel of this optimizer");
 }
 
@@ -110,9 +110,16 @@ void read_there(const double* from, std::int64_t count, double* to) {
                                                 cuda_optimizer.current_stream()));
 }
 
-void store_there(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key) {
+void store_there(FloatSpan values, const StoredFormat& stored, FloatSpan scales, const RandomKey& key,
+                 const UpdateGate* gate) {
   if (stored.format.is_fp32()) return;
-  require_queued(cuda_optimizer.kernels->store(cuda_store_call(values, stored, scales, key), next_launch()));
+  CudaStoreCall call = cuda_store_call(values, stored, scales, key);
+  call.gate = gate;
+  require_queued(cuda_optimizer.kernels->store(call, next_launch()));
+}
+
+void decide_there(const UpdateDecision& decision, UpdateGate* gate) {
+  require_queued(cuda_optimizer.kernels->decide(decision, gate, next_launch()));
 }
 
 }  // namespace
@@ -143,7 +150,8 @@ const OptimizerMachine& cuda_optimizer_machine(const CudaLibrary& library, void*
                                              .distance = distance_there,
                                              .update = update_there,
                                              .read = read_there,
-                                             .store = store_there};
+                                             .store = store_there,
+                                             .decide = decide_there};
   return kMachine;
 }
 

@@ -36,6 +36,8 @@ class LossScaler {
   // ConfigError on numbers with which the rule makes no sense.
   explicit LossScaler(const LossScaleConfig& config);
   double scale() const { return state_.scale; }
+  // Whether update() may ever say Skip.
+  bool skips_infinite() const { return kind_ == LossScaling::Dynamic; }
   // none and static never skip: a non-finite gradient goes on into the weights, as it would without a scaler.
   Decision update(bool gradients_finite);
   State state() const { return state_; }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -11,13 +12,6 @@
 
 namespace precipice {
 namespace {
-
-// A NaN norm stays NaN, as in torch: a comparison with it is false.
-double clip_coefficient(double clip_norm, double grad_norm) {
-  if (clip_norm == 0) return 1.0;
-  const double coefficient = clip_norm / (grad_norm + 1e-6);
-  return coefficient > 1.0 ? 1.0 : coefficient;
-}
 
 std::vector<FloatSpan> spans_of(std::vector<MachineArray>& buffers) {
   std::vector<FloatSpan> spans;
@@ -49,8 +43,9 @@ Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats
         {kind_->moments[i] + ".", std::move(values), StoredArrays(format, operand, std::move(memory), seed, machine)});
   }
   plain_ = plain_ && formats_.weights.is_plain();
-  const auto walks = static_cast<std::int64_t>(std::max(parameters_.size(), std::size_t{2}));
-  numbers_ = MachineArray(machine, (1 + walks * kDoublesOfWalk) * (sizeof(double) / sizeof(float)));
+  const std::size_t walks = std::max(parameters_.size(), std::size_t{2});
+  numbers_ = MachineArray(
+      machine, static_cast<std::int64_t>((kFirstWalk + walks * kDoublesOfWalk) * (sizeof(double) / sizeof(float))));
   if (formats_.weights.kahan) compensation_ = zeros();
   for (TensorLists& lists : lists_) lists.resize(2 + kind_->moments.size() + (formats_.weights.kahan ? 1 : 0));
   for (std::size_t t = 0; t < parameters_.size(); ++t) {
@@ -84,30 +79,56 @@ const double* Optimizer::start_unscale(double loss_scale) {
 }
 
 UpdateStats Optimizer::step(double factor, double grad_norm) {
+  queue_update(factor, clip_coefficient(config_.clip_norm, grad_norm), nullptr);
+  std::vector<double> walks(walks_.size() * kDoublesOfWalk);
+  machine_->read(number(kFirstWalk), static_cast<std::int64_t>(walks.size()), walks.data());
+  return stats_of(walks.data());
+}
+
+FloatSpan Optimizer::queue_step(double factor, const UpdateTerms& terms) {
+  auto* const gate = reinterpret_cast<UpdateGate*>(number(kGate));
+  machine_->decide({number(0), terms.failed, config_.clip_norm, terms.skips_infinite}, gate);
+  queue_update(factor, 1.0, gate);
+  const auto doubles = static_cast<std::int64_t>(kFirstWalk + walks_.size() * kDoublesOfWalk);
+  return {numbers_.span().data, doubles * static_cast<std::int64_t>(sizeof(double) / sizeof(float))};
+}
+
+Optimizer::QueuedStep Optimizer::finish_step(const void* numbers) {
+  std::vector<double> found(kFirstWalk + walks_.size() * kDoublesOfWalk);
+  std::memcpy(found.data(), numbers, found.size() * sizeof(double));
+  UpdateGate gate;
+  std::memcpy(&gate, found.data() + kGate, sizeof(gate));
+  QueuedStep step{grad_stats(found[0]), gate.is_open != 0, {}};
+  if (step.is_applied)
+    step.update = stats_of(found.data() + kFirstWalk);
+  else
+    take_back_step();
+  return step;
+}
+
+void Optimizer::queue_update(double factor, double grad_scale, const UpdateGate* gate) {
   ++updates_;
   const bool coupled = config_.decay == DecayCoupling::Coupled;
   UpdateArgs update{.lr = factor * config_.lr,
                     .weight_decay = coupled ? config_.weight_decay : 0.0,
                     .independent_decay = coupled ? 0.0 : factor * config_.weight_decay,
-                    .grad_scale = clip_coefficient(config_.clip_norm, grad_norm),
+                    .grad_scale = grad_scale,
                     .step = updates_};
   if (formats_.weights.kahan) update.kahan = formats_.weights.format;
   walks_.clear();
-  update_group(true, update);
+  update_group(true, update, gate);
   update.weight_decay = update.independent_decay = 0.0;
-  update_group(false, update);
-  return stats_of_walks();
+  update_group(false, update, gate);
 }
 
-UpdateStats Optimizer::stats_of_walks() {
-  std::vector<Walk> found(walks_.size());
-  machine_->read(number(1), static_cast<std::int64_t>(found.size()) * kDoublesOfWalk,
-                 reinterpret_cast<double*>(found.data()));
+UpdateStats Optimizer::stats_of(const double* walks) const {
   UpdateNorms groups[2];  // undecayed, decayed
-  for (std::size_t i = 0; i < found.size(); ++i) {
+  for (std::size_t i = 0; i < walks_.size(); ++i) {
+    Walk found;
+    std::memcpy(static_cast<void*>(&found), walks + i * kDoublesOfWalk, sizeof(found));
     UpdateNorms& group = groups[walks_[i].decayed];
-    group.update += walks_[i].rounded ? found[i].distance * found[i].distance : found[i].norms.update;
-    group.weight += found[i].norms.weight;
+    group.update += walks_[i].rounded ? found.distance * found.distance : found.norms.update;
+    group.weight += found.norms.weight;
   }
   const double weight = groups[1].weight + groups[0].weight;
   const double change = groups[1].update + groups[0].update;
@@ -116,21 +137,21 @@ UpdateStats Optimizer::stats_of_walks() {
 }
 
 Optimizer::Walk* Optimizer::next_walk(bool decayed, bool rounded) {
-  Walk* const next = reinterpret_cast<Walk*>(number(1)) + walks_.size();
+  Walk* const next = reinterpret_cast<Walk*>(number(kFirstWalk)) + walks_.size();
   walks_.push_back({decayed, rounded});
   return next;
 }
 
-void Optimizer::update_group(bool decayed, const UpdateArgs& update) {
+void Optimizer::update_group(bool decayed, const UpdateArgs& update, const UpdateGate* gate) {
   if (plain_) {
-    machine_->update(*kind_, config_, update, lists_[decayed], &next_walk(decayed, false)->norms);
+    machine_->update(*kind_, config_, update, lists_[decayed], gate, &next_walk(decayed, false)->norms);
     return;
   }
   for (std::size_t t = 0; t < parameters_.size(); ++t)
-    if (parameters_[t].decay == decayed && !parameters_[t].frozen) update_and_store(t, update);
+    if (parameters_[t].decay == decayed && !parameters_[t].frozen) update_and_store(t, update, gate);
 }
 
-void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update) {
+void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update, const UpdateGate* gate) {
   const FloatSpan value = parameters_[t].value;
   UpdateArgs own = update;
   if (!parameters_[t].stored) own.kahan.reset();
@@ -144,12 +165,12 @@ void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update) {
   TensorLists lists;
   append_lists(lists, t, own.kahan.has_value());
   Walk* const walk = next_walk(parameters_[t].decay, rounded);
-  machine_->update(*kind_, config_, own, lists, &walk->norms);
+  machine_->update(*kind_, config_, own, lists, gate, &walk->norms);
   if (parameters_[t].stored)
-    for (Moment& moment : moments_) moment.stored.store(t, updates_);
+    for (Moment& moment : moments_) moment.stored.store(t, updates_, gate);
   if (!rounded) return;
 
-  weights_.store(t, updates_);
+  weights_.store(t, updates_, gate);
   machine_->distance({value}, {before}, &walk->distance);
 }
 

@@ -67,6 +67,21 @@ class Optimizer {
   // One update. factor: the schedule's value for this step; grad_norm: from unscale(). Gradients are clipped as by
   // torch.nn.utils.clip_grad_norm_, times min(1, clip_norm / (norm + 1e-6)); a NaN norm makes every weight NaN.
   UpdateStats step(double factor, double grad_norm);
+  // The same in two halves, after start_unscale(), for who knows the norm later: whether the update takes place is decided in
+  // the machine's memory. queue_step() gives the array there that finish_step() wants a copy of, aligned to nothing; in
+  // place of finish_step(), take_back_step() where terms.failed was raised.
+  struct UpdateTerms {
+    bool skips_infinite = false;            // gradients that are not finite make no update
+    const std::uint32_t* failed = nullptr;  // in the machine's memory; raised: there is none; null: as if never raised
+  };
+  struct QueuedStep {
+    GradStats gradients;
+    bool is_applied = false;
+    UpdateStats update;  // where it is
+  };
+  FloatSpan queue_step(double factor, const UpdateTerms& terms);
+  QueuedStep finish_step(const void* numbers);
+  void take_back_step() { --updates_; }
   // Named state for checkpoints and the number of updates made: moments "m.<parameter>", ..., Kahan compensations
   // "k.<parameter>", scales "scale.p.<parameter>" (weights), "scale.m.<parameter>", ..., "scale.g.<parameter>"
   // (gradients); only what the configuration has.
@@ -96,13 +111,17 @@ class Optimizer {
     UpdateNorms norms;
     double distance;  // of weights that were rounded, in place of norms.update
   };
-  static constexpr std::int64_t kDoublesOfWalk = sizeof(Walk) / sizeof(double);
+  static constexpr std::size_t kDoublesOfWalk = sizeof(Walk) / sizeof(double);
 
-  double* number(std::int64_t place) { return reinterpret_cast<double*>(numbers_.span().data) + place; }
+  // Places of numbers: the gradient's norm, the gate, the walks.
+  static constexpr std::size_t kGate = 1, kFirstWalk = kGate + sizeof(UpdateGate) / sizeof(double);
+
+  double* number(std::size_t place) { return reinterpret_cast<double*>(numbers_.span().data) + place; }
   Walk* next_walk(bool decayed, bool rounded);
-  void update_group(bool decayed, const UpdateArgs& update);
-  void update_and_store(std::size_t parameter, const UpdateArgs& update);
-  UpdateStats stats_of_walks();
+  void queue_update(double factor, double grad_scale, const UpdateGate* gate);
+  void update_group(bool decayed, const UpdateArgs& update, const UpdateGate* gate);
+  void update_and_store(std::size_t parameter, const UpdateArgs& update, const UpdateGate* gate);
+  UpdateStats stats_of(const double* walks) const;
 
   OptimizerConfig config_;
   const OptimizerKind* kind_;
@@ -116,7 +135,7 @@ class Optimizer {
   bool plain_ = true;     // weights and moments are fp32 and nothing needs to be stored
   TensorLists lists_[2];  // undecayed, decayed
   MachineArray before_;   // weights of one parameter before its update
-  MachineArray numbers_;  // the gradient's norm, then the walks of an update
+  MachineArray numbers_;  // the gradient's norm, whether there is an update, its walks
   // The walks of the update under way.
   struct WalkKind {
     bool decayed, rounded;

@@ -6,6 +6,7 @@
 
 #include "optim/optimizer_kinds.h"
 #include "optim/store.h"
+#include "precision/base/check.h"
 
 namespace precipice {
 namespace {
@@ -38,12 +39,19 @@ void distance_on_cpu(const TensorList& a, const TensorList& b, double* norm) {
 }
 
 void update_on_cpu(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
-                   const TensorLists& lists, UpdateNorms* norms) {
+                   const TensorLists& lists, const UpdateGate* gate, UpdateNorms* norms) {
+  PRECIPICE_CHECK(gate == nullptr, "the CPU decides at once");
   *norms = kind.update(config, update, lists);
 }
 
 void read_on_cpu(const double* from, std::int64_t count, double* to) {
   std::copy_n(from, count, to);
+}
+
+void store_on_cpu(FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key,
+                  const UpdateGate* gate) {
+  PRECIPICE_CHECK(gate == nullptr, "the CPU decides at once");
+  store(values, format, scales, key);
 }
 
 }  // namespace
@@ -57,7 +65,8 @@ const OptimizerMachine& cpu_optimizer_machine() {
                                          .distance = distance_on_cpu,
                                          .update = update_on_cpu,
                                          .read = read_on_cpu,
-                                         .store = store};
+                                         .store = store_on_cpu,
+                                         .decide = nullptr};
   return kCpu;
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "optim/multi_tensor/multi_tensor.h"
+#include "optim/multi_tensor/update_gate.h"
 #include "optim/rules/update_rule.h"
 #include "optim/stored_format.h"
 #include "precision/rounding/random_bits.h"
@@ -26,11 +27,15 @@ struct OptimizerMachine {
   void (*l2norm)(const TensorList& x, double* norm);
   void (*scale_l2norm)(const TensorList& x, float factor, double* norm);
   void (*distance)(const TensorList& a, const TensorList& b, double* norm);
+  // A gate, in the machine's memory, decides beside `update`; on the CPU there is none.
   void (*update)(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
-                 const TensorLists& lists, UpdateNorms* norms);
+                 const TensorLists& lists, const UpdateGate* gate, UpdateNorms* norms);
   // To the host, which waits for what was called before.
   void (*read)(const double* from, std::int64_t count, double* to);
-  void (*store)(FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key);
+  void (*store)(FloatSpan values, const StoredFormat& format, FloatSpan scales, const RandomKey& key,
+                const UpdateGate* gate);
+  // Null on the CPU.
+  void (*decide)(const UpdateDecision& decision, UpdateGate* gate);
 };
 
 const OptimizerMachine& cpu_optimizer_machine();

@@ -57,16 +57,16 @@ StoredArrays::StoredArrays(const StoredFormat& format, StoredOperand operand, st
   for (const FloatSpan& span : values_) scales_.emplace_back(machine, format_.scales(span.size), 1.0f);
 }
 
-void StoredArrays::store(std::size_t t, std::int64_t update) {
+void StoredArrays::store(std::size_t t, std::int64_t update, const UpdateGate* gate) {
   const RandomKey key =
       random_key(kStorageStream, seed_, static_cast<std::uint32_t>(update), t, static_cast<std::uint16_t>(operand_));
-  machine_->store(values_[t], format_, scales(t), key);
+  machine_->store(values_[t], format_, scales(t), key, gate);
 }
 
 void StoredArrays::store_nearest(std::size_t t) {
   StoredFormat nearest = format_;
   nearest.rounding = Rounding::NearestEven;
-  machine_->store(values_[t], nearest, scales(t), {});
+  machine_->store(values_[t], nearest, scales(t), {}, nullptr);
 }
 
 FloatSpan StoredArrays::scales(std::size_t t) {

@@ -34,8 +34,8 @@ class StoredArrays {
   StoredArrays(const StoredFormat& format, StoredOperand operand, std::vector<FloatSpan> values, std::uint64_t seed,
                const OptimizerMachine& machine = cpu_optimizer_machine());
   const StoredFormat& format() const { return format_; }
-  // Array t as update number `update` leaves it.
-  void store(std::size_t t, std::int64_t update);
+  // Array t as update number `update` leaves it, if a gate in the machine's memory is open.
+  void store(std::size_t t, std::int64_t update, const UpdateGate* gate = nullptr);
   // To nearest whatever the format's rounding: the start of training, where torch casts the model.
   void store_nearest(std::size_t t);
   // One span per parameter; without scales all of them are empty.

@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,7 +14,9 @@
 #include "precision/gemm/onednn.h"
 #include "precision/kernels/isa.h"
 #include "precision/kernels/quantize_kernels.h"
+#include "precision/quantize/open_cuda.h"
 #include "train/run/provenance.h"
+#include "train/run/resolve_config.h"
 
 namespace precipice {
 namespace {
@@ -69,11 +72,62 @@ BenchRow compare(const std::string& work, const std::string& reference, double g
 }
 
 std::vector<std::string> bench_parts() {
-  return {"all", "roofline", "quantize", "scaling", "gemm", "accumulator", "linear", "step", "optimizer", "sweep", "growth"};
+  return {"all",         "roofline", "quantize", "scaling",   "gemm",  "attention",
+          "accumulator", "linear",   "step",     "optimizer", "sweep", "growth"};
 }
+
+std::vector<std::string> bench_parts_on_device() {
+  return {"roofline", "quantize", "scaling", "gemm", "attention", "step", "optimizer"};
+}
+
+BenchDevice open_bench_device() {
+  RunConfig config = resolve_config({});
+  config.device = DeviceKind::Cuda;
+  const OpenedDevice opened = open_training_device(config);
+  return {DeviceKind::Cuda, opened.training, opened.fields,
+          [index = opened.training.device.index()] { open_cuda().torch->synchronize(index); }};
+}
+
+namespace {
+
+BenchReport run_on_device(const BenchOptions& options) {
+  BenchReport report{options.threads, {}, options.quick, options.device.fields, options.device.is_stand_in()};
+  const std::vector<std::string> parts = bench_parts_on_device();
+  const auto has = [&](const std::string& part) { return std::find(parts.begin(), parts.end(), part) != parts.end(); };
+  if (options.part != "all" && !has(options.part))
+    throw ConfigError(
+        {"", 0, "part", options.part},
+        fmt::format("is timed on the CPU alone; with --device cuda there are {}", fmt::join(parts, ", ")));
+  for (const std::string& part : parts) {
+    if (options.part != "all" && options.part != part) continue;
+    if (part == "step")
+      bench_steps(options, report.rows);
+    else if (part == "optimizer")
+      bench_optimizer(options, report.rows);
+    else
+      bench_on_device(options, part, report.rows);
+  }
+  return report;
+}
+
+std::string headline(const BenchReport& report) {
+  const DeviceFields& device = report.device;
+  if (device.device.empty())
+    return fmt::format("{}, quantizers on {}, matmuls {} bf16 instructions, {} {}", cpu_model(), active_isa(),
+                       has_bf16_instructions() ? "with" : "without", report.threads,
+                       report.threads == 1 ? "thread" : "threads");
+  return fmt::format("{}{}, driver for CUDA {}, cuBLAS {}",
+                     report.times_mean_nothing ? "no GPU: the CPU stands in for one, and times mean nothing; " : "",
+                     device.gpu_model, device.driver, device.cublas_version);
+}
+
+}  // namespace
 
 BenchReport run_bench(const BenchOptions& options) {
   at::set_num_threads(options.threads);
+  if (options.device.kind != DeviceKind::Cpu) return run_on_device(options);
+  if (options.part == "attention")
+    throw ConfigError({"", 0, "part", options.part}, "is timed with --device cuda alone: a step has it on the CPU");
   BenchReport report{options.threads, {}, options.quick};
   const auto wanted = [&](const char* part) { return options.part == "all" || options.part == part; };
   if (wanted("sweep")) bench_processes(options, report.rows);
@@ -91,10 +145,9 @@ BenchReport run_bench(const BenchOptions& options) {
 
 std::string to_text(const BenchReport& report) {
   std::string text = fmt::format(
-      "{}, quantizers on {}, matmuls {} bf16 instructions, {} {}; ratio of times, ours / reference\n"
+      "{}; ratio of times, ours / reference\n"
       "{:<66} {:<42} {:>7} {:>15} {:>6}  {}\n",
-      cpu_model(), active_isa(), has_bf16_instructions() ? "with" : "without", report.threads,
-      report.threads == 1 ? "thread" : "threads", "work", "reference", "median", "min to max", "goal", "ours");
+      headline(report), "work", "reference", "median", "min to max", "goal", "ours");
   for (const BenchRow& row : report.rows)
     text += fmt::format("{:<66} {:<42} {:>7.2f} {:>7.2f} - {:>5.2f} {:>6}  {}\n", row.work, row.reference, row.ratio(),
                         row.lowest(), row.highest(), row.goal > 0 ? fmt::format("{:.2f}", row.goal) : "", row.rate);
@@ -115,6 +168,9 @@ std::string to_json(const BenchReport& report) {
   for (const auto& [name, value] : provenance()) json[name] = value;
   json["threads"] = report.threads;
   json["quick"] = report.quick;
+  for (const DeviceField& field : kDeviceFields)
+    if (const std::string& text = report.device.*field.text; !text.empty()) json[field.key] = text;
+  if (report.times_mean_nothing) json["times_mean_nothing"] = true;
   json["bf16_instructions"] = has_bf16_instructions();
   json["matmul_implementations"] = matmul_implementations();
   json["rows"] = nlohmann::ordered_json::array();

@@ -92,14 +92,18 @@ struct ReferenceGpt : nn::Module {
 }  // namespace
 
 struct ReferenceTrainer::Impl {
-  Impl(const RunConfig& config, bool fused)
+  Impl(const RunConfig& config, bool fused, at::Device device)
       : model(config.model, config.data.vocabulary, fused),
-        optimizer(model.parameters(),
+        optimizer(parameters_on(device),
                   torch::optim::AdamWOptions(config.optimizer.lr).betas({0.9, 0.95}).weight_decay(0.1)) {
     const Batch batch = open_tokens(config)->training_batch(0);
-    x = torch::tensor(batch.x).view({config.train.batch, config.model.context});
-    y = torch::tensor(batch.y);
+    x = torch::tensor(batch.x).view({config.train.batch, config.model.context}).to(device);
+    y = torch::tensor(batch.y).to(device);
     clip = config.optimizer.clip_norm;
+  }
+  std::vector<torch::Tensor> parameters_on(at::Device device) {
+    if (!device.is_cpu()) model.to(device);
+    return model.parameters();
   }
   ReferenceGpt model;
   torch::optim::AdamW optimizer;
@@ -107,8 +111,8 @@ struct ReferenceTrainer::Impl {
   double clip;
 };
 
-ReferenceTrainer::ReferenceTrainer(const RunConfig& config, bool fused)
-    : impl_(std::make_unique<Impl>(config, fused)) {}
+ReferenceTrainer::ReferenceTrainer(const RunConfig& config, bool fused, at::Device device)
+    : impl_(std::make_unique<Impl>(config, fused, device)) {}
 ReferenceTrainer::~ReferenceTrainer() = default;
 
 double ReferenceTrainer::step() {
@@ -124,33 +128,38 @@ void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows) {
   const int tensors = 150;
   const std::int64_t size = options.quick ? 6667 : 66667;
   OptimizerConfig config;
+  const BenchDevice& device = options.device;
+  const auto there = [&] { return torch::randn({size}).to(device.training.device); };
   std::vector<torch::Tensor> values, gradients, theirs;
   std::vector<Parameter> parameters;
   for (int i = 0; i < tensors; ++i) {
-    values.push_back(torch::randn({size}));
-    gradients.push_back(torch::randn({size}));
+    values.push_back(there());
+    gradients.push_back(there());
     theirs.push_back(values.back().clone().set_requires_grad(true));
     theirs.back().mutable_grad() = gradients.back().clone();
     parameters.push_back(
         {std::to_string(i), {values.back().data_ptr<float>(), size}, {gradients.back().data_ptr<float>(), size}, true});
   }
-  const auto ours = make_optimizer(config, parameters);
+  Optimizer ours(config, StoredFormats{}, parameters, 0, *device.training.optimizer);
   torch::optim::AdamW reference(theirs, torch::optim::AdamWOptions(config.lr).betas({0.9, 0.95}).weight_decay(0.1));
   const auto update = [&] {
-    const GradStats stats = ours->unscale(1.0);
-    ours->step(1.0, stats.norm);
+    const GradStats stats = ours.unscale(1.0);
+    ours.step(1.0, stats.norm);
+    device.wait();
   };
   rows.push_back(
       compare("unscale, check, norm, clip, AdamW, " + std::to_string(tensors) + " tensors of " + std::to_string(size),
-              "torch clip_grad_norm_ + AdamW", 1.0 / 3, options.quick ? 5 : 15, update, [&] {
+              "torch clip_grad_norm_ + AdamW", 1.0 / 3, options.times(5, 15), update, [&] {
                 nn::utils::clip_grad_norm_(theirs, config.clip_norm);
                 reference.step();
+                device.wait();
               }));
   // Gradients are read twice, weights and two moments read and written.
   const auto rate = [&](BenchRow& row) {
     row.rate = fmt::format("{:.1f} GB/s", 1e-9 * 4 * 8 * tensors * static_cast<double>(size) / median(row.ours));
   };
   rate(rows.back());
+  if (!device.training.device.is_cpu()) return;
 
   // The same arrays by additions alone: what memory gives.
   std::vector<std::vector<float>> first(values.size(), std::vector<float>(static_cast<std::size_t>(size))),
@@ -171,7 +180,7 @@ void bench_optimizer(const BenchOptions& options, std::vector<BenchRow>& rows) {
       }
     }
   };
-  rows.push_back(compare(rows.back().work, "reading and writing the same by additions", 1 / 0.6, options.quick ? 5 : 15,
+  rows.push_back(compare(rows.back().work, "reading and writing the same by additions", 1 / 0.6, options.times(5, 15),
                          update, walk));
   rate(rows.back());
   PRECIPICE_CHECK(std::isfinite(sum), "the sum of gradients is ", sum);  // which is read, and so was made

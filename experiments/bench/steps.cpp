@@ -18,14 +18,14 @@ struct Size {
 constexpr Size kTiny{"tiny 2x64", 2, 64, 2, 64, 16}, kSmall{"small 4x128", 4, 128, 4, 128, 16},
     kMid{"mid 6x384", 6, 384, 6, 256, 8};
 
-RunConfig bench_config(const Size& size, const std::string& recipe, int threads) {
-  std::vector<Setting> settings =
-      parse_settings(fmt::format("threads = {}\n[model]\nbias = true\nlayers = {}\nwidth = {}\nheads = {}\ncontext = "
-                                 "{}\n[data]\ntokens = 200000\nvocabulary = 65\n"
-                                 "[train]\nsteps = 1000000\nbatch = {}\neval_every = 0\n"
-                                 "[precision]\nrecipe = \"{}\"\n",
-                                 threads, size.layers, size.width, size.heads, size.context, size.batch, recipe),
-                     "bench");
+RunConfig bench_config(const Size& size, const std::string& recipe, int threads, DeviceKind device = DeviceKind::Cpu) {
+  std::vector<Setting> settings = parse_settings(
+      fmt::format("threads = {}\ndevice = \"{}\"\n[model]\nbias = true\nlayers = {}\nwidth = {}\nheads = {}\ncontext = "
+                  "{}\n[data]\ntokens = 200000\nvocabulary = 65\n"
+                  "[train]\nsteps = 1000000\nbatch = {}\neval_every = 0\n"
+                  "[precision]\nrecipe = \"{}\"\n",
+                  threads, to_string(device), size.layers, size.width, size.heads, size.context, size.batch, recipe),
+      "bench");
   RunConfig config = resolve_config(settings);
   config.metrics = no_probes();
   return config;
@@ -36,19 +36,24 @@ struct Goals {
 };
 
 void bench_size(const BenchOptions& options, const Size& size, const Goals& goals, std::vector<BenchRow>& rows) {
-  const RunConfig config = bench_config(size, "fp32", options.threads);
+  const BenchDevice& device = options.device;
+  const auto config_of = [&](const std::string& recipe) {
+    return bench_config(size, recipe, options.threads, device.kind);
+  };
+  const RunConfig config = config_of("fp32");
   const auto tokens = open_tokens(config);
   const auto trainer = [&](const std::string& recipe) {
-    return std::make_unique<Trainer>(bench_config(size, recipe, options.threads), *tokens);
+    return std::make_unique<Trainer>(config_of(recipe), *tokens, device.training);
   };
   const auto ours = trainer("fp32"), bf16 = trainer("bf16"), fp8 = trainer("fp8"),
              stochastic = trainer("te-current:dy_rounding=sr"), nearest = trainer("te-current");
-  ReferenceTrainer plain(config, false), fused(config, true);
+  ReferenceTrainer plain(config, false, device.training.device), fused(config, true, device.training.device);
   const bool is_mid = size.width > 128;
-  const int repetitions = options.quick ? 5 : 15, steps = is_mid ? 1 : options.quick ? 3 : 10;
-  const auto several = [steps](const std::function<void()>& step) {
-    return [=] {
+  const int repetitions = options.times(5, 15), steps = is_mid ? 1 : options.times(3, 10);
+  const auto several = [steps, &device](const std::function<void()>& step) {
+    return [steps, step, &device] {
       for (int i = 0; i < steps; ++i) step();
+      device.wait();
     };
   };
   const auto our = several([&] { ours->step(); }), our_fp8 = several([&] { fp8->step(); }),

@@ -12,24 +12,14 @@
 #include "experiments/cli/commands.h"
 #include "experiments/console/console.h"
 #include "precision/base/device_kind.h"
-#include "precision/quantize/device.h"
 
 namespace precipice {
-namespace {
-
-// What is missing of a GPU comes first.
-void refuse_bench_on_gpu(DeviceKind device) {
-  if (device == DeviceKind::Cpu) return;
-  open_device(device);
-  refuse_option("--device", to_string(device), "the parts are timed on the CPU alone in this version");
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Command add_bench(CLI::App& app) {
   struct BenchArguments : BenchOptions {
     bool json = false;
-    std::string check, simulate, folder = "/tmp", device = to_string(DeviceKind::Cpu);
+    std::string check, simulate, folder = "/tmp", on = to_string(DeviceKind::Cpu);
   };
   auto options = std::make_shared<BenchArguments>();
   CLI::App* parser = app.add_subcommand("bench", "Time the parts against references, as ratios");
@@ -42,7 +32,11 @@ Command add_bench(CLI::App& app) {
   parser->add_option("--threads", options->threads, "Of quantizers, matmuls, linears and steps")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  parser->add_option("--device", options->device, "cpu or cuda: where that is")
+  parser
+      ->add_option(
+          "--device", options->on,
+          "cpu or cuda: where that is; a GPU has the parts roofline, quantize, scaling, gemm, attention, step and "
+          "optimizer")
       ->check(CLI::IsMember({to_string(DeviceKind::Cpu), to_string(DeviceKind::Cuda)}))
       ->capture_default_str();
   parser->add_flag("--json", options->json, "Every repetition, and the machine, as JSON");
@@ -68,7 +62,11 @@ Command add_bench(CLI::App& app) {
               print_result(options->json ? to_json(simulation) : to_text(simulation));
               return static_cast<int>(simulation.twice > 0 ? kSomeRunsFailed : kSuccess);
             }
-            refuse_bench_on_gpu(parse_spelling("device", options->device, kDevices));
+            if (parse_spelling("device", options->on, kDevices) == DeviceKind::Cuda) {
+              if (!options->check.empty())
+                refuse_option("--check", options->check, "compares rows of the CPU, not of --device cuda");
+              options->device = open_bench_device();
+            }
             std::optional<Baseline> baseline;
             if (!options->check.empty()) baseline = read_baseline(options->check);
             const BenchReport report = run_bench(*options);

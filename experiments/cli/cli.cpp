@@ -21,6 +21,7 @@
 #include "experiments/console/process_setup.h"
 #include "experiments/sweep/plan.h"
 #include "precision/base/check.h"
+#include "precision/cuda/cuda_library.h"
 #include "train/run/provenance.h"
 
 namespace precipice {
@@ -178,6 +179,8 @@ int exit_code_of(const std::function<int()>& work) {
     return report_error(kOutputFailed, std::string("error: ") + error.what());
   } catch (const ReaderIsGone&) {
     return kReaderIsGone;
+  } catch (const OutOfDeviceMemory& error) {
+    return report_error(kNotEnoughMemory, std::string("error: ") + error.what());
   } catch (const NotEnoughMemory& error) {
     return report_error(kNotEnoughMemory, std::string("error: ") + error.what());
   } catch (const std::bad_alloc&) {

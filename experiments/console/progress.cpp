@@ -38,13 +38,6 @@ std::string format_duration(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
 }
 
-std::string format_bytes(double bytes) {
-  const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  while (bytes >= 999.5 && unit + 1 < std::size(units)) bytes /= 1000, ++unit;
-  return fmt::format("{:.{}f} {}", bytes, unit > 0 && bytes < 9.95 ? 1 : 0, units[unit]);
-}
-
 std::string format_rate(double per_second) {
   return per_second >= 9.95 ? fmt::format("{:.0f}", per_second) : fmt::format("{:.2g}", per_second);
 }

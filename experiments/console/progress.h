@@ -11,10 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "precision/base/format_bytes.h"
+
 namespace precipice {
 
 std::string format_duration(double seconds);  // "42s", "3m10s", "2h05m"; "?" when unknown or beyond 1000 h
-std::string format_bytes(double bytes);       // "512 B", "3.1 MB"; powers of 1000
 std::string format_rate(double per_second);   // "0.31", "312"
 
 class ProgressPrinter {

@@ -19,6 +19,7 @@
 #include "experiments/sweep/sweep_session.h"
 #include "metrics/files/files.h"
 #include "metrics/files/packed_runs.h"
+#include "metrics/log/describe_device.h"
 #include "metrics/log/run_outcome.h"
 #include "precision/base/check.h"
 
@@ -81,6 +82,18 @@ std::string notes(const StatusReport& report) {
         names_text(named_by_id), directory);
   if (!others.empty())
     text += fmt::format("runs not in sweep.toml, under names of their own: {}\n", names_text(others));
+  return text;
+}
+
+// A line for each device that is not the CPU, and how many runs were on it.
+std::string devices_text(const StatusReport& report) {
+  std::map<std::string, std::size_t> devices;
+  for (const ReportedRun& run : report.runs)
+    if (const DeviceFields& device = run.status.device; !device.device.empty())
+      ++devices[fmt::format("{}: {}", device.device, describe(device))];
+  std::string text;
+  for (const auto& [device, runs] : devices)
+    text += report.axes.empty() ? device + "\n" : fmt::format("{} ({} of {} runs)\n", device, runs, report.runs.size());
   return text;
 }
 
@@ -171,7 +184,7 @@ std::string to_text(const StatusReport& report, std::int64_t now, std::size_t ma
   }
   const std::size_t left = report.runs.size() + 1 - rows.size();
   return summary_line(report) + format_table(rows) + (left > 0 ? fmt::format("and {} more\n", left) : "") +
-         shards_text(report, max_shards) + notes(report);
+         devices_text(report) + shards_text(report, max_shards) + notes(report);
 }
 
 std::string to_json(const StatusReport& report, std::int64_t now, int indent) {
@@ -205,6 +218,8 @@ std::string to_json(const StatusReport& report, std::int64_t now, int indent) {
                             {"wall_seconds", number_or_name(status.wall_seconds)},
                             {"cpu_seconds", number_or_name(status.cpu_seconds)},
                             {"exit_code", status.exit_code}});
+    for (const DeviceField& field : kDeviceFields)
+      if (const std::string& text = status.device.*field.text; !text.empty()) json["runs"].back()[field.key] = text;
     if (!report.claims.empty()) json["runs"].back()["claim"] = claim_json(report, run.id);
   }
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";

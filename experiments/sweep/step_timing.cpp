@@ -212,6 +212,9 @@ double step_work(const RunConfig& config) {
 }
 
 StepTiming time_step(const RunConfig& config, double limit_seconds, double memory_bytes) {
+  if (config.device != DeviceKind::Cpu)
+    return not_measured(
+        "no time is known for the GPU before a run has trained there; steps are measured on the CPU alone");
   if (estimate_memory(config_of(config, {1, 1}), 0).bytes() > memory_bytes)
     return not_measured("memory would not suffice for one sequence and one layer");
   int ends[2];

@@ -20,7 +20,7 @@ struct StepTiming {
   bool is_measured() const { return !std::isnan(seconds); }
 };
 
-// Nothing is run that needs more than `memory_bytes`.
+// Steps of a run on a GPU are not measured: it may be another machine's. Nothing is run that needs more than `memory_bytes`.
 StepTiming time_step(const RunConfig& config, double limit_seconds, double memory_bytes);
 
 // Multiply-adds of a step, roughly: steps of unlike models are as long as these.

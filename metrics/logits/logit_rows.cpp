@@ -6,6 +6,7 @@
 
 #include "metrics/logits/logistic.h"
 #include "precision/base/check.h"
+#include "precision/calls/assumption.h"
 
 namespace precipice {
 namespace {
@@ -54,8 +55,7 @@ double LogitRows::observe(std::int64_t row, std::span<const float> logits, std::
 }
 
 bool LogitRows::suffices(const LogitRow& sums, float target_logit) const {
-  return std::isfinite(sums.others + sums.target) &&
-         (epsilons_.empty() || sums_suffice(sums, target_logit, largest_epsilon_));
+  return has_loss(sums) && (epsilons_.empty() || sums_suffice(sums, target_logit, largest_epsilon_));
 }
 
 double LogitRows::take(std::int64_t row, const LogitRow& sums, float z, const WholeLogitRow& whole) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "optim/multi_tensor/multi_tensor.h"
+#include "optim/multi_tensor/update_gate.h"
 #include "precision/cuda/cuda_kernels.h"
 #include "precision/kernels/quantize_isa.h"
 
@@ -20,7 +21,8 @@ struct SpanTable {
 
 struct CudaMultiTensorCall {
   SpanTable table;
-  Launch launch;  // of the pass over the elements
+  Launch launch;                     // of the pass over the elements
+  const UpdateGate* gate = nullptr;  // of an update, device memory; null: its own grad_scale
 };
 
 // How an array is kept (optim/store.h), a StoredFormat as plain data.
@@ -32,6 +34,7 @@ struct CudaStoreCall {
   bool power_of_two = false;
   float max_finite = 0;    // of the format
   std::int64_t block = 0;  // elements to a scale
+  const UpdateGate* gate = nullptr;
 };
 
 // Results are device memory; nothing waits.
@@ -45,6 +48,7 @@ struct CudaMultiTensorKernels {
   const char* (*update_kahan)(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms* norms);
   const char* (*fill)(FloatSpan values, float value, Launch launch);
   const char* (*store)(const CudaStoreCall& call, Launch launch);
+  const char* (*decide)(const UpdateDecision& decision, UpdateGate* gate, Launch launch);
 };
 
 PRECIPICE_EXPORT const CudaMultiTensorKernels* precipice_cuda_multi_tensor_kernels();

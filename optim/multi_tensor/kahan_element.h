@@ -21,6 +21,8 @@ struct KahanElement {  // {g, p, moments..., k}
   KahanElement(const OptimizerConfig& config, const UpdateArgs& update)
       : change{{config, update}}, format(prepare(*update.kahan, Overflow::Native)) {}
 
+  PRECIPICE_HD void set_grad_scale(float factor) { change.update.set_grad_scale(factor); }
+
   PRECIPICE_HD Measures operator()(float (&x)[kLists]) const {
     float inner[kLists - 1];
     for (int d = 0; d < kLists - 1; ++d) inner[d] = x[d];

@@ -36,6 +36,13 @@ struct MultiTensorCalls {
     return update_as<KahanElement>(call, rule, body, norms);
   }
 
+  static const char* decide(const UpdateDecision& decision, UpdateGate* gate, Launch launch) {
+    return reason_of([&] {
+      Machine machine(launch);
+      machine.launch(DecideLaunch{decision, gate});
+    });
+  }
+
   static const char* fill(FloatSpan values, float value, Launch launch) {
     return reason_of([&] {
       Machine machine(launch);
@@ -50,11 +57,11 @@ struct MultiTensorCalls {
       call.round.size = call.values.size;
       if (call.values.size == 0) return;
       Machine machine(launch);
-      const LaunchCounts* amax = nullptr;
+      float* amax = nullptr;
       if (call.scaled && call.scales.size == 1) {
-        auto* counts = machine.template scratch<LaunchCounts>(1);
-        machine.template launch_blocks<LaunchCounts>(AmaxLaunch{call.values.data, call.values.size, counts});
-        amax = counts;
+        amax = machine.template unwritten<float>(1);
+        machine.template launch_blocks<LaunchCounts>(
+            AmaxLaunch{call.values.data, call.values.size, machine.template sums<LaunchCounts>(), amax});
       }
       if (call.scaled) machine.launch(StoredScalesLaunch{call, amax});
       machine.launch(StoredNumbersLaunch{call});
@@ -62,7 +69,7 @@ struct MultiTensorCalls {
   }
 
   static constexpr CudaMultiTensorKernels table() {
-    return {l2norm, scale_l2norm, distance, update, update_kahan, fill, store};
+    return {l2norm, scale_l2norm, distance, update, update_kahan, fill, store, decide};
   }
 
  private:
@@ -70,7 +77,7 @@ struct MultiTensorCalls {
   static const char* run(const CudaMultiTensorCall& call, const Body& body, double* norm, UpdateNorms* norms) {
     return reason_of([&] {
       Machine machine(call.launch);
-      launch_over_chunks(machine, lists_of(call.table), body, {nullptr, 0, norm, norms});
+      launch_over_chunks(machine, lists_of(call.table), body, call.gate, {nullptr, 0, norm, norms});
     });
   }
 

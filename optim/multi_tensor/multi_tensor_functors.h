@@ -68,6 +68,8 @@ struct UpdateBody {  // {g, p, moments...}
     return {{x[1] - p, p}};
   }
 
+  PRECIPICE_HD void set_grad_scale(float factor) { grad_scale = factor; }
+
   PRECIPICE_HD float step(float (&x)[kLists]) const {
     float g = x[0] * grad_scale;
     if constexpr (Rule::kDecay == Decay::InGradient) {

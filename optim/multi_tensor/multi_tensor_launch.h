@@ -12,6 +12,7 @@
 
 #include "optim/multi_tensor/multi_tensor_functors.h"
 #include "optim/multi_tensor/multi_tensor_walk.h"
+#include "optim/multi_tensor/update_gate.h"
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
 
@@ -27,10 +28,30 @@ PRECIPICE_HD std::int64_t blocks_of(std::int64_t size) {
   return (size + kBlock - 1) / kBlock;
 }
 
+struct DecideLaunch {
+  UpdateDecision decision;
+  UpdateGate* gate;
+
+  PRECIPICE_HD std::int64_t items() const { return 1; }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    if (position.thread == 0) *gate = decision.decide();
+  }
+};
+
+// The body under a gate, which has the gradient's factor. False: it does nothing, and what it measures is 0.
+template <class Body>
+PRECIPICE_HD bool passes_gate(const UpdateGate* gate, Body& body) {
+  if (gate == nullptr) return true;
+  if constexpr (requires { body.set_grad_scale(1.0f); }) body.set_grad_scale(static_cast<float>(gate->grad_scale));
+  return gate->is_open != 0;
+}
+
 // First launch: an item is a lane of a block, numbered as if all chunks had `blocks` blocks.
 template <class Body>
 struct LaneLaunch {
-  Body body;
+  Body given;
+  const UpdateGate* gate;  // or null
   const DeviceChunk<Body::kLists>* chunks;
   std::int64_t chunk_count;
   std::int64_t blocks;  // of the largest chunk
@@ -40,17 +61,19 @@ struct LaneLaunch {
 
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
+    Body body = given;
+    const bool is_open = passes_gate(gate, body);
     for (std::int64_t item = position.thread; item < items(); item += position.threads) {
       const std::int64_t chunk = item / kLanes / blocks;
       const std::int64_t begin = item / kLanes % blocks * kBlock;
-      const std::int64_t left = chunks[chunk].size - begin;
-      if (left > 0) run_lane(chunks[chunk].at, begin + item % kLanes, begin + (left < kBlock ? left : kBlock), item);
+      const std::int64_t left = chunks[chunk].size - begin, end = begin + (left < kBlock ? left : kBlock);
+      if (left > 0) run_lane(body, chunks[chunk].at, begin + item % kLanes, is_open ? end : begin, item);
     }
   }
 
  private:
   // Elements first, first + kLanes, ... below `end`.
-  PRECIPICE_HD void run_lane(float* const (&list)[Body::kLists], std::int64_t first, std::int64_t end,
+  PRECIPICE_HD void run_lane(const Body& body, float* const (&list)[Body::kLists], std::int64_t first, std::int64_t end,
                              std::int64_t item) const {
     // Copies: the table is in memory that the writes below could be to, and would be read for every element.
     float* at[Body::kLists];
@@ -191,14 +214,15 @@ struct ChunkTable {
 
 // Runs a body over all chunks of lists on a machine as quantize_calls.h describes it. `sum` without its results.
 template <class Machine, class Body>
-void launch_over_chunks(Machine& machine, const TensorLists& lists, const Body& body, SumLaunch sum) {
+void launch_over_chunks(Machine& machine, const TensorLists& lists, const Body& body, const UpdateGate* gate,
+                        SumLaunch sum) {
   constexpr int kLists = Body::kLists;
   check_lists(lists, kLists);
   const ChunkTable<kLists> table(machine, lists);
   if (table.count > 0) {
     auto* lanes = machine.template unwritten<double>(2 * table.count * table.blocks * kLanes);
     auto* results = machine.template unwritten<ChunkResult>(table.count);
-    machine.launch(LaneLaunch<Body>{body, table.chunks, table.count, table.blocks, lanes});
+    machine.launch(LaneLaunch<Body>{body, gate, table.chunks, table.count, table.blocks, lanes});
     machine.launch(ChunkSumLaunch<kLists>{table.chunks, table.count, table.blocks, lanes, results});
     sum.results = results;
     sum.chunk_count = table.count;

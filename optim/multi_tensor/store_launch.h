@@ -25,24 +25,29 @@ struct FillLaunch {
   }
 };
 
+PRECIPICE_HD bool is_closed(const CudaStoreCall& call) {
+  return call.gate != nullptr && call.gate->is_open == 0;
+}
+
 // The next scale of every block.
 struct StoredScalesLaunch {
   CudaStoreCall call;
-  const LaunchCounts* whole;  // of all values, where they have one scale; else null
+  const float* amax_of_all;  // where all values have one scale; else null
 
   PRECIPICE_HD std::int64_t items() const { return call.scales.size; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
+    if (is_closed(call)) return;
     for (std::int64_t block = position.thread; block < items(); block += position.threads) {
-      const ScaleEnds ends{amax_of_pattern(static_cast<std::int32_t>(largest(block))), call.max_finite};
+      const ScaleEnds ends{amax(block), call.max_finite};
       float& scale = call.scales.data[block];
       scale = call.ms_amp ? ms_amp_scale(ends, scale) : te_current_scale(ends, call.power_of_two);
     }
   }
 
  private:
-  PRECIPICE_HD std::int64_t largest(std::int64_t block) const {
-    if (whole != nullptr) return whole->largest;
+  PRECIPICE_HD float amax(std::int64_t block) const {
+    if (amax_of_all != nullptr) return *amax_of_all;
     const std::int64_t begin = block * call.block, left = call.values.size - begin;
     const std::int64_t end = begin + (left < call.block ? left : call.block);
     std::int32_t found = 0;
@@ -50,7 +55,7 @@ struct StoredScalesLaunch {
       const std::int32_t pattern = pattern_in<Binary32>(call.values.data[i]);
       found = pattern > found ? pattern : found;
     }
-    return found;
+    return amax_of_pattern(found);
   }
 };
 
@@ -60,19 +65,26 @@ struct StoredNumbersLaunch {
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call.round); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    dispatch_call(call.round, [&]<Rounding R, bool General>() { round_items<R, General>(position); });
+    if (is_closed(call)) return;
+    dispatch_call<KernelRounding::Any>(call.round,
+                                       [&]<Rounding R, bool General>() { round_items<R, General>(position); });
   }
 
  private:
   template <Rounding R, bool General>
   PRECIPICE_HD void round_items(ThreadPosition position) const {
     LaunchCounts ignored{};
-    for_random_blocks<R>(call.round, position, [&](std::int64_t i, std::uint32_t random) {
-      const float scale = call.scaled ? call.scales.data[i / call.block] : 1.0f;
-      const float x = call.round.in[i];
-      const float kept =
-          round_element<Binary32, R, General>(call.round, i, x, scaled_by(x, scale, false), random, ignored);
-      if (scale != 1.0f) call.round.out[i] = kept * (1.0f / scale);
+    for_random_blocks<R>(call.round, position, [&](const Quad& quad, const QuadWords& random) {
+      float x[4];
+      load_quad(call.round.in, quad, x);
+      for (int k = 0; k < 4; ++k) {
+        if (!quad.has(k)) continue;
+        const float scale = call.scaled ? call.scales.data[(quad.first + k) / call.block] : 1.0f;
+        const float product = scaled_by(x[k], scale, false);
+        x[k] = round_element<Binary32, R, General>(call.round, x[k], product, random.at[k], ignored);
+        if (scale != 1.0f) x[k] *= 1.0f / scale;
+      }
+      store_quad(x, quad, call.round.out);
     });
   }
 };

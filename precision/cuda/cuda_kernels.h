@@ -14,6 +14,7 @@
 
 #include "precision/accumulator/prepared_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
+#include "precision/calls/assumption.h"
 #include "precision/calls/attention_calls.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/calls/number_rows.h"
@@ -71,6 +72,8 @@ struct CudaStepKernels {
   const char* (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, double* sum,
                                Launch launch);
   const char* (*scale)(float* x, std::int64_t size, const MeanShare& share, Launch launch);
+  // `assumptions` is on the host, and goes with the launches.
+  const char* (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Launch launch);
 };
 
 // Matrices with scales. quantize: as MatrixPlan (precision/scaling/block_quantize.h); `amax` of the whole matrix, or null. The

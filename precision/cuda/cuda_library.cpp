@@ -3,10 +3,15 @@
 
 #include <dlfcn.h>
 
+#include <string_view>
+
 #include "precision/base/check.h"
 
 namespace precipice {
 namespace {
+
+// What CUDA says of cudaErrorMemoryAllocation (cudaGetErrorString).
+constexpr std::string_view kOutOfMemory = "out of memory";
 
 // The table that a function of that name returns.
 template <class Table>
@@ -18,7 +23,10 @@ const Table* table_of(void* library, const char* name, std::string& problem) {
 }  // namespace
 
 void require_queued(const char* reason) {
-  if (reason != nullptr) throw Error(join_parts("the CUDA device does not go on: ", reason));
+  if (reason == nullptr) return;
+  const std::string sentence = join_parts("the CUDA device does not go on: ", reason);
+  if (std::string_view(reason) == kOutOfMemory) throw OutOfDeviceMemory(sentence);
+  throw Error(sentence);
 }
 
 void* cuda_entry(void* library, const char* name, std::string& problem) {

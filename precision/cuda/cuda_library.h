@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "precision/base/check.h"
 #include "precision/cuda/cuda_kernels.h"
 
 namespace precipice {
@@ -20,10 +21,16 @@ struct CudaLibrary {
   const CudaAttentionKernels* attention = nullptr;
 };
 
+// The device's memory is used up (exit code 6).
+class OutOfDeviceMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 // The library stays open. Nothing, and why, where it does not open or is of another version.
 std::optional<CudaLibrary> open_cuda_library(const std::string& path, std::string& problem);
 
-// Throws Error unless `reason`, which a function of the library gave, is null.
+// Throws Error unless `reason`, which a function of the library gave, is null; OutOfDeviceMemory where it is that.
 void require_queued(const char* reason);
 
 // A function of an open library by its name; null, and why, where there is none.

@@ -22,6 +22,17 @@ inline Launch on_stream(void* stream) {
   return {0, 0, stream};
 }
 
+// Threads that share a row: the lanes of precision/kernels/lanes.h.
+inline constexpr int kRowLanes = 16;
+
+// What the blocks of a launch add up in memory, as integers: zeros before it, and zeros again once its last block has taken
+// what there is.
+template <class T>
+struct LaunchSums {
+  T sums;
+  unsigned long long blocks_done;
+};
+
 // A body handles items `thread`, `thread + threads`, `thread + 2 threads`, ... below its number of items.
 struct ThreadPosition {
   std::int64_t thread;   // among all threads of the launch

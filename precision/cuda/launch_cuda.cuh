@@ -7,13 +7,23 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 
 #include "precision/base/host_device.h"
 #include "precision/cuda/launch.h"
 
 namespace precipice {
+
+inline void check_cuda(cudaError_t status) {
+  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+}
+
+inline cudaStream_t stream_of(const Launch& launch) {
+  return static_cast<cudaStream_t>(launch.stream);
+}
 
 // Callable from host+device bodies; only the device has something to do.
 struct DeviceAtomics {
@@ -32,6 +42,16 @@ struct DeviceAtomics {
     atomicMax(&to, value);
 #endif
   }
+  // What is there, and 0 in its place.
+  template <class Integer>
+  PRECIPICE_HD static Integer take([[maybe_unused]] Integer& from) {
+    static_assert(sizeof(Integer) == sizeof(unsigned long long));
+#if defined(__CUDA_ARCH__)
+    return static_cast<Integer>(atomicExch(reinterpret_cast<unsigned long long*>(&from), 0ull));
+#else
+    return 0;
+#endif
+  }
 };
 
 __device__ inline ThreadPosition this_thread() {
@@ -44,7 +64,8 @@ __global__ void each_thread(const __grid_constant__ Body body) {
   body.template run<DeviceAtomics>(this_thread());
 }
 
-// Bodies whose threads meet in the block's shared memory before the blocks meet.
+// Bodies whose threads meet in the block's shared memory before the blocks meet in `sums`; the last block that is through makes
+// something of these (the pattern of CUDA's sample threadFenceReduction).
 template <class Body, class Shared>
 __global__ void each_block(const __grid_constant__ Body body) {
   // As bytes: shared memory has no initial values, which members of the type may have.
@@ -54,15 +75,61 @@ __global__ void each_block(const __grid_constant__ Body body) {
   __syncthreads();
   body.template run<DeviceAtomics>(this_thread(), shared);
   __syncthreads();
-  if (threadIdx.x == 0) body.template publish<DeviceAtomics>(shared);
+  if (threadIdx.x != 0) return;
+  body.template publish<DeviceAtomics>(shared);
+  __threadfence();
+  if (atomicAdd(&body.sums->blocks_done, 1ull) + 1 != gridDim.x) return;
+  __threadfence();
+  DeviceAtomics::take(body.sums->blocks_done);
+  body.template finish<DeviceAtomics>();
 }
 
-inline void check_cuda(cudaError_t status) {
-  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+// Half a warp, whose threads share a row (row_launch.h).
+class HalfWarp {
+ public:
+  PRECIPICE_HD explicit HalfWarp(int thread_of_block)
+      : index_(thread_of_block % kRowLanes), mask_(0xFFFFu << (thread_of_block / kRowLanes % 2 * kRowLanes)) {}
+  PRECIPICE_HD int index() const { return index_; }
+  // The lower lane's number is the first of a pair, as in the CPU's tree.
+  template <class T, class Join>
+  PRECIPICE_HD T fold(T own, [[maybe_unused]] const Join& join) const {
+#if defined(__CUDA_ARCH__)
+    for (int step = kRowLanes / 2; step > 0; step /= 2) {
+      const T other = __shfl_xor_sync(mask_, own, step);
+      own = (index_ & step) == 0 ? join(own, other) : join(other, own);
+    }
+#endif
+    return own;
+  }
+
+ private:
+  int index_;
+  unsigned mask_;
+};
+
+template <class Body>
+__global__ void each_row(const __grid_constant__ Body body) {
+  const ThreadPosition position = this_thread();
+  const HalfWarp lanes(static_cast<int>(threadIdx.x));
+  for (std::int64_t row = position.thread / kRowLanes; row < body.rows; row += position.threads / kRowLanes)
+    body.run_row(row, lanes);
 }
 
-inline cudaStream_t stream_of(const Launch& launch) {
-  return static_cast<cudaStream_t>(launch.stream);
+// Zeros for the sums of the launches of a stream, which leave zeros again: they follow one another, so that one set serves
+// all, without memory and zeros for every call. Kept as long as the process.
+template <class T>
+LaunchSums<T>* sums_of_stream(cudaStream_t stream) {
+  static std::mutex mutex;
+  static std::unordered_map<cudaStream_t, LaunchSums<T>*> all;
+  const std::lock_guard lock(mutex);
+  LaunchSums<T>*& sums = all[stream];
+  if (sums == nullptr) {
+    void* memory = nullptr;
+    check_cuda(cudaMallocAsync(&memory, sizeof(LaunchSums<T>), stream));
+    check_cuda(cudaMemsetAsync(memory, 0, sizeof(LaunchSums<T>), stream));
+    sums = static_cast<LaunchSums<T>*>(memory);
+  }
+  return sums;
 }
 
 // By default as many blocks as the items need, up to eight per multiprocessor, which is all that it holds at a time; a
@@ -109,14 +176,11 @@ class DeviceMachine {
   }
 
   template <class T>
-  T* scratch(std::int64_t count) {
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-    T* memory = allocate<T>(static_cast<std::size_t>(count));
-    check_cuda(cudaMemsetAsync(memory, 0, bytes, stream_of(launch_)));
-    return memory;
+  LaunchSums<T>* sums() {
+    return sums_of_stream<T>(stream_of(launch_));
   }
 
-  // The same without zeros, for what is written before it is read.
+  // For what is written before it is read.
   template <class T>
   T* unwritten(std::int64_t count) {
     return allocate<T>(static_cast<std::size_t>(count));
@@ -137,10 +201,19 @@ class DeviceMachine {
     start(shape, each_thread<Body>, body);
   }
 
+  // Of whole lanes, whatever was asked for.
+  template <class Body>
+  void launch_rows(const Body& body) {
+    if (body.rows == 0) return;
+    Launch shape = shape_of(launch_, body.rows * kRowLanes);
+    shape.threads = (shape.threads + kRowLanes - 1) / kRowLanes * kRowLanes;
+    start(shape, each_row<Body>, body);
+  }
+
+  // Without items too, for what is made of their sums.
   template <class Shared, class Body>
   void launch_blocks(const Body& body) {
-    if (body.items() == 0) return;
-    const Launch shape = shape_of(launch_, body.items());
+    const Launch shape = shape_of(launch_, std::max<std::int64_t>(body.items(), 1));
     start(shape, each_block<Body, Shared>, body);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of logits under cross-entropy as kernel bodies: logit_row() of row_kernels.h, whose bits they give, a row by a
-// thread: chunks of 64 groups of lanes are summed in binary32, over the lanes' tree, and their sums in binary64.
+// Rows of logits under cross-entropy as kernel bodies: logit_row() of row_kernels.h, whose bits they give, a row by its
+// sixteen lanes (row_launch.h): chunks of 64 groups of lanes are summed in binary32, over the lanes' tree, and their sums in
+// binary64, by every lane.
 #pragma once
 
 #include <cstdint>
@@ -15,95 +16,97 @@ namespace precipice {
 
 struct LogitRowsLaunch {
   LogitRowsCall call;
+  std::int64_t rows;  // call.count
 
-  PRECIPICE_HD std::int64_t items() const { return call.count; }
-  template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    for (std::int64_t row = position.thread; row < call.count; row += position.threads) {
-      const std::int64_t target = call.targets[row];
-      if (target >= 0 && target < call.width)
-        read(row, target);
-      else
-        leave(row);
-    }
+  template <RowLanes Lanes>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+    const std::int64_t target = call.targets[row];
+    if (target >= 0 && target < call.width)
+      read(row, target, lanes);
+    else
+      leave(row, lanes);
   }
 
  private:
-  // Of a target that is no logit: NaN, which the loss shows, and nothing is read.
-  PRECIPICE_HD void leave(std::int64_t row) const {
-    LogitRow nothing{};
-    nothing.others = nothing.target = std::numeric_limits<double>::quiet_NaN();
-    call.rows[row] = nothing;
-    call.target_logits[row] = std::numeric_limits<float>::quiet_NaN();
-    if (call.e == nullptr) return;
-    for (std::int64_t i = 0; i < call.width; ++i) call.e[row * call.width + i] = 0.0f;
-  }
-
   static constexpr std::int64_t kChunk = 64 * kRowLanes;
   static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-  PRECIPICE_HD void read(std::int64_t row, std::int64_t target) const {
+  PRECIPICE_HD void put(std::int64_t row, const LogitRow& found, float target_logit) const {
+    call.rows[row] = found;
+    call.target_logits[row] = target_logit;
+  }
+
+  // Of a target that is no logit: NaN, which the loss shows, and nothing is read.
+  template <RowLanes Lanes>
+  PRECIPICE_HD void leave(std::int64_t row, const Lanes& lanes) const {
+    LogitRow nothing{};
+    nothing.others = nothing.target = std::numeric_limits<double>::quiet_NaN();
+    if (lanes.index() == 0) put(row, nothing, std::numeric_limits<float>::quiet_NaN());
+    if (call.e == nullptr) return;
+    for (std::int64_t i = lanes.index(); i < call.width; i += kRowLanes) call.e[row * call.width + i] = 0.0f;
+  }
+
+  template <RowLanes Lanes>
+  PRECIPICE_HD void read(std::int64_t row, std::int64_t target, const Lanes& lanes) const {
     const float* z = call.z + row * call.width;
     float* e = call.e == nullptr ? nullptr : call.e + row * call.width;
-    LogitRow result = extremes_of(z);
-    const float m = result.high;
+    LogitRow result = extremes_of(z, lanes);
     for (std::int64_t begin = 0; begin < call.width; begin += kChunk) {
       const std::int64_t end = begin + kChunk < call.width ? begin + kChunk : call.width;
       if (call.moments)
-        add_chunk<true>(z, begin, end, target, m, e, result);
+        add_chunk<true>(z, {begin, end, target}, e, result, lanes);
       else
-        add_chunk<false>(z, begin, end, target, m, e, result);
+        add_chunk<false>(z, {begin, end, target}, e, result, lanes);
     }
-    const float of_target = row_exponential(z[target] - m);
+    if (lanes.index() != target % kRowLanes) return;  // whose e the target's is
+    const float of_target = row_exponential(z[target] - result.high);
     if (e != nullptr) e[target] = of_target;
     result.target = static_cast<double>(of_target);
-    call.rows[row] = result;
-    call.target_logits[row] = z[target];
+    put(row, result, z[target]);
   }
 
-  PRECIPICE_HD LogitRow extremes_of(const float* z) const {
-    float low[kRowLanes], high[kRowLanes];
-    for (int lane = 0; lane < kRowLanes; ++lane) low[lane] = kInfinity, high[lane] = -kInfinity;
+  template <RowLanes Lanes>
+  PRECIPICE_HD LogitRow extremes_of(const float* z, const Lanes& lanes) const {
+    float low = kInfinity, high = -kInfinity;
     for (std::int64_t begin = 0; begin < call.width; begin += kRowLanes) {
-      for (int lane = 0; lane < kRowLanes; ++lane) {
-        const float x = begin + lane < call.width ? z[begin + lane] : z[0];
-        low[lane] = x < low[lane] ? x : low[lane];
-        high[lane] = high[lane] < x ? x : high[lane];
-      }
+      const std::int64_t i = begin + lanes.index();
+      const float x = i < call.width ? z[i] : z[0];
+      low = x < low ? x : low;
+      high = high < x ? x : high;
     }
     LogitRow result{};
-    result.high = fold_row_lanes(high, [](float a, float b) { return a < b ? b : a; });
-    result.low = fold_row_lanes(low, [](float a, float b) { return b < a ? b : a; });
+    result.high = lanes.fold(high, [](float a, float b) { return a < b ? b : a; });
+    result.low = lanes.fold(low, [](float a, float b) { return b < a ? b : a; });
     return result;
   }
 
+  struct Chunk {
+    std::int64_t begin, end, target;
+  };
   // The target's own term is left out: it must not drown the others.
-  template <bool Moments>
-  PRECIPICE_HD void add_chunk(const float* z, std::int64_t begin, std::int64_t end, std::int64_t target, float m,
-                              float* e, LogitRow& row) const {
+  template <bool Moments, RowLanes Lanes>
+  PRECIPICE_HD void add_chunk(const float* z, const Chunk& chunk, float* e, LogitRow& row, const Lanes& lanes) const {
     constexpr float kBound = 1e12f;  // what moments see of an infinite logit, whose term is 0
-    float sums[kRowLanes] = {}, moments[kLogitMoments][kRowLanes] = {};
-    for (std::int64_t first = begin; first < end; first += kRowLanes) {
-      for (int lane = 0; lane < kRowLanes; ++lane) {
-        const std::int64_t i = first + lane;
-        const float x = i < end && i != target ? z[i] : -kInfinity;
-        float power = row_exponential(x - m);
-        if (e != nullptr && i < end) e[i] = power;
-        sums[lane] += power;
-        if constexpr (Moments) {
-          const float magnitude = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
-          const float reach = (magnitude < kBound ? magnitude : kBound) + 1.0f;
-          for (int j = 0; j < kLogitMoments; ++j) {
-            power *= reach;
-            moments[j][lane] += power;
-          }
+    float sum = 0.0f, moments[kLogitMoments] = {};
+    for (std::int64_t first = chunk.begin; first < chunk.end; first += kRowLanes) {
+      const std::int64_t i = first + lanes.index();
+      const float x = i < chunk.end && i != chunk.target ? z[i] : -kInfinity;
+      float power = row_exponential(x - row.high);
+      if (e != nullptr && i < chunk.end) e[i] = power;
+      sum += power;
+      if constexpr (Moments) {
+        const float magnitude = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, x) & 0x7FFFFFFFu);
+        const float reach = (magnitude < kBound ? magnitude : kBound) + 1.0f;
+        for (int j = 0; j < kLogitMoments; ++j) {
+          power *= reach;
+          moments[j] += power;
         }
       }
     }
     const auto add = [](float a, float b) { return a + b; };
-    row.others += static_cast<double>(fold_row_lanes(sums, add));
+    row.others += static_cast<double>(lanes.fold(sum, add));
     if constexpr (Moments)
-      for (int j = 0; j < kLogitMoments; ++j) row.moments[j] += static_cast<double>(fold_row_lanes(moments[j], add));
+      for (int j = 0; j < kLogitMoments; ++j) row.moments[j] += static_cast<double>(lanes.fold(moments[j], add));
   }
 };
 

@@ -21,8 +21,7 @@ struct MatrixArrays {
 struct FoundNumbers {
   MatrixNumbers* numbers;  // of the device
   ResultQuantum quantum;
-  const float* scale = nullptr;  // the matrix's, where it has one; else it is 1
-  int outer_max = 0;             // NVFP4's largest block scale, where there is an outer scale; else 0
+  int outer_max = 0;  // NVFP4's largest block scale, where there is an outer scale; else 0
 };
 
 }  // namespace precipice

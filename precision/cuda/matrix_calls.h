@@ -29,20 +29,23 @@ struct MatrixCalls {
         machine.launch(RotateMatrixLaunch{call, in, arrays.values});
         in = arrays.values;
       }
-      const MatrixAmax all = amax_of_all(machine, call, in, amax);
-      auto* outers = machine.template unwritten<OuterScale>(outers_of(call));
-      machine.launch(OuterScalesLaunch{call, in, all, outers});
-      float* const multipliers = arrays.multipliers != nullptr
-                                     ? arrays.multipliers
-                                     : machine.template unwritten<float>(call.grid.grid_rows * call.grid.grid_cols);
-      machine.launch(BlockScalesLaunch{call, in, all, outers, arrays.scales, multipliers});
-      auto* counts = machine.template scratch<LaunchCounts>(1);
-      MatrixElementsLaunch elements{call, multipliers, counts};
-      elements.call.elements.in = in;
-      elements.call.elements.out = arrays.values;
-      elements.call.elements.packed = arrays.packed;
-      machine.template launch_blocks<LaunchCounts>(elements);
-      machine.launch(FoundNumbersLaunch<Binary32>{found, counts, call.elements.size, call.elements.smallest_result});
+      BlockScalesLaunch scales{
+          call, in, amax_of_all(machine, call, in, amax), nullptr, arrays.scales, arrays.multipliers};
+      if (!has_only_scale(call)) {
+        auto* const outers = machine.template unwritten<OuterScale>(outers_of(call));
+        machine.launch(OuterScalesLaunch{call, in, scales.amax_of_all, outers});
+        scales.outers = outers;
+        if (scales.multipliers == nullptr)
+          scales.multipliers = machine.template unwritten<float>(call.grid.grid_rows * call.grid.grid_cols);
+        machine.launch(scales);
+      }
+      with_kernel_of(call.elements, [&]<KernelRounding K>() {
+        MatrixElementsLaunch<K> elements{call, scales, machine.template sums<LaunchCounts>(), found};
+        elements.call.elements.in = in;
+        elements.call.elements.out = arrays.values;
+        elements.call.elements.packed = arrays.packed;
+        machine.template launch_blocks<LaunchCounts>(elements);
+      });
     });
   }
 
@@ -55,9 +58,8 @@ struct MatrixCalls {
   static const char* range_of_scales(const float* scales, std::int64_t size, ScaleRange* range, Launch launch) {
     return reason_of([&] {
       Machine machine(launch);
-      auto* extremes = machine.template scratch<ScaleExtremes>(1);
-      machine.template launch_blocks<ScaleExtremes>(RangeOfScalesLaunch{scales, size, extremes});
-      machine.launch(ScaleRangeLaunch{extremes, range});
+      machine.template launch_blocks<ScaleExtremes>(
+          RangeOfScalesLaunch{scales, size, machine.template sums<ScaleExtremes>(), range});
     });
   }
 
@@ -84,11 +86,12 @@ struct MatrixCalls {
   }
 
   // The matrix's, where a scale follows from it; `amax` is known unless null.
-  static MatrixAmax amax_of_all(Machine& machine, const MatrixCall& call, const float* in, const float* amax) {
-    if (amax != nullptr || (!call.is_one_amax && call.outer != MatrixCall::Outer::Matrix)) return {amax, nullptr};
-    auto* counts = machine.template scratch<LaunchCounts>(1);
-    machine.template launch_blocks<LaunchCounts>(MatrixAmaxLaunch{call, in, counts});
-    return {nullptr, counts};
+  static const float* amax_of_all(Machine& machine, const MatrixCall& call, const float* in, const float* amax) {
+    if (amax != nullptr || (!call.is_one_amax && call.outer != MatrixCall::Outer::Matrix)) return amax;
+    auto* const found = machine.template unwritten<float>(1);
+    machine.template launch_blocks<LaunchCounts>(
+        MatrixAmaxLaunch{call, in, machine.template sums<LaunchCounts>(), found});
+    return found;
   }
 
   static std::int64_t outers_of(const MatrixCall& call) {

@@ -69,39 +69,37 @@ struct RotateMatrixLaunch {
 struct MatrixAmaxLaunch {
   MatrixCall call;
   const float* in;
-  LaunchCounts* counts;  // `largest` is raised
+  LaunchSums<LaunchCounts>* sums;
+  float* amax;
 
-  PRECIPICE_HD std::int64_t items() const { return call.shape.rows * call.shape.cols; }
+  PRECIPICE_HD std::int64_t size() const { return call.shape.rows * call.shape.cols; }
+  PRECIPICE_HD std::int64_t items() const { return (size() + 3) / 4; }
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
     LaunchCounts own{};
-    for (std::int64_t i = position.thread; i < items(); i += position.threads) {
-      const std::int32_t pattern =
-          pattern_in<Binary32>(*element_at(call, in, i / call.shape.cols, i % call.shape.cols));
-      own.largest = pattern > own.largest ? pattern : own.largest;
+    for (std::int64_t item = position.thread; item < items(); item += position.threads) {
+      const Quad quad = quad_of(4 * item, size());
+      float x[4];
+      load_elements(call, in, quad, x);
+      raise_largest(quad, x, own);
     }
     merge<Atomics>(shared, own);
   }
   template <class Atomics>
   PRECIPICE_HD void publish(const LaunchCounts& shared) const {
-    merge<Atomics>(*counts, shared);
+    merge<Atomics>(sums->sums, shared);
   }
-};
-
-// The amax of the matrix, where something follows from it: known before, or found.
-struct MatrixAmax {
-  const float* known = nullptr;
-  const LaunchCounts* found = nullptr;
-  PRECIPICE_HD float value() const {
-    return known != nullptr ? *known : amax_of_pattern(static_cast<std::int32_t>(found->largest));
+  template <class Atomics>
+  PRECIPICE_HD void finish() const {
+    *amax = amax_of<Binary32>(take<Atomics>(sums->sums).largest);
   }
 };
 
 struct OuterScalesLaunch {
   MatrixCall call;
   const float* in;
-  MatrixAmax all;  // the matrix's, where it is one
+  const float* amax_of_all;  // where an outer scale follows from it
   OuterScale* outers;
 
   PRECIPICE_HD std::int64_t items() const {
@@ -115,7 +113,7 @@ struct OuterScalesLaunch {
     for (std::int64_t i = position.thread; i < items(); i += position.threads) {
       float amax;
       if (call.outer == MatrixCall::Outer::Matrix)
-        amax = all.value();
+        amax = *amax_of_all;
       else if (call.outer == MatrixCall::Outer::Rows)
         amax = amax_of_pattern(largest_pattern(call, in, {i, i + 1, 0, cols}));
       else
@@ -129,7 +127,7 @@ struct OuterScalesLaunch {
 struct BlockScalesLaunch {
   MatrixCall call;
   const float* in;
-  MatrixAmax all;  // the matrix's, where one scale follows from it
+  const float* amax_of_all;  // where one scale follows from it
   const OuterScale* outers;
   float *scales, *multipliers;
 
@@ -137,14 +135,14 @@ struct BlockScalesLaunch {
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
     for (std::int64_t block = position.thread; block < items(); block += position.threads) {
-      const BlockScale scale = call.is_fixed ? BlockScale{call.fixed, 1.0f / call.fixed} : scale_of_block(block);
+      const BlockScale scale = scale_of_block(block);
       scales[block] = scale.inverse;
       multipliers[block] = scale.multiply;
     }
   }
 
- private:
   PRECIPICE_HD BlockScale scale_of_block(std::int64_t block) const {
+    if (call.is_fixed) return {call.fixed, 1.0f / call.fixed};
     const std::int64_t row = block / call.grid.grid_cols * call.grid.block_rows,
                        col = block % call.grid.grid_cols * call.grid.block_cols;
     const std::int64_t end_row = row + call.grid.block_rows, end_col = col + call.grid.block_cols;
@@ -161,8 +159,9 @@ struct BlockScalesLaunch {
     return scale;
   }
 
+ private:
   PRECIPICE_HD float amax_of(const MatrixPart& part) const {
-    if (call.is_one_amax) return amax_as_seen(call, all.value());
+    if (call.is_one_amax) return amax_as_seen(call, *amax_of_all);
     const std::int32_t pattern = largest_pattern(call, in, part);
     if (!call.passes_over_nan || pattern <= kInfinityPattern) return amax_as_seen(call, amax_of_pattern(pattern));
     std::int32_t largest = 0;
@@ -181,59 +180,78 @@ struct BlockScalesLaunch {
   }
 };
 
+// Whether all elements have one scale that follows from what is known before them.
+PRECIPICE_HD bool has_only_scale(const MatrixCall& call) {
+  return call.grid.grid_rows * call.grid.grid_cols == 1 && call.outer == MatrixCall::Outer::None &&
+         call.four_over_six == FourOverSix::Off && (call.is_fixed || call.is_one_amax);
+}
+
 // An item is a block of the random stream, as in QuantizeLaunch.
+template <KernelRounding K>
 struct MatrixElementsLaunch {
-  MatrixCall call;  // `elements` with its arrays: in, out and packed
-  const float* multipliers;
-  LaunchCounts* counts;
+  MatrixCall call;           // `elements` with its arrays: in, out and packed
+  BlockScalesLaunch scales;  // launched before, but for the only scale, which every thread makes
+  LaunchSums<LaunchCounts>* sums;
+  FoundNumbers found;
 
   PRECIPICE_HD std::int64_t items() const { return quantize_items(call.elements); }
   PRECIPICE_HD void clear(LaunchCounts& shared) const { shared = LaunchCounts{}; }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, LaunchCounts& shared) const {
     LaunchCounts own{};
-    dispatch_call(call.elements, [&]<Rounding R, bool General>() { round_items<R, General>(position, own); });
+    BlockScale only{1.0f, 1.0f};
+    if (has_only_scale(call)) {
+      only = scales.scale_of_block(0);
+      if (position.thread == 0) {
+        *scales.scales = only.inverse;
+        if (scales.multipliers != nullptr) *scales.multipliers = only.multiply;
+      }
+    }
+    dispatch_call<K>(call.elements,
+                     [&]<Rounding R, bool General>() { round_items<R, General>(position, only.multiply, own); });
     merge<Atomics>(shared, own);
   }
   template <class Atomics>
   PRECIPICE_HD void publish(const LaunchCounts& shared) const {
-    merge<Atomics>(*counts, shared);
+    merge<Atomics>(sums->sums, shared);
+  }
+  template <class Atomics>
+  PRECIPICE_HD void finish() const {
+    const float scale = has_only_scale(call) ? scales.scale_of_block(0).inverse : 1.0f;
+    put_found(found, take<Atomics>(sums->sums), call.elements, scale);
   }
 
  private:
   template <Rounding R, bool General>
-  PRECIPICE_HD void round_items(ThreadPosition position, LaunchCounts& own) const {
-    for_random_blocks<R>(call.elements, position, [&](std::int64_t i, std::uint32_t random) {
-      const std::int64_t row = i / call.shape.cols, col = i % call.shape.cols;
-      const float by = multipliers[row / call.grid.block_rows * call.grid.grid_cols + col / call.grid.block_cols];
-      float x = source_number<Binary32>(call.elements, *element_at(call, call.elements.in, row, col), own);
-      float product = scaled_by(x, by, call.elements.divide);
-      if (call.element != MatrixCall::Element::General) {
-        own.largest = pattern_in<Binary32>(x) > own.largest ? pattern_in<Binary32>(x) : own.largest;
-        put(i,
-            call.element == MatrixCall::Element::Microxcaling ? microxcaling_element(call, x, product, own)
-                                                              : deepgemm_element(x, product, own),
-            own);
-        return;
+  PRECIPICE_HD void round_items(ThreadPosition position, float only, LaunchCounts& own) const {
+    const bool has_only = has_only_scale(call);
+    for_random_blocks<R>(call.elements, position, [&](const Quad& quad, const QuadWords& random) {
+      float given[4], results[4];
+      load_elements(call, call.elements.in, quad, given);
+      for (int k = 0; k < 4; ++k) {
+        if (!quad.has(k)) continue;
+        const float by = has_only ? only : multiplier_at(quad.first + k);
+        const float x = source_number<Binary32>(call.elements, given[k], own);
+        results[k] = rounded<R, General>(x, scaled_by(x, by, call.elements.divide), random.at[k], own);
       }
-      if (call.is_zero_positive && __builtin_bit_cast(std::uint32_t, product) == kSignBit) product = 0.0f;
-      const float result = round_element<Binary32, R, General>(call.elements, i, x, product, random, own);
-      if (call.has_stand_in && result != result) put_stand_in(i);
+      store_results(call.elements, quad, results, call.has_stand_in ? &call.stand_in : nullptr, own);
     });
   }
 
-  PRECIPICE_HD void put(std::int64_t i, float value, LaunchCounts& own) const {
-    if (call.elements.packed != nullptr)
-      store_packed(call.elements, i, value, own);
-    else
-      call.elements.out[i] = value;
+  PRECIPICE_HD float multiplier_at(std::int64_t i) const {
+    const std::int64_t row = i / call.shape.cols, col = i % call.shape.cols;
+    return scales.multipliers[row / call.grid.block_rows * call.grid.grid_cols + col / call.grid.block_cols];
   }
 
-  PRECIPICE_HD void put_stand_in(std::int64_t i) const {
-    if (call.elements.packed != nullptr)
-      call.elements.packed[i] = bf16_bits(__builtin_bit_cast(std::uint32_t, call.stand_in));
-    else
-      call.elements.out[i] = call.stand_in;
+  template <Rounding R, bool General>
+  PRECIPICE_HD float rounded(float x, float product, std::uint32_t random, LaunchCounts& own) const {
+    if (call.element != MatrixCall::Element::General) {
+      own.largest = pattern_in<Binary32>(x) > own.largest ? pattern_in<Binary32>(x) : own.largest;
+      return call.element == MatrixCall::Element::Microxcaling ? microxcaling_element(call, x, product, own)
+                                                               : deepgemm_element(x, product, own);
+    }
+    if (call.is_zero_positive && __builtin_bit_cast(std::uint32_t, product) == kSignBit) product = 0.0f;
+    return round_element<Binary32, R, General>(call.elements, x, product, random, own);
   }
 };
 

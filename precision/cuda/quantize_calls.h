@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The functions of CudaQuantizeKernels on any machine that queues launches: the GPU (DeviceMachine, launch_cuda.cuh). A
 // Machine(Launch) has
-//   T* scratch<T>(count)              zeroed device memory, the machine's to release
-//   T* unwritten<T>(count)            the same without zeros
-//   launch(body), launch_blocks<Shared>(body)
+//   T* unwritten<T>(count)            device memory, the machine's to release
+//   LaunchSums<T>* sums<T>()          for one launch_blocks<T> after the other
+//   launch(body), launch_blocks<Shared>(body), launch_rows(body)
 //   T download(T*)                    waits for the launches before it, and throws what went wrong there
 #pragma once
 
@@ -35,9 +35,10 @@ struct QuantizeCalls {
     return reason_of([&] {
       check_quantize_call(call);
       Machine machine(launch);
-      auto* counts = machine.template scratch<LaunchCounts>(1);
-      machine.template launch_blocks<LaunchCounts>(QuantizeLaunch<Source>{call, counts});
-      machine.launch(FoundNumbersLaunch<Source>{found, counts, call.size, call.smallest_result});
+      with_kernel_of(call, [&]<KernelRounding K>() {
+        machine.template launch_blocks<LaunchCounts>(
+            QuantizeLaunch<K, Source>{call, machine.template sums<LaunchCounts>(), found});
+      });
     });
   }
 
@@ -51,7 +52,7 @@ struct QuantizeCalls {
       call.size = rows.rows * rows.cols;
       check_quantize_call(call);
       Machine machine(launch);
-      machine.launch(RoundRowsLaunch{call, rows});
+      with_kernel_of(call, [&]<KernelRounding K>() { machine.launch(RoundRowsLaunch<K>{call, rows}); });
     });
   }
 
@@ -66,9 +67,9 @@ struct QuantizeCalls {
   static const char* amax(const float* in, std::int64_t size, Launch launch, float& result) {
     return reason_of([&] {
       Machine machine(launch);
-      auto* counts = machine.template scratch<LaunchCounts>(1);
-      machine.template launch_blocks<LaunchCounts>(AmaxLaunch{in, size, counts});
-      result = amax_of<Binary32>(machine.download(counts).largest);
+      auto* there = machine.template unwritten<float>(1);
+      machine.template launch_blocks<LaunchCounts>(AmaxLaunch{in, size, machine.template sums<LaunchCounts>(), there});
+      result = machine.download(there);
     });
   }
 

@@ -10,21 +10,28 @@ namespace precipice {
 template <class Machine>
 struct RowCalls {
   static const char* norm_forward(const NormForward& call, std::int64_t rows, Launch launch) {
-    return run(launch, NormForwardLaunch{call, rows});
+    return run(launch, [&](Machine& machine) { machine.launch_rows(NormForwardLaunch{call, rows}); });
   }
   static const char* norm_backward(const NormBackward& call, std::int64_t rows, std::int64_t rows_per_chunk,
                                    Launch launch) {
-    return run(launch, NormBackwardLaunch{call, rows}, NormParametersLaunch{call, rows, rows_per_chunk});
+    return run(launch, [&](Machine& machine) {
+      machine.launch_rows(NormBackwardLaunch{call, rows});
+      machine.launch(NormParametersLaunch{call, rows, rows_per_chunk});
+    });
   }
   static const char* causal_softmax(float* scores, std::int64_t length, float scale, std::int64_t rows, Launch launch) {
-    return run(launch, CausalSoftmaxLaunch{scores, length, rows, scale});
+    return run(launch, [&](Machine& machine) {
+      machine.launch_rows(CausalSoftmaxLaunch{scores, length, rows, scale});
+    });
   }
   static const char* causal_softmax_backward(const float* p, float* dp, const float* deltas, std::int64_t length,
                                              float scale, std::int64_t rows, Launch launch) {
-    return run(launch, CausalSoftmaxBackwardLaunch{p, dp, deltas, length, rows, scale});
+    return run(launch, [&](Machine& machine) {
+      machine.launch_rows(CausalSoftmaxBackwardLaunch{p, dp, deltas, length, rows, scale});
+    });
   }
   static const char* gelu(const float* x, std::int64_t size, float* y, float* derivative, Launch launch) {
-    return run(launch, GeluLaunch{x, size, y, derivative});
+    return run(launch, [&](Machine& machine) { machine.launch(GeluLaunch{x, size, y, derivative}); });
   }
 
   static constexpr CudaRowKernels table() {
@@ -32,11 +39,11 @@ struct RowCalls {
   }
 
  private:
-  template <class... Bodies>
-  static const char* run(Launch launch, const Bodies&... bodies) {
+  template <class Work>
+  static const char* run(Launch launch, const Work& work) {
     return reason_of([&] {
       Machine machine(launch);
-      (machine.launch(bodies), ...);
+      work(machine);
     });
   }
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops of precision/kernels/row_kernels.h for the threads of a GPU, which give their bits: a thread has a row, and
-// adds in the sixteen lanes of lanes.h and over the same tree. In their simple form: a row's numbers are read by one
-// thread, one after the other. Host and device, no CUDA in them.
+// The loops of precision/kernels/row_kernels.h for the threads of a GPU, which give their bits: sixteen threads have a row, and
+// are the sixteen lanes of lanes.h: thread k has the columns k, k + 16, ... and neighbours read what lies side by side. Sums go over the
+// same tree, from thread to thread (`Lanes`, launch_cuda.cuh). Host and device, no CUDA in them.
 #pragma once
 
 #include <cmath>
@@ -14,25 +14,20 @@
 
 namespace precipice {
 
-inline constexpr int kRowLanes = 16;
-
-// Lanes k and k + 8, then of these k and k + 4, k and k + 2, k and k + 1.
-template <class Join>
-PRECIPICE_HD float fold_row_lanes(const float (&x)[kRowLanes], const Join& join) {
-  float a[8], b[4];
-  for (int k = 0; k < 8; ++k) a[k] = join(x[k], x[k + 8]);
-  for (int k = 0; k < 4; ++k) b[k] = join(a[k], a[k + 4]);
-  return join(join(b[0], b[2]), join(b[1], b[3]));
-}
+// Lanes of a row: this thread's number among them, and
+//   T fold(T own, join)   of lanes k and k + 8 the join, then of these k and k + 4, k and k + 2, k and k + 1, in all of them
+template <class Lanes>
+concept RowLanes = requires(const Lanes& lanes) {
+  lanes.index();
+};
 
 // Sum of value(i) for i below `size`, and above as far as the lanes go, where value(i) is what a lane without a number
 // adds.
-template <class Value>
-PRECIPICE_HD float lane_sum(std::int64_t size, const Value& value) {
-  float lanes[kRowLanes] = {};
-  for (std::int64_t begin = 0; begin < size; begin += kRowLanes)
-    for (int lane = 0; lane < kRowLanes; ++lane) lanes[lane] += value(begin + lane);
-  return fold_row_lanes(lanes, [](float a, float b) { return a + b; });
+template <RowLanes Lanes, class Value>
+PRECIPICE_HD float lane_sum(const Lanes& lanes, std::int64_t size, const Value& value) {
+  float sum = 0.0f;
+  for (std::int64_t begin = 0; begin < size; begin += kRowLanes) sum += value(begin + lanes.index());
+  return lanes.fold(sum, [](float a, float b) { return a + b; });
 }
 
 // exponential_of_lanes(), of one number.
@@ -56,33 +51,27 @@ struct NormForwardLaunch {
   NormForward call;
   std::int64_t rows;
 
-  PRECIPICE_HD std::int64_t items() const { return rows; }
-  template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    for (std::int64_t row = position.thread; row < rows; row += position.threads) normalise(row);
-  }
-
- private:
-  PRECIPICE_HD void normalise(std::int64_t row) const {
-    const std::int64_t width = call.width;
+  template <RowLanes Lanes>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+    const std::int64_t width = call.width, first = lanes.index();
     const float* x = call.x + row * width;
     if (call.addend != nullptr) {
       const float* addend = call.addend + row * width;
       float* sum = call.sum + row * width;
-      for (std::int64_t i = 0; i < width; ++i) sum[i] = x[i] + addend[i];
+      for (std::int64_t i = first; i < width; i += kRowLanes) sum[i] = x[i] + addend[i];
       x = sum;
     }
     const auto size = static_cast<float>(width);
     const float mean =
-        call.centred ? lane_sum(width, [&](std::int64_t i) { return i < width ? x[i] : 0.0f; }) / size : 0.0f;
-    const float squares = lane_sum(width, [&](std::int64_t i) {
+        call.centred ? lane_sum(lanes, width, [&](std::int64_t i) { return i < width ? x[i] : 0.0f; }) / size : 0.0f;
+    const float squares = lane_sum(lanes, width, [&](std::int64_t i) {
       const float a = (i < width ? x[i] : mean) - mean;
       return a * a;
     });
     const float r = 1.0f / std::sqrt(squares / size + call.eps);
-    call.statistics[2 * row] = mean, call.statistics[2 * row + 1] = r;
+    if (first == 0) call.statistics[2 * row] = mean, call.statistics[2 * row + 1] = r;
     float* y = call.y + row * width;
-    for (std::int64_t i = 0; i < width; ++i) {
+    for (std::int64_t i = first; i < width; i += kRowLanes) {
       float a = (x[i] - mean) * r * call.gain[i];
       if (call.bias != nullptr) a += call.bias[i];
       y[i] = a;
@@ -95,25 +84,19 @@ struct NormBackwardLaunch {
   NormBackward call;
   std::int64_t rows;
 
-  PRECIPICE_HD std::int64_t items() const { return rows; }
-  template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    for (std::int64_t row = position.thread; row < rows; row += position.threads) pull(row);
-  }
-
- private:
-  PRECIPICE_HD void pull(std::int64_t row) const {
+  template <RowLanes Lanes>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
     const std::int64_t width = call.width;
     const auto size = static_cast<float>(width);
     const float *x = call.x + row * width, *dy = call.dy + row * width;
     const float mean = call.statistics[2 * row], r = call.statistics[2 * row + 1];
     const auto h = [&](std::int64_t i) { return ((i < width ? x[i] : mean) - mean) * r; };
     const auto g = [&](std::int64_t i) { return i < width ? dy[i] * call.gain[i] : 0.0f; };
-    const float shift = call.centred ? lane_sum(width, g) / size : 0.0f;
-    const float along = lane_sum(width, [&](std::int64_t i) { return g(i) * h(i); }) / size;
+    const float shift = call.centred ? lane_sum(lanes, width, g) / size : 0.0f;
+    const float along = lane_sum(lanes, width, [&](std::int64_t i) { return g(i) * h(i); }) / size;
     const float* addend = call.addend == nullptr ? nullptr : call.addend + row * width;
     float* dx = call.dx + row * width;
-    for (std::int64_t i = 0; i < width; ++i) {
+    for (std::int64_t i = lanes.index(); i < width; i += kRowLanes) {
       float result = (g(i) - shift - h(i) * along) * r;
       if (addend != nullptr) result += addend[i];
       dx[i] = result;
@@ -151,29 +134,20 @@ struct CausalSoftmaxLaunch {
   std::int64_t length, rows;
   float scale;
 
-  PRECIPICE_HD std::int64_t items() const { return rows; }
-  template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    for (std::int64_t row = position.thread; row < rows; row += position.threads) weigh(row);
-  }
-
- private:
-  PRECIPICE_HD void weigh(std::int64_t row) const {
+  template <RowLanes Lanes>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     float* p = scores + row * length;
-    const std::int64_t past = row % length + 1;
-    float lanes[kRowLanes];
-    for (float& lane : lanes) lane = -kInfinity;
-    for (std::int64_t begin = 0; begin < past; begin += kRowLanes)
-      for (int lane = 0; lane < kRowLanes && begin + lane < past; ++lane)
-        lanes[lane] = lanes[lane] < p[begin + lane] ? p[begin + lane] : lanes[lane];
-    const float m = fold_row_lanes(lanes, [](float a, float b) { return a < b ? b : a; }) * scale;
-    const float total = lane_sum(past, [&](std::int64_t i) {
+    const std::int64_t past = row % length + 1, first = lanes.index();
+    float largest = -kInfinity;
+    for (std::int64_t i = first; i < past; i += kRowLanes) largest = largest < p[i] ? p[i] : largest;
+    const float m = lanes.fold(largest, [](float a, float b) { return a < b ? b : a; }) * scale;
+    const float total = lane_sum(lanes, past, [&](std::int64_t i) {
       const float e = row_exponential((i < past ? p[i] : -kInfinity) * scale - m);
       if (i < past) p[i] = e;
       return e;
     });
-    for (std::int64_t i = 0; i < length; ++i) p[i] = i < past ? p[i] / total : 0.0f;
+    for (std::int64_t i = first; i < length; i += kRowLanes) p[i] = i < past ? p[i] / total : 0.0f;
   }
 };
 
@@ -184,18 +158,16 @@ struct CausalSoftmaxBackwardLaunch {
   std::int64_t length, rows;
   float scale;
 
-  PRECIPICE_HD std::int64_t items() const { return rows; }
-  template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    for (std::int64_t row = position.thread; row < rows; row += position.threads) {
-      const float* p = weights + row * length;
-      float* g = gradients + row * length;
-      const std::int64_t past = row % length + 1;
-      const float mean = deltas != nullptr
-                             ? deltas[row]
-                             : lane_sum(past, [&](std::int64_t i) { return i < past ? p[i] * g[i] : 0.0f; });
-      for (std::int64_t i = 0; i < length; ++i) g[i] = i < past ? p[i] * scale * (g[i] - mean) : 0.0f;
-    }
+  template <RowLanes Lanes>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+    const float* p = weights + row * length;
+    float* g = gradients + row * length;
+    const std::int64_t past = row % length + 1;
+    const float mean = deltas != nullptr
+                           ? deltas[row]
+                           : lane_sum(lanes, past, [&](std::int64_t i) { return i < past ? p[i] * g[i] : 0.0f; });
+    for (std::int64_t i = lanes.index(); i < length; i += kRowLanes)
+      g[i] = i < past ? p[i] * scale * (g[i] - mean) : 0.0f;
   }
 };
 

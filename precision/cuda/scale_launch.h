@@ -73,7 +73,8 @@ PRECIPICE_HD void merge(ScaleExtremes& to, const ScaleExtremes& from) {
 struct RangeOfScalesLaunch {
   const float* scales;
   std::int64_t size;
-  ScaleExtremes* extremes;
+  LaunchSums<ScaleExtremes>* sums;
+  ScaleRange* range;
 
   PRECIPICE_HD std::int64_t items() const { return size; }
   PRECIPICE_HD void clear(ScaleExtremes& shared) const { shared = ScaleExtremes{}; }
@@ -91,23 +92,16 @@ struct RangeOfScalesLaunch {
   }
   template <class Atomics>
   PRECIPICE_HD void publish(const ScaleExtremes& shared) const {
-    merge<Atomics>(*extremes, shared);
+    merge<Atomics>(sums->sums, shared);
   }
-};
-
-// After RangeOfScalesLaunch: what it found, for the next functions. An item is the range.
-struct ScaleRangeLaunch {
-  const ScaleExtremes* extremes;
-  ScaleRange* range;
-
-  PRECIPICE_HD std::int64_t items() const { return 1; }
   template <class Atomics>
-  PRECIPICE_HD void run(ThreadPosition position) const {
-    if (position.thread != 0) return;
+  PRECIPICE_HD void finish() const {
+    const std::int64_t above_smallest = Atomics::take(sums->sums.above_smallest);
+    const bool has_others = Atomics::take(sums->sums.has_others) != 0;
     ScaleRange found;
-    const float least = __builtin_bit_cast(float, ~static_cast<std::uint32_t>(extremes->above_smallest));
-    if (extremes->above_smallest != 0 && least < found.smallest) found.smallest = least;
-    found.powers_of_two = extremes->has_others == 0 ? 1 : 0;
+    const float least = __builtin_bit_cast(float, ~static_cast<std::uint32_t>(above_smallest));
+    if (above_smallest != 0 && least < found.smallest) found.smallest = least;
+    found.powers_of_two = has_others ? 0 : 1;
     *range = found;
   }
 };

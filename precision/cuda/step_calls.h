@@ -4,6 +4,7 @@
 
 #include "precision/cuda/cuda_kernels.h"
 #include "precision/cuda/logit_launch.h"
+#include "precision/cuda/look_launch.h"
 #include "precision/cuda/step_launch.h"
 
 namespace precipice {
@@ -26,7 +27,12 @@ struct StepCalls {
     });
   }
 
-  static const char* logit_rows(const LogitRowsCall& call, Launch launch) { return run(launch, LogitRowsLaunch{call}); }
+  static const char* logit_rows(const LogitRowsCall& call, Launch launch) {
+    return reason_of([&] {
+      Machine machine(launch);
+      machine.launch_rows(LogitRowsLaunch{call, call.count});
+    });
+  }
 
   static const char* logit_gradient(const LogitGradient& call, Launch launch) {
     return run(launch, LogitGradientLaunch{call});
@@ -45,8 +51,20 @@ struct StepCalls {
     return run(launch, ScaleLaunch{x, size, share});
   }
 
+  static const char* look(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Launch launch) {
+    return reason_of([&] {
+      Machine machine(launch);
+      for (std::int64_t next = 0; next < count;) {
+        LookLaunch body{};
+        body.failed = failed;
+        while (next < count && body.append(assumptions[next])) ++next;
+        machine.launch(body);
+      }
+    });
+  }
+
   static constexpr CudaStepKernels table() {
-    return {rotate, gather_rows, add_rows, logit_rows, logit_gradient, squared_error, scale};
+    return {rotate, gather_rows, add_rows, logit_rows, logit_gradient, squared_error, scale, look};
   }
 
  private:

@@ -81,7 +81,8 @@ const Machine& cpu_machine() {
                                 .scale_numbers = cpu::scale_numbers,
                                 .divide_outer_scale = divide_outer_on_cpu,
                                 .multiply = multiply_on_cpu,
-                                .gemm_emulated = emulate_on_cpu};
+                                .gemm_emulated = emulate_on_cpu,
+                                .look = nullptr};
   return kCpu;
 }
 

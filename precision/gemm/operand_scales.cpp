@@ -68,19 +68,10 @@ at::Tensor on_device(const float* number, const at::Tensor& x) {
   return at::for_blob(const_cast<float*>(number), {}).options(x.options()).target_device(x.device()).make_tensor();
 }
 
-// What of an operand decides how its scales are multiplied in.
-struct FoldedScales {
-  bool has_outer;
-  double of_elements;  // quantum
-
-  bool can_be_exact(const ScaleRange& range) const {
-    return (has_outer || range.powers_of_two != 0) && double{range.smallest} * of_elements >= 0x1p-149;
-  }
-  // A quotient by the tensor's scale is a multiple of E4M3's quantum.
-  double quantum(const ScaleRange& range) const {
-    return of_elements * (has_outer ? quantum_of(kE4m3) : double{range.smallest});
-  }
-};
+// A quotient by the tensor's scale is a multiple of E4M3's quantum.
+double quantum_of(const FoldedScales& facts, const ScaleRange& range) {
+  return facts.of_elements * (facts.has_outer ? quantum_of(kE4m3) : double{range.smallest});
+}
 
 bool has_outer(const Quantized& operand) {
   return operand.outer_at != nullptr || operand.outer != 1.0f;
@@ -97,8 +88,7 @@ RangePlace range_of(const at::Tensor& scales) {
 // Of scales that are no powers of two by their rule: it is taken for granted that they are none.
 std::optional<Quantized> left_there(const Quantized& operand, StepLedger& ledger) {
   const FoldedScales facts{false, operand.quantum};
-  ledger.add(range_of(operand.scales.contiguous()).there(), {},
-             [facts](const void* bytes) { return !facts.can_be_exact(number_at<ScaleRange>(bytes)); });
+  ledger.take_for_granted(range_of(operand.scales.contiguous()).there(), {Assumption::Kind::ScalesAreNotFolded, facts});
   return std::nullopt;
 }
 
@@ -111,22 +101,17 @@ std::optional<Quantized> folded_there(const Quantized& operand, StepLedger& ledg
   Quantized result = operand;
   if (facts.has_outer) result.scales = without_outer_scale(scales, operand.outer_factor());
   const bool fits_bf16 =
-      operand.values.scalar_type() == at::kBFloat16 && (!facts.has_outer || facts.quantum({}) >= 0x1p-126);
+      operand.values.scalar_type() == at::kBFloat16 && (!facts.has_outer || quantum_of(facts, {}) >= 0x1p-126);
   result.values = times_scales(result, {fits_bf16 ? at::kBFloat16 : at::kFloat, fits_bf16}, range.place());
   result.scales = at::Tensor();
   result.scale = operand.outer, result.scale_at = operand.outer_at;
   if (facts.has_outer)
-    result.quantum = static_cast<float>(facts.quantum({}));
+    result.quantum = static_cast<float>(quantum_of(facts, {}));
   else
     result.quantum_at = &range.place()->smallest;
   result.scale_range = range.there();
-  ledger.add(range.there(), {}, [facts](const void* bytes) {
-    const auto found = number_at<ScaleRange>(bytes);
-    return facts.can_be_exact(found) && found.inexact == 0;
-  });
-  // A tensor's part of 1 is none: its scales are another kind then.
-  if (operand.outer_at != nullptr)
-    ledger.add(operand.numbers, {}, [](const void* bytes) { return number_at<MatrixNumbers>(bytes).outer != 1.0f; });
+  ledger.take_for_granted(range.there(), {Assumption::Kind::ScalesAreFolded, facts});
+  if (operand.outer_at != nullptr) ledger.take_for_granted(operand.numbers, {Assumption::Kind::OuterScaleIsNotOne, {}});
   return result;
 }
 
@@ -185,7 +170,7 @@ std::optional<Quantized> folded(const Quantized& operand, StepLedger* ledger) {
   const FoldedScales facts{result.outer != 1.0f, result.quantum};
   const ScaleRange known = range.read();
   if (!facts.can_be_exact(known)) return std::nullopt;
-  const double quantum = facts.quantum(known);
+  const double quantum = quantum_of(facts, known);
   if (facts.has_outer) result.scales = without_outer_scale(scales, result.outer);
   const bool fits_bf16 = operand.values.scalar_type() == at::kBFloat16 && quantum >= 0x1p-126;
   result.values = times_scales(result, {fits_bf16 ? at::kBFloat16 : at::kFloat}, range.place());

@@ -72,7 +72,6 @@ void quantize(QuantizeTask& task, const float* in, const RandomKey& key, const f
     call.packed = outputs.packed;
     return require_queued(cuda.quantize->quantize(call, found, on_stream(stream)));
   }
-  if (is_one_scale(q.scaling)) found.scale = outputs.scales;
   if (has_outer_scale(q)) found.outer_max = q.scaling_if<Nvfp4Scaling>()->four_over_six_max;
   MatrixCall call = task.plain();
   call.elements.key = key;
@@ -106,6 +105,9 @@ void divide_outer_scale(const float* scales, std::int64_t size, const Factor& ou
 }
 void emulate_gemm(const EmulatedGemm& call, Stream stream) {
   if (call.m > 0 && call.n > 0) require_queued(cuda.matrix->gemm_emulated(prepare_gemm(call), on_stream(stream)));
+}
+void look(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Stream stream) {
+  require_queued(cuda.step->look(assumptions, count, failed, on_stream(stream)));
 }
 
 void attention_forward(const AttentionForward& call, Stream stream) {
@@ -142,6 +144,7 @@ const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
                          .divide_outer_scale = divide_outer_scale,
                          .multiply = nullptr,
                          .gemm_emulated = emulate_gemm,
+                         .look = look,
                          .attention_forward = attention_forward,
                          .attention_backward = attention_backward};
   machine.current_stream = host.current_stream;

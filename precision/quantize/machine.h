@@ -10,6 +10,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/accumulator/scaled_operands.h"
+#include "precision/calls/assumption.h"
 #include "precision/calls/attention_calls.h"
 #include "precision/calls/factor.h"
 #include "precision/calls/logit_calls.h"
@@ -85,6 +86,9 @@ struct Machine {
   // Products.
   void (*multiply)(const ProductCall& call, Stream stream);
   void (*gemm_emulated)(const EmulatedGemm& call, Stream stream);
+
+  // Raises *failed, which is 0 before, if something does not hold. Null on the CPU, which takes nothing for granted.
+  void (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Stream stream);
 
   // Attention as a whole; null where there is none. train/attention/fused_attention.h says when it stands for the functions
   // above.

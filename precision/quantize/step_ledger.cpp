@@ -3,12 +3,14 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
 #include "precision/base/check.h"
+#include "precision/quantize/device.h"
 
 namespace precipice {
 namespace {
@@ -26,31 +28,45 @@ at::Tensor bytes_of(const at::Tensor& x) {
 
 }  // namespace
 
-void StepLedger::add(const at::Tensor& numbers, Read read, Holds holds) {
-  entries_.push_back({bytes_of(numbers), std::move(read), std::move(holds)});
+void StepLedger::add(const at::Tensor& numbers, Read read) {
+  entries_.push_back({bytes_of(numbers), std::move(read)});
+}
+
+void StepLedger::take_for_granted(const at::Tensor& numbers, Assumption assumption) {
+  PRECIPICE_CHECK(numbers.is_contiguous(), "numbers for the ledger, strides ", numbers.strides());
+  PRECIPICE_CHECK(!failed_.defined(), "taken for granted after the look");
+  assumption.numbers = numbers.const_data_ptr();
+  assumptions_.push_back(assumption);
+  assumed_.push_back(numbers);
+}
+
+const std::uint32_t* StepLedger::look() {
+  if (assumptions_.empty()) return nullptr;
+  if (!failed_.defined()) {
+    failed_ = at::zeros({1}, assumed_.front().options().dtype(at::kInt));
+    const Machine& machine = machine_of(failed_);
+    machine.look(assumptions_.data(), static_cast<std::int64_t>(assumptions_.size()),
+                 static_cast<std::uint32_t*>(failed_.mutable_data_ptr()), machine.current_stream());
+  }
+  return static_cast<const std::uint32_t*>(failed_.const_data_ptr());
 }
 
 bool StepLedger::settle() {
-  if (entries_.empty()) return true;
-  const std::vector<Entry> entries = std::exchange(entries_, {});
+  const bool was_looked = look() != nullptr;
+  StepLedger settled = std::exchange(*this, {});
+  if (was_looked) settled.add(settled.failed_, {});
+  if (settled.entries_.empty()) return true;
   std::vector<at::Tensor> all;
-  for (const Entry& entry : entries) all.push_back(entry.bytes);
+  for (const Entry& entry : settled.entries_) all.push_back(entry.bytes);
   const at::Tensor downloaded = at::cat(all).cpu();
-  const auto for_each = [&](const auto& use) {
-    const auto* bytes = static_cast<const std::byte*>(downloaded.const_data_ptr());
-    for (const Entry& entry : entries) {
-      if (!use(entry, bytes)) return false;
-      bytes += entry.bytes.numel();
-    }
-    return true;
-  };
-  const bool all_hold =
-      for_each([](const Entry& entry, const std::byte* bytes) { return !entry.holds || entry.holds(bytes); });
-  if (!all_hold) return false;
-  return for_each([](const Entry& entry, const std::byte* bytes) {
+  const auto* bytes = static_cast<const std::byte*>(downloaded.const_data_ptr());
+  const std::byte* const last = bytes + downloaded.numel() - sizeof(std::uint32_t);
+  if (was_looked && number_at<std::uint32_t>(last) != 0) return false;
+  for (const Entry& entry : settled.entries_) {
     if (entry.read) entry.read(bytes);
-    return true;
-  });
+    bytes += entry.bytes.numel();
+  }
+  return true;
 }
 
 }  // namespace precipice

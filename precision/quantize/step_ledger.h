@@ -6,31 +6,40 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <vector>
+
+#include "precision/calls/assumption.h"
 
 namespace precipice {
 
 class StepLedger {
  public:
   using Read = std::function<void(const void* numbers)>;
-  using Holds = std::function<bool(const void* numbers)>;
 
   // `numbers`: a contiguous array in a device's memory, the result of calls that were made already. `read` is given a copy
-  // of its bytes, aligned to nothing, if `holds` is true of all that was added.
-  void add(const at::Tensor& numbers, Read read, Holds holds = {});
-  // Waits for the device, once if there is anything to wait for, and tells all who asked, in their order. False if some
-  // numbers do not hold what was taken for granted: then nobody is told, and the step has to be done again without it.
+  // of its bytes, aligned to nothing, if all holds that was taken for granted.
+  void add(const at::Tensor& numbers, Read read);
+  // The same of numbers that the host does not want to know; `assumption` says what, but for its `numbers`.
+  void take_for_granted(const at::Tensor& numbers, Assumption assumption);
+  // Queues the look at what was taken for granted so far, once; returns where the device will have 0 if all of it holds, or
+  // null if it was nothing.
+  const std::uint32_t* look();
+  // Waits for the device, once if there is anything to wait for, and tells all who asked, in their order. False if
+  // something does not hold that was taken for granted: then nobody is told, and the step has to be done again without it.
   bool settle();
 
  private:
   struct Entry {
     at::Tensor bytes;
     Read read;
-    Holds holds;
   };
   std::vector<Entry> entries_;
+  std::vector<Assumption> assumptions_;
+  std::vector<at::Tensor> assumed_;  // their numbers
+  at::Tensor failed_;                // (1) of 32 bits, once there was a look
 };
 
 // A copy of a number among bytes that are aligned to nothing.

@@ -3,6 +3,7 @@
 // run-time library: no nvcc.
 #include "precision/quantize/torch_cuda.h"
 
+#include <c10/core/DeviceType.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/headeronly/version.h>
@@ -34,7 +35,17 @@ TorchCudaMemory memory(int device) {
           static_cast<std::size_t>(stats.reserved_bytes[kAll].current)};
 }
 
-constexpr TorchCuda kTorchCuda{TORCH_VERSION, cublas_version, current_stream, memory};
+void synchronize(int device) {
+  c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device)).synchronize();
+}
+
+constexpr TorchCuda kTorchCuda{.torch_version = TORCH_VERSION,
+                               .device_type = static_cast<int>(c10::DeviceType::CUDA),
+                               .cublas_version = cublas_version,
+                               .current_stream = current_stream,
+                               .memory = memory,
+                               .synchronize = synchronize,
+                               .multiply = nullptr};
 
 }  // namespace
 }  // namespace precipice

@@ -3,6 +3,7 @@
 #include "tests/cuda/attention_bounds.h"
 #include "tests/cuda/attention_comparison.h"
 #include "tests/cuda/matrix_comparison.h"
+#include "tests/cuda/gate_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
 #include "tests/cuda/row_comparison.h"
@@ -93,6 +94,7 @@ TEST_CASE("on the GPU, the multi-tensor kernels give the host's bits and norms",
       compare_norms(*gpu, bad);
       compare_all_updates(OptimizerRules{}, *gpu, bad);
     }
+    compare_gates(*gpu);
   }
 }
 

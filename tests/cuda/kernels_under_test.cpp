@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/cuda/kernels_under_test.h"
 
+#include "precision/base/check.h"
 #include "tests/support/paths.h"
 
 namespace precipice::test {
@@ -26,7 +27,7 @@ const OnCpu& on_cpu() {
     auto* const control = !library ? nullptr
                                    : cuda_entry<decltype(cuda_on_cpu::cuda_on_cpu_control)>(
                                          library->cuda.handle, "cuda_on_cpu_control", reason);
-    if (control == nullptr) FAIL(reason);
+    if (control == nullptr) throw Error(reason);
     return OnCpu{*library, control()};
   }();
   return one;

@@ -3,6 +3,7 @@
 // bit; device_test.cpp has the same comparisons on a GPU. Every load and store is looked at on the way.
 #include "tests/cuda/attention_bounds.h"
 #include "tests/cuda/attention_comparison.h"
+#include "tests/cuda/gate_comparison.h"
 #include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
 #include "tests/cuda/quantize_comparison.h"
@@ -52,6 +53,10 @@ TEST_CASE("on the CPU, what a kernel call cannot do comes back as a reason", "[c
 
 TEST_CASE("on the CPU, the kernels of store keep an array as the host's store() does", "[cuda_on_cpu]") {
   compare_stores(kernels_on_cpu(5));
+}
+
+TEST_CASE("on the CPU, a gate in the device's memory decides on an update as the host would", "[cuda_on_cpu]") {
+  compare_gates(kernels_on_cpu(3));
 }
 
 TEST_CASE("on the CPU, the kernels of norms, softmax and GELU give the host's bits", "[cuda_on_cpu]") {

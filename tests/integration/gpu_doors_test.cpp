@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The doors to a GPU, one after the other, as the program names them: exit code 2 and one line. The program lies in a folder of
 // its own, and beside it what the test puts there: it looks for its libraries for GPUs where it lies itself.
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "tests/integration/program.h"
+#include "tests/integration/lone_program.h"
 #include "tests/support/catch.h"
 #include "tests/support/paths.h"
 
@@ -20,57 +15,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class LoneProgram {
- public:
-  LoneProgram() {
-    std::error_code error;
-    fs::create_hard_link(program_path(), program(), error);
-    if (error) fs::copy_file(program_path(), program());
-  }
-  void put_beside(const std::string& name, const std::string& library) const {
-    fs::remove(place.dir / name);
-    fs::create_symlink(library, place.dir / name);
-  }
-  // `environment`: "NAME=value"
-  ProgramResult run(std::vector<std::string> words, const std::vector<std::string>& environment = {}) const {
-    words.insert(words.begin(), program());
-    const std::string out = place.path("stdout"), err = place.path("stderr");
-    const pid_t child = fork();
-    if (child == 0) {
-      dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDOUT_FILENO);
-      dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), STDERR_FILENO);
-      for (const std::string& variable : environment) putenv(const_cast<char*>(variable.c_str()));
-      std::vector<char*> argv;
-      for (std::string& word : words) argv.push_back(word.data());
-      argv.push_back(nullptr);
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text_of(out), text_of(err)};
-  }
-  // Refused with one line that has this sentence, and nothing is written.
-  void check_refused(std::vector<std::string> words, const std::string& sentence,
-                     const std::vector<std::string>& environment = {}) const {
-    const std::vector<std::string> own = {place.config(), "device=cuda", "--out", place.path("made")};
-    if (words[0] != "bench") words.insert(words.begin() + 1, own.begin(), own.end());
-    INFO(words[0]);
-    const ProgramResult result = run(words, environment);
-    CHECK(result.exit_code == 2);
-    CHECK(result.out.empty());
-    CHECK(count_lines(result.err) == 1);
-    CHECK_THAT(result.err, Catch::StartsWith("precipice: error: ") && Catch::Contains("device = cuda: " + sentence));
-    CHECK_FALSE(fs::exists(place.path("made")));
-  }
-
-  Workplace place;
-
- private:
-  std::string program() const { return place.path("precipice"); }
-};
-
-constexpr const char *kKernels = "libprecipice_cuda.so", *kTorch = "libprecipice_torch_cuda.so";
+// Refused with one line that has this sentence, and nothing is written.
+void check_refused(const LoneProgram& program, std::vector<std::string> words, const std::string& sentence,
+                   const std::vector<std::string>& environment = {}) {
+  const std::vector<std::string> own = {program.place.config(), "device=cuda", "--out", program.place.path("made")};
+  if (words[0] != "bench") words.insert(words.begin() + 1, own.begin(), own.end());
+  INFO(words[0]);
+  const ProgramResult result = program.run(words, environment);
+  CHECK(result.exit_code == 2);
+  CHECK(result.out.empty());
+  CHECK(count_lines(result.err) == 1);
+  CHECK_THAT(result.err, Catch::StartsWith("precipice: error: ") && Catch::Contains("device = cuda: " + sentence));
+  CHECK_FALSE(fs::exists(program.place.path("made")));
+}
 
 std::string gpu(const std::string& said) {
   return "PRECIPICE_FAKE_GPU=" + said;
@@ -81,31 +38,31 @@ std::string gpu(const std::string& said) {
 TEST_CASE("device = cuda is refused by the first of its doors that is closed, in a line that says what mends it",
           "[integration]") {
   const LoneProgram program;
-  program.check_refused({"train"},
-                        "this build has no libprecipice_cuda.so beside the program: nvcc was not found when it was "
-                        "built; run scripts/setup --cuda, then scripts/build");
-  program.put_beside(kKernels, fake_cuda_library());
+  check_refused(program, {"train"},
+                "this build has no libprecipice_cuda.so beside the program: nvcc was not found when it was "
+                "built; run scripts/setup --cuda, then scripts/build");
+  program.put_beside(kKernelsName, fake_cuda_library());
   const std::string no_driver = "no NVIDIA driver is installed; one for CUDA 13.0 or later is needed";
   const std::vector<std::vector<std::string>> commands = {
       {"train"}, {"sweep", "seed=1,2", "--jobs", "2"}, {"bench", "quantize", "--quick", "--device", "cuda"}};
   for (const std::vector<std::string>& words : commands)
-    program.check_refused(words, "no GPU can be used: " + no_driver + "; device = \"cpu\" trains here",
-                          {gpu(no_driver)});
+    check_refused(program, words, "no GPU can be used: " + no_driver + "; device = \"cpu\" trains here",
+                  {gpu(no_driver)});
   const std::string free = gpu("free 80000000000");
-  write_text(program.place.path(kTorch), "no library");
-  program.check_refused({"train"}, "cannot open libtorch_cuda.so (", {free});
-  fs::remove(program.place.path(kTorch));
-  program.put_beside(kTorch, fake_torch_cuda_library());
+  write_text(program.place.path(kTorchName), "no library");
+  check_refused(program, {"train"}, "cannot open libtorch_cuda.so (", {free});
+  fs::remove(program.place.path(kTorchName));
+  program.put_beside(kTorchName, fake_torch_cuda_library());
   // The library of this test answers for a GPU and has no kernels.
-  program.check_refused({"train"}, "libprecipice_cuda.so is of another version of the program, build again: ", {free});
-  program.check_refused({"train", "precision.rules=attn.pv -> flash=true"},
-                        "h.0.attn.pv: flash attention has no kernels for it yet", {free});
+  check_refused(program, {"train"}, "libprecipice_cuda.so is of another version of the program, build again: ", {free});
+  check_refused(program, {"train", "precision.rules=attn.pv -> flash=true"},
+                "h.0.attn.pv: flash attention has no kernels for it yet", {free});
 }
 
 TEST_CASE("a run or runs at once that need more than a GPU has free are refused with what they need", "[integration]") {
   const LoneProgram program;
-  program.put_beside(kKernels, fake_cuda_library());
-  program.put_beside(kTorch, fake_torch_cuda_library());
+  program.put_beside(kKernelsName, fake_cuda_library());
+  program.put_beside(kTorchName, fake_torch_cuda_library());
   const std::vector<std::string> environment = {gpu("free 8000000000")};
   const std::vector<std::string> large = {"model.layers=12", "model.width=768", "model.heads=12", "model.context=1024"};
   std::vector<std::string> train = {"train", program.place.config(),   "device=cuda", "train.batch=8",
@@ -129,38 +86,38 @@ TEST_CASE("a run or runs at once that need more than a GPU has free are refused 
 
 TEST_CASE("libtorch's CUDA side opens or says which of its libraries is missing, and devices says both",
           "[integration]") {
-  const fs::path built = fs::path(program_path()).parent_path() / kTorch;
+  const fs::path built = fs::path(program_path()).parent_path() / kTorchName;
   if (!fs::exists(built)) {
     WARN("skipped: this libtorch is for CPUs alone");
     return;
   }
   const LoneProgram program;
-  program.put_beside(kKernels, fake_cuda_library());
-  fs::copy_file(built, program.place.path(kTorch));
+  program.put_beside(kKernelsName, fake_cuda_library());
+  fs::copy_file(built, program.place.path(kTorchName));
   const std::vector<std::string> environment = {gpu("free 80000000000")};
   const ProgramResult devices = program.run({"devices"}, environment);
   CHECK(devices.exit_code == 0);
   CHECK_THAT(devices.out, Catch::Contains("\ncuda  Fake GPU, compute capability 9.0, "));
   if (contains(devices.out, "\n      libtorch_cuda.so opens, cuBLAS 13.")) {
-    program.check_refused({"train"}, "libprecipice_cuda.so is of another version", environment);
+    check_refused(program, {"train"}, "libprecipice_cuda.so is of another version", environment);
   } else {
     CHECK_THAT(devices.out, Catch::Contains(": cannot open shared object file: No such file or directory): run "
                                             "scripts/setup --cuda\n"));
-    program.check_refused({"train"}, "cannot open libtorch_cuda.so (lib", environment);
+    check_refused(program, {"train"}, "cannot open libtorch_cuda.so (lib", environment);
   }
 }
 
 TEST_CASE("a run on the CPU loads nothing of a GPU's, whatever lies beside the program", "[integration]") {
   const LoneProgram program;
-  program.put_beside(kKernels, fake_cuda_library());
-  program.put_beside(kTorch, fake_torch_cuda_library());
+  program.put_beside(kKernelsName, fake_cuda_library());
+  program.put_beside(kTorchName, fake_torch_cuda_library());
   const ProgramResult result = program.run(
       {"train", program.place.config(), "train.steps=1", "--out", program.place.path("run")}, {"LD_DEBUG=files"});
   CHECK(result.exit_code == 0);
   CHECK(contains(result.err, "libtorch_cpu.so"));
   CHECK_FALSE(contains(result.err, "libtorch_cuda"));
-  CHECK_FALSE(contains(result.err, kKernels));
-  CHECK_FALSE(contains(result.err, kTorch));
+  CHECK_FALSE(contains(result.err, kKernelsName));
+  CHECK_FALSE(contains(result.err, kTorchName));
   CHECK_FALSE(contains(result.err, "libcublas"));
   CHECK_FALSE(contains(result.err, "precipice_fake"));
 }

@@ -64,6 +64,12 @@ REGISTERS = {"quantize_cuda.cu": 80, "row_kernels_cuda.cu": 48, "step_kernels_cu
              "matrix_kernels_cuda.cu": 128, "multi_tensor_cuda.cu": 64, "attention_cuda.cu": 168}
 
 
+def entries(text):
+    """The kernels in a PTX by their mangled names."""
+    parts = re.split(r"^\.visible \.entry (\w+)\(", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
 class CudaArithmetic(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -107,6 +113,22 @@ class CudaArithmetic(unittest.TestCase):
             self.assertEqual(len(used), ptx.count(".entry "), name)
             self.assertEqual(set(spilled), {"0"}, name)
             self.assertLessEqual(max(used), REGISTERS[name], name)
+
+    def test_kernels_that_quantize_move_four_numbers_at_a_time(self):
+        stores = {"QuantizeLaunch": r"st\.global\.v4\.[uf]32", "RoundRowsLaunch": r"st\.global\.v4\.[uf]32",
+                  "MatrixElementsLaunch": r"st\.global\.v4\.u16", "AmaxLaunch": r"st\.global"}
+        seen = set()
+        for name in ("quantize_cuda.cu", "matrix_kernels_cuda.cu"):
+            for entry, text in entries(self.ptx[name]).items():
+                body = next((body for body in stores if body in entry), None)
+                if body is None or "Binary64" in entry:
+                    continue
+                seen.add(body)
+                self.assertRegex(text, r"ld\.global\.v4\.[uf]32", entry)
+                self.assertRegex(text, stores[body], entry)
+                if "KernelRoundingE1" in entry and body != "MatrixElementsLaunch":  # to nearest even: all in registers
+                    self.assertNotIn("ld.local", text, entry)
+        self.assertEqual(seen, set(stores))
 
     def test_what_the_compiler_does_by_default_would_be_seen(self):
         command = [word for word in self.kernels["multi_tensor_cuda.cu"] if word != "--fmad=false"]

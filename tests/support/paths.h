@@ -13,6 +13,7 @@ std::string cuda_library();         // libprecipice_cuda.so; "": it was not buil
 std::string cuda_on_cpu_library();  // its files for the CPU (tests/support/cuda_on_cpu)
 std::string fake_cuda_library();    // tests/support/fake_gpu
 std::string fake_torch_cuda_library();
+std::string stand_in_torch_cuda_library();  // tests/support/stand_in
 std::string flushing_library();  // sets FTZ and DAZ when it is loaded
 
 }  // namespace precipice

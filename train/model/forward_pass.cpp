@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/model/forward_pass.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
@@ -39,8 +40,11 @@ BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const 
   const at::Device device = model.device();
   if (device.is_cpu()) return tensors;
   for (const auto* tokens : {&batch.x, &batch.y}) check_tokens(*tokens, model.vocabulary());
-  const auto moved = [&](const at::Tensor& x) { return x.to(x.options().device(device)); };
-  return {moved(tensors.inputs), moved(tensors.targets)};
+  // In one copy, of which each has its part.
+  const at::Tensor both = at::cat({tensors.inputs.flatten(), tensors.targets.flatten()}).to(device);
+  const std::int64_t size = tensors.inputs.numel();
+  return {both.narrow(0, 0, size).view(tensors.inputs.sizes()),
+          both.narrow(0, size, both.numel() - size).view(tensors.targets.sizes())};
 }
 
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,

@@ -96,29 +96,17 @@ class LossOperation : public Operation {
 
   // The rows come with the step's other numbers. Where one of them does not suffice, the step is done again.
   void finish_later(std::int64_t count) const {
-    const auto for_rows = [rows = rows_, count](const void* bytes, const auto& use) {
+    PRECIPICE_CHECK(!rows_->has_sharpness(), "more than a loss of every row would be taken for granted");
+    later_->ledger->take_for_granted(sums_, {Assumption::Kind::RowsHaveLoss, {}, count});
+    later_->ledger->add(sums_, [rows = rows_, later = later_, count](const void* bytes) {
       const auto* of_rows = static_cast<const std::byte*>(bytes);
       const auto* of_logits = of_rows + count * static_cast<std::int64_t>(sizeof(LogitRow));
-      bool all = true;
       for (std::int64_t row = 0; row < count; ++row)
-        all &= use(*rows, row, number_at<LogitRow>(of_rows + row * static_cast<std::int64_t>(sizeof(LogitRow))),
+        rows->take(row, number_at<LogitRow>(of_rows + row * static_cast<std::int64_t>(sizeof(LogitRow))),
                    number_at<float>(of_logits + row * static_cast<std::int64_t>(sizeof(float))));
-      return all;
-    };
-    const auto holds = [for_rows](const void* bytes) {
-      return for_rows(bytes, [](LogitRows& rows, std::int64_t, const LogitRow& sums, float target_logit) {
-        return rows.suffices(sums, target_logit);
-      });
-    };
-    const auto read = [for_rows, rows = rows_, later = later_](const void* bytes) {
-      for_rows(bytes, [](LogitRows& all, std::int64_t row, const LogitRow& sums, float target_logit) {
-        all.take(row, sums, target_logit);
-        return true;
-      });
       later->mean = rows->mean_loss();
       later->statistics = rows->statistics();
-    };
-    later_->ledger->add(sums_, read, holds);
+    });
   }
 
   at::Tensor targets_, e_, sums_;

@@ -13,6 +13,9 @@ class DueProbes {
 
   std::vector<SeriesGroup> groups() const;
 
+  // At the step of the last before_forward().
+  bool is_any_due() const { return !due_.empty(); }
+
   // The hooks of one step's due probes, called in this order.
   ForwardRequest before_forward(std::int64_t step);
   void after_backward(const ForwardPass& pass);

@@ -16,12 +16,14 @@
 #include "metrics/files/directory.h"
 #include "metrics/files/files.h"
 #include "metrics/files/run_files.h"
+#include "metrics/log/describe_device.h"
 #include "metrics/log/journal.h"
 #include "metrics/log/run_file.h"
 #include "metrics/log/run_outcome.h"
 #include "metrics/log/status_doubt.h"
 #include "precision/base/processor_seconds.h"
 #include "precision/base/seconds_since.h"
+#include "precision/cuda/cuda_library.h"
 #include "precision/quantize/device.h"
 #include "train/data/open_tokens.h"
 #include "train/run/checkpoint.h"
@@ -43,6 +45,7 @@ class RunSession {
  public:
   explicit RunSession(const RunRequest& request);
   RunStatus execute();
+  std::string reason_of(const std::exception& error) const;
 
  private:
   void open_inputs();
@@ -311,6 +314,10 @@ void RunSession::mark_failed(const std::string& reason) {
   }
 }
 
+std::string RunSession::reason_of(const std::exception& error) const {
+  return is_out_of_device_memory(error) ? out_of_device_memory(resolved_, device_) : error.what();
+}
+
 void RunSession::finish_step(std::vector<SeriesRow> rows) {
   const std::int64_t step = trainer_->steps_done() - 1;
   status_.final_loss = step_record_of(rows.front().values).train_loss;
@@ -378,9 +385,7 @@ RunStatus RunSession::execute() {
   update_status();
   log(fmt::format("precipice {} ({}), run {}, {} parameters, {} thread(s)", program_version(), program_commit(),
                   identity_, trainer_->num_parameters(), config_.threads));
-  if (const DeviceFields& on = device_.fields; !on.device.empty())
-    log(fmt::format("{}, driver for CUDA {}, cuBLAS {}, products {}", on.gpu_model, on.driver, on.cublas_version,
-                    on.carrier));
+  if (!device_.fields.device.empty()) log(describe(device_.fields));
   for (const std::string& file : request_.included) log("settings included from " + file);
   try {
     publish(RunState::Running);  // a look at it is possible from the first second
@@ -389,7 +394,7 @@ RunStatus RunSession::execute() {
     mark_failed("out of memory");
     throw;
   } catch (const std::exception& error) {
-    mark_failed(error.what());
+    mark_failed(reason_of(error));
     throw;
   }
   return status_;
@@ -398,7 +403,13 @@ RunStatus RunSession::execute() {
 }  // namespace
 
 RunStatus execute_run(const RunRequest& request) {
-  return RunSession(request).execute();
+  RunSession session(request);
+  try {
+    return session.execute();
+  } catch (const std::exception& error) {
+    if (is_out_of_device_memory(error)) throw OutOfDeviceMemory(session.reason_of(error));
+    throw;
+  }
 }
 
 }  // namespace precipice

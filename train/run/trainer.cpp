@@ -149,14 +149,54 @@ Trainer::Gradient Trainer::gradient_of(const Batch& batch, StepObservers& observ
   return {std::move(pass), optimizer_->unscale(scaler_.scale())};
 }
 
-StepRecord Trainer::record_of(const ForwardPass& pass, const GradStats& gradients, double schedule) const {
+Trainer::Update Trainer::update_watched(const Batch& batch, StepObservers& observers, double schedule) {
+  const auto [pass, gradients] = gradient_of(batch, observers);
+  probes_.after_backward(pass);
+  const ProbedStep probed{
+      *model_,        config_, batch, scales_, step_, pass.objective.item<float>(), config_.optimizer.lr * schedule,
+      scaler_.scale()};
+  probes_.before_update(probed, gradients_->buffers());
+  Update update{pass.loss.item<float>(), pass.statistics, {gradients, false, {}}};
+  update.made.is_applied = scaler_.update(gradients.finite) == LossScaler::Decision::Apply;
+  if (update.made.is_applied) update.made.update = optimizer_->step(schedule, gradients.norm);
+  probes_.after_update(probed, {*optimizer_, update.made.is_applied});
+  return update;
+}
+
+std::optional<Trainer::Update> Trainer::update_at_once(const Batch& batch, double schedule) {
+  StepLedger ledger;
+  StepObservers nobody({}, nullptr);
+  ForwardPass pass = forward_and_backward(batch, nobody, &ledger);
+  optimizer_->start_unscale(scaler_.scale());
+  const FloatSpan numbers = optimizer_->queue_step(schedule, {scaler_.skips_infinite(), ledger.look()});
+  Update update;
+  ledger.add(array_of(numbers.data, numbers.size, device_),
+             [&](const void* bytes) { update.made = optimizer_->finish_step(bytes); });
+  if (!ledger.settle()) {
+    optimizer_->take_back_step();
+    return std::nullopt;
+  }
+  const bool is_applied = scaler_.update(update.made.gradients.finite) == LossScaler::Decision::Apply;
+  PRECIPICE_CHECK(is_applied == update.made.is_applied, "the device and the loss scaler decide otherwise");
+  take_late_values(pass, config_);
+  update.train_loss = pass.loss.item<float>();
+  update.statistics = pass.statistics;
+  return update;
+}
+
+StepRecord Trainer::record_of(const Update& update, double loss_scale, double schedule) const {
   StepRecord record;
-  record.train_loss = pass.loss.item<float>();
-  record.loss_scale = scaler_.scale();
-  record.grad_norm = gradients.norm;
+  record.train_loss = update.train_loss;
+  record.loss_scale = loss_scale;
+  record.grad_norm = update.made.gradients.norm;
   record.learning_rate = config_.optimizer.lr * schedule;
-  record.max_logit = pass.statistics.max_logit;
-  record.log_z = pass.statistics.log_z;
+  record.max_logit = update.statistics.max_logit;
+  record.log_z = update.statistics.log_z;
+  if (update.made.is_applied) {
+    record.param_norm = update.made.update.param_norm;
+    record.update_ratio = update.made.update.update_ratio;
+  }
+  record.skipped = update.made.is_applied ? 0 : 1;
   return record;
 }
 
@@ -173,23 +213,13 @@ std::vector<SeriesRow> Trainer::step() {
 
   const Batch batch = tokens_.training_batch(step_);
   StepObservers observers(probes_.before_forward(step_), watcher_);
-  const auto [pass, gradients] = gradient_of(batch, observers);
-  probes_.after_backward(pass);
-
   const double schedule = schedule_factor(config_.schedule, step_, config_.train.steps);
-  StepRecord record = record_of(pass, gradients, schedule);
-  const ProbedStep probed{
-      *model_, config_, batch, scales_, step_, pass.objective.item<float>(), record.learning_rate, record.loss_scale};
-  probes_.before_update(probed, gradients_->buffers());
-
-  const bool applied = scaler_.update(gradients.finite) == LossScaler::Decision::Apply;
-  if (applied) {
-    const UpdateStats update = optimizer_->step(schedule, gradients.norm);
-    record.param_norm = update.param_norm;
-    record.update_ratio = update.update_ratio;
-  }
-  record.skipped = applied ? 0 : 1;
-  probes_.after_update(probed, {*optimizer_, applied});
+  const double loss_scale = scaler_.scale();
+  std::optional<Update> update;
+  if (!device_.is_cpu() && !probes_.is_any_due() && watcher_ == nullptr && optimizer_->can_unscale_again())
+    update = update_at_once(batch, schedule);
+  if (!update) update = update_watched(batch, observers, schedule);
+  StepRecord record = record_of(*update, loss_scale, schedule);
   detect(record);
 
   std::vector<SeriesRow> rows{{kMetricsGroup, step_, to_values(record)}};

@@ -66,8 +66,18 @@ class Trainer {
   // The same gradient; on a device by way of a ledger, without waiting for anything but that.
   Gradient gradient_of(const Batch& batch, StepObservers& observers);
   std::optional<Gradient> gradient_by_ledger(const Batch& batch, StepObservers& observers);
+  // A step, but for what is known before it.
+  struct Update {
+    double train_loss = 0;
+    LogitStatistics statistics;
+    Optimizer::QueuedStep made;
+  };
+  Update update_watched(const Batch& batch, StepObservers& observers, double schedule);
+  // The same where nobody looks on before the update; on a device everything is queued before anything is waited for. Nothing
+  // where what was taken for granted does not hold.
+  std::optional<Update> update_at_once(const Batch& batch, double schedule);
   std::optional<double> sum_of_validation_losses(StepLedger* ledger);
-  StepRecord record_of(const ForwardPass& pass, const GradStats& gradients, double schedule) const;
+  StepRecord record_of(const Update& update, double loss_scale, double schedule) const;
   void detect(StepRecord& record);
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
 

@@ -14,11 +14,16 @@
 #include <string>
 #include <vector>
 
-#include "precision/gemm/carrier.h"
+#include "tests/precision/gemm/product_calls.h"
 #include "tests/support/catch.h"
 #include "tests/support/tensors.h"
 
 using namespace precipice;
+using test::call_of;
+using test::kOrders;
+using test::laid_out;
+using test::Order;
+using test::product_of;
 using test::random_tensor;
 using test::same_bits;
 
@@ -36,33 +41,6 @@ at::Tensor& multiply_bf16(const at::Tensor& a, const at::Tensor& b, at::ScalarTy
 TORCH_LIBRARY_IMPL(aten, CPU, library) {
   library.impl("mm.dtype_out", multiply_bf16);
   library.impl("bmm.dtype_out", multiply_bf16);
-}
-
-// A batch of matrices of whole numbers from -16 to 16, in memory in one of three orders: as it is, transposed, or with a
-// batch's dimension between rows and columns, as heads lie among the numbers of a token.
-enum class Order { Rows, Columns, Heads };
-constexpr Order kOrders[] = {Order::Rows, Order::Columns, Order::Heads};
-
-at::Tensor laid_out(const std::vector<std::int64_t>& shape, Order order, std::uint64_t seed) {
-  at::Tensor x = random_tensor(shape, seed).mul(8).round();
-  if (order == Order::Columns) return x.transpose(-2, -1).contiguous().transpose(-2, -1);
-  if (order == Order::Heads && x.dim() > 2) return x.transpose(-3, -2).contiguous().transpose(-3, -2);
-  return x;
-}
-
-CarrierProduct product_of(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y) {
-  CarrierProduct call;
-  call.bf16 = a.scalar_type() == at::kBFloat16;
-  call.a = a.const_data_ptr(), call.b = b.const_data_ptr();
-  call.a_sizes = a.sizes(), call.a_strides = a.strides();
-  call.b_sizes = b.sizes(), call.b_strides = b.strides();
-  call.y = y.mutable_data_ptr<float>(), call.y_strides = y.strides();
-  return call;
-}
-
-ProductCall call_of(const CarrierProduct& product, Causal causal, const Factor& scale = {},
-                    bool may_need_fp32 = false) {
-  return {product, causal, may_need_fp32, scale, {}, {}};
 }
 
 // Memory of y with two numbers more in each row, all of it NaN; y is a view of it.

@@ -199,6 +199,10 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
+// Threads of other blocks are ordered by kernels' ends alone, and atomics by nothing: what a fence promises beside an atomic
+// number is not modelled, and whoever needs it reads by atomics.
+inline void __threadfence() {}
+
 inline void __syncthreads(const std::source_location& at = std::source_location::current()) {
   cuda_on_cpu::meet_block(at);
 }

@@ -77,6 +77,16 @@ bool reads_numbers(const std::string& operation) {
          operation.find("::new_") == std::string::npos && operation.find("::set_") == std::string::npos;
 }
 
+std::int64_t bytes_of(const at::Tensor& x) {
+  return x.numel() * static_cast<std::int64_t>(x.element_size());
+}
+
+// Of those that write into an argument, the ones that do not read it.
+bool only_writes(const std::string& operation) {
+  return operation.find("::copy_") != std::string::npos || operation.find("::fill_") != std::string::npos ||
+         operation.find("::zero_") != std::string::npos;
+}
+
 // What an operation reads was written before; what it writes is written after.
 class Accesses {
  public:
@@ -88,13 +98,16 @@ class Accesses {
     if (given.isTensorList())
       for (const at::Tensor& x : given.toTensorVector()) add(x, alias != nullptr);
   }
-  void done() const {
+  // `made`: bytes of new tensors.
+  void done(std::int64_t made) const {
     for (const at::Tensor& x : written_) mark_written(numbers_of(x));
+    if (reads_ && bytes_ + made > 0) count_operation(bytes_ + made);
   }
 
  private:
   void add(const at::Tensor& x, bool writes) {
     if (!is_ours(x)) return;
+    bytes_ += bytes_of(x) * (writes && !only_writes(schema_.name()) ? 2 : 1);
     if (writes) written_.push_back(x);
     if (!writes && reads_)
       PRECIPICE_CHECK(are_written(numbers_of(x)), schema_.name(), " reads device memory that nobody wrote");
@@ -102,6 +115,7 @@ class Accesses {
 
   const c10::FunctionSchema& schema_;
   bool reads_;
+  std::int64_t bytes_ = 0;
   std::vector<at::Tensor> written_;
 };
 
@@ -127,17 +141,21 @@ class Results {
     }
   }
 
-  at::Tensor on_device(const at::Tensor& x) const {
+  std::int64_t made() const { return made_; }
+
+  at::Tensor on_device(const at::Tensor& x) {
     if (!x.defined()) return x;
     for (const auto& [given, cpu] : pairs_) {
       if (cpu.is_same(x)) return given;
       if (x.has_storage() && x.storage().data() == given.storage().data() && x.storage().nbytes() > 0)
         return at::native::as_strided_tensorimpl(given, x.sizes(), x.strides(), x.storage_offset());
     }
+    made_ += bytes_of(x);
     return copied(x);
   }
 
  private:
+  std::int64_t made_ = 0;
   std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;
 };
 
@@ -155,7 +173,6 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
   }
   operation.callBoxed(cpu);
   results.resize_given();
-  accesses.done();
   stack->resize(begin);
   for (const c10::IValue& value : cpu) {
     if (value.isTensor()) {
@@ -169,6 +186,7 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
       stack->push_back(value);
     }
   }
+  accesses.done(results.made());
 }
 
 at::Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
@@ -205,6 +223,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
     PRECIPICE_CHECK(are_written(numbers_of(from)), "a copy reads device memory that nobody wrote");
     on_cpu(to).copy_(on_cpu(from));
     mark_written(numbers_of(to));
+    count_operation(2 * bytes_of(to));
   } else if (is_ours(from)) {
     const at::Tensor there = from.to(to.scalar_type()).contiguous();
     const at::Tensor here = to.is_contiguous() && to.sizes() == there.sizes() ? to : at::empty_like(there, to.device());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/test_device/device_memory.h"
 
+#include <c10/util/Exception.h>
+
 #include "precision/base/check.h"
 #include "precision/quantize/cuda_machine.h"
 #include "tests/cuda/kernels_under_test.h"
@@ -53,7 +55,10 @@ DeviceMemory& DeviceMemory::instance() {
 c10::DataPtr DeviceMemory::allocate(std::size_t bytes) {
   const c10::Device device(c10::DeviceType::PrivateUse1, 0);
   void* memory = nullptr;
-  if (bytes > 0) require_queued(library_memory().allocate(bytes, stream(), &memory));
+  const char* const reason = bytes > 0 ? library_memory().allocate(bytes, stream(), &memory) : nullptr;
+  // As libtorch's allocator for GPUs says it.
+  TORCH_CHECK_WITH(OutOfMemoryError, reason == nullptr, "CUDA out of memory. Tried to allocate ", bytes,
+                   " bytes: ", reason);
   return {memory, memory, &release, device};
 }
 

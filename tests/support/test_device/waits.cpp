@@ -11,6 +11,7 @@ namespace {
 std::mutex counting;  // autograd's thread waits too
 Waits counted;
 std::int64_t of_library = 0;  // those of `counted` that the library counts too
+AtenWork worked;
 
 }  // namespace
 
@@ -39,6 +40,17 @@ void count_wait(const std::string& cause, bool by_library) {
   const std::lock_guard<std::mutex> lock(counting);
   ++counted[cause];
   if (by_library) ++of_library;
+}
+
+AtenWork aten_work() {
+  const std::lock_guard<std::mutex> lock(counting);
+  return worked;
+}
+
+void count_operation(std::int64_t bytes) {
+  const std::lock_guard<std::mutex> lock(counting);
+  ++worked.operations;
+  worked.bytes += bytes;
 }
 
 }  // namespace precipice::test_device

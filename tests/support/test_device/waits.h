@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How often the host waited for the test device: once for each number, or array of numbers, that it was given, and once for
-// each array that went up from memory that is not pinned.
+// each array that went up from memory that is not pinned. And what ATen did there.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +22,14 @@ Waits since(const Waits& before);
 
 // `by_library`: the library counts it too.
 void count_wait(const std::string& cause, bool by_library);
+
+// What ATen did to numbers of the device, beside the library's kernels and the products: on a GPU each operation is a launch at
+// least.
+struct AtenWork {
+  std::int64_t operations = 0, bytes = 0;  // bytes: read and written
+};
+// Since the start of the process.
+AtenWork aten_work();
+void count_operation(std::int64_t bytes);
 
 }  // namespace precipice::test_device
