@@ -51,6 +51,14 @@ PRECIPICE_HD float gradient_of_score(float weight, float upstream, float delta, 
   return weight * scale * (upstream - delta);
 }
 
+// The tree of row_launch.h's lanes, in one thread: k and k + 8, then of these k and k + 4, k and k + 2, k and k + 1.
+PRECIPICE_HD float sum_of_row_lanes(const float (&x)[kRowLanes]) {
+  float a[8], b[4];
+  for (int k = 0; k < 8; ++k) a[k] = x[k] + x[k + 8];
+  for (int k = 0; k < 4; ++k) b[k] = a[k] + a[k + 4];
+  return (b[0] + b[2]) + (b[1] + b[3]);
+}
+
 // What is known of a row of weights.
 struct RowNumbers {
   float largest, total, delta;
@@ -142,7 +150,7 @@ struct AttentionBlock {
     float all[kRowLanes];
     PRECIPICE_UNROLLED
     for (int lane = 0; lane < kRowLanes; ++lane) all[lane] = memory.scores[row()][lane];
-    return fold_row_lanes(all, [](float a, float b) { return a + b; });
+    return sum_of_row_lanes(all);
   }
 
   // Rounded, to where they lie.

@@ -89,6 +89,7 @@ struct Machine {
 
   // Raises *failed, which is 0 before, if something does not hold. Null on the CPU, which takes nothing for granted.
   void (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Stream stream) = nullptr;
+
   // Attention as a whole; null where there is none. train/attention/fused_attention.h says when it stands for the functions
   // above.
   void (*attention_forward)(const AttentionForward& call, Stream stream) = nullptr;

@@ -127,7 +127,7 @@ TEST_CASE("a training step launches no more kernels, and moves no more bytes, th
       {"fp8", 85, 304'000, 157'000},
       {"mxfp8", 130, 521'000, 241'000},
       {"nvfp4", 176, 557'000, 247'000},
-      {"fp32", 47, 1'518'000, 108'000, "every:format=fp32"},  // whose attention is three launches
+      {"fp32", 47, 1'528'000, 108'000, "every:format=fp32"},  // whose attention is three launches
   };
   for (const auto& budget : budgets) {
     // On every CPU the same: elsewhere quantized numbers are bf16 where it has instructions for them.
