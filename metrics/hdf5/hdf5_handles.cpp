@@ -7,6 +7,15 @@
 
 namespace precipice {
 
+std::recursive_mutex& Hdf5Lock::library() {
+  // Never freed: readers may be destroyed at the end of the program, and in a fork.
+  static std::recursive_mutex* current = [] {
+    pthread_atfork(nullptr, nullptr, [] { current = new std::recursive_mutex; });
+    return new std::recursive_mutex;
+  }();
+  return *current;
+}
+
 void prepare_hdf5() {
   static const bool done = [] {
     H5dont_atexit();  // only counts before the library opens

@@ -12,16 +12,14 @@
 namespace precipice {
 
 // The library need not be thread-safe, though Debian's is, and its high-level part (H5DS) never is: who has a reader or a
-// writer has the library for itself, and other threads wait. A thread may have several.
+// writer has the library for itself, and other threads wait. A thread may have several. A fork's one thread begins anew,
+// whatever it had: it would be another than the one that has the lock.
 class Hdf5Lock {
  public:
   Hdf5Lock() : held_(library()) {}
 
  private:
-  static std::recursive_mutex& library() {
-    static auto* const one = new std::recursive_mutex;  // outlives readers that are destroyed at the end of the program
-    return *one;
-  }
+  static std::recursive_mutex& library();
   std::unique_lock<std::recursive_mutex> held_;
 };
 

@@ -3,6 +3,8 @@
 #include "metrics/hdf5/hdf5_file.h"
 
 #include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <bit>
 #include <chrono>
@@ -225,6 +227,20 @@ TEST_CASE("hostile datasets are refused before anything is allocated or another 
   CHECK_THROWS_WITH(reader.read_strings("/bad/text_matrix"), Catch::Contains("its rank must be 1"));
   CHECK_THROWS_AS(reader.read_floats("/bad/doubles"), DataError);
   CHECK(reader.has("/bad/loop/loop/loop/doubles"));  // followed by name only, so a cycle is harmless
+}
+
+TEST_CASE("a fork reads files while its parent has one open") {
+  const std::string bytes = small_file();
+  const Hdf5Reader reader(bytes, "the parent's");
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(20);  // for a lock that nobody gives back
+    _exit(Hdf5Reader(bytes, "the child's").has("/a/b/step") ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
 }
 
 }  // namespace precipice
