@@ -45,6 +45,8 @@ def threads_of(threads: int | None) -> int:
 
 def whole(name: str, value: Any, lowest: int, highest: int) -> int:
     """A whole number within limits, or an error that names all of it."""
+    if type(value) is int and lowest <= value <= highest:  # what is mostly given, without a call
+        return value
     try:
         number = operator.index(value)
     except TypeError:
@@ -59,6 +61,11 @@ def stream_of(seed: int, step: int, site: int, operand: int) -> tuple[int, int, 
             whole("operand", operand, 0, 2**16 - 1))
 
 
+def flat(array: np.ndarray) -> np.ndarray:
+    """All numbers of a C-contiguous array side by side."""
+    return array if array.ndim == 1 else array.reshape(-1)
+
+
 class Values(NamedTuple):
     """An array as the extension takes it: C-contiguous, aligned, of this machine's byte order; bfloat16 as uint16 until it is
     widened."""
@@ -68,7 +75,7 @@ class Values(NamedTuple):
 
     @property
     def flat(self) -> np.ndarray:
-        return self.array.reshape(-1)
+        return flat(self.array)
 
 
 def _handed_over(x: Any, name: str) -> tuple[np.ndarray, bool]:

@@ -2,14 +2,21 @@
 """Number formats, their codes, and rounding to them."""
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _core
-from ._arrays import raw, read, result_like, stream_of, threads_of, whole
+from ._arrays import flat, raw, read, result_like, stream_of, threads_of, whole
 
 _MOST_LISTED_BITS = 16
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(spelling: str) -> _core.Format:
+    """It cannot be changed: calls with one spelling share it."""
+    return _core.Format(spelling)
 
 
 class Format:
@@ -38,7 +45,7 @@ class Format:
         if isinstance(spelling, Format):
             self._core = spelling._core
         elif isinstance(spelling, str):
-            self._core = _core.Format(spelling)
+            self._core = _parsed(spelling)
         else:
             raise TypeError(f"a format is a spelling such as 'e4m3', or a Format, not {type(spelling).__name__}")
 
@@ -282,6 +289,6 @@ def cast(x: Any, format: str | Format, rounding: str = "rne", overflow: str = "s
     if first + values.array.size > 2**50:
         raise ValueError(f"first_element = {first} leaves fewer than {values.array.size} random words of 2^50")
     result = result_like(values.shape, out, dtype, values.array)
-    counts = _core.cast(values.flat, raw(result).reshape(-1), Format(format)._core, rounding, overflow, bits,
+    counts = _core.cast(values.flat, flat(raw(result)), Format(format)._core, rounding, overflow, bits,
                         stream_of(seed, step, site, operand), first, values.is_bfloat16, threads_of(threads))
     return (result, Events(*counts)) if events else result
