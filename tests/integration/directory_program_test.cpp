@@ -70,7 +70,10 @@ TEST_CASE("a run whose directory is deleted ends with exit code 5 and makes none
   program.send(SIGCONT);
   const ProgramResult result = program.wait();
   CHECK(result.exit_code == 5);
-  CHECK(contains(result.err, "the directory was moved or deleted"));
+  // The stop may fall into a write that is under way, whose own error comes first.
+  CAPTURE(result.err);
+  CHECK((contains(result.err, "the directory was moved or deleted") ||
+         contains(result.err, "No such file or directory")));
   CHECK_FALSE(fs::exists(place.path("run")));
 }
 

@@ -55,7 +55,7 @@ class Driving(support.ProgramCase):
         # A test suite in the background of a shell has SIGINT ignored, and so have its children.
         code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                 "sys.path.insert(0, {!r}); import precipice\n"
-                "precipice.run({!r}, out={!r}, train__steps=600, metrics__sharpness_every=0)")
+                "precipice.run({!r}, out={!r}, train__steps=3000, metrics__sharpness_every=0)")
         out = self.folder / "long"
         words = [sys.executable, "-c", code.format(str(TREE / "python/precipice/src"), TINY, str(out))]
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
@@ -67,7 +67,7 @@ class Driving(support.ProgramCase):
         self.assertIn("KeyboardInterrupt", said)
         interrupted = ask(["status", "--json", out])
         self.assertIn(b'"interrupted"', interrupted)
-        short = {"train.steps": 600, "metrics.sharpness_every": 0}
+        short = {"train.steps": 3000, "metrics.sharpness_every": 0}
         run = precipice.run(TINY, short, out=out)
         whole = precipice.run(TINY, short, out=self.folder / "whole")
         self.assertTrue(precipice.compare(run, whole).equal)
