@@ -81,7 +81,7 @@ class SlurmArrays(SlurmCase):
         self.assertGreater(int(self.slurm.tasks(array)["0"]["Restarts"]), 0)
 
     def test_a_budget_that_is_used(self) -> None:
-        array, merge = self.submit(self.script(LONG, 1, ("--for 55m", "--for 5s")))
+        array, merge = self.submit(self.script(LONG, 1, ("--for 55m", "--for 2s")))
         self.assert_done(array, merge, LONG)
         self.assertGreater(int(self.slurm.tasks(array)["0"]["Restarts"]), 0)
 
