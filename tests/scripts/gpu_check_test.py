@@ -2,8 +2,6 @@
 """scripts/gpu_check: its parts and their limits, and that a part which fails or hangs is reported and stops no other. That it
 runs to its end is an integration test."""
 
-import importlib.machinery
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,24 +14,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from support import SCRIPTS
+from support import SCRIPTS, load_script
 
-
-def load() -> Any:
-    sys.path.insert(0, str(SCRIPTS))
-    loader = importlib.machinery.SourceFileLoader("gpu_check", str(SCRIPTS / "gpu_check"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = writes
-    return module
-
-
-gpu_check = load()
+gpu_check = load_script("gpu_check")
 parts = gpu_check.parts
 
 

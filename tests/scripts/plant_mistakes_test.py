@@ -1,29 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The planted mistakes of scripts/plant_mistakes still fit the code."""
-import importlib.machinery
-import importlib.util
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
+from support import load_script
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def load():
-    loader = importlib.machinery.SourceFileLoader("plant_mistakes", str(ROOT / "scripts/plant_mistakes"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = writes
-    return module
 
 
 class PlantMistakesTest(unittest.TestCase):
     def test_each_edit_fits_one_place_of_the_code_and_changes_it(self):
-        module = load()
+        module = load_script("plant_mistakes")
         for table in (module.MISTAKES, module.CUDA_MISTAKES):
             self.assertGreaterEqual(len({mistake.name for mistake in table}), 20)
         mistakes = module.MISTAKES + module.CUDA_MISTAKES
@@ -39,13 +28,13 @@ class PlantMistakesTest(unittest.TestCase):
 
     def test_every_fast_path_of_the_register_has_a_mistake(self):
         header = (ROOT / "precision/kernels/fast_rounding-inl.h").read_text()
-        files = {mistake.file for mistake in load().MISTAKES}
+        files = {mistake.file for mistake in load_script("plant_mistakes").MISTAKES}
         for file in ("fast_rounding-inl.h", "peer_rounding-inl.h", "vector_rounding-inl.h", "quantize-inl.h"):
             self.assertIn(f"precision/kernels/{file}", files)
         self.assertIn("scripts/plant_mistakes", header)
 
     def test_an_edit_that_no_longer_fits_and_an_unknown_name_are_refused(self):
-        module = load()
+        module = load_script("plant_mistakes")
         with self.assertRaises(SystemExit) as refused:
             module.planted(module.MISTAKES[0], "int main() {}")
         self.assertEqual(refused.exception.code, 2)

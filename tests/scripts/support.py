@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lets the tests import the Python package and scripts/run_tests.py, and makes runs that exist only in memory."""
 
+import importlib.machinery
+import importlib.util
 import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -16,6 +18,20 @@ sys.path[:0] = [str(SCRIPTS), str(SCRIPTS.parent / "python/precipice/src")]
 from precipice.program import PROGRAM  # noqa: E402
 from precipice.runs.run_files import Run, SeriesGroup  # noqa: E402
 from precipice.report.statistics import Cell  # noqa: E402
+
+
+def load_script(name: str) -> Any:
+    """A script of scripts/ that has no ending, as a module; nothing is left beside it."""
+    loader = importlib.machinery.SourceFileLoader(name, str(SCRIPTS / name))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
 
 
 class ProgramCase(unittest.TestCase):

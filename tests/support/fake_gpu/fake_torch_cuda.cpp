@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A libprecipice_torch_cuda.so without libtorch_cuda, for tests of the doors to a GPU: it tells ATen of hooks, as libtorch_cuda
 // does when it is opened, and has no device.
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/DeviceType.h>
 #include <torch/headeronly/version.h>
 
 #include "precision/quantize/torch_cuda.h"
-
-namespace at {
-
-// The name by which ATen asks for them.
-struct CUDAHooks : CUDAHooksInterface {
-  explicit CUDAHooks(CUDAHooksArgs) {}
-  bool hasCUDART() const override { return true; }
-};
-REGISTER_CUDA_HOOKS(CUDAHooks)
-
-}  // namespace at
+#include "tests/support/fake_gpu/cuda_hooks.h"
 
 namespace {
 

@@ -5,7 +5,6 @@
 //   PRECIPICE_STAND_IN_MEMORY    bytes of the device's memory in truth, fewer than it says
 //   PRECIPICE_STAND_IN_PRODUCTS  "aten": products by ATen, as on a GPU, in its order of sums; else by the CPU's carrier
 #include <ATen/core/Tensor.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/flip.h>
 #include <ATen/ops/matmul.h>
 #include <torch/headeronly/version.h>
@@ -21,21 +20,11 @@
 #include "precision/gemm/carrier.h"
 #include "precision/quantize/torch_cuda.h"
 #include "tests/cuda/kernels_under_test.h"
+#include "tests/support/fake_gpu/cuda_hooks.h"
 #include "tests/support/paths.h"
 #include "tests/support/test_device/aten_backend.h"
 #include "tests/support/test_device/device_memory.h"
 #include "tests/support/test_device/waits.h"
-
-namespace at {
-
-// By which ATen knows that CUDA's side was opened in time.
-struct CUDAHooks : CUDAHooksInterface {
-  explicit CUDAHooks(CUDAHooksArgs) {}
-  bool hasCUDART() const override { return true; }
-};
-REGISTER_CUDA_HOOKS(CUDAHooks)
-
-}  // namespace at
 
 namespace precipice {
 
