@@ -53,6 +53,7 @@ if [[ -z ${SLURM_ARRAY_TASK_ID-} ]]; then  # not inside a job: submit
 fi
 
 if [[ ${1-} == merge ]]; then
+  trap '' USR2  # the warning is for runs
   "$precipice" merge "$directory" && "$precipice" report "$directory"
   exit
 fi

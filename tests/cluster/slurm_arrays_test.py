@@ -10,7 +10,8 @@ from cluster_case import PROGRAM, SlurmCase, kill_all, needs_slurm
 from private_slurm import wait_for
 
 SHORT = ("train.steps=300",)
-LONG = ("train.steps=1500",)
+# Long enough that a fast machine, too, is seen at work: status.json is written every two seconds.
+LONG = ("train.steps=10000",)
 
 
 @needs_slurm
@@ -74,14 +75,14 @@ class SlurmArrays(SlurmCase):
 
     def test_the_limit_of_time(self) -> None:
         # Warned 45 s before the end of its one minute, give or take half a minute.
-        longer = ("train.steps=20000", "seed=0", "precision.recipe=bf16,fp8")
-        script = self.script(longer, 1, ("--time=60", "--time=1"), ("USR2@120", "USR2@45"))
+        longer = ("train.steps=60000", "seed=0", "precision.recipe=bf16,fp8")
+        script = self.script(longer, 1, ("#SBATCH --time=60", "#SBATCH --time=1"), ("USR2@120", "USR2@45"))
         array, merge = self.submit(script)
         self.assert_done(array, merge, longer, 400)
         self.assertGreater(int(self.slurm.tasks(array)["0"]["Restarts"]), 0)
 
     def test_a_budget_that_is_used(self) -> None:
-        array, merge = self.submit(self.script(LONG, 1, ("--for 55m", "--for 2s")))
+        array, merge = self.submit(self.script(LONG, 1, ("--for 55m", "--for 5s")))
         self.assert_done(array, merge, LONG)
         self.assertGreater(int(self.slurm.tasks(array)["0"]["Restarts"]), 0)
 
