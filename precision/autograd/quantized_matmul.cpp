@@ -7,6 +7,7 @@
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
 #include "precision/gemm/matmuls_of.h"
+#include "precision/quantize/column_sums.h"
 #include "precision/quantize/shared_quantization.h"
 #include "precision/rounding/random_streams.h"
 
@@ -56,7 +57,8 @@ class MatmulOperation : public Operation {
     QuantizedProduct::Gradients result =
         product_.backward(dy, {wanted[0].needed, wanted[1].needed, {}, wanted[1].room});
     Tensors all{result.dx, result.dw};
-    if (wanted.size() > 2) all.push_back(wanted[2].needed ? dy.sum(0) : at::Tensor());
+    if (wanted.size() > 2)
+      all.push_back(wanted[2].needed ? column_sums(dy.contiguous(), wanted[2].room) : at::Tensor());
     return all;
   }
 

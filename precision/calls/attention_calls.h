@@ -53,6 +53,7 @@ struct AttentionForward {
   HeadNumbers q, k, v;
   NumberRounding to_scores, to_weights, to_output;
   HeadResults out;
+  float* amax = nullptr;        // of what is written there (precision/quantize/noted_amax.h); or null
   float* statistics = nullptr;  // (B, H, T, 2): the largest scaled score of a row and its sum; or null
 };
 
@@ -68,6 +69,7 @@ struct AttentionBackward {
   NumberRounding to_query_side, to_key_side;  // dS as dQ's product takes it, and dK's
   NumberRounding to_dq, to_dk, to_dv;
   HeadResults dq, dk, dv;
+  float* amax = nullptr;  // of all three; or null
 };
 
 // What a kernel has room for.

@@ -11,6 +11,7 @@
 #include "precision/base/host_device.h"
 #include "precision/calls/attention_calls.h"
 #include "precision/cuda/attention_tiles_cuda.cuh"
+#include "precision/cuda/largest.h"
 #include "precision/cuda/quantize_launch.h"
 #include "precision/cuda/row_launch.h"
 
@@ -155,11 +156,12 @@ struct AttentionBlock {
 
   // Rounded, to where they lie.
   __device__ void store(const typename Products::Sums& sums, const NumberRounding& rounding, const HeadResults& results,
-                        std::int64_t head) const {
+                        std::int64_t head, Largest& seen) const {
     sums.for_all(memory.scores, depth(), [&](int own, int d, float sum) {
       if (first + own >= shape.length) return;
-      results.data[results.strides.place(batch, first + own, head) + d * results.strides.element] =
-          rounded_result(rounding, sum);
+      const float result = rounded_result(rounding, sum);
+      results.data[results.strides.place(batch, first + own, head) + d * results.strides.element] = result;
+      seen.see(result);
     });
   }
 };

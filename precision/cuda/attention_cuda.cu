@@ -32,18 +32,26 @@ void start_tiles(Launch wanted, std::int64_t heads, std::int64_t length, void (*
   start({static_cast<int>(blocks), kAttentionThreads, wanted.stream}, kernel, body);
 }
 
+AttentionLargest largest_of(DeviceMachine& machine, float* amax, bool is_last) {
+  return {{amax == nullptr ? nullptr : machine.sums<Largest>(), amax}, is_last};
+}
+
 template <class Products>
 void start_forward(const AttentionForward& call, Launch launch) {
+  DeviceMachine machine(launch);
+  const ForwardLaunch body{call, largest_of(machine, call.amax, true)};
   start_tiles<Products>(launch, call.shape.batch * call.shape.heads, call.shape.length, attention_forward<Products>,
-                        call);
+                        body);
 }
 
 template <class Products>
 void start_backward(const AttentionBackward& call, Launch launch) {
   const AttentionShape& shape = call.shape;
   DeviceMachine machine(launch);
-  const BackwardLaunch body{call, machine.unwritten<float>(shape.batch * shape.heads * shape.length)};
+  BackwardLaunch body{call, machine.unwritten<float>(shape.batch * shape.heads * shape.length),
+                      largest_of(machine, call.amax, false)};
   start_tiles<Products>(launch, shape.batch * shape.heads, shape.length, attention_query_gradients<Products>, body);
+  body.largest.is_last = true;
   start_tiles<Products>(launch, shape.batch * shape.groups, shape.length, attention_key_gradients<Products>, body);
 }
 

@@ -67,14 +67,14 @@ struct ForwardBlock : QueryBlock<Products, 1> {
   __device__ ForwardBlock(typename Base::Memory& shared, const AttentionForward& given)
       : Base(shared, given.shape), call(given) {}
 
-  __device__ void run() {
+  __device__ void run(Largest& seen) {
     this->load(this->memory.own[0], call.q, this->head, this->first);
     RowNumbers known{largest(), 0, 0};
     known.total = total(known.largest);
     typename Products::Sums sums;
     for (std::int64_t begin = 0; begin < this->end(); begin += kOther) add(begin, known, sums);
     __syncthreads();
-    this->store(sums, call.to_output, call.out, this->head);
+    this->store(sums, call.to_output, call.out, this->head, seen);
     if (call.statistics == nullptr || !this->is_there() || Base::part() != 0) return;
     float* const statistics = call.statistics + 2 * this->row_place(this->head, this->query());
     statistics[0] = known.largest, statistics[1] = known.total;
@@ -144,7 +144,7 @@ struct QueryGradientBlock : QueryBlock<Products, 2> {
   __device__ QueryGradientBlock(typename Base::Memory& shared, const AttentionBackward& given, float* of_rows)
       : Base(shared, given.shape), call(given), deltas(of_rows) {}
 
-  __device__ void run() {
+  __device__ void run(Largest& seen) {
     this->load(this->memory.own[0], call.q, this->head, this->first);
     this->load(this->memory.own[1], call.of_weights, this->head, this->first);
     RowNumbers known{0, 1, 0};
@@ -155,7 +155,7 @@ struct QueryGradientBlock : QueryBlock<Products, 2> {
     typename Products::Sums sums;
     for (std::int64_t begin = 0; begin < this->end(); begin += kOther) add(begin, known, sums);
     __syncthreads();
-    this->store(sums, call.to_dq, call.dq, this->head);
+    this->store(sums, call.to_dq, call.dq, this->head, seen);
   }
 
  private:
@@ -219,7 +219,7 @@ struct KeyGradientBlock : AttentionBlock<Products, 2> {
         deltas(of_rows),
         group(blockIdx.x % given.shape.groups) {}
 
-  __device__ void run() {
+  __device__ void run(Largest& seen) {
     this->load(this->memory.own[0], call.k, group, this->first);
     this->load(this->memory.own[1], call.v, group, this->first);
     const std::int64_t heads = this->shape.heads / this->shape.groups;
@@ -227,9 +227,9 @@ struct KeyGradientBlock : AttentionBlock<Products, 2> {
       for (std::int64_t begin = this->first / kOther * kOther; begin < this->shape.length; begin += kOther)
         add(head, begin);
     __syncthreads();
-    this->store(of_k, call.to_dk, call.dk, group);
+    this->store(of_k, call.to_dk, call.dk, group, seen);
     __syncthreads();
-    this->store(of_v, call.to_dv, call.dv, group);
+    this->store(of_v, call.to_dv, call.dv, group, seen);
   }
 
  private:
@@ -285,26 +285,57 @@ struct KeyGradientBlock : AttentionBlock<Products, 2> {
   }
 };
 
+// Where a call asks for the largest of what it writes, its last launch has it; those before leave theirs in the sums.
+struct AttentionLargest : LargestOfLaunch {
+  bool is_last;
+
+  // By all threads of a block, which are done with the number that they share.
+  __device__ void take(Largest& shared, const Largest& own) const {
+    if (amax == nullptr) return;
+    if (threadIdx.x == 0) clear(shared);
+    __syncthreads();
+    merge<DeviceAtomics>(shared, own);
+    __syncthreads();
+    if (threadIdx.x != 0) return;
+    publish<DeviceAtomics>(shared);
+    if (is_last) finish_last(*this);
+  }
+};
+
+struct ForwardLaunch {
+  AttentionForward call;
+  AttentionLargest largest;
+};
 template <class Products>
-__global__ void attention_forward(const __grid_constant__ AttentionForward call) {
+__global__ void attention_forward(const __grid_constant__ ForwardLaunch launch) {
   PRECIPICE_ATTENTION_MEMORY(Products, 1);
-  ForwardBlock<Products>(memory, call).run();
+  __shared__ Largest shared;
+  Largest seen;
+  ForwardBlock<Products>(memory, launch.call).run(seen);
+  launch.largest.take(shared, seen);
 }
 
 // Deltas of rows go from the first of these to the second.
 struct BackwardLaunch {
   AttentionBackward call;
   float* deltas;
+  AttentionLargest largest;
 };
 template <class Products>
 __global__ void attention_query_gradients(const __grid_constant__ BackwardLaunch launch) {
   PRECIPICE_ATTENTION_MEMORY(Products, 2);
-  QueryGradientBlock<Products>(memory, launch.call, launch.deltas).run();
+  __shared__ Largest shared;
+  Largest seen;
+  QueryGradientBlock<Products>(memory, launch.call, launch.deltas).run(seen);
+  launch.largest.take(shared, seen);
 }
 template <class Products>
 __global__ void attention_key_gradients(const __grid_constant__ BackwardLaunch launch) {
   PRECIPICE_ATTENTION_MEMORY(Products, 2);
-  KeyGradientBlock<Products>(memory, launch.call, launch.deltas).run();
+  __shared__ Largest shared;
+  Largest seen;
+  KeyGradientBlock<Products>(memory, launch.call, launch.deltas).run(seen);
+  launch.largest.take(shared, seen);
 }
 
 }  // namespace precipice

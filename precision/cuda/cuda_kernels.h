@@ -16,8 +16,10 @@
 #include "precision/accumulator/scaled_operands.h"
 #include "precision/calls/assumption.h"
 #include "precision/calls/attention_calls.h"
+#include "precision/calls/column_sums.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/calls/number_rows.h"
+#include "precision/calls/span_amaxes.h"
 #include "precision/calls/table_rows.h"
 #include "precision/cuda/launch.h"
 #include "precision/cuda/matrix_arrays.h"
@@ -51,14 +53,16 @@ struct CudaQuantizeKernels {
 };
 
 // As RowKernels, for all rows of a call. norm_backward: dgain and dbias as in Machine (precision/quantize/machine.h), (chunks,
-// 2, width), of chunks of so many rows.
+// 2, width), of chunks of so many rows. gelu and gelu_gradient: as in Machine; `amax` or null.
 struct CudaRowKernels {
   const char* (*norm_forward)(const NormForward& call, std::int64_t rows, Launch launch);
   const char* (*norm_backward)(const NormBackward& call, std::int64_t rows, std::int64_t rows_per_chunk, Launch launch);
   const char* (*causal_softmax)(float* scores, std::int64_t length, float scale, std::int64_t rows, Launch launch);
   const char* (*causal_softmax_backward)(const float* p, float* dp, const float* deltas, std::int64_t length,
                                          float scale, std::int64_t rows, Launch launch);
-  const char* (*gelu)(const float* x, std::int64_t size, float* y, float* derivative, Launch launch);
+  const char* (*gelu)(const float* x, std::int64_t size, float* y, float* amax, Launch launch);
+  const char* (*gelu_gradient)(const float* x, const float* dy, std::int64_t size, float* dx, float* amax,
+                               Launch launch);
 };
 
 // As the functions of these names in Machine. A number that a table does not have, or a target that is no logit, makes NaN
@@ -72,6 +76,8 @@ struct CudaStepKernels {
   const char* (*squared_error)(const float* y, const float* t, std::int64_t size, float* differences, double* sum,
                                Launch launch);
   const char* (*scale)(float* x, std::int64_t size, const MeanShare& share, Launch launch);
+  const char* (*column_sums)(const ColumnSums& call, Launch launch);
+  const char* (*amaxes)(const SpanAmaxes& call, Launch launch);
   // `assumptions` is on the host, and goes with the launches.
   const char* (*look)(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Launch launch);
 };

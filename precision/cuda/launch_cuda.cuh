@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "precision/base/host_device.h"
+#include "precision/cuda/largest.h"
 #include "precision/cuda/launch.h"
 
 namespace precipice {
@@ -64,6 +65,16 @@ __global__ void each_thread(const __grid_constant__ Body body) {
   body.template run<DeviceAtomics>(this_thread());
 }
 
+// By one thread of each block, when what the block has is in `sums`.
+template <class Body>
+__device__ void finish_last(const Body& body) {
+  __threadfence();
+  if (atomicAdd(&body.sums->blocks_done, 1ull) + 1 != gridDim.x) return;
+  __threadfence();
+  DeviceAtomics::take(body.sums->blocks_done);
+  body.template finish<DeviceAtomics>();
+}
+
 // Bodies whose threads meet in the block's shared memory before the blocks meet in `sums`; the last block that is through makes
 // something of these (the pattern of CUDA's sample threadFenceReduction).
 template <class Body, class Shared>
@@ -77,11 +88,7 @@ __global__ void each_block(const __grid_constant__ Body body) {
   __syncthreads();
   if (threadIdx.x != 0) return;
   body.template publish<DeviceAtomics>(shared);
-  __threadfence();
-  if (atomicAdd(&body.sums->blocks_done, 1ull) + 1 != gridDim.x) return;
-  __threadfence();
-  DeviceAtomics::take(body.sums->blocks_done);
-  body.template finish<DeviceAtomics>();
+  finish_last(body);
 }
 
 // Half a warp, whose threads share a row (row_launch.h).
@@ -107,13 +114,31 @@ class HalfWarp {
   unsigned mask_;
 };
 
-template <class Body>
-__global__ void each_row(const __grid_constant__ Body body) {
-  const ThreadPosition position = this_thread();
+template <class Body, class Seen>
+__device__ void run_rows(const Body& body, ThreadPosition position, Seen& seen) {
   const HalfWarp lanes(static_cast<int>(threadIdx.x));
   for (std::int64_t row = position.thread / kRowLanes; row < body.rows; row += position.threads / kRowLanes)
-    body.run_row(row, lanes);
+    body.run_row(row, lanes, seen);
 }
+
+template <class Body>
+__global__ void each_row(const __grid_constant__ Body body) {
+  Unseen nobody;
+  run_rows(body, this_thread(), nobody);
+}
+
+// For each_block.
+template <class Body>
+struct SeenRowsLaunch : LargestOfLaunch {
+  Body body;
+
+  template <class Atomics>
+  __device__ void run(ThreadPosition position, Largest& shared) const {
+    Largest own;
+    run_rows(body, position, own);
+    merge<Atomics>(shared, own);
+  }
+};
 
 // Zeros for the sums of the launches of a stream, which leave zeros again: they follow one another, so that one set serves
 // all, without memory and zeros for every call. Kept as long as the process.
@@ -201,13 +226,23 @@ class DeviceMachine {
     start(shape, each_thread<Body>, body);
   }
 
+  // `amax`: of what is written, unless null.
+  template <class Body>
+  void launch_seen(const Body& body, float* amax) {
+    if (amax == nullptr) return launch(body);
+    launch_blocks<Largest>(SeenLaunch<Body>{{sums<Largest>(), amax}, body});
+  }
+
   // Of whole lanes, whatever was asked for.
   template <class Body>
   void launch_rows(const Body& body) {
-    if (body.rows == 0) return;
-    Launch shape = shape_of(launch_, body.rows * kRowLanes);
-    shape.threads = (shape.threads + kRowLanes - 1) / kRowLanes * kRowLanes;
-    start(shape, each_row<Body>, body);
+    if (body.rows > 0) start(shape_of_rows(body.rows), each_row<Body>, body);
+  }
+  template <class Body>
+  void launch_seen_rows(const Body& body, float* amax) {
+    if (amax == nullptr) return launch_rows(body);
+    const SeenRowsLaunch<Body> seen{{sums<Largest>(), amax}, body};
+    start(shape_of_rows(std::max<std::int64_t>(body.rows, 1)), each_block<SeenRowsLaunch<Body>, Largest>, seen);
   }
 
   // Without items too, for what is made of their sums.
@@ -219,6 +254,12 @@ class DeviceMachine {
 
  private:
   static constexpr int kMost = 8;  // arrays of one call
+
+  Launch shape_of_rows(std::int64_t rows) const {
+    Launch shape = shape_of(launch_, rows * kRowLanes);
+    shape.threads = (shape.threads + kRowLanes - 1) / kRowLanes * kRowLanes;
+    return shape;
+  }
 
   template <class T>
   T* allocate(std::size_t count) {

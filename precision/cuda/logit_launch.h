@@ -19,7 +19,7 @@ struct LogitRowsLaunch {
   std::int64_t rows;  // call.count
 
   template <RowLanes Lanes>
-  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes, Unseen&) const {
     const std::int64_t target = call.targets[row];
     if (target >= 0 && target < call.width)
       read(row, target, lanes);

@@ -10,12 +10,12 @@ namespace precipice {
 template <class Machine>
 struct RowCalls {
   static const char* norm_forward(const NormForward& call, std::int64_t rows, Launch launch) {
-    return run(launch, [&](Machine& machine) { machine.launch_rows(NormForwardLaunch{call, rows}); });
+    return run(launch, [&](Machine& machine) { machine.launch_seen_rows(NormForwardLaunch{call, rows}, call.amax); });
   }
   static const char* norm_backward(const NormBackward& call, std::int64_t rows, std::int64_t rows_per_chunk,
                                    Launch launch) {
     return run(launch, [&](Machine& machine) {
-      machine.launch_rows(NormBackwardLaunch{call, rows});
+      machine.launch_seen_rows(NormBackwardLaunch{call, rows}, call.amax);
       machine.launch(NormParametersLaunch{call, rows, rows_per_chunk});
     });
   }
@@ -30,12 +30,16 @@ struct RowCalls {
       machine.launch_rows(CausalSoftmaxBackwardLaunch{p, dp, deltas, length, rows, scale});
     });
   }
-  static const char* gelu(const float* x, std::int64_t size, float* y, float* derivative, Launch launch) {
-    return run(launch, [&](Machine& machine) { machine.launch(GeluLaunch{x, size, y, derivative}); });
+  static const char* gelu(const float* x, std::int64_t size, float* y, float* amax, Launch launch) {
+    return run(launch, [&](Machine& machine) { machine.launch_seen(GeluLaunch{x, size, y}, amax); });
+  }
+  static const char* gelu_gradient(const float* x, const float* dy, std::int64_t size, float* dx, float* amax,
+                                   Launch launch) {
+    return run(launch, [&](Machine& machine) { machine.launch_seen(GeluGradientLaunch{x, dy, size, dx}, amax); });
   }
 
   static constexpr CudaRowKernels table() {
-    return {norm_forward, norm_backward, causal_softmax, causal_softmax_backward, gelu};
+    return {norm_forward, norm_backward, causal_softmax, causal_softmax_backward, gelu, gelu_gradient};
   }
 
  private:

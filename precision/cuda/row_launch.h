@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "precision/base/host_device.h"
+#include "precision/cuda/largest.h"
 #include "precision/cuda/launch.h"
 #include "precision/kernels/row_kernels.h"
 
@@ -60,8 +61,8 @@ struct NormForwardLaunch {
   NormForward call;
   std::int64_t rows;
 
-  template <RowLanes Lanes>
-  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+  template <RowLanes Lanes, class Seen>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes, Seen& seen) const {
     const std::int64_t width = call.width, first = lanes.index();
     const float* x = call.x + row * width;
     if (call.addend != nullptr) {
@@ -84,6 +85,7 @@ struct NormForwardLaunch {
       float a = (x[i] - mean) * r * call.gain[i];
       if (call.bias != nullptr) a += call.bias[i];
       y[i] = a;
+      seen.see(a);
     }
   }
 };
@@ -93,8 +95,8 @@ struct NormBackwardLaunch {
   NormBackward call;
   std::int64_t rows;
 
-  template <RowLanes Lanes>
-  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+  template <RowLanes Lanes, class Seen>
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes, Seen& seen) const {
     const std::int64_t width = call.width;
     const auto size = static_cast<float>(width);
     const float *x = call.x + row * width, *dy = call.dy + row * width;
@@ -109,11 +111,13 @@ struct NormBackwardLaunch {
       float result = (g(i) - shift - h(i) * along) * r;
       if (addend != nullptr) result += addend[i];
       dx[i] = result;
+      seen.see(result);
     }
   }
 };
 
-// Gradients of gains and biases: a thread has a column of a chunk of rows, and adds them in their order.
+// Gradients of gains and biases: a thread has a column of a chunk of rows, and adds them in their order. They are written, not
+// added to what is there.
 struct NormParametersLaunch {
   NormBackward call;  // dgain: (chunks, 2, width)
   std::int64_t rows, rows_per_chunk;
@@ -125,7 +129,7 @@ struct NormParametersLaunch {
       const std::int64_t chunk = item / call.width, column = item % call.width, first = chunk * rows_per_chunk;
       const std::int64_t last = first + rows_per_chunk < rows ? first + rows_per_chunk : rows;
       const std::int64_t place = chunk * 2 * call.width + column;
-      float of_gain = call.dgain[place], of_bias = call.dbias == nullptr ? 0.0f : call.dbias[place];
+      float of_gain = 0.0f, of_bias = 0.0f;
       for (std::int64_t row = first; row < last; ++row) {
         const float upstream = call.dy[row * call.width + column];
         const float h = (call.x[row * call.width + column] - call.statistics[2 * row]) * call.statistics[2 * row + 1];
@@ -144,7 +148,7 @@ struct CausalSoftmaxLaunch {
   float scale;
 
   template <RowLanes Lanes>
-  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes, Unseen&) const {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     float* p = scores + row * length;
     const std::int64_t past = row % length + 1, first = lanes.index();
@@ -168,7 +172,7 @@ struct CausalSoftmaxBackwardLaunch {
   float scale;
 
   template <RowLanes Lanes>
-  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes) const {
+  PRECIPICE_HD void run_row(std::int64_t row, const Lanes& lanes, Unseen&) const {
     const float* p = weights + row * length;
     float* g = gradients + row * length;
     const std::int64_t past = row % length + 1;
@@ -180,25 +184,56 @@ struct CausalSoftmaxBackwardLaunch {
   }
 };
 
+struct GeluNumbers {
+  float value, derivative;
+};
+PRECIPICE_HD GeluNumbers gelu_of(float v) {
+  constexpr float kP = 0.3275911f * 0.70710678f, kDensity = 0.39894228f;
+  const float t = 1.0f / ((v < 0 ? -v : v) * kP + 1.0f), e = row_exponential(v * v * -0.5f);
+  const float series = (((t * 1.061405429f + -1.453152027f) * t + 1.421413741f) * t + -0.284496736f) * t + 0.254829592f;
+  const float tail = series * t * e * 0.5f;
+  const float phi = v < 0.0f ? tail : 1.0f - tail;
+  return {v * phi, v * e * kDensity + phi};
+}
+
+// A thread has numbers that lie far from each other, neighbours those side by side.
 struct GeluLaunch {
   const float* x;
   std::int64_t size;
-  float *y, *derivative;  // derivative: or null
+  float* y;
 
   PRECIPICE_HD std::int64_t items() const { return size; }
+  template <class Seen>
+  PRECIPICE_HD void run_seen(ThreadPosition position, Seen& seen) const {
+    for (std::int64_t i = position.thread; i < size; i += position.threads) {
+      y[i] = gelu_of(x[i]).value;
+      seen.see(y[i]);
+    }
+  }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    constexpr float kP = 0.3275911f * 0.70710678f, kDensity = 0.39894228f;
+    Unseen nobody;
+    run_seen(position, nobody);
+  }
+};
+
+struct GeluGradientLaunch {
+  const float *x, *dy;
+  std::int64_t size;
+  float* dx;
+
+  PRECIPICE_HD std::int64_t items() const { return size; }
+  template <class Seen>
+  PRECIPICE_HD void run_seen(ThreadPosition position, Seen& seen) const {
     for (std::int64_t i = position.thread; i < size; i += position.threads) {
-      const float v = x[i];
-      const float t = 1.0f / ((v < 0 ? -v : v) * kP + 1.0f), e = row_exponential(v * v * -0.5f);
-      const float series =
-          (((t * 1.061405429f + -1.453152027f) * t + 1.421413741f) * t + -0.284496736f) * t + 0.254829592f;
-      const float tail = series * t * e * 0.5f;
-      const float phi = v < 0.0f ? tail : 1.0f - tail;
-      y[i] = v * phi;
-      if (derivative != nullptr) derivative[i] = v * e * kDensity + phi;
+      dx[i] = gelu_of(x[i]).derivative * dy[i];
+      seen.see(dx[i]);
     }
+  }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    Unseen nobody;
+    run_seen(position, nobody);
   }
 };
 

@@ -2,6 +2,7 @@
 // The functions of CudaStepKernels on any Machine (quantize_calls.h says what that is).
 #pragma once
 
+#include "precision/cuda/column_launch.h"
 #include "precision/cuda/cuda_kernels.h"
 #include "precision/cuda/logit_launch.h"
 #include "precision/cuda/look_launch.h"
@@ -51,6 +52,38 @@ struct StepCalls {
     return run(launch, ScaleLaunch{x, size, share});
   }
 
+  static const char* column_sums(const ColumnSums& call, Launch launch) {
+    return reason_of([&] {
+      constexpr std::int64_t kFewRows = 256;  // for a thread
+      Machine machine(launch);
+      const std::int64_t group = std::int64_t{1} << column_group_power(call.rows);
+      float* groups = nullptr;
+      if (call.rows > kFewRows) {
+        groups = machine.template unwritten<float>(call.rows / group * call.cols);
+        machine.launch(ColumnGroupsLaunch{call, group, groups});
+      }
+      machine.launch(ColumnSumsLaunch{call, groups});
+    });
+  }
+
+  static const char* amaxes(const SpanAmaxes& call, Launch launch) {
+    return reason_of([&] {
+      Machine machine(launch);
+      for (std::int64_t next = 0; next < call.count;) {
+        SpanAmaxesLaunch body{};
+        body.amaxes = call.amaxes + next;
+        std::int64_t chunks = 0;
+        for (; next < call.count && body.count < SpanAmaxesLaunch::kMost; ++next) {
+          chunks += (call.sizes[next] + SpanAmaxesLaunch::kChunk - 1) / SpanAmaxesLaunch::kChunk;
+          body.data[body.count] = call.data[next];
+          body.sizes[body.count] = call.sizes[next];
+          body.ends[body.count++] = chunks;
+        }
+        machine.launch(body);
+      }
+    });
+  }
+
   static const char* look(const Assumption* assumptions, std::int64_t count, std::uint32_t* failed, Launch launch) {
     return reason_of([&] {
       Machine machine(launch);
@@ -64,7 +97,7 @@ struct StepCalls {
   }
 
   static constexpr CudaStepKernels table() {
-    return {rotate, gather_rows, add_rows, logit_rows, logit_gradient, squared_error, scale, look};
+    return {rotate, gather_rows, add_rows, logit_rows, logit_gradient, squared_error, scale, column_sums, amaxes, look};
   }
 
  private:

@@ -21,6 +21,7 @@ struct NormForward {
   std::int64_t width = 0;
   float eps = 0;
   bool centred = true;
+  float* amax = nullptr;  // on a device: of y (noted_amax.h); or null
 };
 
 // With h = (x - mean) r, g = dy gain:  dx = r (g - mean g - h mean(g h)) + addend; not centred: without mean g.
@@ -33,6 +34,7 @@ struct NormBackward {
   float *dgain = nullptr, *dbias = nullptr;  // (width): added to
   std::int64_t width = 0;
   bool centred = true;
+  float* amax = nullptr;  // on a device: of dx; or null
 };
 
 // Moments that the logit sharpness needs (metrics/logits/logit_sharpness.h).

@@ -62,9 +62,10 @@ void causal_softmax_backward(const float* p, float* dp, const float* deltas, std
   });
 }
 
-void gelu(const float* x, std::int64_t size, float* y, float* derivative, Stream) {
-  at::parallel_for(0, size, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
-    row_kernels().gelu(x + begin, end - begin, y + begin, derivative == nullptr ? nullptr : derivative + begin);
+void gelu(const GeluForward& call, Stream) {
+  at::parallel_for(0, call.size, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+    row_kernels().gelu(call.x + begin, end - begin, call.y + begin,
+                       call.derivative == nullptr ? nullptr : call.derivative + begin);
   });
 }
 

@@ -12,7 +12,7 @@ void norm_backward(const NormBackward& call, std::int64_t rows, Stream);
 void causal_softmax(float* scores, std::int64_t length, float scale, std::int64_t rows, Stream);
 void causal_softmax_backward(const float* p, float* dp, const float* deltas, std::int64_t length, float scale,
                              std::int64_t rows, Stream);
-void gelu(const float* x, std::int64_t size, float* y, float* derivative, Stream);
+void gelu(const GeluForward& call, Stream);
 void rotate(const Rotation& call, Stream);
 void gather_rows(const TableRows& rows, const float* table, float* out, Stream);
 void add_rows(const TableRows& rows, const float* in, float* table, Stream);

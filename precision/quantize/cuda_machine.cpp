@@ -27,8 +27,18 @@ void causal_softmax_backward(const float* p, float* dp, const float* deltas, std
                              std::int64_t rows, Stream stream) {
   require_queued(cuda.rows->causal_softmax_backward(p, dp, deltas, length, scale, rows, on_stream(stream)));
 }
-void gelu(const float* x, std::int64_t size, float* y, float* derivative, Stream stream) {
-  require_queued(cuda.rows->gelu(x, size, y, derivative, on_stream(stream)));
+void gelu(const GeluForward& call, Stream stream) {
+  PRECIPICE_CHECK(call.derivative == nullptr, "derivatives are made again on a device");
+  require_queued(cuda.rows->gelu(call.x, call.size, call.y, call.amax, on_stream(stream)));
+}
+void gelu_gradient(const GeluBackward& call, Stream stream) {
+  require_queued(cuda.rows->gelu_gradient(call.x, call.dy, call.size, call.dx, call.amax, on_stream(stream)));
+}
+void column_sums(const ColumnSums& call, Stream stream) {
+  require_queued(cuda.step->column_sums(call, on_stream(stream)));
+}
+void amaxes(const SpanAmaxes& call, Stream stream) {
+  require_queued(cuda.step->amaxes(call, on_stream(stream)));
 }
 
 void rotate(const Rotation& call, Stream stream) {
@@ -128,6 +138,8 @@ const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
                          .causal_softmax = causal_softmax,
                          .causal_softmax_backward = causal_softmax_backward,
                          .gelu = gelu,
+                         .gelu_gradient = gelu_gradient,
+                         .column_sums = column_sums,
                          .rotate = rotate,
                          .gather_rows = gather_rows,
                          .add_rows = add_rows,
@@ -138,6 +150,7 @@ const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
                          .quantize = quantize,
                          .round = round,
                          .amax = amax,
+                         .amaxes = amaxes,
                          .scale_sums = scale_sums,
                          .range_of_scales = range_of_scales,
                          .scale_numbers = scale_numbers,

@@ -12,10 +12,12 @@
 #include "precision/accumulator/scaled_operands.h"
 #include "precision/calls/assumption.h"
 #include "precision/calls/attention_calls.h"
+#include "precision/calls/column_sums.h"
 #include "precision/calls/factor.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/calls/matrix_numbers.h"
 #include "precision/calls/number_rows.h"
+#include "precision/calls/span_amaxes.h"
 #include "precision/calls/table_rows.h"
 #include "precision/kernels/row_kernels.h"
 #include "precision/quantize/quantize_task.h"
@@ -44,19 +46,37 @@ struct ProductCall {
   bool a_is_folded = false, b_is_folded = false;  // its scales were multiplied in: too small, it is copied as a whole
 };
 
+struct GeluForward {
+  const float* x;
+  std::int64_t size;
+  float* y;
+  float* derivative;  // CPU
+  float* amax;        // on a device: of y (noted_amax.h); or null
+};
+struct GeluBackward {
+  const float *x, *dy;
+  std::int64_t size;
+  float *dx, *amax;  // amax: of dx, or null
+};
+
 struct Machine {
   // Of this thread: what the other functions take.
   Stream (*current_stream)();
 
   // Between the matmuls (precision/kernels/row_kernels.h has the formulas).
   void (*norm_forward)(const NormForward& call, std::int64_t rows, Stream stream);
-  // dgain: (chunks of kNormRowsPerChunk rows, 2, width), zeros before; dbias unused but null where there is none.
+  // dgain: (chunks of kNormRowsPerChunk rows, 2, width), on the CPU zeros before; dbias unused but null where there is none.
   void (*norm_backward)(const NormBackward& call, std::int64_t rows, Stream stream);
   // Of square matrices, rows in all.
   void (*causal_softmax)(float* scores, std::int64_t length, float scale, std::int64_t rows, Stream stream);
   void (*causal_softmax_backward)(const float* p, float* dp, const float* deltas, std::int64_t length, float scale,
                                   std::int64_t rows, Stream stream);
-  void (*gelu)(const float* x, std::int64_t size, float* y, float* derivative, Stream stream);
+  // On the CPU with its derivative, unless null, of which gradients are made there.
+  void (*gelu)(const GeluForward& call, Stream stream);
+  // dx = GELU'(x) dy; null on the CPU.
+  void (*gelu_gradient)(const GeluBackward& call, Stream stream) = nullptr;
+  // Null on the CPU (precision/quantize/column_sums.h).
+  void (*column_sums)(const ColumnSums& call, Stream stream) = nullptr;
   void (*rotate)(const Rotation& call, Stream stream);
   void (*gather_rows)(const TableRows& rows, const float* table, float* out, Stream stream);
   // table[ids[i]] += in[i], in the order of i.
@@ -74,6 +94,8 @@ struct Machine {
   void (*round)(const PieceRounder& rounder, const NumberRows& numbers, Stream stream);
   // NaN if there is a NaN.
   float (*amax)(const float* x, std::int64_t size, Stream stream);
+  // `amaxes`: zeros before. Null on the CPU.
+  void (*amaxes)(const SpanAmaxes& call, Stream stream) = nullptr;
 
   // Scales.
   void (*scale_sums)(const ScaledSums& call, Stream stream);

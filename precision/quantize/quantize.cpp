@@ -14,6 +14,7 @@
 #include "precision/base/check.h"
 #include "precision/format/quantum.h"
 #include "precision/quantize/device.h"
+#include "precision/quantize/noted_amax.h"
 #include "precision/quantize/parallel.h"
 #include "precision/quantize/piece_quantizer.h"
 #include "precision/quantize/quantize_task.h"
@@ -193,8 +194,10 @@ Quantized quantize(const at::Tensor& x, const Quantizer& q, Contraction contract
   MatrixNumbers known;
   if (!x.is_cpu()) result.numbers = at::empty({sizeof(MatrixNumbers)}, source.options().dtype(at::kByte));
   MatrixNumbers* const numbers = x.is_cpu() ? &known : numbers_in(result.numbers);
+  const at::Tensor noted = options.amax == nullptr && scales_by_amax(q) ? noted_amax(x) : at::Tensor();
+  const float* const amax = noted.defined() ? noted.const_data_ptr<float>() : options.amax;
   machine.quantize(
-      task, source.const_data_ptr<float>(), key, scales_by_amax(q) ? options.amax : nullptr,
+      task, source.const_data_ptr<float>(), key, scales_by_amax(q) ? amax : nullptr,
       {values.defined() ? values.mutable_data_ptr<float>() : nullptr, scales.mutable_data_ptr<float>(), nullptr,
        as_bf16 ? static_cast<std::uint16_t*>(packed.mutable_data_ptr()) : nullptr, nullptr, options.count, stream},
       numbers, machine.current_stream());

@@ -2,6 +2,7 @@
 // Norms, causal softmax and GELU by the kernels against row_kernels() on the host: bit for bit, but that a NaN may be any.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -28,6 +29,16 @@ inline void check_same_numbers(DeviceArray<float>& device, const std::vector<flo
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < host.size(); ++i) wrong += !same_number(double{found[i]}, double{host[i]});
   CHECK(wrong == 0);
+}
+
+// NaN if there is one.
+inline float amax_among(const std::vector<float>& x) {
+  float largest = 0.0f;
+  for (const float number : x) {
+    if (std::isnan(number)) return number;
+    largest = std::max(largest, std::abs(number));
+  }
+  return largest;
 }
 
 // Rows of one norm, forward and back, in chunks of 4.
@@ -62,7 +73,11 @@ inline void compare_norm(const Kernels& kernels, std::int64_t width, bool centre
           width,
           1e-5f,
           centred};
+  DeviceArray<float> amax(kernels, std::vector<float>(1));
   require_done(kernels.rows->norm_forward(call, kRows, launch));
+  call.amax = amax.data();
+  require_done(kernels.rows->norm_forward(call, kRows, launch));
+  check_same_numbers(amax, {amax_among(y)});
   check_same_numbers(dev_y, y);
   check_same_numbers(dev_statistics, statistics);
   check_same_numbers(dev_sum, sum);
@@ -84,8 +99,10 @@ inline void compare_norm(const Kernels& kernels, std::int64_t width, bool centre
           dev_parameters.data(),
           centred ? dev_parameters.data() + width : nullptr,
           width,
-          centred};
+          centred,
+          amax.data()};
   require_done(kernels.rows->norm_backward(back, kRows, kPerChunk, launch));
+  check_same_numbers(amax, {amax_among(dx)});
   check_same_numbers(dev_dx, dx);
   check_same_numbers(dev_parameters, parameters);
 }
@@ -126,14 +143,23 @@ inline void compare_gelu(const Kernels& kernels) {
   for (const Launch launch : next_launches(kernels)) {
     std::vector<float> x = row_numbers(301, 8, true), y(x.size()), slope(x.size());
     for (std::size_t i = 0; i < 64; ++i) x[i] = static_cast<float>(i) / 4 - 8;
-    DeviceArray<float> dev_x(kernels, x), dev_y(kernels, y), dev_slope(kernels, y);
+    const std::vector<float> dy = row_numbers(301, 9, true);
+    DeviceArray<float> dev_x(kernels, x), dev_y(kernels, y), dev_dx(kernels, y), dev_dy(kernels, dy);
+    DeviceArray<float> amax(kernels, std::vector<float>(1));
     const auto size = static_cast<std::int64_t>(x.size());
     row_kernels().gelu(x.data(), size, y.data(), slope.data());
-    require_done(kernels.rows->gelu(dev_x.data(), size, dev_y.data(), dev_slope.data(), launch));
+    require_done(kernels.rows->gelu(dev_x.data(), size, dev_y.data(), amax.data(), launch));
     check_same_numbers(dev_y, y);
-    check_same_numbers(dev_slope, slope);
+    check_same_numbers(amax, {amax_among(y)});
     require_done(kernels.rows->gelu(dev_x.data(), size, dev_y.data(), nullptr, launch));
     check_same_numbers(dev_y, y);
+    std::vector<float> dx(x.size());
+    for (std::size_t i = 0; i < dx.size(); ++i) dx[i] = slope[i] * dy[i];
+    for (float* const room : {amax.data(), static_cast<float*>(nullptr)}) {
+      require_done(kernels.rows->gelu_gradient(dev_x.data(), dev_dy.data(), size, dev_dx.data(), room, launch));
+      check_same_numbers(dev_dx, dx);
+    }
+    check_same_numbers(amax, {amax_among(dx)});
   }
 }
 

@@ -12,6 +12,7 @@
 #include "precision/gemm/expected_product.h"
 #include "precision/gemm/matmuls_of.h"
 #include "precision/quantize/device.h"
+#include "precision/quantize/noted_amax.h"
 #include "precision/quantize/piece_quantizer.h"
 #include "precision/quantize/shared_quantization.h"
 
@@ -83,9 +84,7 @@ class FusedAttention : public Operation {
   Tensors forward(const Tensors& inputs) override {
     const HeadParts parts = HeadParts::of(inputs, h_);
     on_bf16_ = runs_on_bf16(qk_.fprop.first, qk_.fprop.second, qk_.fprop.arithmetic, matmuls_of(parts.q));
-    q_ = quantized(parts.q, qk_.fprop.first, qk_site_, Slot::FpropX);
-    k_ = quantized(parts.k, qk_.fprop.second, qk_site_, Slot::FpropW);
-    v_ = quantized(parts.v, pv_.fprop.second, pv_site_, Slot::FpropW);
+    quantize_operands(inputs, parts);
     tell_products(Pass::Fprop, parts.q);
     if (keeps_) statistics_ = at::empty({h_.batch, h_.heads, h_.length, 2}, parts.q.options());
     const at::Tensor mixed = at::empty({h_.batch, h_.length, h_.heads, h_.depth}, parts.q.options());
@@ -97,8 +96,11 @@ class FusedAttention : public Operation {
     call.to_output = rounding_to(pv_.fprop.arithmetic.output);
     call.out = results_of(mixed);
     call.statistics = keeps_ ? statistics_.mutable_data_ptr<float>() : nullptr;
+    const AmaxOfWritten amax(mixed, true);
+    call.amax = amax.room();
     const Machine& machine = machine_of(mixed);
     machine.attention_forward(call, machine.current_stream());
+    amax.note();
     return {mixed.view({h_.batch, h_.length, h_.heads * h_.depth})};
   }
 
@@ -120,8 +122,11 @@ class FusedAttention : public Operation {
     AttentionBackward call = backward_call();
     call.of_weights = numbers_of(of_weights), call.of_values = numbers_of(of_values);
     call.dq = results_of(d.q), call.dk = results_of(d.k), call.dv = results_of(d.v);
+    const AmaxOfWritten amax(results[0], packed);
+    call.amax = amax.room();
     const Machine& machine = machine_of(statistics_);
     machine.attention_backward(call, machine.current_stream());
+    amax.note();
     return results;
   }
 
@@ -156,6 +161,20 @@ class FusedAttention : public Operation {
           site->site, pass,
           expected_product(gemm.first, gemm.second, gemm.arithmetic, operand.size(-1), matmuls_of(operand)));
     }
+  }
+
+  // At once where all lie side by side and are rounded alike: nothing is scaled, and no words are drawn.
+  void quantize_operands(const Tensors& inputs, const HeadParts& parts) {
+    if (inputs.size() == 1 && qk_.fprop.first == qk_.fprop.second && qk_.fprop.first == pv_.fprop.second) {
+      const HeadParts all = HeadParts::of(
+          {quantize_slot(inputs[0], qk_.fprop.first, Contraction::LastAxis, qk_site_, Slot::FpropX, on_bf16_).values},
+          h_);
+      q_ = all.q, k_ = all.k, v_ = all.v;
+      return;
+    }
+    q_ = quantized(parts.q, qk_.fprop.first, qk_site_, Slot::FpropX);
+    k_ = quantized(parts.k, qk_.fprop.second, qk_site_, Slot::FpropW);
+    v_ = quantized(parts.v, pv_.fprop.second, pv_site_, Slot::FpropW);
   }
 
   // (B, T, heads, D), as the general operation numbers its random words.

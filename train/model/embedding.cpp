@@ -6,6 +6,7 @@
 
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
+#include "precision/quantize/column_sums.h"
 #include "precision/quantize/device.h"
 
 namespace precipice {
@@ -36,7 +37,7 @@ class EmbeddingOperation : public Operation {
     machine.add_rows(rows(), dx.const_data_ptr<float>(), dweight.mutable_data_ptr<float>(), machine.current_stream());
     if (wanted.size() == 1) return {dweight};
     at::Tensor dpositions = at::zeros({context_, width_}, dx.options());
-    dpositions.narrow(0, 0, tokens_.size(1)).copy_(dx.sum(0));
+    dpositions.narrow(0, 0, tokens_.size(1)).copy_(column_sums(dx));
     return {dweight, dpositions};
   }
 

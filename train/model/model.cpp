@@ -13,6 +13,8 @@
 
 #include "precision/autograd/round_tensor.h"
 #include "precision/base/check.h"
+#include "precision/quantize/noted_amax.h"
+#include "precision/quantize/quantize_task.h"
 #include "train/attention/attention.h"
 #include "train/model/embedding.h"
 #include "train/model/plain_operations.h"
@@ -156,7 +158,23 @@ at::Tensor Model::other_blocks(at::Tensor stream, const ForwardContext& context)
 at::Tensor Model::forward(const at::Tensor& inputs, const ForwardContext& context) const {
   PRECIPICE_CHECK(inputs.size(1) <= config_.context, inputs.size(1), " tokens exceed the context of ", config_.context);
   PRECIPICE_CHECK(!context.plain || elements() == ElementPrecision{}, "plain operations round nothing");
+  if (!context.plain && !device().is_cpu()) note_weights(context);
   return outputs(inputs, context);
+}
+
+void Model::note_weights(const ForwardContext& context) const {
+  std::vector<at::Tensor> noted;
+  const auto add = [&](SiteKind kind, std::int64_t layer, const at::Tensor& weight) {
+    if (scales_by_amax(site(kind, layer, context).precision->fprop.second)) noted.push_back(weight);
+  };
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer)
+    for (const SiteKind kind : {SiteKind::AttnQkv, SiteKind::AttnProj, SiteKind::MlpUp, SiteKind::MlpDown}) {
+      // Several weights are a matrix of their own (joined_linear).
+      const std::vector<at::Tensor> weights = block_weights(kind, layer);
+      if (weights.size() == 1) add(kind, layer, weights.front());
+    }
+  if (head_.defined()) add(SiteKind::LmHead, 0, head_.detach());
+  note_amaxes_of(noted);
 }
 
 at::Tensor Model::outputs(const at::Tensor& tokens, const ForwardContext& context) const {

@@ -133,6 +133,8 @@ class Model {
   at::Tensor pre_norm_blocks(at::Tensor stream, const ForwardContext& context) const;
   at::Tensor other_blocks(at::Tensor stream, const ForwardContext& context) const;
   at::Tensor logits(const at::Tensor& x, const ForwardContext& context) const;
+  // The amaxes of weights that are quantized by them, for all their products of a pass on a device.
+  void note_weights(const ForwardContext& context) const;
   // The weights of a block's site, in the order of the architecture's table, without autograd.
   std::vector<at::Tensor> block_weights(SiteKind kind, std::int64_t layer) const;
   void plant_sink(const Plants::Sink& sink);

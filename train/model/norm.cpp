@@ -3,13 +3,14 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "precision/autograd/operation.h"
 #include "precision/base/check.h"
 #include "precision/policy/element_precision.h"
+#include "precision/quantize/column_sums.h"
 #include "precision/quantize/device.h"
+#include "precision/quantize/noted_amax.h"
 
 namespace precipice {
 namespace {
@@ -46,6 +47,7 @@ class NormOperation : public Operation {
     x_ = adds_ ? stream.detach() : x;
     at::Tensor y = at::empty_like(x);
     statistics_ = at::empty({rows(), 2}, x.options());
+    const AmaxOfWritten amax(y, norm_.is_identity());
     const NormForward call{x.const_data_ptr<float>(),
                            data_or_null(addend),
                            addend.defined() ? stream.mutable_data_ptr<float>() : nullptr,
@@ -55,9 +57,11 @@ class NormOperation : public Operation {
                            statistics_.mutable_data_ptr<float>(),
                            width_,
                            eps_,
-                           centred_};
+                           centred_,
+                           amax.room()};
     const Machine& machine = machine_of(x);
     machine.norm_forward(call, rows(), machine.current_stream());
+    amax.note();
     y = rounded(y, norm_);
     return adds_ ? Tensors{stream, y} : Tensors{y};
   }
@@ -70,20 +74,31 @@ class NormOperation : public Operation {
     // What goes back through the norm is rounded before it meets the stream's own gradient.
     const bool adds_inside = dstream.defined() && norm_.is_identity();
     const at::Tensor addend = adds_inside ? dstream.contiguous() : at::Tensor();
-    at::Tensor dx = at::empty_like(x_), sums = at::zeros({chunks(), 2, width_}, x_.options());
+    at::Tensor dx = at::empty_like(x_), sums = at::empty({chunks(), 2, width_}, x_.options());
+    if (x_.is_cpu()) sums.zero_();
+    const bool is_rounded = !norm_.is_identity() || (adds_ && !residual_.is_identity());
+    const AmaxOfWritten amax(dx, !is_rounded && (!dstream.defined() || adds_inside));
     float* const dgain = sums.mutable_data_ptr<float>();
     const Machine& machine = machine_of(x_);
-    machine.norm_backward({x_.const_data_ptr<float>(), dy.const_data_ptr<float>(), data_or_null(addend),
-                           gain_.const_data_ptr<float>(), statistics_.const_data_ptr<float>(),
-                           dx.mutable_data_ptr<float>(), dgain, has_bias ? dgain + width_ : nullptr, width_, centred_},
-                          rows(), machine.current_stream());
+    machine.norm_backward(
+        {x_.const_data_ptr<float>(), dy.const_data_ptr<float>(), data_or_null(addend), gain_.const_data_ptr<float>(),
+         statistics_.const_data_ptr<float>(), dx.mutable_data_ptr<float>(), dgain, has_bias ? dgain + width_ : nullptr,
+         width_, centred_, amax.room()},
+        rows(), machine.current_stream());
+    amax.note();
     dx = rounded(dx, norm_);
     if (dstream.defined() && !adds_inside) dx = dx.add(dstream);
-    const at::Tensor parameters = sums.sum(0);
     if (adds_) dx = rounded(dx, residual_);
     Tensors results(adds_ ? 2 : 1, dx);
-    results.push_back(parameters[0]);
-    if (has_bias) results.push_back(parameters[1]);
+    const std::size_t first = results.size();
+    // Without biases the second half was not written on a device.
+    const at::Tensor both = x_.is_cpu() ? column_sums(sums) : at::Tensor();
+    for (std::size_t i = 0; i < (has_bias ? 2u : 1u); ++i) {
+      const auto part = static_cast<std::int64_t>(i);
+      results.push_back(both.defined()
+                            ? both[part]
+                            : column_sums(sums.select(1, part), wanted[first + i].room, {part * width_, 2 * width_}));
+    }
     return results;
   }
 

@@ -10,6 +10,7 @@
 
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
+#include "precision/quantize/noted_amax.h"
 #include "train/config/name_patterns.h"
 #include "train/estimates/tensor_memory.h"
 #include "train/probes/all_probes.h"
@@ -207,6 +208,13 @@ void Trainer::detect(StepRecord& record) {
   record.grad_spikes = static_cast<double>(detector_.grad_spikes());
 }
 
+void Trainer::forget_amaxes() const {
+  if (device_.is_cpu()) return;
+  std::vector<at::Tensor> weights;
+  for (const NamedParameter& parameter : model_->parameters()) weights.push_back(parameter.value);
+  forget_amaxes_of(weights);
+}
+
 std::vector<SeriesRow> Trainer::step() {
   std::optional<SeriesRow> validation;
   if (is_due(config_.train.eval_every, step_)) validation = evaluate();
@@ -226,6 +234,7 @@ std::vector<SeriesRow> Trainer::step() {
   if (validation) rows.push_back(std::move(*validation));
   probes_.append_rows(step_, rows);
   scales_.end_step();
+  forget_amaxes();
   ++step_;
   return rows;
 }
@@ -255,6 +264,7 @@ SeriesRow Trainer::evaluate() {
   std::optional<double> sum;
   if (!device_.is_cpu()) sum = sum_of_validation_losses(&ledger);
   if (!sum) sum = sum_of_validation_losses(nullptr);
+  forget_amaxes();
   const std::int64_t batches = tokens_.validation_batches();
   const double loss = batches > 0 ? *sum / static_cast<double>(batches) : kNotMeasured;
   SeriesRow row{kEvalGroup, step_, std::vector<double>(eval_group().row_width())};

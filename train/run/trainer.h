@@ -79,6 +79,8 @@ class Trainer {
   std::optional<double> sum_of_validation_losses(StepLedger* ledger);
   StepRecord record_of(const Update& update, double loss_scale, double schedule) const;
   void detect(StepRecord& record);
+  // Of a pass, whose weights are about to change.
+  void forget_amaxes() const;
   std::vector<std::pair<std::string, FloatSpan>> state_spans();
 
   RunConfig config_;
