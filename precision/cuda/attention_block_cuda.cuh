@@ -156,7 +156,7 @@ struct AttentionBlock {
 
   // Rounded, to where they lie.
   __device__ void store(const typename Products::Sums& sums, const NumberRounding& rounding, const HeadResults& results,
-                        std::int64_t head, Largest& seen) const {
+                        std::int64_t head, LargestSeen& seen) const {
     sums.for_all(memory.scores, depth(), [&](int own, int d, float sum) {
       if (first + own >= shape.length) return;
       const float result = rounded_result(rounding, sum);

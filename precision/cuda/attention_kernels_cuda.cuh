@@ -67,7 +67,7 @@ struct ForwardBlock : QueryBlock<Products, 1> {
   __device__ ForwardBlock(typename Base::Memory& shared, const AttentionForward& given)
       : Base(shared, given.shape), call(given) {}
 
-  __device__ void run(Largest& seen) {
+  __device__ void run(LargestSeen& seen) {
     this->load(this->memory.own[0], call.q, this->head, this->first);
     RowNumbers known{largest(), 0, 0};
     known.total = total(known.largest);
@@ -144,7 +144,7 @@ struct QueryGradientBlock : QueryBlock<Products, 2> {
   __device__ QueryGradientBlock(typename Base::Memory& shared, const AttentionBackward& given, float* of_rows)
       : Base(shared, given.shape), call(given), deltas(of_rows) {}
 
-  __device__ void run(Largest& seen) {
+  __device__ void run(LargestSeen& seen) {
     this->load(this->memory.own[0], call.q, this->head, this->first);
     this->load(this->memory.own[1], call.of_weights, this->head, this->first);
     RowNumbers known{0, 1, 0};
@@ -219,7 +219,7 @@ struct KeyGradientBlock : AttentionBlock<Products, 2> {
         deltas(of_rows),
         group(blockIdx.x % given.shape.groups) {}
 
-  __device__ void run(Largest& seen) {
+  __device__ void run(LargestSeen& seen) {
     this->load(this->memory.own[0], call.k, group, this->first);
     this->load(this->memory.own[1], call.v, group, this->first);
     const std::int64_t heads = this->shape.heads / this->shape.groups;
@@ -290,11 +290,11 @@ struct AttentionLargest : LargestOfLaunch {
   bool is_last;
 
   // By all threads of a block, which are done with the number that they share.
-  __device__ void take(Largest& shared, const Largest& own) const {
+  __device__ void take(Largest& shared, const LargestSeen& own) const {
     if (amax == nullptr) return;
     if (threadIdx.x == 0) clear(shared);
     __syncthreads();
-    merge<DeviceAtomics>(shared, own);
+    merge<DeviceAtomics>(shared, own.pattern);
     __syncthreads();
     if (threadIdx.x != 0) return;
     publish<DeviceAtomics>(shared);
@@ -310,7 +310,7 @@ template <class Products>
 __global__ void attention_forward(const __grid_constant__ ForwardLaunch launch) {
   PRECIPICE_ATTENTION_MEMORY(Products, 1);
   __shared__ Largest shared;
-  Largest seen;
+  LargestSeen seen;
   ForwardBlock<Products>(memory, launch.call).run(seen);
   launch.largest.take(shared, seen);
 }
@@ -325,7 +325,7 @@ template <class Products>
 __global__ void attention_query_gradients(const __grid_constant__ BackwardLaunch launch) {
   PRECIPICE_ATTENTION_MEMORY(Products, 2);
   __shared__ Largest shared;
-  Largest seen;
+  LargestSeen seen;
   QueryGradientBlock<Products>(memory, launch.call, launch.deltas).run(seen);
   launch.largest.take(shared, seen);
 }
@@ -333,7 +333,7 @@ template <class Products>
 __global__ void attention_key_gradients(const __grid_constant__ BackwardLaunch launch) {
   PRECIPICE_ATTENTION_MEMORY(Products, 2);
   __shared__ Largest shared;
-  Largest seen;
+  LargestSeen seen;
   KeyGradientBlock<Products>(memory, launch.call, launch.deltas).run(seen);
   launch.largest.take(shared, seen);
 }

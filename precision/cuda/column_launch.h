@@ -103,7 +103,7 @@ struct SpanAmaxesLaunch {
       }
       const std::int64_t begin = (chunk - (low == 0 ? 0 : ends[low - 1])) * kChunk;
       const std::int64_t end = begin + kChunk < sizes[low] ? begin + kChunk : sizes[low];
-      Largest own;
+      LargestSeen own;
       for (std::int64_t i = begin + item % kRowLanes; i < end; i += kRowLanes) own.see(data[low][i]);
       const std::uint32_t pattern = __builtin_bit_cast(std::uint32_t, amax_of<Binary32>(own.pattern));
       Atomics::raise(*reinterpret_cast<std::uint32_t*>(amaxes + low), pattern);

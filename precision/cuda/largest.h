@@ -16,18 +16,24 @@ namespace precipice {
 struct Unseen {
   PRECIPICE_HD void see(float) {}
 };
-struct Largest {
-  std::int64_t pattern = 0;
+// Of one thread.
+struct LargestSeen {
+  std::int32_t pattern = 0;
 
   PRECIPICE_HD void see(float x) {
-    const std::int64_t own = pattern_in<Binary32>(x);
+    const std::int32_t own = pattern_in<Binary32>(x);
     pattern = own > pattern ? own : pattern;
   }
 };
 
+// Of a block, and of a launch.
+struct Largest {
+  std::int64_t pattern = 0;
+};
+
 template <class Atomics>
-PRECIPICE_HD void merge(Largest& to, const Largest& from) {
-  if (from.pattern != 0) Atomics::raise(to.pattern, from.pattern);
+PRECIPICE_HD void merge(Largest& to, std::int64_t pattern) {
+  if (pattern != 0) Atomics::raise(to.pattern, pattern);
 }
 
 // Where the largest of a launch goes: through its blocks to `amax`.
@@ -38,7 +44,7 @@ struct LargestOfLaunch {
   PRECIPICE_HD void clear(Largest& shared) const { shared = Largest{}; }
   template <class Atomics>
   PRECIPICE_HD void publish(const Largest& shared) const {
-    merge<Atomics>(sums->sums, shared);
+    merge<Atomics>(sums->sums, shared.pattern);
   }
   template <class Atomics>
   PRECIPICE_HD void finish() const {
@@ -54,9 +60,9 @@ struct SeenLaunch : LargestOfLaunch {
   PRECIPICE_HD std::int64_t items() const { return body.items(); }
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position, Largest& shared) const {
-    Largest own;
+    LargestSeen own;
     body.run_seen(position, own);
-    merge<Atomics>(shared, own);
+    merge<Atomics>(shared, own.pattern);
   }
 };
 

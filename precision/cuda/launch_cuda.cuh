@@ -134,9 +134,9 @@ struct SeenRowsLaunch : LargestOfLaunch {
 
   template <class Atomics>
   __device__ void run(ThreadPosition position, Largest& shared) const {
-    Largest own;
+    LargestSeen own;
     run_rows(body, position, own);
-    merge<Atomics>(shared, own);
+    merge<Atomics>(shared, own.pattern);
   }
 };
 

@@ -58,6 +58,7 @@ struct AttentionInputs {
 };
 struct AttentionResults {
   Floats out, dq, dk, dv;
+  Floats amaxes = {};  // of `out` and of all gradients, as kernels note them
 };
 
 // The definition, with all scores of all heads in memory.
@@ -190,7 +191,8 @@ AttentionResults attention_by_kernels(const Kernels& kernels, const AttentionCas
   pack(in.v, s.groups, of_v, columns, qkv), pack(in.upstream, s.heads, 0, of_k, upstream);
   DeviceArray<Number> dev_qkv(kernels, qkv), dev_upstream(kernels, upstream);
   DeviceArray<float> dev_out(kernels, Floats(size(of_k))), dev_gradients(kernels, Floats(size(columns))),
-      statistics(kernels, Floats(static_cast<std::size_t>(2 * s.batch * s.heads * s.length)));
+      statistics(kernels, Floats(static_cast<std::size_t>(2 * s.batch * s.heads * s.length))),
+      amaxes(kernels, Floats(2));
   const HeadStrides strides{s.length * columns, columns, s.depth, 1}, of_out{s.length * of_k, of_k, s.depth, 1};
   const auto numbers = [&](std::int64_t first) { return HeadNumbers{dev_qkv.data() + first, strides}; };
   const auto results = [&](std::int64_t first) { return HeadResults{dev_gradients.data() + first, strides}; };
@@ -204,6 +206,7 @@ AttentionResults attention_by_kernels(const Kernels& kernels, const AttentionCas
   forward.to_scores = scores, forward.to_weights = number_rounding(given.to.weights, kOfWeights),
   forward.to_output = output;
   forward.out = {dev_out.data(), of_out}, forward.statistics = statistics.data();
+  forward.amax = amaxes.data();
   require_done(kernels.attention->forward(forward, {}));
 
   AttentionBackward backward;
@@ -216,10 +219,11 @@ AttentionResults attention_by_kernels(const Kernels& kernels, const AttentionCas
   backward.to_query_side = number_rounding(given.to.gradients, kOfGradients);
   backward.to_key_side = number_rounding(given.to.gradients, kOfGradientsAgain);
   backward.to_dq = backward.to_dk = backward.to_dv = output;
+  backward.amax = amaxes.data() + 1;
   backward.dq = results(0), backward.dk = results(of_k), backward.dv = results(of_v);
   require_done(kernels.attention->backward(backward, {}));
 
-  AttentionResults found{in.q, in.q, in.k, in.k};
+  AttentionResults found{in.q, in.q, in.k, in.k, amaxes.contents()};
   const std::vector<float> out = dev_out.contents(), gradients = dev_gradients.contents();
   const auto unpack = [&](const Floats& packed, std::int64_t heads, std::int64_t first, std::int64_t of, Floats& x) {
     for_packed(s, heads, first, of, [&](std::size_t i, std::size_t place) { x[i] = packed[place]; });
@@ -252,6 +256,8 @@ inline double compare_attention(const Kernels& kernels, const AttentionCase& giv
   CHECK(differing(found.dq, whole.dq) == 0);
   CHECK(differing(found.dk, whole.dk) == 0);
   CHECK(differing(found.dv, whole.dv) == 0);
+  const float of_gradients = std::max({amax_among(whole.dq), amax_among(whole.dk), amax_among(whole.dv)});
+  CHECK(found.amaxes == Floats{amax_among(whole.out), of_gradients});
   return definition.largest_sum();
 }
 

@@ -109,7 +109,8 @@ double told(const std::vector<double>& factors, const Size& size) {
 
 }  // namespace
 
-// The goals are 700 launches in all and 48 GB (docs/PERFORMANCE.md says what is missing): what is held is what there is.
+// The goals are 700 launches in all, with the 147 products, which are met, and 48 GB, which are not (docs/PERFORMANCE.md says
+// what is missing): what is held is what there is.
 TEST_CASE("a step of GPT-2 124M in fp8 would launch and move no more beside its products than its budget", "[.slow]") {
   if (!matmul_cpu().avx512) {
     WARN("skipped: this processor has no products of bf16 numbers");
@@ -135,8 +136,8 @@ TEST_CASE("a step of GPT-2 124M in fp8 would launch and move no more beside its 
   const double kernels = of_layers(one.kernels, two.kernels), operations = of_layers(one.of_aten, two.of_aten);
   const double gigabytes = told(by_kernels, k124M) / 1e9, gigabytes_of_aten = told(by_aten, k124M) / 1e9;
   CAPTURE(kernels, operations, gigabytes, gigabytes_of_aten);
-  CHECK(kernels <= 628);
-  CHECK(operations <= 135);
-  CHECK(gigabytes <= 107);
-  CHECK(gigabytes_of_aten <= 13);
+  CHECK(kernels <= 499);
+  CHECK(operations <= 12);
+  CHECK(gigabytes <= 102);
+  CHECK(gigabytes_of_aten <= 1.1);
 }
