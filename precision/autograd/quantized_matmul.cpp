@@ -57,8 +57,7 @@ class MatmulOperation : public Operation {
     QuantizedProduct::Gradients result =
         product_.backward(dy, {wanted[0].needed, wanted[1].needed, {}, wanted[1].room});
     Tensors all{result.dx, result.dw};
-    if (wanted.size() > 2)
-      all.push_back(wanted[2].needed ? column_sums(dy.contiguous(), wanted[2].room) : at::Tensor());
+    if (wanted.size() > 2) all.push_back(wanted[2].needed ? column_sums(dy, wanted[2].room) : at::Tensor());
     return all;
   }
 

@@ -13,7 +13,7 @@ struct ColumnsOf {
   std::int64_t first = 0, all = 0;
 };
 
-// x: (rows, ...), fp32, whose rows are contiguous. `out`, of a row's sizes and contiguous, may be undefined: then it is made.
+// x: (rows, ...), fp32. `out`, of a row's sizes and contiguous, may be undefined: then it is made.
 at::Tensor column_sums(const at::Tensor& x, at::Tensor out = {}, const ColumnsOf& whole = {});
 
 }  // namespace precipice

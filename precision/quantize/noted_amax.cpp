@@ -16,7 +16,7 @@
 namespace precipice {
 namespace {
 
-// A note holds no memory, but the name of the storage, so that no other storage gets it.
+// Of the noted tensor it holds no memory, but the name of the storage, so that no other storage gets it.
 struct Note {
   c10::weak_intrusive_ptr<c10::StorageImpl> storage;
   const void* data;
