@@ -67,7 +67,8 @@ inline void compare_bf16_logits(const Kernels& kernels, const std::vector<std::u
   std::vector<std::uint16_t> expected(z.size());
   QuantizeCall rounding = prepare_call(exact.data(), nullptr, size,
                                        ElementQuantizer{kBf16, Rounding::NearestEven, Overflow::Native}, 1.0f, {}, 0);
-  rounding.packed = expected.data();
+  std::uint32_t smallest = ~0u;
+  rounding.packed = expected.data(), rounding.smallest_result = &smallest;
   active_kernels().quantize(rounding);
   const std::vector<float> rounded = unpacked(expected), found = unpacked(dev_packed.contents());
   std::size_t wrong = 0;
@@ -78,7 +79,8 @@ inline void compare_bf16_logits(const Kernels& kernels, const std::vector<std::u
 // Finite numbers alone, or NaN and infinities too, and what the rows of a step have; targets that are no logits.
 inline void compare_bf16_logit_rows(const Kernels& kernels) {
   for (std::int64_t width = 1; width <= 70; ++width) {
-    const Launch launch = next_launches(kernels)[static_cast<std::size_t>(width % 2)];
+    const std::vector<Launch> launches = next_launches(kernels);
+    const Launch launch = launches[static_cast<std::size_t>(width) % launches.size()];
     INFO("width " << width);
     std::vector<std::uint16_t> packed;
     for (const float z : logits_of(width)) packed.push_back(bf16_bits(std::bit_cast<std::uint32_t>(z)));
