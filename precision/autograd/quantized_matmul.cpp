@@ -46,9 +46,10 @@ Quantized part_of_operand(const Quantized& operand, std::int64_t first_row, std:
 // x, w, bias or nothing -> y
 class MatmulOperation : public Operation {
  public:
-  explicit MatmulOperation(const MatmulSite& site) : product_(site) {}
+  explicit MatmulOperation(const MatmulSite& site, bool in_bf16 = false) : product_(site), in_bf16_(in_bf16) {}
 
   Tensors forward(const Tensors& inputs) override {
+    if (in_bf16_) return {product_.forward_in_bf16(inputs[0], inputs[1])};
     return {product_.forward(inputs[0], inputs[1], inputs.size() > 2 ? inputs[2] : at::Tensor())};
   }
 
@@ -63,7 +64,31 @@ class MatmulOperation : public Operation {
 
  private:
   QuantizedProduct product_;
+  bool in_bf16_;
 };
+
+// Sums that are multiplied by nothing.
+bool is_unscaled(const GemmPrecision& gemm) {
+  return !gemm.first.is_scaled() && !gemm.second.is_scaled();
+}
+
+// As becomes_bf16(), of an operand.
+bool becomes_bf16(const Quantizer& quantizer) {
+  return becomes_bf16(quantizer.element) && !quantizer.is_scaled() && !quantizer.hadamard &&
+         quantizer.arithmetic == Arithmetic::Te;
+}
+
+// x (..., K) as a matrix; then y back.
+at::Tensor run_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                      std::unique_ptr<MatmulOperation> operation) {
+  PRECIPICE_CHECK(w.dim() == 2 && x.size(-1) == w.size(1), "x ", x.sizes(), " does not fit w ", w.sizes());
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  shape.back() = w.size(0);
+  Tensors inputs{x.dim() == 2 ? x : x.reshape({-1, x.size(-1)}), w};
+  if (bias.defined()) inputs.push_back(bias);
+  const at::Tensor y = run_operation(std::move(operation), inputs)[0];
+  return x.dim() == 2 ? y : y.view(shape);
+}
 
 }  // namespace
 
@@ -104,11 +129,21 @@ bool share_quantization(const Quantizer& first, const Quantizer& second) {
 
 at::Tensor QuantizedProduct::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
                                      const at::Tensor& out) {
+  return forward_as({bias, out, causal(site_.precision->fprop.first, Causal::Result, Causal::FirstPast)}, x, w);
+}
+
+at::Tensor QuantizedProduct::forward_in_bf16(const at::Tensor& x, const at::Tensor& w) {
+  GemmResult result;
+  result.as_bf16 = true;
+  return forward_as(result, x, w);
+}
+
+at::Tensor QuantizedProduct::forward_as(const GemmResult& result, const at::Tensor& x, const at::Tensor& w) {
   const SitePrecision& p = *site_.precision;
   const bool as_bf16 = runs_on_bf16(p.fprop, x);
   Quantized qx = quantize_slot(x, p.fprop.first, Contraction::LastAxis, site_, Slot::FpropX, as_bf16);
   Quantized qw = quantize_slot(w, p.fprop.second, Contraction::LastAxis, site_, Slot::FpropW, as_bf16);
-  at::Tensor y = multiply(Pass::Fprop, qx, qw, {bias, out, causal(p.fprop.first, Causal::Result, Causal::FirstPast)});
+  at::Tensor y = multiply(Pass::Fprop, qx, qw, result);
   x_ = kept(share_quantization(p.fprop.first, p.wgrad.second), x, qx);
   w_ = kept(share_quantization(p.fprop.second, p.dgrad.second), w, qw);
   return y;
@@ -172,20 +207,32 @@ at::Tensor QuantizedProduct::multiply(Pass pass, const GemmArithmetic& arithmeti
   return run_gemm(planned, slot_key(site_, output_of(pass)));
 }
 
+Quantized QuantizedProduct::quantized_gradient(const at::Tensor& dy, bool as_bf16) const {
+  const Quantizer& quantizer = site_.precision->dgrad.first;
+  if (dy.scalar_type() != at::kBFloat16)
+    return quantize_slot(dy, quantizer, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
+  Quantized taken;  // whose quantum nobody has looked for
+  taken.values = dy;
+  taken.format = quantizer.element.format;
+  return taken;
+}
+
 QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, const Needs& needs) {
   const SitePrecision& p = *site_.precision;
   Gradients result;
   Quantized qdy;
   if (needs.dx) {
     const bool as_bf16 = runs_on_bf16(p.dgrad, dy);
-    qdy = quantize_slot(dy, p.dgrad.first, Contraction::LastAxis, site_, Slot::DgradDy, as_bf16);
+    qdy = quantized_gradient(dy, as_bf16);
     const Quantized qw = requantize(w_, p.dgrad.second, Slot::DgradW, as_bf16);
     result.dx =
         multiply(Pass::Dgrad, qdy, qw, {{}, needs.dx_out, causal(p.dgrad.first, Causal::FirstPast, Causal::Result)});
   }
   if (needs.dw) {
     const bool as_bf16 = runs_on_bf16(p.wgrad, dy);
-    if (needs.dx && share_quantization(p.dgrad.first, p.wgrad.first)) {
+    const bool is_rounded = dy.scalar_type() == at::kBFloat16;
+    if (is_rounded && !needs.dx) qdy = quantized_gradient(dy, as_bf16);
+    if (is_rounded || (needs.dx && share_quantization(p.dgrad.first, p.wgrad.first))) {
       qdy = qdy.transposed();
       notify_quantized(site_, Slot::WgradDy, p.wgrad.first, {}, qdy);
     } else {
@@ -202,13 +249,22 @@ QuantizedProduct::Gradients QuantizedProduct::backward(const at::Tensor& dy, con
 }
 
 at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const MatmulSite& site) {
-  PRECIPICE_CHECK(w.dim() == 2 && x.size(-1) == w.size(1), "x ", x.sizes(), " does not fit w ", w.sizes());
-  std::vector<std::int64_t> shape = x.sizes().vec();
-  shape.back() = w.size(0);
-  Tensors inputs{x.dim() == 2 ? x : x.reshape({-1, x.size(-1)}), w};
-  if (bias.defined()) inputs.push_back(bias);
-  const at::Tensor y = run_operation(std::make_unique<MatmulOperation>(site), inputs)[0];
-  return x.dim() == 2 ? y : y.view(shape);
+  return run_linear(x, w, bias, std::make_unique<MatmulOperation>(site));
+}
+
+bool is_bf16_outside(const MatmulSite& site, const at::Tensor& x) {
+  const SitePrecision& p = *site.precision;
+  const MatmulCpu& matmuls = matmuls_of(x);
+  const auto multiplies_bf16 = [&](const GemmPrecision& gemm) {
+    return is_unscaled(gemm) && runs_on_bf16(gemm, x) && matmuls.avx512;
+  };
+  return !x.is_cpu() && site.observer == nullptr && becomes_bf16(p.fprop.arithmetic.output) &&
+         becomes_bf16(p.dgrad.first) && p.wgrad.first == p.dgrad.first && multiplies_bf16(p.fprop) &&
+         multiplies_bf16(p.dgrad) && multiplies_bf16(p.wgrad);
+}
+
+at::Tensor bf16_linear(const at::Tensor& x, const at::Tensor& w, const MatmulSite& site) {
+  return run_linear(x, w, {}, std::make_unique<MatmulOperation>(site, true));
 }
 
 at::Tensor quantized_matmul(const at::Tensor& x, const at::Tensor& w, const MatmulSite& site) {

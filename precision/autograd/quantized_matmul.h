@@ -70,6 +70,8 @@ class QuantizedProduct {
   // x (..., M, K), w (..., N, K), both 2-D or both batched, bias undefined or (N)  ->  (..., M, N) = x w^T + bias. With
   // `out`, of that shape and any strides, that is filled and returned.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias = {}, const at::Tensor& out = {});
+  // The same as bf16 numbers, where is_bf16_outside(); backward's dy is then of that type.
+  at::Tensor forward_in_bf16(const at::Tensor& x, const at::Tensor& w);
 
   // The same by parts of the contraction: take(begin, y) is given the product of the `size` columns from `begin` on, in
   // fp32 and not rounded, of all rows, or with CausalPart::X of those from `begin` on (the others' are zero). Operands
@@ -81,7 +83,7 @@ class QuantizedProduct {
   // What the backward pass takes for x in place of forward's.
   void replace_x(const at::Tensor& x) { x_ = {x, {}}; }
 
-  // dy (..., M, N). What is not needed stays undefined.
+  // dy (..., M, N), fp32 or, rounded by whoever made it, bf16. What is not needed stays undefined.
   struct Needs {
     bool dx = true, dw = true;
     at::Tensor dx_out = {}, dw_out = {};
@@ -96,6 +98,9 @@ class QuantizedProduct {
     at::Tensor original;  // undefined: `quantized` serves
     Quantized quantized;
   };
+  at::Tensor forward_as(const GemmResult& result, const at::Tensor& x, const at::Tensor& w);
+  // dy as the product for dx takes it.
+  Quantized quantized_gradient(const at::Tensor& dy, bool as_bf16) const;
   static Operand kept(bool shared, const at::Tensor& original, Quantized& quantized);
   Quantized requantize(const Operand& operand, const Quantizer& quantizer, Slot slot, bool as_bf16) const;
   // `if_y`, `if_x`: what of a product with an operand rounded by `quantizer` is zero for each causal part.
@@ -108,6 +113,13 @@ class QuantizedProduct {
   CausalPart causal_;
   Operand x_, w_;
 };
+
+// Whether the outputs of a linear without bias on x's device can be bf16 numbers in memory, and their gradient too, with the
+// bits of fp32 numbers that are rounded by passes of their own: both are rounded to bf16 and to nothing else, products take
+// such operands, and nobody looks on. On a device only.
+bool is_bf16_outside(const MatmulSite& site, const at::Tensor& x);
+// x (..., K), w (N, K)  ->  (..., N), bf16, where is_bf16_outside()
+at::Tensor bf16_linear(const at::Tensor& x, const at::Tensor& w, const MatmulSite& site);
 
 // x (..., K), w (N, K), bias undefined or (N)  ->  (..., N)
 at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, const MatmulSite& site);

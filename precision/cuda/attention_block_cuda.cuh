@@ -12,17 +12,11 @@
 #include "precision/calls/attention_calls.h"
 #include "precision/cuda/attention_tiles_cuda.cuh"
 #include "precision/cuda/largest.h"
+#include "precision/cuda/nearest_bf16.h"
 #include "precision/cuda/quantize_launch.h"
 #include "precision/cuda/row_launch.h"
 
 namespace precipice {
-
-// The nearest bf16 number, beyond the largest one infinity.
-PRECIPICE_HD float nearest_bf16(float x) {
-  const auto bits = __builtin_bit_cast(std::uint32_t, x);
-  if (is_nan_pattern(bits)) return quiet<Binary32>(x);
-  return __builtin_bit_cast(float, (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);
-}
 
 // x as a quantizer without a scale rounds number `place` of its tensor.
 template <Rounding R>

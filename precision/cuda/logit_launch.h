@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of logits under cross-entropy as kernel bodies: logit_row() of row_kernels.h, whose bits they give, a row by its
 // sixteen lanes (row_launch.h): chunks of 64 groups of lanes are summed in binary32, over the lanes' tree, and their sums in
-// binary64, by every lane.
+// binary64, by every lane. Of bf16 logits nothing is kept: their gradient makes the exponentials again.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,27 @@
 #include "precision/base/host_device.h"
 #include "precision/calls/logit_calls.h"
 #include "precision/cuda/launch.h"
+#include "precision/cuda/nearest_bf16.h"
+#include "precision/cuda/quad.h"
 #include "precision/cuda/row_launch.h"
+#include "precision/format/bf16_bits.h"
 
 namespace precipice {
 
+// Logits, or those of a row, in the type that they have in memory.
+struct Fp32Logits {
+  const float* data;
+  PRECIPICE_HD float operator[](std::int64_t i) const { return data[i]; }
+};
+struct Bf16Logits {
+  const std::uint16_t* data;
+  PRECIPICE_HD float operator[](std::int64_t i) const { return float_of_bf16(data[i]); }
+};
+
+template <class Logits>
 struct LogitRowsLaunch {
   LogitRowsCall call;
+  Logits logits;
   std::int64_t rows;  // call.count
 
   template <RowLanes Lanes>
@@ -48,7 +63,7 @@ struct LogitRowsLaunch {
 
   template <RowLanes Lanes>
   PRECIPICE_HD void read(std::int64_t row, std::int64_t target, const Lanes& lanes) const {
-    const float* z = call.z + row * call.width;
+    const Logits z{logits.data + row * call.width};
     float* e = call.e == nullptr ? nullptr : call.e + row * call.width;
     LogitRow result = extremes_of(z, lanes);
     for (std::int64_t begin = 0; begin < call.width; begin += kChunk) {
@@ -66,7 +81,7 @@ struct LogitRowsLaunch {
   }
 
   template <RowLanes Lanes>
-  PRECIPICE_HD LogitRow extremes_of(const float* z, const Lanes& lanes) const {
+  PRECIPICE_HD LogitRow extremes_of(const Logits& z, const Lanes& lanes) const {
     float low = kInfinity, high = -kInfinity;
     for (std::int64_t begin = 0; begin < call.width; begin += kRowLanes) {
       const std::int64_t i = begin + lanes.index();
@@ -85,7 +100,7 @@ struct LogitRowsLaunch {
   };
   // The target's own term is left out: it must not drown the others.
   template <bool Moments, RowLanes Lanes>
-  PRECIPICE_HD void add_chunk(const float* z, const Chunk& chunk, float* e, LogitRow& row, const Lanes& lanes) const {
+  PRECIPICE_HD void add_chunk(const Logits& z, const Chunk& chunk, float* e, LogitRow& row, const Lanes& lanes) const {
     constexpr float kBound = 1e12f;  // what moments see of an infinite logit, whose term is 0
     float sum = 0.0f, moments[kLogitMoments] = {};
     for (std::int64_t first = chunk.begin; first < chunk.end; first += kRowLanes) {
@@ -134,6 +149,40 @@ struct LogitGradientLaunch {
 
  private:
   static constexpr std::int64_t kStretch = 32;
+  PRECIPICE_HD std::int64_t stretches() const { return (call.width + kStretch - 1) / kStretch; }
+};
+
+// The same of bf16 logits, which become their gradient, a bf16 number as a quantizer would have made it.
+struct Bf16LogitGradientLaunch {
+  LogitGradient call;
+
+  PRECIPICE_HD std::int64_t items() const { return call.count * stretches(); }
+  template <class Atomics>
+  PRECIPICE_HD void run(ThreadPosition position) const {
+    const double share_of_row = call.share.value();
+    const auto share = static_cast<float>(share_of_row);
+    for (std::int64_t item = position.thread; item < items(); item += position.threads) {
+      const std::int64_t row = item / stretches(), begin = item % stretches() * kStretch;
+      const LogitRow& found = call.rows[row];
+      const auto factor = static_cast<float>(share_of_row / (found.others + found.target));
+      std::uint16_t* z = call.packed + row * call.width;
+      for (std::int64_t first = begin; first < begin + kStretch && first < call.width; first += 4) {
+        const Quad quad = quad_of(first, call.width);
+        std::uint16_t logits[4] = {}, gradient[4] = {};
+        load_quad(z, quad, logits);
+        for (int k = 0; k < 4; ++k) {
+          if (!quad.has(k)) continue;
+          const float y = row_exponential(float_of_bf16(logits[k]) - found.high) * factor;
+          const float result = first + k == call.targets[row] ? y - share : y;
+          gradient[k] = bf16_bits(__builtin_bit_cast(std::uint32_t, nearest_bf16(result)));
+        }
+        store_quad(gradient, quad, z);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kStretch = 8;
   PRECIPICE_HD std::int64_t stretches() const { return (call.width + kStretch - 1) / kStretch; }
 };
 

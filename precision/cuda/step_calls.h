@@ -31,12 +31,15 @@ struct StepCalls {
   static const char* logit_rows(const LogitRowsCall& call, Launch launch) {
     return reason_of([&] {
       Machine machine(launch);
-      machine.launch_rows(LogitRowsLaunch{call, call.count});
+      if (call.packed != nullptr)
+        machine.launch_rows(LogitRowsLaunch{call, Bf16Logits{call.packed}, call.count});
+      else
+        machine.launch_rows(LogitRowsLaunch{call, Fp32Logits{call.z}, call.count});
     });
   }
 
   static const char* logit_gradient(const LogitGradient& call, Launch launch) {
-    return run(launch, LogitGradientLaunch{call});
+    return call.packed != nullptr ? run(launch, Bf16LogitGradientLaunch{call}) : run(launch, LogitGradientLaunch{call});
   }
 
   static const char* squared_error(const float* y, const float* t, std::int64_t size, float* differences, double* sum,

@@ -61,11 +61,11 @@ struct Matrices {
 };
 
 void multiply_matrices(const at::Tensor& a, const at::Tensor& b, at::Tensor y) {
-  const bool bf16 = a.scalar_type() == at::kBFloat16, is_batch = a.dim() == 3;
+  const bool widens = a.scalar_type() != y.scalar_type(), is_batch = a.dim() == 3;
   const at::Tensor bt = b.transpose(-2, -1);
-  if (bf16 && is_batch)
+  if (widens && is_batch)
     at::bmm_out(y, a, bt, at::kFloat);
-  else if (bf16)
+  else if (widens)
     at::mm_out(y, a, bt, at::kFloat);
   else if (is_batch)
     at::bmm_out(y, a, bt);
@@ -103,7 +103,13 @@ void multiply_by_aten(const ProductCall& call, c10::Device device) {
   const Matrices a{p.a, element, type, m, p.a_strides.from_end(2), k, p.a_strides.from_end(1)},
       b{p.b, element, type, n, p.b_strides.from_end(2), k, p.b_strides.from_end(1)},
       // A single row may say any stride.
-      y{p.y, 4, at::kFloat, m, std::max(p.y_strides.from_end(2), n), n, 1};
+      y{call.packed != nullptr ? static_cast<const void*>(call.packed) : p.y,
+        call.packed != nullptr ? 2 : 4,
+        call.packed != nullptr ? at::kBFloat16 : at::kFloat,
+        m,
+        std::max(p.y_strides.from_end(2), n),
+        n,
+        1};
   std::vector<BatchDim> dims = batch_of(p);
   const BatchDim batch = dims.empty() ? BatchDim{1, 0, 0, 0} : dims.back();
   if (!dims.empty()) dims.pop_back();

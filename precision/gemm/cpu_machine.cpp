@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include "precision/accumulator/emulated_gemm.h"
+#include "precision/base/check.h"
 #include "precision/gemm/batch_carrier.h"
 #include "precision/gemm/emulated_product.h"
 #include "precision/quantize/cpu_loops.h"
@@ -41,6 +42,7 @@ void multiply_asking(const ProductCall& call, CarrierProduct product) {
 }
 
 void multiply_on_cpu(const ProductCall& call, Stream) {
+  PRECIPICE_CHECK(call.packed == nullptr, "products are fp32 on the CPU");
   const bool asks = !call.a_quantum.is_known() || !call.b_quantum.is_known();
   if (!asks && call.scale.is_known()) return multiply_chosen(call.product, call.causal, call.may_need_fp32);
   CarrierProduct product = call.product;

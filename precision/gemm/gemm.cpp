@@ -11,6 +11,7 @@
 
 #include "precision/accumulator/emulated_gemm.h"
 #include "precision/base/check.h"
+#include "precision/format/format_presets.h"
 #include "precision/gemm/emulated_product.h"
 #include "precision/gemm/matmuls_of.h"
 #include "precision/gemm/value_product.h"
@@ -77,10 +78,10 @@ std::int64_t block_of_k(const Quantized& operand) {
   return kind_of(operand).scales == ScaleLayout::BlocksOfK ? operand.block_k : 0;
 }
 
-at::Tensor new_result(const Quantized& a, const Quantized& b) {
+at::Tensor new_result(const Quantized& a, const Quantized& b, at::ScalarType type = at::kFloat) {
   c10::SmallVector<std::int64_t, Dims::kMost> shape(a.values.sizes().begin(), a.values.sizes().end());
   shape.back() = b.values.size(-2);
-  return at::empty(shape, a.values.options().dtype(at::kFloat));
+  return at::empty(shape, a.values.options().dtype(type));
 }
 
 // sums[m, n] *= a[m] * b[n]; or y[m, n] += sums[m, n] * (a[m] * b[n]) where y is another matrix.
@@ -189,17 +190,22 @@ at::Tensor run_one_product(const Quantized& a, const Quantized& b, const at::Ten
                            const PlannedGemm& gemm, const RandomKey& key) {
   const GemmPlan& plan = gemm.plan;
   const Factor scale = times(a.scale_factor(), b.scale_factor());
-  const at::Tensor y = plan.writes_to_out ? rows_of_out : new_result(a, b);
+  const bool as_bf16 = gemm.result.as_bf16;
+  const at::Tensor y = plan.writes_to_out ? rows_of_out : new_result(a, b, as_bf16 ? at::kBFloat16 : at::kFloat);
   multiply_values(
       {a.values, b.values, plan.scales_in_rounding ? Factor() : scale, gemm.result.bias, plan.causal,
        plan.may_need_fp32, a.quantum_factor(), b.quantum_factor(), a.scale_range.defined(), b.scale_range.defined()},
       y);
   const ElementQuantizer& output = gemm.arithmetic.output;
-  if (!output.is_identity()) round_output(y, plan.scales_in_rounding ? scale : Factor(), output, key);
+  if (!output.is_identity() && !as_bf16) round_output(y, plan.scales_in_rounding ? scale : Factor(), output, key);
   return y;
 }
 
 }  // namespace
+
+bool becomes_bf16(const ElementQuantizer& output) {
+  return output == ElementQuantizer{.format = kBf16, .overflow = Overflow::Native};
+}
 
 bool bf16_is_exact(const Quantizer& a, const Quantizer& b, const GemmArithmetic& arithmetic) {
   const bool scales_operands = arithmetic.scales == ScalesAct::Operands && (a.is_scaled() || b.is_scaled());
@@ -221,6 +227,9 @@ PlannedGemm plan_gemm(const Quantized& a, const Quantized& b, const GemmArithmet
   if (!is_emulated(arithmetic) && (gemm.a.scales.defined() || gemm.b.scales.defined())) know_quanta(gemm.a, gemm.b);
   gemm.plan = choose_gemm(facts_of(gemm, preparation), matmuls_of(gemm.a.values));
   if (gemm.plan.transposed) std::swap(gemm.a, gemm.b);
+  PRECIPICE_CHECK(
+      !result.as_bf16 || (gemm.plan.kind == ProductKind{.type = OperandType::Bf16} && !result.out.defined()),
+      "a bf16 result of ", describe(gemm.plan.kind));
   return gemm;
 }
 

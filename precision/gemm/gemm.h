@@ -30,7 +30,12 @@ struct GemmResult {
   at::Tensor out;   // undefined, or of the result's shape and any strides: filled and returned
   Causal causal = Causal::No;
   StepLedger* ledger = nullptr;  // on a device: of what is taken for granted of the operands
+  // The product's type, in place of a pass that rounds: for an output that becomes_bf16() of bf16 operands without scales.
+  bool as_bf16 = false;
 };
+
+// Whether an output is rounded to bf16 as a product does that gives bf16 numbers: nearest even, overflows to infinity.
+bool becomes_bf16(const ElementQuantizer& output);
 
 // A product that waits for its run: the operands as prepared, in the plan's order.
 struct PlannedGemm {

@@ -52,22 +52,27 @@ void multiply_values(const ValueProduct& product, const at::Tensor& y) {
   CarrierProduct call;
   at::Tensor a = as_operand(product.a), b = as_operand(product.b);
   set_operands(call, a, b);
-  call.y = y.mutable_data_ptr<float>();
+  const bool is_bf16 = y.scalar_type() == at::kBFloat16;
+  PRECIPICE_CHECK(!is_bf16 || (call.bf16 && !bias.defined() && product.scale.is_known() && product.scale.known == 1.0f),
+                  "a bf16 product has bf16 operands alone");
+  if (!is_bf16) call.y = y.mutable_data_ptr<float>();
   call.y_strides = y.strides();
   call.scale = product.scale.is_known() ? product.scale.known : 1.0f;
   call.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
   const MatmulCpu& matmuls = matmuls_of(y);
   bool may_need_fp32 = product.may_need_fp32;
-  const bool is_left_there = !product.a_quantum.is_known() || !product.b_quantum.is_known();
+  const auto is_open = [](const Factor& quantum) { return !quantum.is_known() || quantum.known == 0; };
+  const bool is_left_there = is_open(product.a_quantum) || is_open(product.b_quantum);
   if (!is_left_there && needs_fp32_copies(call, may_need_fp32, matmuls)) {
     a = as_operand(product.a.to(at::kFloat)), b = as_operand(product.b.to(at::kFloat));
     set_operands(call, a, b);
     may_need_fp32 = false;
   }
   const Machine& machine = machine_of(y);
-  machine.multiply({call, product.causal, may_need_fp32, product.scale, product.a_quantum, product.b_quantum,
-                    product.a_is_folded, product.b_is_folded},
-                   machine.current_stream());
+  machine.multiply(
+      {call, product.causal, may_need_fp32, product.scale, product.a_quantum, product.b_quantum, product.a_is_folded,
+       product.b_is_folded, is_bf16 ? static_cast<std::uint16_t*>(y.mutable_data_ptr()) : nullptr},
+      machine.current_stream());
 }
 
 }  // namespace precipice

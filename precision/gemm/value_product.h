@@ -23,7 +23,7 @@ struct ValueProduct {
 // Whether the numbers of a row lie side by side and rows apart: what a carrier can write to.
 bool has_rows_side_by_side(const at::Tensor& y);
 
-// y (..., M, N), fp32, has_rows_side_by_side().
+// y (..., M, N), has_rows_side_by_side(): fp32; or bf16, of bf16 operands without scale and bias, on a device (ProductCall).
 void multiply_values(const ValueProduct& product, const at::Tensor& y);
 
 }  // namespace precipice

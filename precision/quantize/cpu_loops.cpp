@@ -99,6 +99,7 @@ void add_rows(const TableRows& rows, const float* in, float* table, Stream) {
 }
 
 void logit_rows(const LogitRowsCall& call, Stream) {
+  PRECIPICE_CHECK(call.packed == nullptr, "logits are fp32 on the CPU");
   const std::int64_t width = call.width;
   at::parallel_for(0, call.count, logit_rows_per_task(width), [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> scratch(call.e == nullptr ? static_cast<std::size_t>(width) : 0);
@@ -115,6 +116,7 @@ void logit_rows(const LogitRowsCall& call, Stream) {
 }
 
 void logit_gradient(const LogitGradient& call, Stream) {
+  PRECIPICE_CHECK(call.packed == nullptr, "logits are fp32 on the CPU");
   const double share = call.share.value();
   at::parallel_for(0, call.count, logit_rows_per_task(call.width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {

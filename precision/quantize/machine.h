@@ -36,7 +36,8 @@ inline constexpr std::int64_t kNormRowsPerChunk = 128;
 
 // A product for what multiplies. `may_need_fp32`: bf16 operands may hold numbers too small for bf16's instructions
 // (precision/gemm/carrier.h). Where the quanta of operands are known, they were asked before, and operands that must be were
-// copied to fp32; else that is left to the machine, if it multiplies by instructions that take such numbers as zeros.
+// copied to fp32; else that is left to the machine, if it multiplies by instructions that take such numbers as zeros. A quantum
+// of 0 is one that nobody has looked for.
 struct ProductCall {
   const CarrierProduct& product;
   Causal causal;
@@ -44,6 +45,9 @@ struct ProductCall {
   Factor scale;  // where it is not known, in place of the product's
   Factor a_quantum, b_quantum;
   bool a_is_folded = false, b_is_folded = false;  // its scales were multiplied in: too small, it is copied as a whole
+  // Where not null, in place of product.y: each sum of bf16 operands rounded once, to bf16, nearest even. Without a scale
+  // or a bias; on a device.
+  std::uint16_t* packed = nullptr;
 };
 
 struct GeluForward {

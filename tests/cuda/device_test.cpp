@@ -2,6 +2,7 @@
 // The CUDA library: that it opens wherever it was built, and on a GPU its results against the host's bits.
 #include "tests/cuda/attention_bounds.h"
 #include "tests/cuda/attention_comparison.h"
+#include "tests/cuda/bf16_logit_comparison.h"
 #include "tests/cuda/gate_comparison.h"
 #include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
@@ -111,6 +112,8 @@ TEST_CASE("on the GPU, rotary positions, embedding and loss give the host's bits
     compare_rotations(*gpu);
     compare_table_rows(*gpu);
     compare_logit_rows(*gpu);
+    compare_bf16_logit_rows(*gpu);
+    compare_bf16_ties(*gpu);
     compare_squared_errors(*gpu);
     check_numbers_outside(*gpu);
   }

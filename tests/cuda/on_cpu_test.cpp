@@ -3,6 +3,7 @@
 // bit; device_test.cpp has the same comparisons on a GPU. Every load and store is looked at on the way.
 #include "tests/cuda/attention_bounds.h"
 #include "tests/cuda/attention_comparison.h"
+#include "tests/cuda/bf16_logit_comparison.h"
 #include "tests/cuda/gate_comparison.h"
 #include "tests/cuda/matrix_comparison.h"
 #include "tests/cuda/multi_tensor_comparison.h"
@@ -69,6 +70,8 @@ TEST_CASE("on the CPU, the kernels of rotary positions, embedding and loss give 
   compare_rotations(kernels_on_cpu(12));
   compare_table_rows(kernels_on_cpu(13));
   compare_logit_rows(kernels_on_cpu(14));
+  compare_bf16_logit_rows(kernels_on_cpu(14));
+  compare_bf16_ties(kernels_on_cpu(14));
   compare_squared_errors(kernels_on_cpu(15));
   check_numbers_outside(kernels_on_cpu(16));
 }

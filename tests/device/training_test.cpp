@@ -3,10 +3,12 @@
 // touch: the same rows and checkpoints as on the CPU, to the byte, since every sum has the CPU's order there.
 #include "train/run/trainer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include "precision/gemm/multiplier.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/support/catch.h"
 #include "tests/support/test_device/device_memory.h"
@@ -81,14 +83,21 @@ std::uint64_t launches() {
   return test::on_cpu().control->counters().launches;
 }
 
-// Trains on both; blocks and threads come in another order each time.
-void check_on_device(const RunConfig& config) {
+// Trains on both; blocks and threads come in another order each time. What came of it.
+Trained check_on_device(const RunConfig& config) {
   static std::uint64_t order = 0;
   test::on_cpu().control->set_order(order++);
   const std::uint64_t before = launches();
-  const Trained on_device = train(config, test_device::test_device());
+  Trained on_device = train(config, test_device::test_device());
   CHECK(launches() > before + 100);
   check_equal(on_device, train(config, {}));
+  return on_device;
+}
+
+// Evaluations, of one batch each.
+std::int64_t evaluations(const Trained& trained) {
+  return std::count_if(trained.rows.begin(), trained.rows.end(),
+                       [](const SeriesRow& row) { return row.group == kEvalGroup; });
 }
 
 }  // namespace
@@ -99,6 +108,50 @@ TEST_CASE("a run on a device has the rows and the checkpoint of the run on the C
     INFO(recipe.name);
     check_on_device(config_of({"precision.recipe=" + recipe.name}));
   }
+}
+
+// Of each pass the head's product.
+TEST_CASE("on a device logits are bf16 numbers where the head's output and its gradient are, and nobody looks on") {
+  if (!matmul_cpu().avx512) {
+    WARN("skipped: this processor has no products of bf16 numbers");
+    return;
+  }
+  const struct {
+    std::vector<std::string> own;
+    bool in_bf16;
+  } cases[] = {
+      {{"precision.recipe=bf16"}, true},
+      {{"precision.recipe=fp8"}, true},
+      {{"precision.recipe=bf16", "model.kind=llama", "loss_scale.kind=dynamic", "loss_scale.initial=1e9",
+        "loss_scale.maximum=1e9"},
+       true},
+      // Other roundings of what goes in or out of the head, and others who read the logits.
+      {{"precision.recipe=fp32"}, false},
+      {{"precision.recipe=bf16", "precision.dy_rounding=sr"}, false},
+      {{"precision.recipe=bf16", "precision.carrier=auto", "precision.accumulator=hopper-bf16"}, false},
+      {{"precision.recipe=bf16", "train.z_loss=0.001"}, false},
+      {{"precision.recipe=bf16", "model.softcap=30"}, false},
+  };
+  for (const auto& [own, in_bf16] : cases) {
+    INFO(own[0] << " " << own.back());
+    std::vector<std::string> assignments = {"precision.carrier=bf16", "model.layers=1"};
+    assignments.insert(assignments.end(), own.begin(), own.end());
+    const std::int64_t before = test_device::bf16_products();
+    const std::int64_t passes = kSteps + evaluations(check_on_device(config_of(assignments)));
+    CHECK(test_device::bf16_products() - before == (in_bf16 ? passes : 0));
+  }
+}
+
+TEST_CASE("on a device a probe that reads the logits finds them in fp32") {
+  RunConfig config = config_of({"precision.recipe=bf16", "precision.carrier=bf16", "model.layers=1"});
+  config.metrics.intervals.at("centred_sharpness") = kSteps;  // at the first alone
+  if (!matmul_cpu().avx512) {
+    WARN("skipped: this processor has no products of bf16 numbers");
+    return;
+  }
+  const std::int64_t before = test_device::bf16_products();
+  const std::int64_t passes = kSteps + evaluations(check_on_device(config));
+  CHECK(test_device::bf16_products() - before == passes - 1);
 }
 
 TEST_CASE("on a device other models, accumulators, roundings and carriers have the CPU's bits") {

@@ -130,6 +130,13 @@ class CudaArithmetic(unittest.TestCase):
                     self.assertNotIn("ld.local", text, entry)
         self.assertEqual(seen, set(stores))
 
+    def test_gradients_of_bf16_logits_move_four_numbers_at_a_time(self):
+        [text] = [text for entry, text in entries(self.ptx["step_kernels_cuda.cu"]).items()
+                  if "Bf16LogitGradientLaunch" in entry]
+        self.assertRegex(text, r"ld\.global\.v4\.u16")
+        self.assertRegex(text, r"st\.global\.v4\.u16")
+        self.assertNotIn("ld.local", text)
+
     def test_what_the_compiler_does_by_default_would_be_seen(self):
         command = [word for word in self.kernels["multi_tensor_cuda.cu"] if word != "--fmad=false"]
         with tempfile.TemporaryDirectory() as folder:

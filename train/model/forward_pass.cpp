@@ -52,13 +52,16 @@ ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batc
   const BatchTensors tensors = batch_tensors(batch, config.model, model);
   ForwardPass out;
   out.targets = tensors.targets;
-  out.logits = model.forward(tensors.inputs, context);
   if (context.ledger != nullptr && epsilons.empty()) {
     out.late = std::make_shared<LateLoss>();
     out.late->ledger = context.ledger;
   }
+  ForwardContext own = context;
+  own.bf16_logits = context.bf16_logits && out.late != nullptr && config.train.z_loss == 0;
+  out.logits = model.forward(tensors.inputs, own);
   LogitLoss loss = output_loss(out.logits, out.targets, config.model.context, epsilons, out.late);
   out.loss = out.objective = loss.mean;
+  if (out.logits.scalar_type() == at::kBFloat16) out.logits.reset();  // they become their gradient
   out.statistics = loss.statistics;
   out.sharpness = std::move(loss.sharpness);
   if (config.train.z_loss > 0) {

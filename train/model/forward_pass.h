@@ -18,7 +18,9 @@ BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model);
 BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const Model& model);
 
 struct ForwardPass {
-  at::Tensor logits, targets;             // (B * T, V), (B * T); of vectors outputs and targets (B, C)
+  // (B * T, V), (B * T); of vectors outputs and targets (B, C). Logits are undefined where they were bf16 numbers, which
+  // the loss alone has read.
+  at::Tensor logits, targets;
   at::Tensor loss;                        // mean cross-entropy; of vectors mean squared error
   at::Tensor objective;                   // with the z-loss
   LogitStatistics statistics;             // of vectors NaN

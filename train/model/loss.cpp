@@ -35,15 +35,28 @@ class LossOperation : public Operation {
   Tensors forward(const Tensors& inputs) override {
     const at::Tensor logits = inputs[0].contiguous();
     const std::int64_t count = logits.size(0), width = logits.size(1);
-    if (keeps_) e_ = at::empty_like(logits);
+    const bool is_bf16 = logits.scalar_type() == at::kBFloat16;
+    PRECIPICE_CHECK(!is_bf16 || later_, "bf16 logits are for losses that are known later");
+    if (keeps_) kept_ = is_bf16 ? logits.detach() : at::empty_like(logits);
     // The rows, then the targets' logits.
     sums_ = at::empty({count * kBytesOfRow}, logits.options().dtype(at::kByte));
     const Machine& machine = machine_of(logits);
-    machine.logit_rows(
-        {logits.const_data_ptr<float>(), targets_.const_data_ptr<std::int64_t>(), count, width, rows_->has_sharpness(),
-         keeps_ ? e_.mutable_data_ptr<float>() : nullptr, rows_in(sums_), logits_in(sums_, count)},
-        machine.current_stream());
-    const at::TensorOptions options = logits.options();
+    LogitRowsCall call{nullptr,
+                       targets_.const_data_ptr<std::int64_t>(),
+                       count,
+                       width,
+                       rows_->has_sharpness(),
+                       nullptr,
+                       rows_in(sums_),
+                       logits_in(sums_, count)};
+    if (is_bf16) {
+      call.packed = static_cast<const std::uint16_t*>(logits.const_data_ptr());
+    } else {
+      call.z = logits.const_data_ptr<float>();
+      if (keeps_) call.e = kept_.mutable_data_ptr<float>();
+    }
+    machine.logit_rows(call, machine.current_stream());
+    const at::TensorOptions options = logits.options().dtype(at::kFloat);
     if (later_) {
       finish_later(count);
       return {at::full({}, kNaN, options)};
@@ -58,18 +71,20 @@ class LossOperation : public Operation {
   }
 
   Tensors backward(const Tensors& gradients, const WantedGradients&) override {
-    PRECIPICE_CHECK(e_.defined(), "the loss keeps what one backward pass needs");
-    // In place: the exponentials become the gradient.
-    const at::Tensor dlogits = std::move(e_);
-    e_ = at::Tensor();
+    PRECIPICE_CHECK(kept_.defined(), "the loss keeps what one backward pass needs");
+    // In place: exponentials, or bf16 logits, become the gradient.
+    const at::Tensor dlogits = std::move(kept_);
+    kept_ = at::Tensor();
+    const bool is_bf16 = dlogits.scalar_type() == at::kBFloat16;
     const std::int64_t count = dlogits.size(0), width = dlogits.size(1);
     const Machine& machine = machine_of(dlogits);
-    machine.logit_gradient({dlogits.mutable_data_ptr<float>(),
+    machine.logit_gradient({is_bf16 ? nullptr : dlogits.mutable_data_ptr<float>(),
                             targets_.const_data_ptr<std::int64_t>(),
                             rows_in(sums_),
                             count,
                             width,
-                            {gradients[0].const_data_ptr<float>(), 1, static_cast<double>(count)}},
+                            {gradients[0].const_data_ptr<float>(), 1, static_cast<double>(count)},
+                            is_bf16 ? static_cast<std::uint16_t*>(dlogits.mutable_data_ptr()) : nullptr},
                            machine.current_stream());
     return {dlogits};
   }
@@ -109,7 +124,8 @@ class LossOperation : public Operation {
     });
   }
 
-  at::Tensor targets_, e_, sums_;
+  at::Tensor targets_, sums_;
+  at::Tensor kept_;                  // exponentials, or logits where they are bf16
   std::shared_ptr<LogitRows> rows_;  // of the caller
   bool keeps_;
   LateLossPlace later_;

@@ -22,7 +22,7 @@ at::Tensor squared_error(const at::Tensor& outputs, const at::Tensor& targets);
 // Of a model's outputs, by what its targets are: tokens (int64) or vectors.
 at::Tensor plain_loss(const at::Tensor& outputs, const at::Tensor& targets);
 
-// The same of fp32 logits for training, differentiable once, with what its one pass over the logits gives besides
+// The same of fp32 logits, or with `later` of bf16 ones, which become their gradient in place, for training, differentiable once, with what its one pass over the logits gives besides
 // (metrics/logits/logit_rows.h). context: tokens of a sequence, of which N is a multiple.
 struct LogitLoss {
   at::Tensor mean;  // scalar

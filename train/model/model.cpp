@@ -187,8 +187,11 @@ at::Tensor Model::outputs(const at::Tensor& tokens, const ForwardContext& contex
 }
 
 at::Tensor Model::logits(const at::Tensor& x, const ForwardContext& context) const {
-  const at::Tensor z = linear(x, {head_, {}}, SiteKind::LmHead, 0, context).view({-1, vocabulary_});
   const double cap = config_.softcap;
+  const MatmulSite head = site(SiteKind::LmHead, 0, context);
+  if (context.bf16_logits && cap == 0 && is_bf16_outside(head, x))
+    return bf16_linear(x, head_, head).view({-1, vocabulary_});
+  const at::Tensor z = linear(x, {head_, {}}, SiteKind::LmHead, 0, context).view({-1, vocabulary_});
   if (cap == 0) return z;
   const ElementQuantizer& vector = elements().vector;
   return round_tensor(at::tanh(round_gradient(z, vector).div(cap)).mul(cap), vector);

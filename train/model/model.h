@@ -41,6 +41,7 @@ struct ForwardContext {
   AttentionObserver* attention = nullptr;
   ProductObserver* products = nullptr;
   StepLedger* ledger = nullptr;  // of a training step on a device
+  bool bf16_logits = false;      // nobody but the loss reads them: they may be bf16 numbers
   bool plain = false;            // by the operations of plain_operations.h, which autograd can differentiate twice
 };
 

@@ -117,6 +117,7 @@ ForwardPass Trainer::forward_and_backward(const Batch& batch, StepObservers& obs
   context.attention = observers.attention();
   context.scales = &scales_;
   context.ledger = ledger;
+  context.bf16_logits = ledger != nullptr && !probes_.is_any_due();
   const GradientBuffers::Recording recording(*gradients_);
   ForwardPass pass = forward_pass(*model_, config_, batch, context, observers.epsilons());
   gradients_->backward(pass.objective, at::full({}, scaler_.scale(), pass.objective.options()));
@@ -244,6 +245,7 @@ std::optional<double> Trainer::sum_of_validation_losses(StepLedger* ledger) {
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_), true,
                          nullptr, &scales_};
   context.ledger = ledger;
+  context.bf16_logits = ledger != nullptr;
   double sum = 0;
   std::vector<LateLossPlace> late;
   for (std::int64_t i = 0; i < tokens_.validation_batches(); ++i) {

@@ -114,6 +114,23 @@ TEST_CASE("the product by ATen is the carrier's, for every shape, layout, batch,
   CHECK(products_of_bf16 > before);
 }
 
+TEST_CASE("a product by ATen that gives bf16 numbers has the sums of the one in fp32, rounded once") {
+  // Sums of several hundreds: bf16 has the even numbers from 256 on, so that halves are ties.
+  const at::Tensor x = laid_out({9, 40}, Order::Rows, 1).mul(3).to(at::kBFloat16),
+                   w = laid_out({17, 40}, Order::Columns, 2).mul(5).to(at::kBFloat16);
+  const at::Tensor sums = at::empty({9, 17}), memory = at::full({9, 19}, -1.0, at::TensorOptions(at::kBFloat16)),
+                   y = memory.narrow(1, 0, 17);
+  CarrierProduct product = product_of(x, w, sums);
+  multiply_by_aten(call_of(product, Causal::No), at::kCPU);
+  ProductCall call = call_of(product, Causal::No);
+  product.y_strides = y.strides();
+  call.packed = static_cast<std::uint16_t*>(y.mutable_data_ptr());
+  multiply_by_aten(call, at::kCPU);
+  CHECK(sums.abs().max().item<float>() > 512);
+  CHECK(y.equal(sums.to(at::kBFloat16)));
+  CHECK(memory.narrow(1, 17, 2).eq(-1).all().item<bool>());
+}
+
 TEST_CASE("batches that are one in memory are one product by ATen, others one for each of the fewer") {
   const auto calls_for = [](const at::Tensor& a, const at::Tensor& b) {
     const at::Tensor x = a.to(at::kBFloat16), w = b.to(at::kBFloat16);

@@ -7,12 +7,17 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
+
 #include "train/run/trainer.h"
 
 namespace precipice::test_device {
 
 // From the first call on libtorch knows the device, and it has a machine: cuda_machine().
 TrainingDevice test_device();
+
+// Products so far that gave bf16 numbers (ProductCall::packed).
+std::int64_t bf16_products();
 
 // While one lives, its products have no order of sums to keep (Machine::has_free_sums), as a GPU's.
 class FreeSums {
