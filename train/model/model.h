@@ -40,8 +40,9 @@ struct ForwardContext {
   ScaleStates* scales = nullptr;  // of delayed scaling
   AttentionObserver* attention = nullptr;
   ProductObserver* products = nullptr;
-  StepLedger* ledger = nullptr;  // of a training step on a device
-  bool plain = false;            // by the operations of plain_operations.h, which autograd can differentiate twice
+  StepLedger* ledger = nullptr;            // of a training step on a device
+  const std::uint32_t* step_at = nullptr;  // where the device has `step`, for RandomKey
+  bool plain = false;  // by the operations of plain_operations.h, which autograd can differentiate twice
 };
 
 class Model {

@@ -2,7 +2,6 @@
 #include "train/run/trainer.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "train/config/name_patterns.h"
 #include "train/estimates/tensor_memory.h"
 #include "train/probes/all_probes.h"
+#include "train/run/device_array.h"
 #include "train/run/model_weights.h"
 
 namespace precipice {
@@ -20,15 +20,6 @@ namespace {
 
 FloatSpan span_of(const at::Tensor& tensor) {
   return {tensor.mutable_data_ptr<float>(), tensor.numel()};
-}
-
-// Memory of a device, or of the host, as a tensor.
-template <class Number>
-at::Tensor array_of(const Number* data, std::int64_t size, at::Device device) {
-  return at::for_blob(const_cast<Number*>(data), size)
-      .options(at::TensorOptions(c10::CppTypeToScalarType<Number>::value).device(device))
-      .target_device(device)
-      .make_tensor();
 }
 
 std::vector<float> values_of(FloatSpan span, at::Device device) {
@@ -110,21 +101,24 @@ std::vector<SeriesGroup> Trainer::groups() const {
   return groups;
 }
 
-ForwardPass Trainer::forward_and_backward(const Batch& batch, StepObservers& observers, StepLedger* ledger) {
+ForwardPass Trainer::forward_and_backward(const BatchTensors& batch, StepObservers& observers, StepLedger* ledger,
+                                          const StepInput* input) {
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_)};
   context.observer = observers.operands();
   context.attention = observers.attention();
   context.scales = &scales_;
   context.ledger = ledger;
+  if (input != nullptr) context.step_at = &input->numbers()->step;
   const GradientBuffers::Recording recording(*gradients_);
   ForwardPass pass = forward_pass(*model_, config_, batch, context, observers.epsilons());
-  gradients_->backward(pass.objective, at::full({}, scaler_.scale(), pass.objective.options()));
+  gradients_->backward(
+      pass.objective, input != nullptr ? input->loss_scale() : at::full({}, scaler_.scale(), pass.objective.options()));
   return pass;
 }
 
 std::optional<Trainer::Gradient> Trainer::gradient_by_ledger(const Batch& batch, StepObservers& observers) {
   StepLedger ledger;
-  Gradient result{forward_and_backward(batch, observers, &ledger), {}};
+  Gradient result{forward_and_backward(batch_tensors(batch, config_.model, *model_), observers, &ledger), {}};
   if (optimizer_->can_unscale_again()) {
     const double* const norm = optimizer_->start_unscale(scaler_.scale());
     const at::Tensor there = array_of(norm, 1, device_);
@@ -145,7 +139,7 @@ Trainer::Gradient Trainer::gradient_of(const Batch& batch, StepObservers& observ
       observers.operands() != nullptr || observers.attention() != nullptr || !observers.epsilons().empty();
   if (!device_.is_cpu() && !is_watched)
     if (std::optional<Gradient> result = gradient_by_ledger(batch, observers)) return *std::move(result);
-  ForwardPass pass = forward_and_backward(batch, observers, nullptr);
+  ForwardPass pass = forward_and_backward(batch_tensors(batch, config_.model, *model_), observers, nullptr);
   return {std::move(pass), optimizer_->unscale(scaler_.scale())};
 }
 
@@ -164,11 +158,15 @@ Trainer::Update Trainer::update_watched(const Batch& batch, StepObservers& obser
 }
 
 std::optional<Trainer::Update> Trainer::update_at_once(const Batch& batch, double schedule) {
+  StepNumbers known{.step = static_cast<std::uint32_t>(step_)};
+  optimizer_->write_numbers(schedule, scaler_.scale(), known);
+  input_.upload(batch, config_.model, *model_, known);
   StepLedger ledger;
   StepObservers nobody({}, nullptr);
-  ForwardPass pass = forward_and_backward(batch, nobody, &ledger);
-  optimizer_->start_unscale(scaler_.scale());
-  const FloatSpan numbers = optimizer_->queue_step(schedule, {scaler_.skips_infinite(), ledger.look()});
+  ForwardPass pass = forward_and_backward(input_.batch(), nobody, &ledger, &input_);
+  optimizer_->start_unscale(scaler_.scale(), {input_.numbers(), scaler_.skips_infinite()});
+  const FloatSpan numbers =
+      optimizer_->queue_step(schedule, {scaler_.skips_infinite(), ledger.look(), input_.numbers()});
   Update update;
   ledger.add(array_of(numbers.data, numbers.size, device_),
              [&](const void* bytes) { update.made = optimizer_->finish_step(bytes); });

@@ -22,6 +22,7 @@
 #include "train/probes/log_groups.h"
 #include "train/recipes/resolved_run.h"
 #include "train/run/checkpoint.h"
+#include "train/run/step_input.h"
 
 namespace precipice {
 
@@ -62,7 +63,9 @@ class Trainer {
     ForwardPass pass;
     GradStats stats;
   };
-  ForwardPass forward_and_backward(const Batch& batch, StepObservers& observers, StepLedger* ledger);
+  // `input`: of the step, where the batch is its; null: numbers go with the calls.
+  ForwardPass forward_and_backward(const BatchTensors& batch, StepObservers& observers, StepLedger* ledger,
+                                   const StepInput* input = nullptr);
   // The same gradient; on a device by way of a ledger, without waiting for anything but that.
   Gradient gradient_of(const Batch& batch, StepObservers& observers);
   std::optional<Gradient> gradient_by_ledger(const Batch& batch, StepObservers& observers);
@@ -92,6 +95,7 @@ class Trainer {
   DueProbes probes_;
   QuantizationObserver* watcher_ = nullptr;
   ScaleStates scales_;
+  StepInput input_;  // on a device
   std::int64_t step_ = 0;
 };
 
