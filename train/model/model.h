@@ -63,6 +63,7 @@ class Model {
   void to(at::Device device);
   // At the first step: names of sites and what does not change with steps.
   const PrecisionPolicy& policy() const { return schedule_.at_step(0); }
+  const PrecisionPolicy& policy_at(std::int64_t step) const { return schedule_.at_step(step); }
   const PrecisionSchedule& schedule() const { return schedule_; }
 
   // Initial values, a pure function of (init.seed, parameter, element).
