@@ -6,6 +6,7 @@
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/DeviceType.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/headeronly/version.h>
 
@@ -72,6 +73,7 @@ void abandon_graph() {
     const auto device = c10::cuda::getCurrentCUDAStream().device_index();
     c10::cuda::CUDACachingAllocator::endAllocateToPool(device, broken->pool);
     c10::cuda::CUDACachingAllocator::releasePool(device, broken->pool);
+    C10_CUDA_CLEAR_ERROR();
   }
 }
 
