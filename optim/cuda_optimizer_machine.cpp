@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optim/cuda_optimizer_machine.h"
 
+#include <cstddef>
+#include <cstring>
 #include <string>
 #include <vector>
 
 #include "optim/multi_tensor/kahan_element.h"
 #include "optim/optimizer_kinds.h"
+#include "optim/step_numbers.h"
 #include "optim/store.h"
 #include "precision/base/check.h"
 #include "precision/kernels/quantize_isa.h"
@@ -55,8 +58,8 @@ class Spans {
       spans_.insert(spans_.end(), list.begin(), list.end());
     }
   }
-  CudaMultiTensorCall call(const UpdateGate* gate = nullptr) const {
-    return {{spans_.data(), lists_, static_cast<std::int64_t>(spans_.size()) / lists_}, next_launch(), gate};
+  CudaMultiTensorCall call(const UpdateGate* gate = nullptr, const void* body_at = nullptr) const {
+    return {{spans_.data(), lists_, static_cast<std::int64_t>(spans_.size()) / lists_}, next_launch(), gate, body_at};
   }
 
  private:
@@ -68,12 +71,36 @@ void l2norm_there(const TensorList& x, double* norm) {
   require_queued(cuda_optimizer.kernels->l2norm(Spans({x}).call(), norm));
 }
 
-void scale_l2norm_there(const TensorList& x, float factor, double* norm) {
-  require_queued(cuda_optimizer.kernels->scale_l2norm(Spans({x}).call(), factor, norm));
+void scale_l2norm_there(const TensorList& x, const Factor& factor, double* norm) {
+  static_assert(sizeof(ScaleBody) == sizeof(float));
+  require_queued(cuda_optimizer.kernels->scale_l2norm(Spans({x}).call(nullptr, factor.at), factor.known, norm));
 }
 
 void distance_there(const TensorList& a, const TensorList& b, double* norm) {
   require_queued(cuda_optimizer.kernels->distance(Spans({a, b}).call(), norm));
+}
+
+template <class Body>
+void write_body(const Body& body, std::byte* bytes) {
+  static_assert(sizeof(Body) <= kUpdateBytes && alignof(Body) <= alignof(StepNumbers));
+  std::memcpy(bytes, static_cast<const void*>(&body), sizeof(Body));
+}
+
+template <class Rule>
+bool write_by(const std::string& name, const OptimizerConfig& config, const UpdateArgs& update, std::byte* bytes) {
+  if (name != Rule::kName) return false;
+  if (update.kahan)
+    write_body(KahanElement<Rule>(config, update), bytes);
+  else
+    write_body(UpdateBody<Rule>(config, update), bytes);
+  return true;
+}
+
+// Whether there is a rule of that name.
+template <class... Rules>
+bool write_by_any(RuleList<Rules...>, const std::string& name, const OptimizerConfig& config, const UpdateArgs& update,
+                  std::byte* bytes) {
+  return (write_by<Rules>(name, config, update, bytes) || ...);
 }
 
 template <class Rule>
@@ -98,11 +125,20 @@ bool update_by_any(RuleList<Rules...>, const std::string& name, const OptimizerC
   return (update_by<Rules>(number++, name, config, update, call, norms) || ...);
 }
 
+[[noreturn]] void refuse_kind(const OptimizerKind& kind) {
+  throw ConfigError({"", 0, "optimizer.kind", kind.name}, "the CUDA library has no kernel of this optimizer");
+}
+
 void update_there(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
                   const TensorLists& lists, const UpdateGate* gate, UpdateNorms* norms) {
   PRECIPICE_CHECK(update.step >= 1, "step is ", update.step);
-  if (!update_by_any(OptimizerRules{}, kind.name, config, update, Spans(lists).call(gate), norms))
-    throw ConfigError({"", 0, "optimizer.kind", kind.name}, "the CUDA library has no kernel of this optimizer");
+  if (!update_by_any(OptimizerRules{}, kind.name, config, update, Spans(lists).call(gate, update.there), norms))
+    refuse_kind(kind);
+}
+
+void write_update_there(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
+                        std::byte* bytes) {
+  if (!write_by_any(OptimizerRules{}, kind.name, config, update, bytes)) refuse_kind(kind);
 }
 
 void read_there(const double* from, std::int64_t count, double* to) {
@@ -151,7 +187,8 @@ const OptimizerMachine& cuda_optimizer_machine(const CudaLibrary& library, void*
                                              .update = update_there,
                                              .read = read_there,
                                              .store = store_there,
-                                             .decide = decide_there};
+                                             .decide = decide_there,
+                                             .write_update = write_update_there};
   return kMachine;
 }
 

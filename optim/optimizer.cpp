@@ -19,6 +19,10 @@ std::vector<FloatSpan> spans_of(std::vector<MachineArray>& buffers) {
   return spans;
 }
 
+float unscaling(double loss_scale) {
+  return static_cast<float>(1.0 / loss_scale);
+}
+
 }  // namespace
 
 Optimizer::Optimizer(const OptimizerConfig& config, const StoredFormats& formats, std::vector<Parameter> parameters,
@@ -65,13 +69,17 @@ GradStats Optimizer::grad_stats(double norm) {
   return {std::isfinite(norm), norm};
 }
 
-const double* Optimizer::start_unscale(double loss_scale) {
+const double* Optimizer::start_unscale(double loss_scale, const NumbersThere& there) {
   TensorList grads;
   for (const Parameter& p : parameters_) grads.push_back(p.grad);
+  const StepNumbers* const numbers = there.numbers;
   for (std::size_t t = 0; t < parameters_.size(); ++t)
-    if (parameters_[t].stored) gradients_.store(t, updates_ + 1);
-  const auto factor = static_cast<float>(1.0 / loss_scale);
-  if (factor == 1.0f)
+    if (parameters_[t].stored)
+      gradients_.store(t, updates_ + 1, nullptr, numbers != nullptr ? &numbers->update : nullptr);
+  const float factor = unscaling(loss_scale);
+  if (numbers != nullptr && there.loss_scale_varies)
+    machine_->scale_l2norm(grads, Factor(1.0f, &numbers->unscale), number(0));
+  else if (factor == 1.0f)
     machine_->l2norm(grads, number(0));  // by one nothing changes
   else
     machine_->scale_l2norm(grads, factor, number(0));
@@ -79,7 +87,7 @@ const double* Optimizer::start_unscale(double loss_scale) {
 }
 
 UpdateStats Optimizer::step(double factor, double grad_norm) {
-  queue_update(factor, clip_coefficient(config_.clip_norm, grad_norm), nullptr);
+  queue_update(factor, clip_coefficient(config_.clip_norm, grad_norm), {});
   std::vector<double> walks(walks_.size() * kDoublesOfWalk);
   machine_->read(number(kFirstWalk), static_cast<std::int64_t>(walks.size()), walks.data());
   return stats_of(walks.data());
@@ -88,7 +96,7 @@ UpdateStats Optimizer::step(double factor, double grad_norm) {
 FloatSpan Optimizer::queue_step(double factor, const UpdateTerms& terms) {
   auto* const gate = reinterpret_cast<UpdateGate*>(number(kGate));
   machine_->decide({number(0), terms.failed, config_.clip_norm, terms.skips_infinite}, gate);
-  queue_update(factor, 1.0, gate);
+  queue_update(factor, 1.0, {gate, terms.there});
   const auto doubles = static_cast<std::int64_t>(kFirstWalk + walks_.size() * kDoublesOfWalk);
   return {numbers_.span().data, doubles * static_cast<std::int64_t>(sizeof(double) / sizeof(float))};
 }
@@ -106,19 +114,32 @@ Optimizer::QueuedStep Optimizer::finish_step(const void* numbers) {
   return step;
 }
 
-void Optimizer::queue_update(double factor, double grad_scale, const UpdateGate* gate) {
-  ++updates_;
+UpdateArgs Optimizer::update_args(bool decayed, double factor, double grad_scale, std::int64_t step) const {
   const bool coupled = config_.decay == DecayCoupling::Coupled;
-  UpdateArgs update{.lr = factor * config_.lr,
-                    .weight_decay = coupled ? config_.weight_decay : 0.0,
-                    .independent_decay = coupled ? 0.0 : factor * config_.weight_decay,
-                    .grad_scale = grad_scale,
-                    .step = updates_};
+  UpdateArgs update{.lr = factor * config_.lr, .grad_scale = grad_scale, .step = step};
+  if (decayed)
+    (coupled ? update.weight_decay : update.independent_decay) = (coupled ? 1.0 : factor) * config_.weight_decay;
   if (formats_.weights.kahan) update.kahan = formats_.weights.format;
+  return update;
+}
+
+void Optimizer::queue_update(double factor, double grad_scale, const UpdatePlaces& there) {
+  ++updates_;
   walks_.clear();
-  update_group(true, update, gate);
-  update.weight_decay = update.independent_decay = 0.0;
-  update_group(false, update, gate);
+  for (const bool decayed : {true, false})
+    update_group(decayed, update_args(decayed, factor, grad_scale, updates_), there);
+}
+
+void Optimizer::write_numbers(double factor, double loss_scale, StepNumbers& numbers) const {
+  numbers.update = static_cast<std::uint32_t>(updates_ + 1);
+  numbers.loss_scale = static_cast<float>(loss_scale);
+  numbers.unscale = unscaling(loss_scale);
+  for (const bool decayed : {true, false}) {
+    UpdateArgs update = update_args(decayed, factor, 1.0, updates_ + 1);
+    if (update.kahan) machine_->write_update(*kind_, config_, update, numbers.updates[update_place(decayed, true)]);
+    update.kahan.reset();
+    machine_->write_update(*kind_, config_, update, numbers.updates[update_place(decayed, false)]);
+  }
 }
 
 UpdateStats Optimizer::stats_of(const double* walks) const {
@@ -142,19 +163,26 @@ Optimizer::Walk* Optimizer::next_walk(bool decayed, bool rounded) {
   return next;
 }
 
-void Optimizer::update_group(bool decayed, const UpdateArgs& update, const UpdateGate* gate) {
+void Optimizer::update_group(bool decayed, const UpdateArgs& update, const UpdatePlaces& there) {
   if (plain_) {
-    machine_->update(*kind_, config_, update, lists_[decayed], gate, &next_walk(decayed, false)->norms);
+    UpdateArgs own = update;
+    if (there.numbers != nullptr) own.there = there.numbers->updates[update_place(decayed, own.kahan.has_value())];
+    machine_->update(*kind_, config_, own, lists_[decayed], there.gate, &next_walk(decayed, false)->norms);
     return;
   }
   for (std::size_t t = 0; t < parameters_.size(); ++t)
-    if (parameters_[t].decay == decayed && !parameters_[t].frozen) update_and_store(t, update, gate);
+    if (parameters_[t].decay == decayed && !parameters_[t].frozen) update_and_store(t, update, there);
 }
 
-void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update, const UpdateGate* gate) {
+void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update, const UpdatePlaces& there) {
   const FloatSpan value = parameters_[t].value;
   UpdateArgs own = update;
   if (!parameters_[t].stored) own.kahan.reset();
+  const std::uint32_t* update_at = nullptr;
+  if (there.numbers != nullptr) {
+    own.there = there.numbers->updates[update_place(parameters_[t].decay, own.kahan.has_value())];
+    update_at = &there.numbers->update;
+  }
   const bool rounded = parameters_[t].stored && !formats_.weights.is_plain() && !own.kahan;  // Kahan rounds inside
   FloatSpan before;
   if (rounded) {
@@ -165,12 +193,12 @@ void Optimizer::update_and_store(std::size_t t, const UpdateArgs& update, const 
   TensorLists lists;
   append_lists(lists, t, own.kahan.has_value());
   Walk* const walk = next_walk(parameters_[t].decay, rounded);
-  machine_->update(*kind_, config_, own, lists, gate, &walk->norms);
+  machine_->update(*kind_, config_, own, lists, there.gate, &walk->norms);
   if (parameters_[t].stored)
-    for (Moment& moment : moments_) moment.stored.store(t, updates_, gate);
+    for (Moment& moment : moments_) moment.stored.store(t, updates_, there.gate, update_at);
   if (!rounded) return;
 
-  weights_.store(t, updates_, gate);
+  weights_.store(t, updates_, there.gate, update_at);
   machine_->distance({value}, {before}, &walk->distance);
 }
 

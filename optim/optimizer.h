@@ -16,6 +16,7 @@
 #include "optim/multi_tensor/multi_tensor.h"
 #include "optim/optimizer_machine.h"
 #include "optim/rules/update_rule.h"
+#include "optim/step_numbers.h"
 #include "optim/store.h"
 #include "optim/stored_format.h"
 #include "precision/base/spellings.h"
@@ -45,6 +46,12 @@ struct UpdateStats {
   double update_ratio = 0;  // |change of the kept weights| / |weights|; NaN when the weights are all zero
 };
 
+// What Optimizer::write_numbers() wrote of a step, in the machine's memory.
+struct NumbersThere {
+  const StepNumbers* numbers = nullptr;  // null: numbers go with the calls
+  bool loss_scale_varies = false;        // from step to step; else it goes with the calls all the same
+};
+
 struct OptimizerKind;
 
 class Optimizer {
@@ -61,7 +68,7 @@ class Optimizer {
   // The same in two halves, for who reads the norm together with other numbers of the device: where it will be, in the
   // machine's memory; and what follows from it. can_unscale_again(): whether the first half may be done again, with the
   // same results, once the gradients were made again.
-  const double* start_unscale(double loss_scale);
+  const double* start_unscale(double loss_scale, const NumbersThere& there = {});
   static GradStats grad_stats(double norm);
   bool can_unscale_again() const { return formats_.gradients.rule != StoredScaling::MsAmp; }
   // One update. factor: the schedule's value for this step; grad_norm: from unscale(). Gradients are clipped as by
@@ -73,6 +80,7 @@ class Optimizer {
   struct UpdateTerms {
     bool skips_infinite = false;            // gradients that are not finite make no update
     const std::uint32_t* failed = nullptr;  // in the machine's memory; raised: there is none; null: as if never raised
+    const StepNumbers* there = nullptr;     // as NumbersThere::numbers
   };
   struct QueuedStep {
     GradStats gradients;
@@ -82,6 +90,10 @@ class Optimizer {
   FloatSpan queue_step(double factor, const UpdateTerms& terms);
   QueuedStep finish_step(const void* numbers);
   void take_back_step() { --updates_; }
+  // Of the next update, all but the training step: for a machine that has write_update.
+  void write_numbers(double factor, double loss_scale, StepNumbers& numbers) const;
+  // In place of start_unscale() and queue_step(), where what they queued is done once more with other StepNumbers.
+  void count_step() { ++updates_; }
   // Named state for checkpoints and the number of updates made: moments "m.<parameter>", ..., Kahan compensations
   // "k.<parameter>", scales "scale.p.<parameter>" (weights), "scale.m.<parameter>", ..., "scale.g.<parameter>"
   // (gradients); only what the configuration has.
@@ -118,9 +130,15 @@ class Optimizer {
 
   double* number(std::size_t place) { return reinterpret_cast<double*>(numbers_.span().data) + place; }
   Walk* next_walk(bool decayed, bool rounded);
-  void queue_update(double factor, double grad_scale, const UpdateGate* gate);
-  void update_group(bool decayed, const UpdateArgs& update, const UpdateGate* gate);
-  void update_and_store(std::size_t parameter, const UpdateArgs& update, const UpdateGate* gate);
+  // What an update that is queued finds in the machine's memory; null: it goes with the calls.
+  struct UpdatePlaces {
+    const UpdateGate* gate = nullptr;
+    const StepNumbers* numbers = nullptr;
+  };
+  UpdateArgs update_args(bool decayed, double factor, double grad_scale, std::int64_t step) const;
+  void queue_update(double factor, double grad_scale, const UpdatePlaces& there);
+  void update_group(bool decayed, const UpdateArgs& update, const UpdatePlaces& there);
+  void update_and_store(std::size_t parameter, const UpdateArgs& update, const UpdatePlaces& there);
   UpdateStats stats_of(const double* walks) const;
 
   OptimizerConfig config_;

@@ -30,8 +30,8 @@ void l2norm_on_cpu(const TensorList& x, double* norm) {
   *norm = multi_tensor_l2norm(x);
 }
 
-void scale_l2norm_on_cpu(const TensorList& x, float factor, double* norm) {
-  *norm = multi_tensor_scale_l2norm(x, factor);
+void scale_l2norm_on_cpu(const TensorList& x, const Factor& factor, double* norm) {
+  *norm = multi_tensor_scale_l2norm(x, factor.value());
 }
 
 void distance_on_cpu(const TensorList& a, const TensorList& b, double* norm) {
@@ -66,7 +66,8 @@ const OptimizerMachine& cpu_optimizer_machine() {
                                          .update = update_on_cpu,
                                          .read = read_on_cpu,
                                          .store = store_on_cpu,
-                                         .decide = nullptr};
+                                         .decide = nullptr,
+                                         .write_update = nullptr};
   return kCpu;
 }
 

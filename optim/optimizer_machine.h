@@ -4,6 +4,7 @@
 // lie in one machine's memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -11,6 +12,7 @@
 #include "optim/multi_tensor/update_gate.h"
 #include "optim/rules/update_rule.h"
 #include "optim/stored_format.h"
+#include "precision/calls/factor.h"
 #include "precision/rounding/random_bits.h"
 
 namespace precipice {
@@ -25,7 +27,7 @@ struct OptimizerMachine {
   void (*copy)(FloatSpan from, FloatSpan to);
   // As the functions of these names in multi_tensor.h, OptimizerKind::update and store.h; results in the machine's memory.
   void (*l2norm)(const TensorList& x, double* norm);
-  void (*scale_l2norm)(const TensorList& x, float factor, double* norm);
+  void (*scale_l2norm)(const TensorList& x, const Factor& factor, double* norm);
   void (*distance)(const TensorList& a, const TensorList& b, double* norm);
   // A gate, in the machine's memory, decides beside `update`; on the CPU there is none.
   void (*update)(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
@@ -36,6 +38,9 @@ struct OptimizerMachine {
                 const UpdateGate* gate);
   // Null on the CPU.
   void (*decide)(const UpdateDecision& decision, UpdateGate* gate);
+  // What `update` with these numbers is made with, as bytes for UpdateArgs::there: kUpdateBytes, on the host. Null on the CPU.
+  void (*write_update)(const OptimizerKind& kind, const OptimizerConfig& config, const UpdateArgs& update,
+                       std::byte* bytes);
 };
 
 const OptimizerMachine& cpu_optimizer_machine();

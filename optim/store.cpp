@@ -57,9 +57,10 @@ StoredArrays::StoredArrays(const StoredFormat& format, StoredOperand operand, st
   for (const FloatSpan& span : values_) scales_.emplace_back(machine, format_.scales(span.size), 1.0f);
 }
 
-void StoredArrays::store(std::size_t t, std::int64_t update, const UpdateGate* gate) {
-  const RandomKey key =
+void StoredArrays::store(std::size_t t, std::int64_t update, const UpdateGate* gate, const std::uint32_t* update_at) {
+  RandomKey key =
       random_key(kStorageStream, seed_, static_cast<std::uint32_t>(update), t, static_cast<std::uint16_t>(operand_));
+  key.step_at = update_at;
   machine_->store(values_[t], format_, scales(t), key, gate);
 }
 

@@ -35,7 +35,9 @@ class StoredArrays {
                const OptimizerMachine& machine = cpu_optimizer_machine());
   const StoredFormat& format() const { return format_; }
   // Array t as update number `update` leaves it, if a gate in the machine's memory is open.
-  void store(std::size_t t, std::int64_t update, const UpdateGate* gate = nullptr);
+  // `update_at`: where the machine's memory has `update`, for RandomKey, or null.
+  void store(std::size_t t, std::int64_t update, const UpdateGate* gate = nullptr,
+             const std::uint32_t* update_at = nullptr);
   // To nearest whatever the format's rounding: the start of training, where torch casts the model.
   void store_nearest(std::size_t t);
   // One span per parameter; without scales all of them are empty.

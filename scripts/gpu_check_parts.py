@@ -365,6 +365,32 @@ def runs_at_once(context: Context) -> Result:
     return Result("passed", text)
 
 
+def graphs(context: Context) -> Result:
+    """A tiny run launch by launch, and by a CUDA graph: the same rows, and steps a second."""
+    steps = 6 if context.options.quick else 300
+    config = context.work / "graphs.toml"
+    write_file(config, "")
+    rows: Dict[str, List[Tuple[int, int, bytes]]] = {}
+    rates, notes = {}, {}
+    for use in ("never", "always"):
+        run = context.work / f"graphs_{use}"
+        done = context.precipice("train", str(config), "device=cuda", *usual_size(context), f"train.steps={steps}",
+                                 "precision.recipe=fp8", "precision.dy_rounding=sr", "--graphs", use, "--quiet", "--out", str(run))
+        if done.returncode != 0:
+            return Result("failed", f"--graphs {use}: {last_line(done)}")
+        rows[use] = read_journal(run / "metrics.jnl")[1]
+        rates[use] = json.loads((run / "status.json").read_text())["steps_per_second"]
+        notes[use] = [line for line in (run / "log.txt").read_text().splitlines() if line.startswith("training steps are")]
+    context.keep(graphs={"steps_per_second": rates, "log": notes["always"]})
+    if not any("one CUDA graph" in line for line in notes["always"]):
+        return Result("failed", "; ".join(notes["always"]) or "log.txt says nothing of a graph")
+    if rows["never"] != rows["always"]:
+        first = next((a[1] for a, b in zip(rows["never"], rows["always"]) if a != b), "none")
+        return Result("failed", f"a replayed step has other bytes; the first row that differs is of step {first}")
+    return Result("passed", f"{len(rows['always'])} rows, every byte the same; {rates['never']:.0f} step/s launch by launch, "
+                            f"{rates['always']:.0f} by a graph")
+
+
 def accumulators(context: Context) -> Result:
     capability = gpu_check_torch.capability()
     counted = gpu_check_torch.compare_sums(lambda words, stdin: context.precipice("gemm", *words, stdin=stdin).stdout, context.keep)

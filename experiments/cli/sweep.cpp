@@ -14,6 +14,7 @@
 #include "experiments/cli/cli.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/emit.h"
+#include "experiments/cli/graphs.h"
 #include "experiments/cli/option_names.h"
 #include "experiments/cli/packing.h"
 #include "experiments/console/console.h"
@@ -39,7 +40,7 @@ namespace {
 constexpr double kSweepInterval = 15;  // seconds
 
 struct SweepArguments {
-  std::string config, out, only, shard, budget, invocation;
+  std::string config, out, only, shard, budget, graphs = "auto", invocation;
   std::vector<std::string> assignments;
   std::size_t workers = 0;           // 0: as cores and memory allow
   std::size_t runs_per_process = 0;  // 0: as the device has it (jobs.h)
@@ -118,15 +119,24 @@ std::vector<std::int64_t> lengths_of(const std::filesystem::path& directory, con
 
 // The work of a run's worker: what `precipice train CONFIG --out DIR --quiet` does.
 int train_run(const SweepRun& run, const Job& job, const std::vector<std::int64_t>& lengths,
-              const std::function<void()>& guard, const OptionNames& names) {
+              const std::function<void()>& guard, const OptionNames& names, GraphUse graphs) {
   const std::filesystem::path& directory = job.directory;
   const std::string config = shell_word(path_argument(RunDirectory(directory).config_file()));
   const std::string invocation =
       fmt::format("precipice train {} --out {} --quiet", config, shell_word(path_argument(directory)));
   return exit_code_of([&] {
     return names.translate([&] {
-      const RunStatus status = execute_run(
-          {run.config, directory, invocation, &stop_requested(), {}, {}, lengths, guard, nullptr, job.is_alone});
+      const RunStatus status = execute_run({run.config,
+                                            directory,
+                                            invocation,
+                                            &stop_requested(),
+                                            {},
+                                            {},
+                                            lengths,
+                                            guard,
+                                            nullptr,
+                                            job.is_alone,
+                                            graphs});
       print_note(fmt::format("run: {}  {}\n", directory.string(), describe(status)));
       return status.state == RunState::Interrupted ? stop_exit_code() : static_cast<int>(kSuccess);
     });
@@ -142,6 +152,7 @@ std::vector<std::string> words_for_tasks(const SweepArguments& options) {
   if (options.fail_fast) words.emplace_back("--fail-fast");
   if (options.runs_per_process > 0)
     words.insert(words.end(), {"--runs-per-process", std::to_string(options.runs_per_process)});
+  if (options.graphs != "auto") words.insert(words.end(), {"--graphs", options.graphs});
   return words;
 }
 
@@ -221,9 +232,10 @@ int sweep(const SweepArguments& options, const OptionNames& names) {
   });
   if (joined.recovered > 0)
     printer.note(fmt::format("{} run directories that no sweep.toml listed are in this one's now", joined.recovered));
-  const auto train = [&names, &shared, lengths = lengths_of(directory, joined.record, runs)](const SweepRun& run,
-                                                                                             const Job& job) {
-    return train_run(run, job, lengths, shared.guard(run.id, job.claim), names);
+  const GraphUse graphs = parse_spelling("--graphs", options.graphs, kGraphUses);
+  const auto train = [&names, &shared, graphs, lengths = lengths_of(directory, joined.record, runs)](
+                         const SweepRun& run, const Job& job) {
+    return train_run(run, job, lengths, shared.guard(run.id, job.claim), names, graphs);
   };
   if (workers.runs_per_process > 1) printer.note(describe_processes(workers.runs, workers.runs_per_process));
   Packing packing(directory, options.pack, shard);
@@ -264,6 +276,7 @@ Command add_sweep(CLI::App& app, const std::string& invocation) {
                    "saves start-up and memory, on a GPU a context each; a crash costs the runs of one process, which "
                    "go on from their checkpoints")
       ->check(CLI::Range(std::size_t{1}, kMostRunsPerProcess));
+  add_graphs_option(*parser, options->graphs);
   parser->add_option("--only", options->only, "Run only what failed, or only what is missing")
       ->check(CLI::IsMember({"failed", "missing"}));
   parser->add_option("--shard", options->shard,

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "experiments/cli/commands.h"
+#include "experiments/cli/graphs.h"
 #include "experiments/console/console.h"
 #include "experiments/console/lost_output.h"
 #include "experiments/console/process_setup.h"
@@ -22,7 +23,7 @@ namespace {
 constexpr double kRunInterval = 5;  // seconds
 
 struct TrainArguments {
-  std::string config, out, invocation;
+  std::string config, out, graphs = "auto", invocation;
   std::vector<std::string> assignments;
   bool dry_run = false, quiet = false;
 };
@@ -75,6 +76,7 @@ int train(TrainArguments options) {
   install_stop_signals();
   ProgressPrinter printer = standard_progress(options.quiet, kRunInterval);
   RunRequest request{run, directory, options.invocation, &stop_requested(), {}, read.included};
+  request.graphs = parse_spelling("--graphs", options.graphs, kGraphUses);
   request.progress = [&](const RunProgress& progress) {
     const double now = monotonic_seconds();
     if (printer.due(now)) printer.show(progress_text(progress), now);
@@ -95,6 +97,7 @@ Command add_train(CLI::App& app, const std::string& invocation) {
       ->required();
   parser->add_option("SETTING", options->assignments, "key=value, over the file's");
   parser->add_option("--out", options->out, "Run directory [runs/<id of the config>]")->check(refuse_empty_path);
+  add_graphs_option(*parser, options->graphs);
   parser->add_flag("--dry-run", options->dry_run,
                    "Print parameters, memory, disk, time (measured for ten seconds at most) and the resolved config; "
                    "write nothing");

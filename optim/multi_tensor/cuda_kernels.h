@@ -23,6 +23,7 @@ struct CudaMultiTensorCall {
   SpanTable table;
   Launch launch;                     // of the pass over the elements
   const UpdateGate* gate = nullptr;  // of an update, device memory; null: its own grad_scale
+  const void* body_at = nullptr;  // device memory, read when the launch runs, in place of the body given here, or null
 };
 
 // How an array is kept (optim/store.h), a StoredFormat as plain data.
@@ -40,7 +41,7 @@ struct CudaStoreCall {
 // Results are device memory; nothing waits.
 struct CudaMultiTensorKernels {
   const char* (*l2norm)(const CudaMultiTensorCall& call, double* norm);
-  const char* (*scale_l2norm)(const CudaMultiTensorCall& call, float factor, double* norm);
+  const char* (*scale_l2norm)(const CudaMultiTensorCall& call, float factor, double* norm);  // body_at: of the factor
   const char* (*distance)(const CudaMultiTensorCall& call, double* norm);
   // rule: place in OptimizerRules; body: the UpdateBody of that rule, made without UpdateArgs::kahan.
   const char* (*update)(const CudaMultiTensorCall& call, int rule, const void* body, UpdateNorms* norms);

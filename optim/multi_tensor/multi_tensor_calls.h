@@ -77,7 +77,9 @@ struct MultiTensorCalls {
   static const char* run(const CudaMultiTensorCall& call, const Body& body, double* norm, UpdateNorms* norms) {
     return reason_of([&] {
       Machine machine(call.launch);
-      launch_over_chunks(machine, lists_of(call.table), body, call.gate, {nullptr, 0, norm, norms});
+      launch_over_chunks(machine, lists_of(call.table),
+                         GivenBody<Body>{body, static_cast<const Body*>(call.body_at), call.gate},
+                         {nullptr, 0, norm, norms});
     });
   }
 

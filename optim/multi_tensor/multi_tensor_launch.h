@@ -47,11 +47,18 @@ PRECIPICE_HD bool passes_gate(const UpdateGate* gate, Body& body) {
   return gate->is_open != 0;
 }
 
+// A body as the host knows it, or where the device's memory has it.
+template <class Body>
+struct GivenBody {
+  Body body;
+  const Body* there = nullptr;       // in place of `body`, or null
+  const UpdateGate* gate = nullptr;  // or null
+};
+
 // First launch: an item is a lane of a block, numbered as if all chunks had `blocks` blocks.
 template <class Body>
 struct LaneLaunch {
-  Body given;
-  const UpdateGate* gate;  // or null
+  GivenBody<Body> given;
   const DeviceChunk<Body::kLists>* chunks;
   std::int64_t chunk_count;
   std::int64_t blocks;  // of the largest chunk
@@ -61,8 +68,8 @@ struct LaneLaunch {
 
   template <class Atomics>
   PRECIPICE_HD void run(ThreadPosition position) const {
-    Body body = given;
-    const bool is_open = passes_gate(gate, body);
+    Body body = given.there != nullptr ? *given.there : given.body;
+    const bool is_open = passes_gate(given.gate, body);
     for (std::int64_t item = position.thread; item < items(); item += position.threads) {
       const std::int64_t chunk = item / kLanes / blocks;
       const std::int64_t begin = item / kLanes % blocks * kBlock;
@@ -214,15 +221,14 @@ struct ChunkTable {
 
 // Runs a body over all chunks of lists on a machine as quantize_calls.h describes it. `sum` without its results.
 template <class Machine, class Body>
-void launch_over_chunks(Machine& machine, const TensorLists& lists, const Body& body, const UpdateGate* gate,
-                        SumLaunch sum) {
+void launch_over_chunks(Machine& machine, const TensorLists& lists, const GivenBody<Body>& body, SumLaunch sum) {
   constexpr int kLists = Body::kLists;
   check_lists(lists, kLists);
   const ChunkTable<kLists> table(machine, lists);
   if (table.count > 0) {
     auto* lanes = machine.template unwritten<double>(2 * table.count * table.blocks * kLanes);
     auto* results = machine.template unwritten<ChunkResult>(table.count);
-    machine.launch(LaneLaunch<Body>{body, gate, table.chunks, table.count, table.blocks, lanes});
+    machine.launch(LaneLaunch<Body>{body, table.chunks, table.count, table.blocks, lanes});
     machine.launch(ChunkSumLaunch<kLists>{table.chunks, table.count, table.blocks, lanes, results});
     sum.results = results;
     sum.chunk_count = table.count;

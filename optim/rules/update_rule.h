@@ -31,6 +31,9 @@ struct UpdateArgs {
   // Weights kept in this format with Kahan compensation, in one more list k. With R its nearest-even rounding and d
   // what the update would add (decay included): u = R(k + d), p' = R(p + u), k = R(u + R(p - p')).
   std::optional<FloatFormat> kahan = {};
+  // What OptimizerMachine::write_update() wrote of the same numbers, in the machine's memory, where kernels read it when they
+  // run; null: they take those above.
+  const void* there = nullptr;
 };
 
 enum class Decay {

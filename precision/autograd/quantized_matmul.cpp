@@ -94,8 +94,10 @@ at::Tensor run_linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor
 
 RandomKey slot_key(const MatmulSite& site, Slot slot) {
   static_assert(static_cast<int>(Slot::WgradOut) == kMatmulStream.last_operand);
-  return random_key(site.evaluation ? kEvaluationStream : kMatmulStream, site.seed, site.step, site.site,
-                    static_cast<std::uint16_t>(slot));
+  RandomKey key = random_key(site.evaluation ? kEvaluationStream : kMatmulStream, site.seed, site.step, site.site,
+                             static_cast<std::uint16_t>(slot));
+  key.step_at = site.step_at;
+  return key;
 }
 
 Quantized quantize_slot(const at::Tensor& x, const Quantizer& quantizer, Contraction contraction,

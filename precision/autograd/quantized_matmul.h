@@ -47,6 +47,7 @@ struct MatmulSite {
   ScaleStates* scales = nullptr;             // of delayed scaling; null: scales stay at their initial values
   ProductObserver* products = nullptr;       // null: nobody is told
   StepLedger* ledger = nullptr;              // for a device's numbers; null: what is wanted is waited for at once
+  const std::uint32_t* step_at = nullptr;    // RandomKey's
 };
 
 // The random stream of a slot or output.

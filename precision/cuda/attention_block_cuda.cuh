@@ -24,7 +24,7 @@ PRECIPICE_HD float rounded_number(const QuantizeCall& call, float x, std::uint64
   if (R == Rounding::NearestEven && call.is_bf16 && !call.through_bf16) return nearest_bf16(x);
   LaunchCounts ignored{};
   const float source = source_number<Binary32>(call, x, ignored);
-  const std::uint32_t word = is_stochastic(R) ? random_for(call.key, place, call.random_bits) : 0;
+  const std::uint32_t word = is_stochastic(R) ? random_for(key_there(call.key), place, call.random_bits) : 0;
   return round_and_check<R>(scaled<Binary32>(source, call, 0), call.format, word, call.random_bits).value;
 }
 // Of what is multiplied next, and of results, which draw no words.

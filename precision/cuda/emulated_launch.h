@@ -84,7 +84,7 @@ struct OutputSum {
     std::uint32_t word = 0;
     if (is_stochastic(gemm.accumulator.rounding)) {
       const std::uint64_t element = gemm.first_element + static_cast<std::uint64_t>(m * gemm.n + n);
-      word = random_word(gemm.key, static_cast<std::uint64_t>(add) * elements_of(gemm) + element);
+      word = random_word(key_there(gemm.key), static_cast<std::uint64_t>(add) * elements_of(gemm) + element);
     }
     const double sum = sum_to_odd<Binary64>(static_cast<double>(x), y);
     return dispatch_rounding(gemm.accumulator.rounding, [&]<Rounding R>() {

@@ -19,7 +19,10 @@
 namespace precipice {
 
 inline void check_cuda(cudaError_t status) {
-  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  const std::string reason = cudaGetErrorString(status);
+  static_cast<void>(cudaGetLastError());  // said once: the next launch asks for its own
+  throw std::runtime_error(reason);
 }
 
 inline cudaStream_t stream_of(const Launch& launch) {

@@ -183,10 +183,12 @@ template <Rounding R, class Source, class Round>
 PRECIPICE_HD void for_random_blocks(const QuantizeCallOf<Source>& call, ThreadPosition position, const Round& round) {
   const std::int64_t items = quantize_items(call);
   const std::uint64_t each = elements_of_item(call);
+  RandomKey key;
+  if constexpr (is_stochastic(R)) key = key_there(call.key);
   for (std::int64_t item = position.thread; item < items; item += position.threads) {
     const std::uint64_t block = call.first_element / each + static_cast<std::uint64_t>(item);
     Philox4 words{};
-    if constexpr (is_stochastic(R)) words = random_block(call.key, block);
+    if constexpr (is_stochastic(R)) words = random_block(key, block);
     for (std::uint64_t begin = 0; begin < each; begin += 4) {
       // Negative: inside the first block.
       const Quad quad = quad_of(static_cast<std::int64_t>(each * block + begin - call.first_element), call.size);

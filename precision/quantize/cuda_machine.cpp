@@ -163,6 +163,7 @@ const Machine& cuda_machine(const CudaLibrary& library, const CudaHost& host) {
   machine.current_stream = host.current_stream;
   machine.multiply = host.multiply;
   machine.has_free_sums = host.has_free_sums;
+  machine.graphs = host.graphs;
   return machine;
 }
 

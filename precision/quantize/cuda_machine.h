@@ -13,6 +13,7 @@ struct CudaHost {
   Stream (*current_stream)();
   void (*multiply)(const ProductCall& call, Stream stream);  // queues, as the others
   bool has_free_sums = true;                                 // Machine's
+  const StepGraphs* graphs = nullptr;                        // Machine's
 };
 
 // Opens the GPU. One for each process: a second call with another library or host changes what the first one gave. Its functions throw

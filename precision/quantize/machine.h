@@ -21,6 +21,7 @@
 #include "precision/calls/table_rows.h"
 #include "precision/kernels/row_kernels.h"
 #include "precision/quantize/quantize_task.h"
+#include "precision/quantize/step_graphs.h"
 
 namespace precipice {
 
@@ -122,6 +123,8 @@ struct Machine {
   void (*attention_backward)(const AttentionBackward& call, Stream stream) = nullptr;
   // Whether sums of products that multiply() makes have an order that others need not keep.
   bool has_free_sums = false;
+  // Null where there are none.
+  const StepGraphs* graphs = nullptr;
 };
 
 // Defined in precision/gemm/cpu_machine.cpp, which sees what multiplies.

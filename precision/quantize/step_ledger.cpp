@@ -51,20 +51,29 @@ const std::uint32_t* StepLedger::look() {
   return static_cast<const std::uint32_t*>(failed_.const_data_ptr());
 }
 
-bool StepLedger::settle() {
-  const bool was_looked = look() != nullptr;
+StepLedger::Gathered StepLedger::gather() {
+  Gathered gathered;
+  gathered.was_looked_ = look() != nullptr;
   StepLedger settled = std::exchange(*this, {});
-  if (was_looked) settled.add(settled.failed_, {});
-  if (settled.entries_.empty()) return true;
+  if (gathered.was_looked_) settled.add(settled.failed_, {});
   std::vector<at::Tensor> all;
-  for (const Entry& entry : settled.entries_) all.push_back(entry.bytes);
-  const at::Tensor downloaded = at::cat(all).cpu();
+  for (Entry& entry : settled.entries_) {
+    all.push_back(entry.bytes);
+    gathered.parts_.push_back({entry.bytes.numel(), std::move(entry.read)});
+  }
+  if (!all.empty()) gathered.all_ = at::cat(all);
+  return gathered;
+}
+
+bool StepLedger::Gathered::tell() const {
+  if (parts_.empty()) return true;
+  const at::Tensor downloaded = all_.cpu();
   const auto* bytes = static_cast<const std::byte*>(downloaded.const_data_ptr());
   const std::byte* const last = bytes + downloaded.numel() - sizeof(std::uint32_t);
-  if (was_looked && number_at<std::uint32_t>(last) != 0) return false;
-  for (const Entry& entry : settled.entries_) {
-    if (entry.read) entry.read(bytes);
-    bytes += entry.bytes.numel();
+  if (was_looked_ && number_at<std::uint32_t>(last) != 0) return false;
+  for (const Part& part : parts_) {
+    if (part.read) part.read(bytes);
+    bytes += part.bytes;
   }
   return true;
 }

@@ -29,7 +29,23 @@ class StepLedger {
   const std::uint32_t* look();
   // Waits for the device, once if there is anything to wait for, and tells all who asked, in their order. False if
   // something does not hold that was taken for granted: then nobody is told, and the step has to be done again without it.
-  bool settle();
+  bool settle() { return gather().tell(); }
+  // The two halves of settle(). What was gathered may be told again, where what made the numbers was done again (step_graphs.h).
+  class Gathered {
+   public:
+    bool tell() const;
+
+   private:
+    friend class StepLedger;
+    struct Part {
+      std::int64_t bytes;
+      Read read;
+    };
+    at::Tensor all_;
+    std::vector<Part> parts_;
+    bool was_looked_ = false;
+  };
+  Gathered gather();
 
  private:
   struct Entry {

@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+#include "precision/quantize/step_graphs.h"
+
 namespace precipice {
 
 struct ProductCall;  // precision/quantize/machine.h
@@ -31,6 +33,8 @@ struct TorchCuda {
   // The product of matrices, queued; null where ATen makes it (precision/gemm/aten_product.h). `on_cpu`: the CPU's, for memory that
   // the CPU can read.
   void (*multiply)(const ProductCall& call, void* stream, void (*on_cpu)(const ProductCall& call, void* stream));
+  // Of this thread's current stream on the first device.
+  const StepGraphs* graphs;
 };
 
 }  // namespace precipice

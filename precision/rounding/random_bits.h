@@ -54,7 +54,15 @@ struct RandomKey {
   std::uint32_t step = 0;
   std::uint32_t site = 0;
   std::uint16_t operand = 0;  // below 2^16
+  // Where a device's kernels find the step, in its memory, when they run; null: it is `step`. The CPU knows its steps.
+  const std::uint32_t* step_at = nullptr;
 };
+
+// The key as a kernel draws from it.
+PRECIPICE_HD constexpr RandomKey key_there(RandomKey key) {
+  if (key.step_at != nullptr) key.step = *key.step_at;
+  return key;
+}
 
 // The counter and words 4*block .. 4*block+3 of the key's stream; block < 2^48. Element e uses word e % 4 of block e
 // / 4.

@@ -112,7 +112,7 @@ inline RandomKey random_key(const RandomStream& stream, std::uint64_t seed, std:
                       operand <= static_cast<std::uint64_t>(stream.last_operand - stream.first_operand),
                   "site ", site, " and operand ", operand, " are beyond the random stream of ", stream.name);
   return {seed, step, stream.first_site + static_cast<std::uint32_t>(site),
-          static_cast<std::uint16_t>(stream.first_operand + operand)};
+          static_cast<std::uint16_t>(stream.first_operand + operand), nullptr};
 }
 
 }  // namespace precipice

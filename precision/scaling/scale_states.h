@@ -21,6 +21,7 @@ class ScaleStates {
   bool needs_amax(std::size_t site, std::uint16_t slot, const Quantizer& quantizer) const;  // at this step
   void record_amax(std::size_t site, std::uint16_t slot, float amax);                       // NaN stays
   void end_step();
+  bool is_empty() const { return entries_.empty() && restored_.empty(); }
 
   // One array a state, "scale.<site>.<slot>": scale, updates (in two parts), history.
   std::vector<std::pair<std::string, std::vector<float>>> save() const;

@@ -89,13 +89,15 @@ void replace_all(std::string& text, const std::string& part, const std::string& 
     text.replace(at, part.size(), by);
 }
 
-// log.txt without the run's id and place, and the line that names the device.
+// log.txt without the run's id and place, and the lines that name the device and say of its graph.
 std::string log_of(const fs::path& run, const std::string& id) {
   std::string text = text_of(run / kLogFileName);
   replace_all(text, run.parent_path().string() + "/", "");
   replace_all(text, id, "ID");
-  const std::size_t device = text.find(kCpuAsGpu);
-  if (device != std::string::npos) text.erase(device, text.find('\n', device) + 1 - device);
+  for (const char* of_device : {kCpuAsGpu, "training steps are "}) {
+    const std::size_t at = text.find(of_device);
+    if (at != std::string::npos) text.erase(at, text.find('\n', at) + 1 - at);
+  }
   return text;
 }
 
@@ -144,13 +146,17 @@ TEST_CASE("train device=cuda has the numbers of device=cpu to the byte, also aft
   REQUIRE(whole.exit_code == 0);
   check_same_run(program.place.path("cpu"), program.place.path("whole"));
 
-  const pid_t child = program.start(program.train("cuda", "parts"));
+  // Also where its steps are replays of a graph.
+  std::vector<std::string> by_graph = program.train("cuda", "parts");
+  by_graph.insert(by_graph.end(), {"--graphs", "always"});
+  const pid_t child = program.start(by_graph);
   const fs::path parts = program.place.path("parts");
   REQUIRE(wait_for_size(checkpoint_path(parts / kCheckpointFolder, 5), 1));
   kill(child, SIGKILL);
   CHECK(program.wait(child).exit_code == 128 + SIGKILL);
   CHECK(read_status(parts / kStatusFileName).value().step < 20);
-  CHECK(program.run({"train", parts.string(), "--quiet"}).exit_code == 0);
+  CHECK(program.run({"train", parts.string(), "--quiet", "--graphs", "always"}).exit_code == 0);
+  CHECK_THAT(text_of(parts / kLogFileName), Catch::Contains("training steps are one CUDA graph"));
   check_same_run(program.place.path("cpu"), parts, true);
 }
 

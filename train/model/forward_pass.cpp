@@ -35,11 +35,15 @@ BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model) {
           at::from_blob(const_cast<std::int64_t*>(batch.y.data()), {rows * length}, integers).clone()};
 }
 
+void check_batch(const Batch& batch, const Model& model) {
+  for (const auto* tokens : {&batch.x, &batch.y}) check_tokens(*tokens, model.vocabulary());
+}
+
 BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const Model& model) {
   const BatchTensors tensors = batch_tensors(batch, config);
   const at::Device device = model.device();
   if (device.is_cpu()) return tensors;
-  for (const auto* tokens : {&batch.x, &batch.y}) check_tokens(*tokens, model.vocabulary());
+  check_batch(batch, model);
   // In one copy, of which each has its part.
   const at::Tensor both = at::cat({tensors.inputs.flatten(), tensors.targets.flatten()}).to(device);
   const std::int64_t size = tensors.inputs.numel();
@@ -49,7 +53,11 @@ BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const 
 
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons) {
-  const BatchTensors tensors = batch_tensors(batch, config.model, model);
+  return forward_pass(model, config, batch_tensors(batch, config.model, model), context, epsilons);
+}
+
+ForwardPass forward_pass(const Model& model, const RunConfig& config, const BatchTensors& tensors,
+                         const ForwardContext& context, std::span<const double> epsilons) {
   ForwardPass out;
   out.targets = tensors.targets;
   if (context.ledger != nullptr && epsilons.empty()) {

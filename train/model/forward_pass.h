@@ -13,9 +13,11 @@ struct BatchTensors {
   at::Tensor inputs, targets;
 };
 BatchTensors batch_tensors(const Batch& batch, const ModelConfig& model);
-// The same where the model lies. What a device's kernels do not say is looked at here, before the upload: that every token
-// is one of the model's.
+// The same where the model lies, after check_batch() where that is a device.
 BatchTensors batch_tensors(const Batch& batch, const ModelConfig& config, const Model& model);
+
+// What a device's kernels do not say: whether every token is one of the model's.
+void check_batch(const Batch& batch, const Model& model);
 
 struct ForwardPass {
   // (B * T, V), (B * T); of vectors outputs and targets (B, C). Logits are undefined where they were bf16 numbers, which
@@ -32,6 +34,9 @@ struct ForwardPass {
 // without epsilons the values of losses come later.
 ForwardPass forward_pass(const Model& model, const RunConfig& config, const Batch& batch, const ForwardContext& context,
                          std::span<const double> epsilons = {});
+// The same of a batch that lies where the model does.
+ForwardPass forward_pass(const Model& model, const RunConfig& config, const BatchTensors& batch,
+                         const ForwardContext& context, std::span<const double> epsilons = {});
 // Once context.ledger is settled: gives a pass its values, on the host.
 void take_late_values(ForwardPass& pass, const RunConfig& config);
 

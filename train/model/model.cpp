@@ -72,8 +72,8 @@ void Model::add_head(double init_std) {
 MatmulSite Model::site(SiteKind kind, std::int64_t layer, const ForwardContext& context) const {
   const PrecisionPolicy& policy = schedule_.at_step(context.step);
   const std::size_t index = policy.site_index(kind, layer);
-  return {&policy.at(index), index,          context.rounding_seed, context.step,  context.evaluation,
-          context.observer,  context.scales, context.products,      context.ledger};
+  return {&policy.at(index), index,          context.rounding_seed, context.step,   context.evaluation,
+          context.observer,  context.scales, context.products,      context.ledger, context.step_at};
 }
 
 at::Tensor Model::linear(const at::Tensor& x, const Linear& linear, SiteKind kind, std::int64_t layer,

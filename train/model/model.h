@@ -40,9 +40,10 @@ struct ForwardContext {
   ScaleStates* scales = nullptr;  // of delayed scaling
   AttentionObserver* attention = nullptr;
   ProductObserver* products = nullptr;
-  StepLedger* ledger = nullptr;  // of a training step on a device
-  bool bf16_logits = false;      // nobody but the loss reads them: they may be bf16 numbers
-  bool plain = false;            // by the operations of plain_operations.h, which autograd can differentiate twice
+  StepLedger* ledger = nullptr;            // of a training step on a device
+  const std::uint32_t* step_at = nullptr;  // where the device has `step`, for RandomKey
+  bool bf16_logits = false;                // nobody but the loss reads them: they may be bf16 numbers
+  bool plain = false;  // by the operations of plain_operations.h, which autograd can differentiate twice
 };
 
 class Model {
@@ -63,6 +64,7 @@ class Model {
   void to(at::Device device);
   // At the first step: names of sites and what does not change with steps.
   const PrecisionPolicy& policy() const { return schedule_.at_step(0); }
+  const PrecisionPolicy& policy_at(std::int64_t step) const { return schedule_.at_step(step); }
   const PrecisionSchedule& schedule() const { return schedule_; }
 
   // Initial values, a pure function of (init.seed, parameter, element).

@@ -61,8 +61,8 @@ TrainingDevice cuda_training_device() {
                       fmt::format("{} is of another version of the program, build again: {}", kCudaLibrary, problem));
   const bool by_aten = torch_side().multiply == nullptr;
   if (by_aten) set_matmuls(gpu().type(), kGpuMatmuls);
-  set_machine(gpu().type(),
-              cuda_machine(*library, {stream_of_libtorch, by_aten ? multiply_on_gpu : multiply_by_library, by_aten}));
+  set_machine(gpu().type(), cuda_machine(*library, {stream_of_libtorch, by_aten ? multiply_on_gpu : multiply_by_library,
+                                                    by_aten, torch_side().graphs}));
   return {gpu(), &cuda_optimizer_machine(*library, stream_of_libtorch)};
 }
 

@@ -352,6 +352,7 @@ void RunSession::train() {
       return end(RunState::Interrupted, "signal");
     }
     finish_step(trainer_->step());
+    if (const auto note = trainer_->take_note()) log(*note);
   }
   if (!ended()) append(trainer_->steps_done(), {trainer_->evaluate()});
   save_checkpoint();
@@ -366,7 +367,11 @@ RunStatus RunSession::execute() {
   take_threads(config_.threads);
   // Everything that can be refused is refused before anything is written.
   device_ = request_.device != nullptr ? *request_.device : open_training_device(resolved_);
-  if (!request_.is_alone) set_up_thread(device_.training.device);
+  const bool may_capture =
+      request_.device == nullptr && !device_.training.device.is_cpu() && request_.graphs != GraphUse::Never;
+  if (may_capture) device_.training.graphs = request_.graphs;
+  // The default stream cannot be captured.
+  if (!request_.is_alone || may_capture) set_up_thread(device_.training.device);
   // A finished run needs no trainer, which reads init.from.
   const auto old = std::filesystem::exists(request_.directory) ? run_.read_status() : std::nullopt;
   if (!old || !is_finished(old->state) || shorter_run_there(run_, config_)) open_inputs();

@@ -12,6 +12,7 @@
 
 #include "metrics/log/status_file.h"
 #include "train/recipes/resolved_run.h"
+#include "train/run/step_graph.h"
 
 namespace precipice {
 
@@ -39,6 +40,8 @@ struct RunRequest {
   // False: other threads of this process train runs too. Then this one has its thread for itself: it walks backward in it,
   // and on a device has a stream of its own (set_up_thread()); its processor time is this thread's.
   bool is_alone = true;
+  // Of the steps of a device (StepGraph), where it is opened here.
+  GraphUse graphs = GraphUse::Auto;
 };
 
 // What a run says that finds its directory locked.

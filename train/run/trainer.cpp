@@ -2,18 +2,21 @@
 #include "train/run/trainer.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
+#include <utility>
 
 #include "precision/base/check.h"
 #include "precision/gemm/gemm.h"
+#include "precision/quantize/device.h"
 #include "precision/quantize/noted_amax.h"
 #include "train/config/name_patterns.h"
 #include "train/estimates/tensor_memory.h"
 #include "train/probes/all_probes.h"
+#include "train/run/device_array.h"
 #include "train/run/model_weights.h"
 
 namespace precipice {
@@ -21,15 +24,6 @@ namespace {
 
 FloatSpan span_of(const at::Tensor& tensor) {
   return {tensor.mutable_data_ptr<float>(), tensor.numel()};
-}
-
-// Memory of a device, or of the host, as a tensor.
-template <class Number>
-at::Tensor array_of(const Number* data, std::int64_t size, at::Device device) {
-  return at::for_blob(const_cast<Number*>(data), size)
-      .options(at::TensorOptions(c10::CppTypeToScalarType<Number>::value).device(device))
-      .target_device(device)
-      .make_tensor();
 }
 
 std::vector<float> values_of(FloatSpan span, at::Device device) {
@@ -98,6 +92,7 @@ Trainer::Trainer(const ResolvedRun& run, const TokenSource& tokens, const Traini
                           matches_any(config_.optimizer.stored_parameters, name),
                           matches_any(config_.optimizer.frozen, name)});
   }
+  graph_ = std::make_unique<StepGraph>(machine_of(values.front()).graphs, device.graphs);
   require_match("optimizer.stored_parameters", config_.optimizer.stored_parameters, *model_);
   require_match("optimizer.frozen", config_.optimizer.frozen, *model_);
   optimizer_ = std::make_unique<Optimizer>(config_.optimizer, run.stored, std::move(parameters),
@@ -111,22 +106,25 @@ std::vector<SeriesGroup> Trainer::groups() const {
   return groups;
 }
 
-ForwardPass Trainer::forward_and_backward(const Batch& batch, StepObservers& observers, StepLedger* ledger) {
+ForwardPass Trainer::forward_and_backward(const BatchTensors& batch, StepObservers& observers, StepLedger* ledger,
+                                          const StepInput* input) {
   ForwardContext context{static_cast<std::uint64_t>(*config_.precision.seed), static_cast<std::uint32_t>(step_)};
   context.observer = observers.operands();
   context.attention = observers.attention();
   context.scales = &scales_;
   context.ledger = ledger;
   context.bf16_logits = ledger != nullptr && !probes_.is_any_due();
+  if (input != nullptr) context.step_at = &input->numbers()->step;
   const GradientBuffers::Recording recording(*gradients_);
   ForwardPass pass = forward_pass(*model_, config_, batch, context, observers.epsilons());
-  gradients_->backward(pass.objective, at::full({}, scaler_.scale(), pass.objective.options()));
+  gradients_->backward(
+      pass.objective, input != nullptr ? input->loss_scale() : at::full({}, scaler_.scale(), pass.objective.options()));
   return pass;
 }
 
 std::optional<Trainer::Gradient> Trainer::gradient_by_ledger(const Batch& batch, StepObservers& observers) {
   StepLedger ledger;
-  Gradient result{forward_and_backward(batch, observers, &ledger), {}};
+  Gradient result{forward_and_backward(batch_tensors(batch, config_.model, *model_), observers, &ledger), {}};
   if (optimizer_->can_unscale_again()) {
     const double* const norm = optimizer_->start_unscale(scaler_.scale());
     const at::Tensor there = array_of(norm, 1, device_);
@@ -147,7 +145,7 @@ Trainer::Gradient Trainer::gradient_of(const Batch& batch, StepObservers& observ
       observers.operands() != nullptr || observers.attention() != nullptr || !observers.epsilons().empty();
   if (!device_.is_cpu() && !is_watched)
     if (std::optional<Gradient> result = gradient_by_ledger(batch, observers)) return *std::move(result);
-  ForwardPass pass = forward_and_backward(batch, observers, nullptr);
+  ForwardPass pass = forward_and_backward(batch_tensors(batch, config_.model, *model_), observers, nullptr);
   return {std::move(pass), optimizer_->unscale(scaler_.scale())};
 }
 
@@ -165,25 +163,60 @@ Trainer::Update Trainer::update_watched(const Batch& batch, StepObservers& obser
   return update;
 }
 
-std::optional<Trainer::Update> Trainer::update_at_once(const Batch& batch, double schedule) {
+Trainer::QueuedUpdate Trainer::queue_update(double schedule) {
   StepLedger ledger;
   StepObservers nobody({}, nullptr);
-  ForwardPass pass = forward_and_backward(batch, nobody, &ledger);
-  optimizer_->start_unscale(scaler_.scale());
-  const FloatSpan numbers = optimizer_->queue_step(schedule, {scaler_.skips_infinite(), ledger.look()});
-  Update update;
+  ForwardPass pass = forward_and_backward(input_.batch(), nobody, &ledger, &input_);
+  optimizer_->start_unscale(scaler_.scale(), {input_.numbers(), scaler_.skips_infinite()});
+  const FloatSpan numbers =
+      optimizer_->queue_step(schedule, {scaler_.skips_infinite(), ledger.look(), input_.numbers()});
   ledger.add(array_of(numbers.data, numbers.size, device_),
-             [&](const void* bytes) { update.made = optimizer_->finish_step(bytes); });
-  if (!ledger.settle()) {
+             [this](const void* bytes) { made_ = optimizer_->finish_step(bytes); });
+  QueuedUpdate queued;
+  queued.pass.late = pass.late;  // the rest of it goes
+  queued.found = ledger.gather();
+  return queued;
+}
+
+// Numbers of the host go into a captured step by StepInput alone.
+const char* Trainer::obstacle_to_capture() const {
+  if (!scales_.is_empty()) return "delayed scales are numbers that the host knows from the steps before";
+  return nullptr;
+}
+
+bool Trainer::capture_update(double schedule) {
+  const std::int64_t updates = optimizer_->updates();
+  const bool is_captured = graph_->capture([&] { captured_ = queue_update(schedule); });
+  optimizer_->set_updates(updates);  // nothing was done
+  return is_captured;
+}
+
+std::optional<Trainer::Update> Trainer::update_at_once(const Batch& batch, double schedule) {
+  const auto begin = std::chrono::steady_clock::now();
+  StepNumbers known{.step = static_cast<std::uint32_t>(step_)};
+  optimizer_->write_numbers(schedule, scaler_.scale(), known);
+  input_.upload(batch, config_.model, *model_, known);
+  StepGraph::Way way = graph_->next(&model_->policy_at(step_), obstacle_to_capture());
+  if (way == StepGraph::Way::Capture) way = capture_update(schedule) ? StepGraph::Way::Replay : StepGraph::Way::Eager;
+  QueuedUpdate queued;
+  if (way == StepGraph::Way::Replay) {
+    graph_->replay();
+    optimizer_->count_step();
+    queued = captured_;
+  } else {
+    queued = queue_update(schedule);
+  }
+  if (!queued.found.tell()) {
     optimizer_->take_back_step();
+    graph_->failed();
     return std::nullopt;
   }
-  const bool is_applied = scaler_.update(update.made.gradients.finite) == LossScaler::Decision::Apply;
-  PRECIPICE_CHECK(is_applied == update.made.is_applied, "the device and the loss scaler decide otherwise");
-  take_late_values(pass, config_);
-  update.train_loss = pass.loss.item<float>();
-  update.statistics = pass.statistics;
-  return update;
+  graph_->held();
+  if (way == StepGraph::Way::Eager) graph_->took(std::chrono::steady_clock::now() - begin);
+  const bool is_applied = scaler_.update(made_.gradients.finite) == LossScaler::Decision::Apply;
+  PRECIPICE_CHECK(is_applied == made_.is_applied, "the device and the loss scaler decide otherwise");
+  take_late_values(queued.pass, config_);
+  return Update{queued.pass.loss.item<float>(), queued.pass.statistics, made_};
 }
 
 StepRecord Trainer::record_of(const Update& update, double loss_scale, double schedule) const {
@@ -314,6 +347,7 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::vector<SeriesRow>
       throw DataError("checkpoint: array " + array.name + " where the run has " + spans[i].first);
     set_values(spans[i].second, device_, array.values);
   }
+  graph_->drop();  // of another step's loss scale
   step_ = checkpoint.step;
   optimizer_->set_updates(static_cast<std::int64_t>(checkpoint.numbers.at("optimizer.updates")));
   scaler_.restore(

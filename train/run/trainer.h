@@ -22,6 +22,8 @@
 #include "train/probes/log_groups.h"
 #include "train/recipes/resolved_run.h"
 #include "train/run/checkpoint.h"
+#include "train/run/step_graph.h"
+#include "train/run/step_input.h"
 
 namespace precipice {
 
@@ -30,6 +32,7 @@ namespace precipice {
 struct TrainingDevice {
   at::Device device = at::kCPU;
   const OptimizerMachine* optimizer = &cpu_optimizer_machine();
+  GraphUse graphs = GraphUse::Never;
 };
 
 class Trainer {
@@ -49,6 +52,9 @@ class Trainer {
   // Validation after the last update.
   SeriesRow evaluate();
 
+  // Of the device's graph, since the last call, for the run's log (StepGraph).
+  std::optional<std::string> take_note() { return graph_->take_note(); }
+
   // From now on this observer sees every step's quantizers, beside the probes that are due; null: nobody else does.
   void watch(QuantizationObserver* observer) { watcher_ = observer; }
 
@@ -62,7 +68,9 @@ class Trainer {
     ForwardPass pass;
     GradStats stats;
   };
-  ForwardPass forward_and_backward(const Batch& batch, StepObservers& observers, StepLedger* ledger);
+  // `input`: of the step, where the batch is its; null: numbers go with the calls.
+  ForwardPass forward_and_backward(const BatchTensors& batch, StepObservers& observers, StepLedger* ledger,
+                                   const StepInput* input = nullptr);
   // The same gradient; on a device by way of a ledger, without waiting for anything but that.
   Gradient gradient_of(const Batch& batch, StepObservers& observers);
   std::optional<Gradient> gradient_by_ledger(const Batch& batch, StepObservers& observers);
@@ -76,6 +84,15 @@ class Trainer {
   // The same where nobody looks on before the update; on a device everything is queued before anything is waited for. Nothing
   // where what was taken for granted does not hold.
   std::optional<Update> update_at_once(const Batch& batch, double schedule);
+  // What a step of the device queues, from input_ on, and what of it the host then reads; of a step that was captured for every
+  // replay.
+  struct QueuedUpdate {
+    ForwardPass pass;  // only what take_late_values() wants
+    StepLedger::Gathered found;
+  };
+  QueuedUpdate queue_update(double schedule);
+  const char* obstacle_to_capture() const;
+  bool capture_update(double schedule);
   std::optional<double> sum_of_validation_losses(StepLedger* ledger);
   StepRecord record_of(const Update& update, double loss_scale, double schedule) const;
   void detect(StepRecord& record);
@@ -94,6 +111,11 @@ class Trainer {
   DueProbes probes_;
   QuantizationObserver* watcher_ = nullptr;
   ScaleStates scales_;
+  // On a device: what goes up for a step, the step as a graph, and what the step's ledger is told of the update.
+  StepInput input_;
+  QueuedUpdate captured_;
+  std::unique_ptr<StepGraph> graph_;
+  Optimizer::QueuedStep made_;
   std::int64_t step_ = 0;
 };
 

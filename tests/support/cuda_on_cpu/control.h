@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 namespace cuda_on_cpu {
 
@@ -24,7 +25,8 @@ struct Counters {
   std::uint64_t first_bytes = 0;
   std::uint64_t uploads = 0, uploaded_bytes = 0, downloads = 0, downloaded_bytes = 0;
   std::uint64_t allocations = 0;
-  std::uint64_t synchronisations = 0;  // calls for which the host waits
+  std::uint64_t issued = 0, replays = 0;  // launches of kernels, and of graphs, by the host
+  std::uint64_t synchronisations = 0;     // calls for which the host waits
 };
 
 struct Control {
@@ -48,6 +50,16 @@ struct Control {
   bool (*is_written)(const void* memory, std::size_t bytes);
   // bytes that are allocated when the stream is done.
   std::size_t (*memory_in_use)(void* stream);
+
+  // What a stream is given from now on is kept instead of run, and done at each replay, in order, when somebody waits. What waits
+  // for a stream that is captured, or copies from or to the host, is refused. For code in the place of work on the device:
+  // whether it is captured, and work that is to be done at replays, with the memory open.
+  void* (*begin_capture)(void* stream);
+  void (*end_capture)(void* stream);
+  void (*replay)(void* graph, void* stream);
+  void (*release_graph)(void* graph, void* stream);
+  bool (*is_captured)(void* stream);
+  void (*keep)(void* stream, std::function<void()> work);
 };
 
 extern "C" __attribute__((visibility("default"))) const Control* cuda_on_cpu_control();

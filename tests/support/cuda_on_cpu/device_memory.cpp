@@ -106,6 +106,19 @@ bool DeviceMemory::release(void* memory) {
   return true;
 }
 
+void DeviceMemory::renew(void* memory) {
+  const auto& [at, bytes] = *allocations_.find(static_cast<char*>(memory));
+  std::memset(at, kPoison, bytes);
+  ByteRecord fresh{};
+  fresh.state = ByteRecord::Fresh;
+  std::fill_n(&record(at), bytes, fresh);
+}
+
+void DeviceMemory::retire(void* memory) {
+  const auto& [at, bytes] = *allocations_.find(static_cast<char*>(memory));
+  std::fill_n(&record(at), bytes, ByteRecord{});
+}
+
 std::string DeviceMemory::place_of(const char* address) const {
   const auto above = allocations_.upper_bound(const_cast<char*>(address));
   if (above == allocations_.begin()) return "where nothing is allocated";

@@ -29,6 +29,9 @@ class DeviceMemory {
   void* allocate(std::size_t bytes);
   // False: no allocation begins there.
   bool release(void* memory);
+  // Of an allocation that stays: as if it had just been allocated, or was released. While the memory is open.
+  void renew(void* memory);
+  void retire(void* memory);
   std::size_t in_use() const { return in_use_; }
   void set_capacity(std::size_t bytes) { capacity_ = bytes < kSize ? bytes : kSize; }
   std::size_t capacity() const { return capacity_; }

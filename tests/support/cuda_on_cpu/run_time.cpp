@@ -3,6 +3,7 @@
 #include "tests/support/cuda_on_cpu/run_time.h"
 
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include "tests/support/cuda_on_cpu/cuda_runtime.h"
 #include "tests/support/cuda_on_cpu/device_memory.h"
 #include "tests/support/cuda_on_cpu/example_kernels.h"
+#include "tests/support/cuda_on_cpu/graphs.h"
 #include "tests/support/cuda_on_cpu/streams.h"
 
 namespace cuda_on_cpu {
@@ -38,6 +40,12 @@ cudaError_t waited() {
   if (!has_problem()) return cudaSuccess;
   last_sentence = take_problem();
   return cudaErrorLaunchFailure;
+}
+
+// What waits, or has host memory at one end, cannot be done later.
+cudaError_t refuse_capture(Stream& stream) {
+  if (captured(stream) == nullptr) return cudaSuccess;
+  return refuse(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing");
 }
 
 std::uint64_t mixed(std::uint64_t x) {  // splitmix64's output function
@@ -152,6 +160,47 @@ std::size_t memory_in_use(void* stream) {
   return DeviceMemory::instance().in_use();
 }
 
+Stream& stream_at(void* stream) {
+  return Stream::of(static_cast<Stream*>(stream));
+}
+
+void* begin_capture_there(void* stream) {
+  const Lock lock(run_time_lock());
+  return begin_capture(stream_at(stream));
+}
+
+void end_capture_there(void* stream) {
+  const Lock lock(run_time_lock());
+  end_capture(stream_at(stream));
+}
+
+void replay_there(void* graph, void* stream) {
+  const Lock lock(run_time_lock());
+  replay(*static_cast<Graph*>(graph), stream_at(stream));
+}
+
+void release_there(void* graph, void* stream) {
+  const Lock lock(run_time_lock());
+  release_graph(static_cast<Graph*>(graph), stream_at(stream));
+}
+
+bool is_captured(void* stream) {
+  const Lock lock(run_time_lock());
+  return captured(stream_at(stream)) != nullptr;
+}
+
+// What goes wrong comes from the next wait, as what goes wrong in a kernel.
+void keep(void* stream, std::function<void()> work) {
+  const Lock lock(run_time_lock());
+  stream_at(stream).enqueue([own = std::move(work)] {
+    try {
+      own();
+    } catch (const std::exception& error) {
+      report(error.what());
+    }
+  });
+}
+
 }  // namespace
 
 std::recursive_mutex& run_time_lock() {
@@ -203,6 +252,7 @@ cudaError_t enqueue_launch(std::unique_ptr<Launch> launch, const cudaLaunchConfi
   if (blocks == 0 || blocks > kMaxBlocks || threads == 0 || threads > kMaxThreads || config.gridDim.y > 65535 ||
       config.gridDim.z > 65535 || config.blockDim.z > 64 || config.dynamicSmemBytes != 0)
     return refuse(cudaErrorInvalidConfiguration, "invalid configuration argument");
+  if (captured(Stream::of(config.stream)) == nullptr) ++counters().issued;
   launch->grid = config.gridDim;
   launch->block = config.blockDim;
   Stream::of(config.stream).enqueue([own = std::shared_ptr<Launch>(std::move(launch))] { run_launch(*own); });
@@ -276,11 +326,15 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t /*pool*/, cudaMemPoolAttr /*at
 
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(run_time_lock());
-  const cudaError_t first = allocate(memory, bytes);
-  if (first != cudaErrorMemoryAllocation) return first;
-  Stream::of(stream).run();
-  last_error = cudaSuccess;
-  return allocate(memory, bytes);
+  cudaError_t result = allocate(memory, bytes);
+  if (result == cudaErrorMemoryAllocation) {
+    Stream::of(stream).run();
+    last_error = cudaSuccess;
+    result = allocate(memory, bytes);
+  }
+  Graph* const graph = captured(Stream::of(stream));
+  if (result == cudaSuccess && graph != nullptr) take_memory(*graph, *memory);
+  return result;
 }
 
 cudaError_t cudaFree(void* memory) {
@@ -292,7 +346,7 @@ cudaError_t cudaFree(void* memory) {
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   const Lock lock(run_time_lock());
-  Stream::of(stream).enqueue([=] { release(memory); }, true);
+  if (!free_of_graph(memory, Stream::of(stream))) Stream::of(stream).enqueue([=] { release(memory); }, true);
   return cudaSuccess;
 }
 
@@ -305,6 +359,8 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const Lock lock(run_time_lock());
+  if (kind != cudaMemcpyDeviceToDevice)
+    if (const cudaError_t refused = refuse_capture(Stream::of(stream)); refused != cudaSuccess) return refused;
   Stream::of(stream).enqueue([=] { copy(to, from, bytes, kind); });
   return cudaSuccess;
 }
@@ -329,6 +385,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Lock lock(run_time_lock());
+  if (const cudaError_t refused = refuse_capture(Stream::of(stream)); refused != cudaSuccess) return refused;
   Stream::of(stream).run();
   return waited();
 }
@@ -368,8 +425,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 const Control* cuda_on_cpu::cuda_on_cpu_control() {
-  static constexpr Control kControl = {Order::set_seed, set_device,    reset_counters, counters_now,
-                                       run_example,     create_stream, open_memory,    close_memory,
-                                       mark_written,    is_written,    memory_in_use};
+  static constexpr Control kControl = {
+      Order::set_seed,   set_device,   reset_counters, counters_now, run_example,   create_stream,
+      open_memory,       close_memory, mark_written,   is_written,   memory_in_use, begin_capture_there,
+      end_capture_there, replay_there, release_there,  is_captured,  keep};
   return &kControl;
 }

@@ -37,6 +37,7 @@ void Stream::run_all() {
 }
 
 void Stream::enqueue(std::function<void()> work, bool even_after_a_problem) {
+  if (graph_ != nullptr && !even_after_a_problem) return keep_(std::move(work));
   Work next{std::move(work), even_after_a_problem, std::exchange(after_, {})};
   Stream& first = of(nullptr);
   if (this == &first) {

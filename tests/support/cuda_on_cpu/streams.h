@@ -31,6 +31,12 @@ class Stream {
   void enqueue(std::function<void()> work, bool even_after_a_problem = false);
   void wait_for(const Event& event);  // of what is enqueued from now on
   Event now() { return {this, enqueued_}; }
+  // From now on work is handed to `keep` instead of queued, for `graph`; null: it is queued again.
+  void capture(std::function<void(std::function<void()>)> keep, void* graph) {
+    keep_ = std::move(keep);
+    graph_ = graph;
+  }
+  void* capturing() const { return graph_; }
   void run_until(std::uint64_t work);
   void run() { run_until(enqueued_); }
 
@@ -45,6 +51,8 @@ class Stream {
   std::uint64_t enqueued_ = 0, done_ = 0;
   std::vector<Event> after_;  // of the next work
   bool blocks_ = true;
+  std::function<void(std::function<void()>)> keep_;
+  void* graph_ = nullptr;
 };
 
 }  // namespace cuda_on_cpu

@@ -18,7 +18,8 @@ constexpr precipice::TorchCuda kFake{.torch_version = TORCH_VERSION,
                                      .current_stream = nullptr,
                                      .memory = nullptr,
                                      .synchronize = nullptr,
-                                     .multiply = nullptr};
+                                     .multiply = nullptr,
+                                     .graphs = nullptr};
 
 }  // namespace
 

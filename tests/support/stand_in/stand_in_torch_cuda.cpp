@@ -24,6 +24,7 @@
 #include "tests/support/paths.h"
 #include "tests/support/test_device/aten_backend.h"
 #include "tests/support/test_device/device_memory.h"
+#include "tests/support/test_device/products.h"
 #include "tests/support/test_device/waits.h"
 
 namespace precipice {
@@ -80,13 +81,7 @@ void synchronize(int /*device*/) {
 }
 
 void multiply(const ProductCall& call, void* /*stream*/, void (*on_cpu)(const ProductCall& call, void* stream)) {
-  const DeviceMemory::Opened at_work;
-  on_cpu(call, nullptr);
-  const CarrierProduct& product = call.product;
-  const c10::IntArrayRef of_a(product.a_sizes.begin(), product.a_sizes.size());
-  std::vector<std::int64_t> sizes = of_a.vec();
-  sizes.back() = product.b_sizes.begin()[product.b_sizes.size() - 2];
-  test_device::mark_written({product.y, sizes, {product.y_strides.begin(), product.y_strides.size()}, sizeof(float)});
+  test_device::multiply_there(call, on_cpu);
 }
 
 TorchCuda stand_in() {
@@ -103,7 +98,8 @@ TorchCuda stand_in() {
           .current_stream = current_stream,
           .memory = memory,
           .synchronize = synchronize,
-          .multiply = by_aten ? nullptr : multiply};
+          .multiply = by_aten ? nullptr : multiply,
+          .graphs = &test_device::step_graphs()};
 }
 
 }  // namespace

@@ -90,7 +90,8 @@ bool only_writes(const std::string& operation) {
 // What an operation reads was written before; what it writes is written after.
 class Accesses {
  public:
-  explicit Accesses(const c10::FunctionSchema& schema) : schema_(schema), reads_(reads_numbers(schema.name())) {}
+  explicit Accesses(const c10::FunctionSchema& schema)
+      : schema_(schema), reads_(reads_numbers(schema.name())), is_captured_(DeviceMemory::is_captured()) {}
 
   void add(const c10::IValue& given, const c10::AliasInfo* alias) {
     if (alias != nullptr && !alias->isWrite()) return;  // of which a view is made
@@ -99,7 +100,11 @@ class Accesses {
       for (const at::Tensor& x : given.toTensorVector()) add(x, alias != nullptr);
   }
   // `made`: bytes of new tensors.
+  // While the stream is captured nothing is checked: the graph's work does it.
+  const std::vector<at::Tensor>& read() const { return read_; }
+  const std::vector<at::Tensor>& written() const { return written_; }
   void done(std::int64_t made) const {
+    if (is_captured_) return;
     for (const at::Tensor& x : written_) mark_written(numbers_of(x));
     if (reads_ && bytes_ + made > 0) count_operation(bytes_ + made);
   }
@@ -109,14 +114,15 @@ class Accesses {
     if (!is_ours(x)) return;
     bytes_ += bytes_of(x) * (writes && !only_writes(schema_.name()) ? 2 : 1);
     if (writes) written_.push_back(x);
-    if (!writes && reads_)
+    if (!writes && reads_) read_.push_back(x);
+    if (!writes && reads_ && !is_captured_)
       PRECIPICE_CHECK(are_written(numbers_of(x)), schema_.name(), " reads device memory that nobody wrote");
   }
 
   const c10::FunctionSchema& schema_;
-  bool reads_;
+  bool reads_, is_captured_;
   std::int64_t bytes_ = 0;
-  std::vector<at::Tensor> written_;
+  std::vector<at::Tensor> read_, written_;
 };
 
 // What the CPU gave back for one of the arguments is that argument or a view of it; the rest is new memory of the
@@ -132,10 +138,11 @@ class Results {
   }
 
   // Empty arguments that the CPU gave another size get memory for it.
-  void resize_given() const {
+  void resize_given() {
     for (const auto& [given, cpu] : pairs_) {
       if (given.storage().nbytes() > 0 || cpu.numel() == 0) continue;
       const at::Tensor y = copied(cpu);
+      made_of_.emplace_back(cpu, y);
       given.unsafeGetTensorImpl()->set_storage_keep_dtype(y.storage());
       given.unsafeGetTensorImpl()->set_sizes_and_strides(y.sizes(), y.strides());
     }
@@ -151,13 +158,93 @@ class Results {
         return at::native::as_strided_tensorimpl(given, x.sizes(), x.strides(), x.storage_offset());
     }
     made_ += bytes_of(x);
-    return copied(x);
+    made_of_.emplace_back(x, copied(x));
+    return made_of_.back().second;
   }
+
+  // New memory of the device beside what the CPU gave.
+  const std::vector<std::pair<at::Tensor, at::Tensor>>& made_of() const { return made_of_; }
 
  private:
   std::int64_t made_ = 0;
-  std::vector<std::pair<at::Tensor, at::Tensor>> pairs_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> pairs_, made_of_;
 };
+
+// What a captured operation writes, as it was: it is done once for the shapes of its results, on numbers that nobody has made yet.
+class Unchanged {
+ public:
+  explicit Unchanged(const std::vector<at::Tensor>& written) {
+    if (!DeviceMemory::is_captured()) return;
+    for (const at::Tensor& x : written) {
+      memory_.push_back(on_cpu(x));
+      before_.push_back(memory_.back().clone());
+    }
+  }
+  void restore() {
+    for (std::size_t i = 0; i < memory_.size(); ++i)
+      if (memory_[i].numel() > 0) memory_[i].copy_(before_[i]);
+  }
+
+ private:
+  std::vector<at::Tensor> memory_, before_;
+};
+
+// A device's array without holding it: the graph's memory stays where it is.
+struct PlaceOfArray {
+  explicit PlaceOfArray(const at::Tensor& x) : memory(on_cpu(x)) {}
+  at::Tensor memory;
+};
+
+void collect_tensors(const torch::jit::Stack& stack, std::vector<at::Tensor>& all) {
+  for (const c10::IValue& value : stack) {
+    if (value.isTensor()) all.push_back(value.toTensor());
+    if (value.isTensorList())
+      for (const at::Tensor& x : value.toTensorVector()) all.push_back(x);
+  }
+}
+
+std::vector<PlaceOfArray> places_of(const std::vector<at::Tensor>& arrays) {
+  std::vector<PlaceOfArray> places;
+  for (const at::Tensor& x : arrays)
+    if (x.numel() > 0) places.emplace_back(x);
+  return places;
+}
+
+// For the graph: the operation on the same memory once more, and its results where those of the capture went. `given`: its
+// arguments, over that memory; `results`: what came back.
+void keep_operation(const c10::OperatorHandle& operation, const torch::jit::Stack& given,
+                    const torch::jit::Stack& results, const Accesses& accesses, const Results& made) {
+  if (!reads_numbers(operation.schema().name()) && accesses.written().empty()) return;
+  std::vector<at::Tensor> flat;
+  collect_tensors(results, flat);
+  struct Copy {
+    std::size_t from;
+    PlaceOfArray to;
+  };
+  std::vector<Copy> copies;
+  for (const auto& [cpu, there] : made.made_of()) {
+    std::size_t place = 0;
+    while (place < flat.size() && !flat[place].is_same(cpu)) ++place;
+    PRECIPICE_CHECK(place < flat.size(), operation.schema().name(), " made memory that it does not give back");
+    if (there.numel() > 0) copies.push_back({place, PlaceOfArray(there)});
+  }
+  DeviceMemory::keep(
+      [operation, given, copies, read = places_of(accesses.read()), written = places_of(accesses.written())] {
+        const at::AutoDispatchBelowADInplaceOrView below;
+        for (const PlaceOfArray& x : read)
+          PRECIPICE_CHECK(are_written(numbers_of(x.memory)), operation.schema().name(),
+                          " reads device memory that nobody wrote, at a replay");
+        torch::jit::Stack stack = given;
+        operation.callBoxed(stack);
+        std::vector<at::Tensor> all;
+        collect_tensors(stack, all);
+        for (const Copy& copy : copies) {
+          copy.to.memory.copy_(all[copy.from]);
+          mark_written(numbers_of(copy.to.memory));
+        }
+        for (const PlaceOfArray& x : written) mark_written(numbers_of(x.memory));
+      });
+}
 
 void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below;
@@ -171,6 +258,8 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
     results.expect((*stack)[i], cpu.back());
     accesses.add((*stack)[i], operation.schema().arguments()[i - begin].alias_info());
   }
+  const torch::jit::Stack given = cpu;
+  Unchanged unchanged(accesses.written());
   operation.callBoxed(cpu);
   results.resize_given();
   stack->resize(begin);
@@ -182,11 +271,15 @@ void by_the_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
       for (const at::Tensor& x : value.toTensorVector()) list.push_back(results.on_device(x));
       stack->push_back(list);
     } else {
+      PRECIPICE_CHECK(!DeviceMemory::is_captured(), operation.schema().name(), " waits while its stream is captured");
       count_wait(operation.schema().name(), false);
       stack->push_back(value);
     }
   }
   accesses.done(results.made());
+  if (!DeviceMemory::is_captured()) return;
+  unchanged.restore();
+  keep_operation(operation, given, cpu, accesses, results);
 }
 
 at::Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> type, std::optional<at::Layout>,
@@ -219,10 +312,17 @@ void upload(const at::Tensor& contiguous, const at::Tensor& to) {
 // As CUDA's: between host and device go numbers side by side of one type, of which a view is made before or after.
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
   if (is_ours(from) && is_ours(to)) {
+    const auto copy = [here = on_cpu(from), there = on_cpu(to)] {
+      PRECIPICE_CHECK(are_written(numbers_of(here)), "a copy reads device memory that nobody wrote");
+      there.copy_(here);
+      mark_written(numbers_of(there));
+    };
+    if (DeviceMemory::is_captured()) {
+      DeviceMemory::keep(copy);
+      return to;
+    }
     const DeviceMemory::Opened at_work;
-    PRECIPICE_CHECK(are_written(numbers_of(from)), "a copy reads device memory that nobody wrote");
-    on_cpu(to).copy_(on_cpu(from));
-    mark_written(numbers_of(to));
+    copy();
     count_operation(2 * bytes_of(to));
   } else if (is_ours(from)) {
     const at::Tensor there = from.to(to.scalar_type()).contiguous();

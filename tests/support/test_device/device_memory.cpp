@@ -92,6 +92,33 @@ class StreamsOfMemory {
 Stream stream() {
   return stream_numbered(number_of_thread);
 }
+namespace {
+
+thread_local void* under_way = nullptr;
+
+void begin_graph() {
+  under_way = library_control().begin_capture(stream());
+}
+void* end_graph() {
+  library_control().end_capture(stream());
+  return std::exchange(under_way, nullptr);
+}
+void release_graph(void* graph) {
+  library_control().release_graph(graph, stream());
+}
+void abandon_graph() {
+  release_graph(end_graph());
+}
+void replay_graph(void* graph) {
+  library_control().replay(graph, stream());
+}
+
+}  // namespace
+
+const StepGraphs& step_graphs() {
+  static constexpr StepGraphs kGraphs{begin_graph, end_graph, abandon_graph, replay_graph, release_graph};
+  return kGraphs;
+}
 c10::StreamId stream_number() {
   return number_of_thread;
 }
@@ -131,6 +158,14 @@ void DeviceMemory::copy_data(void* to, const void* from, std::size_t bytes) cons
 
 std::size_t DeviceMemory::in_use() const {
   return library_control().memory_in_use(stream());
+}
+
+bool DeviceMemory::is_captured() {
+  return library_control().is_captured(stream());
+}
+
+void DeviceMemory::keep(std::function<void()> work) {
+  library_control().keep(stream(), std::move(work));
 }
 
 DeviceMemory::Opened::Opened() {

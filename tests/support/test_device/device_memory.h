@@ -9,6 +9,7 @@
 #include <c10/core/Stream.h>
 
 #include <cstddef>
+#include <functional>
 
 #include "precision/quantize/machine.h"
 
@@ -17,6 +18,7 @@ namespace precipice::test_device {
 // That on which this thread queues at present: the default one, number 0, until it takes another. Nothing runs before somebody
 // waits, and no stream waits for another.
 Stream stream();
+const StepGraphs& step_graphs();  // of it
 c10::StreamId stream_number();
 c10::StreamId exchange_stream(c10::StreamId number);  // gives the one before
 c10::StreamId stream_of_pool();                       // 1 to 32, one after the other, as CUDA's pool
@@ -31,6 +33,10 @@ class DeviceMemory : public c10::Allocator {
 
   // When all that this thread's stream has queued is done.
   std::size_t in_use() const;
+
+  // Whether this thread's stream is captured: then `work` is for the graph, and not done now.
+  static bool is_captured();
+  static void keep(std::function<void()> work);
 
   // While one lives, what this thread's stream had queued is done, and the memory open to this thread: for operations of the CPU's in the place
   // of kernels, before which nobody waits on a GPU. Throws what went wrong in the kernels.

@@ -1,86 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/test_device/test_device.h"
 
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
-
-#include <atomic>
-#include <span>
-#include <vector>
-
 #include "optim/cuda_optimizer_machine.h"
-#include "precision/calls/result_quantum.h"
-#include "precision/format/format_presets.h"
-#include "precision/gemm/carrier.h"
 #include "precision/quantize/cuda_machine.h"
 #include "precision/quantize/device.h"
 #include "tests/cuda/kernels_under_test.h"
 #include "tests/support/test_device/aten_backend.h"
 #include "tests/support/test_device/device_memory.h"
+#include "tests/support/test_device/products.h"
 
 namespace precipice::test_device {
 namespace {
 
-std::atomic<std::int64_t> bf16_products_made = 0;
-
-c10::IntArrayRef array_of(const Dims& dims) {
-  return {dims.begin(), dims.size()};
-}
-
-// What nobody has looked for: the CPU's instructions need it.
-float quantum_of_numbers(const void* data, const Dims& sizes, const Dims& strides) {
-  ResultQuantum quantum(kBf16);
-  const auto floats =
-      at::from_blob(const_cast<void*>(data), array_of(sizes), array_of(strides), at::TensorOptions(at::kBFloat16))
-          .abs()
-          .to(at::kFloat)
-          .contiguous();
-  for (const float size : std::span(floats.const_data_ptr<float>(), static_cast<std::size_t>(floats.numel())))
-    quantum.record(__builtin_bit_cast(std::uint32_t, size) - 1);
-  return static_cast<float>(quantum.value());
-}
-
-// The CPU's carrier in the place of a library of matrix products.
-void multiply_by_the_cpu(const ProductCall& given, Stream) {
-  const DeviceMemory::Opened at_work;
-  CarrierProduct product = given.product;
-  float of_a = 0, of_b = 0;
-  ProductCall call{product,         given.causal,    given.may_need_fp32, given.scale,
-                   given.a_quantum, given.b_quantum, given.a_is_folded,   given.b_is_folded};
-  if (product.bf16 && call.a_quantum.is_known() && call.a_quantum.known == 0) {
-    of_a = quantum_of_numbers(product.a, product.a_sizes, product.a_strides);
-    call.a_quantum = {1.0f, &of_a};
-  }
-  if (product.bf16 && call.b_quantum.is_known() && call.b_quantum.known == 0) {
-    of_b = quantum_of_numbers(product.b, product.b_sizes, product.b_strides);
-    call.b_quantum = {1.0f, &of_b};
-  }
-  std::vector<std::int64_t> sizes = array_of(product.a_sizes).vec();
-  sizes.back() = product.b_sizes.from_end(2);
-  if (given.packed == nullptr) {
-    cpu_machine().multiply(call, {});
-    mark_written({product.y, sizes, array_of(product.y_strides), sizeof(float)});
-    return;
-  }
-  ++bf16_products_made;
-  const at::Tensor sums = at::empty(sizes, at::TensorOptions(at::kFloat));
-  product.y = sums.mutable_data_ptr<float>(), product.y_strides = sums.strides();
-  cpu_machine().multiply(call, {});
-  at::from_blob(given.packed, sizes, array_of(given.product.y_strides), at::TensorOptions(at::kBFloat16)).copy_(sums);
-  mark_written({given.packed, sizes, array_of(given.product.y_strides), sizeof(std::uint16_t)});
+void multiply_by_the_cpu(const ProductCall& call, Stream) {
+  multiply_there(call, cpu_machine().multiply);
 }
 
 // The machine of the process.
 const Machine& machine(bool has_free_sums) {
-  return cuda_machine(test::on_cpu().library.cuda, {stream, multiply_by_the_cpu, has_free_sums});
+  return cuda_machine(test::on_cpu().library.cuda, {stream, multiply_by_the_cpu, has_free_sums, &step_graphs()});
 }
 
 }  // namespace
-
-std::int64_t bf16_products() {
-  return bf16_products_made;
-}
 
 FreeSums::FreeSums() {
   test_device();  // whose first call makes the machine
