@@ -5,6 +5,7 @@
 
 #include <ATen/ops/ones.h>
 
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -137,6 +138,57 @@ TEST_CASE("a run by graphs goes on from a checkpoint, in another trainer or its 
   check_bytes(train(config, by_graph(), 4, true), cpu);
 }
 
+TEST_CASE("probes look on between replayed steps, which go on with the CPU's bytes") {
+  RunConfig config = config_of({"precision.recipe=fp8", "train.steps=9", "train.eval_every=4", "train.eval_batches=1"});
+  config.metrics.intervals["tensors"] = 5;
+  const std::uint64_t before = replays();
+  const Trained replayed = train(config, by_graph());
+  CHECK(replays() == before + 5);  // all but those at 0 and 5, and the two before the capture
+  check_bytes(replayed, train(config, {}));
+}
+
+// Graphs of nothing, which count what is done with them.
+struct CountedGraphs {
+  static inline int begun = 0, ended = 0, abandoned = 0, replayed = 0, released = 0;
+  static constexpr StepGraphs kTable{[] { ++begun; },
+                                     [] {
+                                       ++ended;
+                                       return static_cast<void*>(&begun);
+                                     },
+                                     [] { ++abandoned; }, [](void*) { ++replayed; }, [](void*) { ++released; }};
+};
+
+TEST_CASE("a long step is not captured unless it is asked for, and steps that are done again end the graph") {
+  using Counted = CountedGraphs;
+  using Way = StepGraph::Way;
+  const int key = 0, other = 0;
+  for (const GraphUse use : {GraphUse::Auto, GraphUse::Always}) {
+    StepGraph graph(&Counted::kTable, use);
+    for (int step = 0; step < 2; ++step) {
+      CHECK(graph.next(&key, nullptr) == Way::Eager);
+      graph.took(std::chrono::milliseconds(11));
+    }
+    CHECK(graph.next(&key, nullptr) == (use == GraphUse::Always ? Way::Capture : Way::Eager));
+    CHECK((use == GraphUse::Always || graph.take_note()->find("a step takes 11 ms") != std::string::npos));
+  }
+  StepGraph graph(&Counted::kTable, GraphUse::Auto);
+  for (int step = 0; step < 2; ++step) graph.next(&key, nullptr), graph.took(std::chrono::milliseconds(9));
+  REQUIRE(graph.next(&key, nullptr) == Way::Capture);
+  CHECK(graph.capture([] {}));
+  CHECK(graph.next(&key, nullptr) == Way::Replay);
+  // Another precision is captured anew.
+  CHECK(graph.next(&other, nullptr) == Way::Eager);
+  CHECK(Counted::released == 1);
+  for (int step = 0; step < 2; ++step) graph.took(std::chrono::milliseconds(9));
+  REQUIRE(graph.next(&other, nullptr) == Way::Capture);
+  CHECK(graph.capture([] {}));
+  graph.failed(), graph.failed(), graph.held(), graph.failed(), graph.failed();
+  CHECK(graph.next(&other, nullptr) == Way::Replay);
+  graph.failed();
+  CHECK(graph.next(&other, nullptr) == Way::Eager);
+  CHECK_THAT(*graph.take_note(), Catch::Contains("3 steps in a row had to be done again"));
+}
+
 TEST_CASE("a replayed step costs the host an upload, a replay and a download") {
   const RunConfig config = config_of({"precision.recipe=nvfp4"});
   const auto tokens = open_tokens(config);
@@ -197,6 +249,12 @@ TEST_CASE("where a step cannot be captured it is queued launch by launch, and th
   const auto delayed = note_of({"precision.recipe=te-delayed"});
   CHECK(delayed.second == 0);
   CHECK_THAT(delayed.first, Catch::Contains("launch by launch") && Catch::Contains("delayed scales"));
+  // A product that asks for a number in the middle of the step.
+  const std::vector<std::string> waits = {"precision.recipe=nvfp4", "precision.accumulator=native"};
+  const auto refused = note_of(waits);
+  CHECK(refused.second == 0);
+  CHECK_THAT(refused.first, Catch::Contains("not permitted when stream is capturing"));
+  check_bytes(train(config_of(waits), by_graph()), train(config_of(waits), {}));
   // What is taken for granted holds at no step.
   const auto again = note_of({"precision.recipe=mxfp8", "init.scale=1e-36"});
   CHECK(again.second == 0);
